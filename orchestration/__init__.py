@@ -1,0 +1,1 @@
+"""How models answer one request: submit, routing, one file per mode."""

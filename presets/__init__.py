@@ -1,0 +1,1 @@
+"""Which models there are. Knows neither Flask nor Celery."""

@@ -1,0 +1,1 @@
+"""What people talk to: HTTP in, events out; the only place that knows status codes."""

@@ -1,0 +1,1 @@
+"""What runs a job: the worker processes and what they share with the front end."""

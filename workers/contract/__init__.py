@@ -1,0 +1,1 @@
+"""What every process agrees on: jobs, events, Redis keys, errors. Standard library only."""

@@ -1,0 +1,130 @@
+"""What happens to a job, in order. Exactly one terminal event ends every job.
+
+An event is stored in the job's stream and published in the same bytes: a JSON object whose
+`type` is the class's name in snake case and whose `seq` the token log's script assigned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from workers.contract.errors import InferenceError
+from workers.contract.job import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a job."""
+
+    type: ClassVar[str] = ""
+    #: The job's sequence number, from 1; 0 until the token log has numbered it.
+    seq: int
+
+    def payload(self) -> dict[str, Any]:
+        """The event as JSON-ready dict without its number, `type` first."""
+        body = dataclasses.asdict(self)
+        del body["seq"]
+        return {"type": self.type, **body}
+
+
+@dataclass(frozen=True, slots=True)
+class Queued(Event):
+    """The job is stored and about to enter its model's queue."""
+
+    type = "queued"
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Event):
+    """A worker took a step's lease."""
+
+    type = "started"
+    step: str
+    attempt: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token(Event):
+    """Tokens of a step: their ids, and the text that they completed (it may be empty)."""
+
+    type = "token"
+    step: str
+    attempt: int
+    token_ids: tuple[int, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished(Event):
+    """A step that is not the job's last ended."""
+
+    type = "step_finished"
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Event):
+    """Nothing happened for a while. Made by readers, never stored; its `seq` is the last seen."""
+
+    type = "heartbeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Completed(Event):
+    """The job ended with an answer."""
+
+    type = "completed"
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Event):
+    """The job ended with an error."""
+
+    type = "failed"
+    error: Mapping[str, Any]
+
+    def exception(self) -> InferenceError:
+        """The error as it was raised."""
+        return InferenceError.from_dict(self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(Event):
+    """The job ended because somebody asked for that."""
+
+    type = "cancelled"
+    reason: str
+
+
+TERMINAL = (Completed, Failed, Cancelled)
+
+_BY_TYPE: dict[str, type[Event]] = {
+    kind.type: kind for kind in (Queued, Started, Token, StepFinished, Heartbeat, *TERMINAL)
+}
+
+
+def encode(event: Event) -> bytes:
+    """The event as compact JSON without its number, which the token log's script adds."""
+    return json.dumps(event.payload(), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode(raw: bytes) -> Event:
+    """Rebuild an event from the bytes that the token log stored and published.
+
+    Raises:
+        KeyError: the event is of a type that only a newer version knows.
+    """
+    body = json.loads(raw)
+    kind = _BY_TYPE[body.pop("type")]
+    if "outcome" in body:
+        body["outcome"] = Outcome.from_dict(body["outcome"])
+    if "token_ids" in body:
+        body["token_ids"] = tuple(body["token_ids"])
+    names = {f.name for f in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in body.items() if name in names})
