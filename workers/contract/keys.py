@@ -12,7 +12,7 @@ worker:{id}                hash         presence               PRESENCE_TTL_MS a
 workers                    set          presence               ids, pruned by the keeper
 loaded_once                set          presence               until `up` starts anew
 keeper                     string       keeper lock            KEEPER_TTL_MS
-unacked:{id}:*             kombu's      kombu                  until the keeper finds its worker dead
+unacked:{id}:*             kombu's      kombu                  until the keeper sees it dead
 =========================  ===========  =====================  ==================================
 
 Fields of `job:{id}`: `job` (JSON), `state`, `seq` (last event number), `terminal` (number of the
