@@ -111,7 +111,8 @@ _BY_TYPE: dict[str, type[Event]] = {
 
 def encode(event: Event) -> bytes:
     """The event as compact JSON without its number, which the token log's script adds."""
-    return json.dumps(event.payload(), separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(event.payload(), separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="replace")  # an error may quote a lone surrogate
 
 
 def decode(raw: bytes) -> Event:

@@ -3,22 +3,27 @@
 =========================  ===========  =====================  ==================================
 key                        type         written by             lives
 =========================  ===========  =====================  ==================================
-job:{id}                   hash         submit, Lua scripts    SYNC_TTL_S after the job's end
-job:{id}:events            stream       Lua append             as the job
-job:{id}:live              channel      Lua append             (pub/sub)
-leases                     sorted set   Lua lease, append      while a step runs; score: expiry, ms
-cancels                    channel      jobs.cancel            (pub/sub) job ids to stop
-worker:{id}                hash         presence               PRESENCE_TTL_MS after its last beat
-workers                    set          presence               ids, pruned by the keeper
+job:{id}                   hash         Lua: store, take,      ACCEPTED_TTL_S; SYNC_TTL_S once
+                                        renew, append          the job has ended
+job:{id}:events            stream       Lua: store, append     as the job
+job:{id}:live              channel      Lua: store, append     (pub/sub)
+waiting:{model}            sorted set   Lua: store, take,      while steps wait for a worker;
+                                        append                 score: priority, then age
+leases                     sorted set   Lua: take, renew,      while a step runs; score: expiry
+                                        reclaim, append        in ms of Redis TIME
+cancels                    channel      Lua: append            (pub/sub) jobs that others ended
+worker:{id}                string       presence               PRESENCE_TTL_MS after a beat
+workers                    set          presence               until the keeper sees it dead
 loaded_once                set          presence               until `up` starts anew
-keeper                     string       keeper lock            KEEPER_TTL_MS
+keeper                     string       keeper's lock          KEEPER_TTL_S after a renewal
 unacked:{id}:*             kombu's      kombu                  until the keeper sees it dead
 =========================  ===========  =====================  ==================================
 
 Fields of `job:{id}`: `job` (JSON), `state`, `seq` (last event number), `terminal` (number of the
-terminal event, once there is one), `cancel` (the reason, once somebody asked), `created_ms`,
-`ended_ms`, and for each step S: `step:S:state`, `step:S:signature` (JSON), `step:S:attempt`,
-`step:S:owner`, `step:S:expires_ms` (Redis TIME), `step:S:outcome` (JSON).
+terminal event, once there is one), `created_ms`, `ended_ms`, and for each step S: `S:state`,
+`S:model`, `S:signature` (JSON, what the keeper sends again), `S:attempt`, `S:owner`,
+`S:expires_ms`, `S:written` (last entry of this attempt in the log), `S:outcome` (JSON).
+All times are Redis TIME in milliseconds.
 """
 
 from __future__ import annotations
@@ -30,6 +35,10 @@ PREFIX = "inference:"
 SYNC_TTL_S = 300
 #: How long a job that was accepted but never ends may stay: longer than any deadline.
 ACCEPTED_TTL_S = 7 * 86_400
+#: A worker that has not been heard of for this long is dead.
+PRESENCE_TTL_MS = 3000
+#: The keeper's lock falls to another process after this long without a renewal.
+KEEPER_TTL_S = 3.0
 
 LEASES = f"{PREFIX}leases"
 CANCELS = f"{PREFIX}cancels"
@@ -61,8 +70,13 @@ def job_of_live(channel: str) -> str:
     return channel[len(f"{PREFIX}job:") : -len(":live")]
 
 
+def waiting(model: str) -> str:
+    """Steps that wait for a worker of this model, the next one first: sorted set."""
+    return f"{PREFIX}waiting:{model}"
+
+
 def lease_member(job_id: str, step: str) -> str:
-    """One step's member in the sorted set of leases."""
+    """One step's member in the sorted sets of leases and of waiting steps."""
     return f"{job_id}|{step}"
 
 
@@ -73,7 +87,7 @@ def split_lease_member(member: str) -> tuple[str, str]:
 
 
 def worker(worker_id: str) -> str:
-    """What one worker process says of itself: hash that expires when its beats stop."""
+    """What one worker process says of itself: JSON that expires when its beats stop."""
     return f"{PREFIX}worker:{worker_id}"
 
 

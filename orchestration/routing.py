@@ -1,0 +1,72 @@
+"""Which model a request means."""
+
+from __future__ import annotations
+
+from presets.catalogue import Catalogue, UnknownModel
+from presets.model import ModelSpec
+from workers.contract.errors import (
+    InferenceError,
+    ModelLoadFailed,
+    ModelLoading,
+    ModelNotFound,
+    NoWorker,
+)
+from workers.presence import Directory, WorkerStatus
+
+#: Prefixes under which gateways name our models.
+PREFIXES = ("inference:", "local:")
+
+
+def resolve(name: str, catalogue: Catalogue) -> ModelSpec:
+    """The model a caller names, with or without a gateway's prefix.
+
+    Raises:
+        ModelNotFound: there is none; suggests the nearest.
+    """
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    try:
+        return catalogue.get(name)
+    except UnknownModel as unknown:
+        details = {"model": name, "suggestion": unknown.suggestion, "param": "model"}
+        hint = f" Did you mean {unknown.suggestion!r}?" if unknown.suggestion else ""
+        raise ModelNotFound(
+            f"There is no model {name!r}.{hint} GET /v1/models lists them.", details=details
+        ) from None
+
+
+def require_worker(spec: ModelSpec, directory: Directory) -> None:
+    """Refuse a request that no live worker would take.
+
+    Raises:
+        ModelLoading: a worker is loading the model.
+        ModelLoadFailed: its workers could not load it; says why.
+        NoWorker: there is no worker of it.
+        redis.RedisError: Redis is away.
+    """
+    workers = [worker for worker in directory.workers() if worker.model == spec.id]
+    by_status = {worker.status: worker for worker in workers}
+    details = {"model": spec.id}
+    if WorkerStatus.LOADED in by_status:
+        return
+    if loading := by_status.get(WorkerStatus.LOADING):
+        raise ModelLoading(
+            f"{spec.id} is being loaded ({loading.progress:.0%}). Try again in a moment.",
+            details={**details, "progress": loading.progress},
+        )
+    if (failed := by_status.get(WorkerStatus.FAILED)) and failed.error:
+        reason = InferenceError.from_dict(failed.error)
+        raise (
+            type(reason)(
+                f"{spec.id} could not be loaded: {reason.message}",
+                details={**reason.details, **details},
+            )
+            if not isinstance(reason, ModelLoadFailed)
+            else ModelLoadFailed(
+                f"{spec.id} could not be loaded: {reason.message}", details=details
+            )
+        )
+    raise NoWorker(
+        f"No worker serves {spec.id} now. Start one with: inference-service worker {spec.id}",
+        details=details,
+    )

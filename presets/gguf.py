@@ -1,0 +1,101 @@
+"""The metadata at the head of a GGUF file, read without loading the model.
+
+Format: GGUF specification of ggml (versions 2 and 3, little endian). Arrays are skipped: a
+vocabulary of 150,000 words says nothing that a catalogue needs.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+Scalar = int | float | bool | str
+
+_MAGIC = b"GGUF"
+_STRING, _ARRAY = 8, 9
+#: Type number -> `struct` format of the scalars.
+_FORMATS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
+#: No honest name or template is longer; a broken file must not ask for gigabytes.
+_LONGEST_TEXT = 16 * 1024 * 1024
+
+
+class NotGGUF(ValueError):
+    """The file is not a readable GGUF file; the message says why."""
+
+
+def read_metadata(path: Path) -> dict[str, Scalar]:
+    """Keys and values of a GGUF file's head, arrays left out.
+
+    Raises:
+        NotGGUF: it is another kind of file, or cut off within its head.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != _MAGIC:
+            raise NotGGUF(f"{path} does not begin with 'GGUF'")
+        try:
+            version = _number(file, "I")
+            if version not in (2, 3):
+                raise NotGGUF(f"{path} is of GGUF version {version}; 2 and 3 are known")
+            _number(file, "Q")  # count of tensors
+            found: dict[str, Scalar] = {}
+            for _ in range(int(_number(file, "Q"))):
+                key = _text(file)
+                kind = int(_number(file, "I"))
+                if kind == _ARRAY:
+                    _skip_array(file)
+                elif kind == _STRING:
+                    found[key] = _text(file)
+                elif kind in _FORMATS:
+                    found[key] = _number(file, _FORMATS[kind])
+                else:
+                    raise NotGGUF(f"{path}: key {key!r} has the unknown type {kind}")
+        except (struct.error, UnicodeDecodeError, OverflowError) as error:
+            raise NotGGUF(f"{path} is cut off or damaged within its metadata") from error
+        return found
+
+
+def _number(file: BinaryIO, kind: str) -> int | float | bool:
+    form = "<" + kind
+    value: int | float | bool = struct.unpack(form, file.read(struct.calcsize(form)))[0]
+    return value
+
+
+def _text(file: BinaryIO) -> str:
+    length = int(_number(file, "Q"))
+    if length > _LONGEST_TEXT:
+        raise OverflowError
+    raw = file.read(length)
+    if len(raw) < length:
+        raise struct.error
+    return raw.decode("utf-8", "replace")
+
+
+def _skip_array(file: BinaryIO) -> None:
+    kind, count = int(_number(file, "I")), int(_number(file, "Q"))
+    skip: Callable[[], object]
+    if kind in _FORMATS:
+        file.seek(count * struct.calcsize("<" + _FORMATS[kind]), 1)
+        return
+    if kind == _STRING:
+        skip = lambda: file.seek(int(_number(file, "Q")), 1)  # noqa: E731
+    elif kind == _ARRAY:
+        skip = lambda: _skip_array(file)  # noqa: E731
+    else:
+        raise OverflowError
+    for _ in range(count):
+        skip()

@@ -1,0 +1,53 @@
+"""The Celery application, for those who send messages and those who consume them."""
+
+from __future__ import annotations
+
+from celery import Celery
+from kombu import Queue
+
+import celeryconfig
+from workers import connections
+from workers.contract import keys
+from workers.contract.job import Priority
+from workers.settings import Settings
+
+#: The caller's priority -> the queue's, where 0 is the first.
+RANK = {Priority.HIGH: 2, Priority.NORMAL: 4, Priority.LOW: 6}
+
+#: Queue of plans, advances and everything else that needs no model.
+ORCHESTRATION_QUEUE = "orchestration"
+
+
+def model_queue(model_id: str) -> str:
+    """Name of the queue that the workers of a model consume."""
+    return f"model.{model_id}"
+
+
+def generate_task(model_id: str) -> str:
+    """Name of the task that runs a step on a model; Flower shows it."""
+    return f"generate.{model_id}"
+
+
+def make_app(settings: Settings, worker_id: str | None = None) -> Celery:
+    """The application; with a worker's id, its unacknowledged messages have keys of their own.
+
+    Raises:
+        BrokerUnavailable: no Redis is named and no embedded one runs.
+    """
+    app = Celery("inference-service", set_as_current=False)
+    app.config_from_object(celeryconfig)
+    app.conf.broker_url = connections.broker_url(settings)
+    if worker_id is not None:
+        app.conf.broker_transport_options = {
+            **celeryconfig.broker_transport_options,
+            # Workers that share these keys restore each other's messages when one reconnects.
+            "unacked_key": f"{keys.unacked(worker_id)}:messages",
+            "unacked_index_key": f"{keys.unacked(worker_id)}:index",
+            "unacked_mutex_key": f"{keys.unacked(worker_id)}:mutex",
+        }
+    return app
+
+
+def queue(name: str) -> Queue:
+    """A queue as kombu declares it."""
+    return Queue(name, routing_key=name)

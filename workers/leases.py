@@ -1,0 +1,147 @@
+"""Leases: which steps this worker may write for, renewed while it lives.
+
+One watcher thread per worker renews every lease it holds in one call, and hears of jobs that
+others ended (a client that left, a deadline). Either way the generation's `stop` event is set
+and the engine ends the sequence within one step.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+from redis import Redis
+from redis.client import PubSub
+from redis.exceptions import RedisError
+
+from workers.contract import keys
+from workers.contract.job import Job, StepRequest
+from workers.scripts import script
+
+log = logging.getLogger(__name__)
+
+#: A lease that was not renewed for this long is lost.
+LEASE_MS = 3000
+#: Six renewals fit into a lease, so that one slow answer of Redis loses nothing.
+HEARTBEAT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a step may not run now."""
+
+    #: `gone`, `ended`, `done` or `held`, as the script says.
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lease:
+    """The right to write for one step."""
+
+    request: StepRequest
+    attempt: int
+    job: Job
+    #: Milliseconds from acceptance to now.
+    waited_ms: float
+    #: Set when the right is lost: stop decoding.
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class Leases:
+    """The leases of one worker and the thread that watches over them."""
+
+    def __init__(self, redis: Redis, owner: str) -> None:
+        self._redis = redis
+        self._owner = owner
+        self._take = script(redis, "take")
+        self._renew = script(redis, "renew")
+        self._held: set[Lease] = set()
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Start the watcher's thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watcher's thread; leases that are still held expire."""
+        self._ending.set()
+        self._thread.join(2 * HEARTBEAT_S)
+
+    def take(self, request: StepRequest) -> Lease | Refusal:
+        """Take a step's lease.
+
+        Raises:
+            redis.RedisError: Redis is away; the message will be delivered again.
+            ValueError: the job was written by a newer version.
+        """
+        member = keys.lease_member(request.job_id, request.step)
+        verdict, *answer = self._take(
+            keys=[keys.job(request.job_id), keys.LEASES, keys.waiting(request.model)],
+            args=[request.step, member, self._owner, LEASE_MS],
+        )
+        if verdict != b"taken":
+            return Refusal(verdict.decode())
+        attempt, job, waited_ms = answer
+        lease = Lease(request, int(attempt), Job.from_dict(json.loads(job)), float(waited_ms))
+        with self._lock:
+            self._held.add(lease)
+        return lease
+
+    def drop(self, lease: Lease) -> None:
+        """Stop renewing a lease: the step ended, or is given up."""
+        with self._lock:
+            self._held.discard(lease)
+
+    def held(self) -> tuple[Lease, ...]:
+        """Every lease that is held now."""
+        with self._lock:
+            return tuple(self._held)
+
+    def _watch(self) -> None:
+        pubsub: PubSub | None = None
+        while not self._ending.is_set():
+            try:
+                if pubsub is None:
+                    pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+                    pubsub.subscribe(keys.CANCELS)
+                self._renew_all()
+                self._hear(pubsub, until=time.monotonic() + HEARTBEAT_S)
+            except RedisError as error:
+                log.warning("leases cannot be renewed while Redis is away: %s", error)
+                if pubsub is not None:
+                    pubsub.close()
+                    pubsub = None
+                self._ending.wait(HEARTBEAT_S)
+        if pubsub is not None:
+            pubsub.close()
+
+    def _hear(self, pubsub: PubSub, until: float) -> None:
+        """Stop what others ended, until it is time to renew."""
+        while (left_s := until - time.monotonic()) > 0 and not self._ending.is_set():
+            message = pubsub.get_message(timeout=left_s)
+            if message is None:
+                continue
+            job_id = message["data"].decode()
+            for lease in self.held():
+                if lease.request.job_id == job_id:
+                    lease.stop.set()
+
+    def _renew_all(self) -> None:
+        held = self.held()
+        if not held:
+            return
+        arguments: list[str | int] = [LEASE_MS]
+        for lease in held:
+            request = lease.request
+            member = keys.lease_member(request.job_id, request.step)
+            arguments += [request.step, member, lease.attempt]
+        records = [keys.job(lease.request.job_id) for lease in held]
+        renewed = self._renew(keys=[keys.LEASES, *records], args=arguments)
+        for lease, kept in zip(held, renewed, strict=True):
+            if not kept:
+                lease.stop.set()

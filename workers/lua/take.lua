@@ -1,0 +1,43 @@
+-- Takes the lease of one step, if it may run now.
+--
+-- KEYS[1]  job:{id}             hash
+-- KEYS[2]  leases               sorted set
+-- KEYS[3]  waiting:{model}      sorted set
+-- ARGV[1]  step
+-- ARGV[2]  member of the step in the sorted sets
+-- ARGV[3]  owner: the worker's id
+-- ARGV[4]  length of the lease in ms
+--
+-- Returns {'taken', attempt, job JSON, ms since acceptance}, or {why not}: 'gone' (no such job),
+-- 'ended' (the job has its terminal event), 'done' (the step has its outcome) or 'held'.
+
+local state, terminal = unpack(redis.call('HMGET', KEYS[1], 'state', 'terminal'))
+if not state then
+  redis.call('ZREM', KEYS[3], ARGV[2])
+  return {'gone'}
+end
+if terminal then
+  redis.call('ZREM', KEYS[3], ARGV[2])
+  return {'ended'}
+end
+
+local step = ARGV[1] .. ':'
+local step_state, expires_ms, job, created_ms = unpack(redis.call(
+  'HMGET', KEYS[1], step .. 'state', step .. 'expires_ms', 'job', 'created_ms'))
+if step_state == 'done' then
+  return {'done'}
+end
+
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+if step_state == 'running' and tonumber(expires_ms) > now_ms then
+  return {'held'}
+end
+
+local attempt = redis.call('HINCRBY', KEYS[1], step .. 'attempt', 1)
+expires_ms = now_ms + ARGV[4]
+redis.call('HSET', KEYS[1], 'state', 'running', step .. 'state', 'running',
+  step .. 'owner', ARGV[3], step .. 'expires_ms', expires_ms, step .. 'written', 0)
+redis.call('ZADD', KEYS[2], expires_ms, ARGV[2])
+redis.call('ZREM', KEYS[3], ARGV[2])
+return {'taken', attempt, job, now_ms - created_ms}

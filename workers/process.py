@@ -1,0 +1,192 @@
+"""The life of a worker process: load, answer, end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import uuid
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from redis import Redis
+
+from presets.catalogue import Catalogue
+from presets.model import ModelSpec
+from workers import connections, logs
+from workers.app import ORCHESTRATION_QUEUE, make_app, model_queue, queue
+from workers.contract.errors import InferenceError, ModelLoadFailed
+from workers.engines import registry
+from workers.engines.base import Engine, EngineOptions
+from workers.keeper import Keeper
+from workers.leases import Leases
+from workers.presence import Presence, Worker
+from workers.settings import Settings
+from workers.tasks import register_generate
+from workers.token_log import TokenLog
+
+log = logging.getLogger(__name__)
+
+
+def run_model_worker(settings: Settings, model_id: str) -> int:
+    """Serve one model until SIGTERM or SIGINT; returns the process's exit status.
+
+    A model that cannot be loaded leaves the process alive and its status `failed`: the reason
+    stays visible, and a supervisor does not load a broken file again and again.
+
+    Raises:
+        presets.catalogue.UnknownModel: the catalogue has no such model.
+        BrokerUnavailable: no Redis is named and no embedded one runs.
+    """
+    logs.configure(settings, f"worker {model_id}")
+    spec = Catalogue.load(settings.models_dir, settings.backend).get(model_id)
+    concurrency = int(spec.options.get("concurrency", settings.max_concurrent_per_model))
+    redis = connections.client(settings)
+    worker = _worker(spec.id, concurrency)
+    presence = Presence(redis, worker)
+    presence.start()
+    try:
+        engine = _load(spec, concurrency, settings, presence)
+        if engine is None:
+            return 0
+        return _serve_model(settings, spec, engine, redis, presence)
+    finally:
+        presence.stop()
+
+
+def run_orchestration_worker(settings: Settings) -> int:
+    """Run plans and the keeper until SIGTERM or SIGINT; returns the exit status.
+
+    Raises:
+        BrokerUnavailable: no Redis is named and no embedded one runs.
+    """
+    logs.configure(settings, "orchestration")
+    redis = connections.client(settings)
+    worker = _worker(None, concurrency=4)
+    presence = Presence(redis, worker)
+    keeper = Keeper(redis)
+    presence.start()
+    presence.loaded(memory_bytes=0, context_length=0)
+    keeper.start()
+    try:
+        app = make_app(settings, worker.id)
+        return _consume(app, worker, ORCHESTRATION_QUEUE)
+    finally:
+        keeper.stop()
+        presence.stop()
+
+
+def _worker(model_id: str | None, concurrency: int) -> Worker:
+    name = model_id or "orchestration"
+    return Worker(
+        id=f"{name}@{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
+        model=model_id,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        concurrency=concurrency,
+    )
+
+
+def _load(
+    spec: ModelSpec, concurrency: int, settings: Settings, presence: Presence
+) -> Engine | None:
+    """The loaded engine; None when loading failed and the process was then told to end."""
+    options = EngineOptions(
+        concurrency=concurrency,
+        cache_dir=settings.data_dir / "cache",
+        threads=settings.engine_threads,
+        gpu_layers=settings.gpu_layers,
+    )
+    told_to_end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _end_loading(told_to_end))
+    try:
+        engine = registry.create(spec.backend, options)
+        log.info("loading %s", spec.path or spec.id)
+        engine.load(spec, presence.progress)
+    except _EndedWhileLoading:
+        log.info("told to end while loading")
+        return None
+    except InferenceError as error:
+        failure = error
+    except Exception as error:
+        log.exception("the engine failed to load %s", spec.id)
+        failure = ModelLoadFailed(f"{type(error).__name__}: {error}")
+    else:
+        presence.loaded(engine.memory_bytes, engine.context_length)
+        return engine
+    log.error("%s cannot be served: %s", spec.id, failure.message)
+    presence.failed(failure)
+    try:
+        told_to_end.wait()
+    except _EndedWhileLoading:
+        log.info("ending; %s was never loaded", spec.id)
+    return None
+
+
+class _EndedWhileLoading(Exception):
+    """SIGTERM or SIGINT came before the model was there."""
+
+
+def _end_loading(told_to_end: threading.Event) -> None:
+    if not told_to_end.is_set():
+        told_to_end.set()
+        raise _EndedWhileLoading
+
+
+def _serve_model(
+    settings: Settings, spec: ModelSpec, engine: Engine, redis: Redis, presence: Presence
+) -> int:
+    worker = presence.worker
+    leases = Leases(connections.client(settings), worker.id)
+    token_log = TokenLog(connections.client(settings))
+    app = make_app(settings, worker.id)
+    register_generate(app, spec.id, engine, leases, token_log)
+    leases.start()
+    token_log.start()
+
+    def end_in_time(**_: Any) -> None:
+        presence.unloading()
+        timer = threading.Timer(settings.grace_s, _give_up, args=(leases,))
+        timer.daemon = True
+        timer.start()
+
+    worker_shutting_down.connect(end_in_time, weak=False)
+    try:
+        return _consume(app, worker, model_queue(spec.id))
+    finally:
+        token_log.stop(timeout_s=2.0)
+        leases.stop()
+        engine.close()
+
+
+def _give_up(leases: Leases) -> None:
+    held = leases.held()
+    log.warning("grace is over: %d answers are given up", len(held))
+    for lease in held:
+        lease.stop.set()
+
+
+def _consume(app: Celery, worker: Worker, queue_name: str) -> int:
+    """Consume one queue until a signal ends the process; Celery handles the signals."""
+    setup_logging.connect(_leave_logging_alone, weak=False)
+    worker_ready.connect(lambda **_: log.info("ready, queue %s", queue_name), weak=False)
+    app.conf.task_queues = [queue(queue_name)]
+    consumer = app.Worker(
+        hostname=worker.id,
+        pool="threads",
+        concurrency=worker.concurrency,
+        queues=[queue_name],
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    )
+    consumer.start()
+    return int(consumer.exitcode or 0)
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """Being connected is what keeps Celery from configuring the logging."""
