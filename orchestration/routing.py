@@ -6,7 +6,6 @@ from presets.catalogue import Catalogue, UnknownModel
 from presets.model import ModelSpec
 from workers.contract.errors import (
     InferenceError,
-    ModelLoadFailed,
     ModelLoading,
     ModelNotFound,
     NoWorker,
@@ -56,15 +55,9 @@ def require_worker(spec: ModelSpec, directory: Directory) -> None:
         )
     if (failed := by_status.get(WorkerStatus.FAILED)) and failed.error:
         reason = InferenceError.from_dict(failed.error)
-        raise (
-            type(reason)(
-                f"{spec.id} could not be loaded: {reason.message}",
-                details={**reason.details, **details},
-            )
-            if not isinstance(reason, ModelLoadFailed)
-            else ModelLoadFailed(
-                f"{spec.id} could not be loaded: {reason.message}", details=details
-            )
+        raise type(reason)(
+            f"{spec.id} could not be loaded: {reason.message}",
+            details={**reason.details, **details},
         )
     raise NoWorker(
         f"No worker serves {spec.id} now. Start one with: inference-service worker {spec.id}",

@@ -64,9 +64,8 @@ class JobStore:
 
     def record(self, job_id: str) -> JobRecord | None:
         """The job's record; None when there is none, or no longer."""
-        fields: dict[str, bytes] = {
-            name.decode(): value for name, value in self._redis.hgetall(keys.job(job_id)).items()
-        }
+        raw: Any = self._redis.hgetall(keys.job(job_id))
+        fields: dict[str, bytes] = {name.decode(): value for name, value in raw.items()}
         if not fields:
             return None
         return JobRecord(
@@ -83,12 +82,13 @@ class JobStore:
 
     def position(self, job_id: str) -> int | None:
         """Place of the job's first waiting step in its model's queue, 1 the next; None: no wait."""
-        steps = self._redis.hget(keys.job(job_id), "steps")
+        steps: Any = self._redis.hget(keys.job(job_id), "steps")
         for step in (steps or b"").decode().split():
-            model = self._redis.hget(keys.job(job_id), f"{step}:model")
+            model: Any = self._redis.hget(keys.job(job_id), f"{step}:model")
             if model is None:
                 return None
-            rank = self._redis.zrank(keys.waiting(model.decode()), keys.lease_member(job_id, step))
+            waiting = keys.waiting(model.decode())
+            rank: Any = self._redis.zrank(waiting, keys.lease_member(job_id, step))
             if rank is not None:
                 return int(rank) + 1
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import LockError, RedisError
@@ -92,10 +93,11 @@ class Keeper:
 
     def _bury(self) -> None:
         """Forget workers whose presence expired, and the messages they had not acknowledged."""
-        ids = [raw.decode() for raw in self._redis.smembers(keys.WORKERS)]
+        members: Any = self._redis.smembers(keys.WORKERS)
+        ids = [raw.decode() for raw in members]
         if not ids:
             return
-        told = self._redis.mget([keys.worker(worker_id) for worker_id in ids])
+        told: Any = self._redis.mget([keys.worker(worker_id) for worker_id in ids])
         for worker_id, presence in zip(ids, told, strict=True):
             if presence is None:
                 unacked = keys.unacked(worker_id)

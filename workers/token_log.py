@@ -75,7 +75,7 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
 
 def read_events(redis: Redis, job_id: str, after_seq: int = 0) -> list[Event]:
     """The job's stored events behind `after_seq`, in order; empty when there are none."""
-    found = redis.xrange(keys.events(job_id), min=f"({after_seq}-0" if after_seq else "-")
+    found: Any = redis.xrange(keys.events(job_id), min=f"({after_seq}-0" if after_seq else "-")
     return [events.decode(fields[b"e"]) for _, fields in found]
 
 
