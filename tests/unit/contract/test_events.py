@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from workers.contract import events
+from workers.contract.errors import WorkerLost
+from workers.contract.job import Outcome, Timings, Usage
+
+OUTCOME = Outcome("answer", "m", 1, "stop", Usage(3, 4), Timings(), 2048)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.Queued(3),
+        events.Started(3, "answer", 1, "m"),
+        events.Token(3, "answer", 1, (5, 6), "é🦊"),
+        events.StepFinished(3, OUTCOME),
+        events.Heartbeat(3),
+        events.Completed(3, OUTCOME),
+        events.Failed(3, WorkerLost().to_dict()),
+        events.Cancelled(3, "client left"),
+    ],
+)
+def test_an_event_survives_the_log(event):
+    body = json.loads(events.encode(event))
+    assert "seq" not in body
+
+    assert events.decode(json.dumps({"seq": 3, **body}).encode()) == event
+
+
+def test_a_failure_can_be_raised_again():
+    failed = events.Failed(1, WorkerLost(details={"step": "answer"}, retry_after_ms=5).to_dict())
+
+    error = failed.exception()
+
+    assert isinstance(error, WorkerLost)
+    assert (error.details, error.retry_after_ms) == ({"step": "answer"}, 5)
+
+
+def test_a_quoted_lone_surrogate_does_not_stop_the_log():
+    assert b"?" in events.encode(events.Cancelled(1, "\ud800"))

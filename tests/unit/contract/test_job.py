@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from workers.contract.job import VERSION, Job, Message, Outcome, Priority, Sampling, Timings, Usage
+
+
+def job_factory(**changes):
+    return Job(
+        **{
+            "id": "chatcmpl-1",
+            "model": "m",
+            "messages": (Message("user", "hello"),),
+            "created": 1,
+            **changes,
+        }
+    )
+
+
+def through_json(value):
+    return json.loads(json.dumps(value.to_dict()))
+
+
+def test_a_job_survives_the_journey():
+    job = job_factory(
+        messages=(
+            Message("assistant", None, tool_calls=({"id": "c1", "function": {"name": "f"}},)),
+            Message("tool", "42", tool_call_id="c1"),
+        ),
+        sampling=Sampling(max_tokens=5, stop=("a", "b"), seed=7),
+        priority=Priority.HIGH,
+    )
+
+    assert Job.from_dict(through_json(job)) == job
+
+
+def test_fields_of_a_newer_minor_version_are_ignored():
+    data = through_json(job_factory())
+    data["colour"] = "blue"
+    data["sampling"]["mood"] = 3
+    data["messages"][0]["aside"] = True
+
+    assert Job.from_dict(data) == job_factory()
+
+
+def test_a_newer_version_is_refused():
+    data = through_json(job_factory()) | {"version": VERSION + 1}
+
+    with pytest.raises(ValueError, match="version"):
+        Job.from_dict(data)
+
+
+def test_an_outcome_survives_the_journey():
+    outcome = Outcome("answer", "m", 2, "stop", Usage(3, 4, 1), Timings(1.5, 2.5, 3.5), 2048)
+
+    assert Outcome.from_dict(through_json(outcome)) == outcome
+    assert outcome.usage.total_tokens == 7
+
+
+@pytest.mark.parametrize(
+    ("message", "turn"),
+    [
+        (Message("user", "hi"), {"role": "user", "content": "hi"}),
+        (Message("assistant", None), {"role": "assistant", "content": ""}),
+        (
+            Message("tool", "42", name="f", tool_call_id="c1"),
+            {"role": "tool", "content": "42", "name": "f", "tool_call_id": "c1"},
+        ),
+    ],
+)
+def test_a_template_gets_only_what_is_set(message, turn):
+    assert message.to_dict() == turn
