@@ -1,0 +1,169 @@
+"""Leases, presence and the keeper on a real server."""
+
+import dataclasses
+
+import pytest
+
+from tests.integration.conftest import wait_for
+from workers.contract import keys
+from workers.contract.errors import ModelLoadFailed, WorkerLost
+from workers.contract.events import Failed
+from workers.contract.job import Job, JobState, Message, StepRequest
+from workers.jobs import JobStore, PlannedStep
+from workers.keeper import Keeper
+from workers.leases import LEASE_MS, Leases
+from workers.presence import Directory, Presence, Worker, WorkerStatus, forget_loaded
+from workers.token_log import read_events
+
+REQUEST = StepRequest("chatcmpl-1", "answer", "m", ends_job=True)
+WORKER = Worker("m@host-1", "m", pid=1, host="host", concurrency=2)
+
+
+@pytest.fixture
+def jobs(redis):
+    store = JobStore(redis)
+    job = Job("chatcmpl-1", "m", (Message("user", "hi"),), created=1)
+    store.store(job, [PlannedStep(REQUEST, {"task": "generate.m"})], rank=4)
+    return store
+
+
+@pytest.fixture
+def watched(redis):
+    leases = Leases(redis, "worker-1")
+    leases.start()
+    yield leases
+    leases.stop()
+
+
+def expiry_ms(redis):
+    return redis.zscore(keys.LEASES, "chatcmpl-1|answer")
+
+
+def let_expire(redis):
+    redis.zadd(keys.LEASES, {"chatcmpl-1|answer": 0})
+    redis.hset(keys.job("chatcmpl-1"), "answer:expires_ms", 0)
+
+
+def test_a_held_lease_is_renewed(redis, jobs, watched):
+    watched.take(REQUEST)
+    first = expiry_ms(redis)
+
+    wait_for(lambda: expiry_ms(redis) > first)
+
+
+def test_a_dropped_lease_is_not_renewed(redis, jobs, watched):
+    lease = watched.take(REQUEST)
+    watched.drop(lease)
+
+    assert watched.held() == ()
+
+
+def test_a_generation_hears_at_once_that_its_job_was_ended(jobs, watched):
+    lease = watched.take(REQUEST)
+
+    jobs.cancel("chatcmpl-1", "client left")
+
+    assert lease.stop.wait(LEASE_MS / 1000)
+
+
+def test_a_generation_hears_that_its_lease_was_taken_over(redis, jobs, watched):
+    lease = watched.take(REQUEST)
+    let_expire(redis)
+
+    taken = Leases(redis, "worker-2").take(REQUEST)
+
+    assert taken.attempt == 2
+    assert lease.stop.wait(LEASE_MS / 1000)
+
+
+def test_the_keeper_ends_a_job_whose_worker_died(redis, jobs):
+    Leases(redis, "worker-1").take(REQUEST)
+    let_expire(redis)
+
+    Keeper(redis).sweep()
+
+    last = read_events(redis, "chatcmpl-1")[-1]
+    assert isinstance(last, Failed)
+    assert isinstance(last.exception(), WorkerLost)
+    assert last.exception().details == {"worker": "worker-1", "step": "answer", "attempt": 1}
+    assert jobs.record("chatcmpl-1").state is JobState.FAILED
+    assert expiry_ms(redis) is None
+
+
+def test_the_keeper_leaves_live_leases_alone(redis, jobs):
+    Leases(redis, "worker-1").take(REQUEST)
+
+    Keeper(redis).sweep()
+
+    assert jobs.record("chatcmpl-1").state is JobState.RUNNING
+
+
+def test_a_keeper_that_died_between_reclaiming_and_ending_is_made_good(redis, jobs):
+    Leases(redis, "worker-1").take(REQUEST)
+    let_expire(redis)
+    keeper = Keeper(redis)
+    keeper._reclaim(keys=[keys.LEASES], args=[keys.job(""), 10, 0])  # and dies here
+
+    keeper.sweep()
+
+    assert jobs.record("chatcmpl-1").state is JobState.FAILED
+
+
+def test_one_keeper_is_elected_and_another_follows(redis):
+    first, second = Keeper(redis), Keeper(redis)
+    first.start()
+    wait_for(lambda: redis.get(keys.KEEPER))
+    holder = redis.get(keys.KEEPER)
+    second.start()
+
+    first.stop()
+
+    wait_for(lambda: redis.get(keys.KEEPER) not in (None, holder))
+    second.stop()
+    assert redis.get(keys.KEEPER) is None
+
+
+def test_a_worker_is_there_while_it_beats(redis):
+    directory = Directory(redis, ttl_s=0)
+    presence = Presence(redis, WORKER)
+    presence.start()
+    wait_for(directory.workers)
+    assert directory.workers()[0].status is WorkerStatus.LOADING
+    assert directory.serving("m") == ()
+
+    presence.loaded(memory_bytes=5, context_length=100)
+    wait_for(lambda: directory.serving("m"))
+    assert directory.loaded_once() == {"m"}
+
+    presence.stop()
+    assert directory.workers() == ()
+    assert directory.loaded_once() == {"m"}
+    forget_loaded(redis)
+    assert directory.loaded_once() == frozenset()
+
+
+def test_a_failure_to_load_is_told_with_its_reason(redis):
+    directory = Directory(redis, ttl_s=0)
+    presence = Presence(redis, WORKER)
+    presence.start()
+
+    presence.failed(ModelLoadFailed("not a GGUF"))
+
+    failed = wait_for(lambda: [w for w in directory.workers() if w.status is WorkerStatus.FAILED])
+    assert failed[0].error["message"] == "not a GGUF"
+    presence.stop()
+
+
+def test_a_worker_that_was_killed_is_forgotten_with_its_messages(redis):
+    redis.sadd(keys.WORKERS, "dead")
+    redis.hset(f"{keys.unacked('dead')}:messages", "tag", "message")
+    living = dataclasses.replace(WORKER, id="living")
+    presence = Presence(redis, living)
+    presence.start()
+    wait_for(lambda: redis.exists(keys.worker("living")))
+
+    Keeper(redis).sweep()
+
+    assert redis.smembers(keys.WORKERS) == {b"living"}
+    assert not redis.exists(f"{keys.unacked('dead')}:messages")
+    presence.stop()
