@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 import time
+import uuid
 from dataclasses import dataclass, field
 
 from redis import Redis
@@ -82,7 +83,7 @@ class Leases:
         member = keys.lease_member(request.job_id, request.step)
         verdict, *answer = self._take(
             keys=[keys.job(request.job_id), keys.LEASES, keys.waiting(request.model)],
-            args=[request.step, member, self._owner, LEASE_MS],
+            args=[request.step, member, self._owner, LEASE_MS, uuid.uuid4().hex],
         )
         if verdict != b"taken":
             return Refusal(verdict.decode())

@@ -7,6 +7,7 @@
 -- ARGV[2]  member of the step in the sorted sets
 -- ARGV[3]  owner: the worker's id
 -- ARGV[4]  length of the lease in ms
+-- ARGV[5]  a name for this very call: repeated after a lost answer, it takes the lease once
 --
 -- Returns {'taken', attempt, job JSON, ms since acceptance}, or {why not}: 'gone' (no such job),
 -- 'ended' (the job has its terminal event), 'done' (the step has its outcome) or 'held'.
@@ -22,22 +23,25 @@ if terminal then
 end
 
 local step = ARGV[1] .. ':'
-local step_state, expires_ms, job, created_ms = unpack(redis.call(
-  'HMGET', KEYS[1], step .. 'state', step .. 'expires_ms', 'job', 'created_ms'))
+local step_state, expires_ms, call, attempt, job, created_ms = unpack(redis.call('HMGET', KEYS[1],
+  step .. 'state', step .. 'expires_ms', step .. 'call', step .. 'attempt', 'job', 'created_ms'))
 if step_state == 'done' then
   return {'done'}
 end
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+if call == ARGV[5] then
+  return {'taken', tonumber(attempt), job, now_ms - created_ms}
+end
 if step_state == 'running' and tonumber(expires_ms) > now_ms then
   return {'held'}
 end
 
-local attempt = redis.call('HINCRBY', KEYS[1], step .. 'attempt', 1)
+attempt = redis.call('HINCRBY', KEYS[1], step .. 'attempt', 1)
 expires_ms = now_ms + ARGV[4]
 redis.call('HSET', KEYS[1], 'state', 'running', step .. 'state', 'running',
-  step .. 'owner', ARGV[3], step .. 'expires_ms', expires_ms, step .. 'written', 0)
+  step .. 'owner', ARGV[3], step .. 'call', ARGV[5], step .. 'expires_ms', expires_ms, step .. 'written', 0)
 redis.call('ZADD', KEYS[2], expires_ms, ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[2])
 return {'taken', attempt, job, now_ms - created_ms}

@@ -48,6 +48,10 @@ class Settings:
         "INFERENCE_LOG_LEVEL", "INFO", kinds.choice("DEBUG", "INFO", "WARNING", "ERROR"),
         "The least severe log lines that are shown.",
     )  # fmt: skip
+    log_format: str = setting(
+        "INFERENCE_LOG_FORMAT", "console", kinds.choice("console", "json"),
+        "How log lines are written.",
+    )  # fmt: skip
     data_dir: Path = setting(
         "INFERENCE_DATA_DIR", default_data_dir(), kinds.PATH,
         "All state: the embedded server's files, caches, logs.",

@@ -1,0 +1,46 @@
+"""Connections to Redis: where it is, and clients that neither hang nor give up."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from workers import embedded
+from workers.settings import Settings
+
+#: A command that takes longer has met a server that is not there.
+COMMAND_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
+
+
+def redis_url(settings: Settings) -> str:
+    """The address of Redis: the one that is set, else that of the embedded server."""
+    return settings.redis_url or embedded.url(settings.data_dir)
+
+
+def broker_url(settings: Settings) -> str:
+    """The same address in kombu's spelling."""
+    url = redis_url(settings)
+    if not url.startswith("unix://"):
+        return url
+    parts = urlsplit(url)
+    password = f":{parts.password}@" if parts.password else ""
+    return f"redis+socket://{password}{parts.path}"
+
+
+def client(settings: Settings) -> Redis:
+    """A client with a pool of its own, answers as bytes.
+
+    A connection that turns out dead is replaced once, without a pause: a server that restarted
+    is found at once, one that is away is reported at once.
+    """
+    return Redis.from_url(
+        redis_url(settings),
+        socket_timeout=COMMAND_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 1),
+    )
