@@ -22,7 +22,8 @@ unacked:{id}:*             kombu's      kombu                  until the keeper 
 Fields of `job:{id}`: `job` (JSON), `state`, `seq` (last event number), `terminal` (number of the
 terminal event, once there is one), `created_ms`, `ended_ms`, and for each step S: `S:state`,
 `S:model`, `S:signature` (JSON, what the keeper sends again), `S:attempt`, `S:owner`,
-`S:call` (which call took the lease), `S:expires_ms`, `S:written` (last entry of this attempt in the log), `S:outcome` (JSON).
+`S:call` (which call took the lease), `S:expires_ms`, `S:written` (last entry of this attempt in
+the log), `S:outcome` (JSON).
 All times are Redis TIME in milliseconds.
 """
 

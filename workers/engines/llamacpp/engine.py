@@ -1,0 +1,159 @@
+"""The llama.cpp engine: loads a GGUF file and answers through the scheduler."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Iterator
+from threading import Event
+
+import psutil
+
+from presets.model import ModelSpec
+from workers.contract.errors import ContextBudgetExceeded, EngineFailed, ModelLoadFailed
+from workers.engines.base import Delta, EngineOptions, GenerationRequest
+from workers.engines.llamacpp import weights
+from workers.engines.llamacpp.native import Context, ContextSize, Model
+from workers.engines.llamacpp.prefixes import Prefixes
+from workers.engines.llamacpp.sampling import Sampler
+from workers.engines.llamacpp.scheduler import Scheduler
+from workers.engines.llamacpp.sequence import Sequence
+from workers.engines.llamacpp.template import CHATML, ChatTemplate
+from workers.engines.llamacpp.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
+
+#: Sequences that llama.cpp tells apart in one context (`LLAMA_MAX_SEQ`).
+MOST_SEQUENCES = 256
+#: Tokens of one step at most; llama.cpp's default for `n_batch`.
+BATCH_TOKENS = 2048
+#: Cells of the pool for each request that is answered at once, where nothing else is set: a
+#: prompt and an answer of a usual chat. One request may use all of them.
+KV_TOKENS_PER_REQUEST = 2048
+
+
+class LlamaCppEngine:
+    """One GGUF model, decoded for many requests at once."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.context_length = 0
+        self.memory_bytes = 0
+        self._options = options
+        self._name = ""
+        self._model: Model | None = None
+        self._context: Context | None = None
+        self._scheduler: Scheduler | None = None
+
+    def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
+        """Load weights, template and KV pool; see `Engine.load`.
+
+        `spec.options` may set `kv_tokens`, the size of the pool that all requests share.
+        """
+        concurrency = self._options.concurrency
+        kept = max(4, concurrency)
+        if concurrency + kept > MOST_SEQUENCES:
+            raise ModelLoadFailed(
+                f"llama.cpp answers at most {MOST_SEQUENCES // 2} requests at once; "
+                f"INFERENCE_MAX_CONCURRENT_PER_MODEL is {concurrency}."
+            )
+        path = weights.check(spec)
+        if spec.requantise is not None:
+            path = weights.requantised(path, spec.requantise, self._options.cache_dir)
+        kv_tokens = self._kv_tokens(spec, concurrency)
+        weights.require_memory(spec, path, kv_tokens, self._options.gpu_layers)
+
+        before = psutil.Process().memory_info().rss
+        model = self._model = Model(path, self._options.gpu_layers, on_progress)
+        self._name = spec.id
+        self.context_length = min(spec.context_length, model.trained_context, kv_tokens)
+        self._vocabulary = Vocabulary(model)
+        self._template = self._chat_template(spec, model)
+        batch_tokens = min(BATCH_TOKENS, kv_tokens)
+        self._context = context = Context(
+            model,
+            ContextSize(
+                kv_tokens=kv_tokens,
+                sequences=concurrency + kept,
+                batch_tokens=max(batch_tokens, concurrency),
+                threads=self._options.threads,
+            ),
+        )
+        self._warm_up(context)
+        self.memory_bytes = max(psutil.Process().memory_info().rss - before, model.size_bytes)
+        self._scheduler = Scheduler(
+            context,
+            Prefixes(context, concurrency + kept, forgets=model.forgets),
+            concurrency=concurrency,
+            kv_tokens=kv_tokens,
+            batch_tokens=max(batch_tokens, concurrency),
+        )
+        self._scheduler.start()
+        on_progress(1.0)
+
+    def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
+        """Decode one request; see `Engine.generate`.
+
+        Template, tokens and sampler are made here, on the caller's thread.
+        """
+        scheduler = self._scheduler
+        if scheduler is None:
+            raise EngineFailed("The engine is closed.")
+        prompt = self._vocabulary.prompt(self._template.render(request.messages))
+        if len(prompt) >= self.context_length:
+            raise ContextBudgetExceeded(
+                f"The prompt has {len(prompt)} tokens; {self._name} takes at most "
+                f"{self.context_length}, the answer included.",
+                details={
+                    "current_tokens": len(prompt),
+                    "budget": self.context_length,
+                    "model": self._name,
+                    "compression_attempted": False,
+                },
+            )
+        sampler = Sampler(request.sampling, self._vocabulary, request.produced)
+        sequence = Sequence(
+            request, prompt, sampler, self._vocabulary, self.context_length, cancelled
+        )
+        if reason := sequence.finished_before_start:
+            sampler.free()
+            sequence.end(reason)
+        else:
+            scheduler.submit(sequence)
+        return sequence.read()
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens in a text, without special tokens added."""
+        return len(self._vocabulary.tokenize(text, add_special=False, parse_special=False))
+
+    def close(self) -> None:
+        """End all generations and give the memory back. Safe to call twice."""
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler is not None:
+            scheduler.stop()
+        context, self._context = self._context, None
+        if context is not None:
+            context.free()
+        model, self._model = self._model, None
+        if model is not None:
+            model.free()
+        gc.collect()
+
+    def _kv_tokens(self, spec: ModelSpec, concurrency: int) -> int:
+        asked = spec.options.get("kv_tokens")
+        if asked is not None:
+            return int(asked)
+        return max(spec.context_length, KV_TOKENS_PER_REQUEST * concurrency)
+
+    def _chat_template(self, spec: ModelSpec, model: Model) -> ChatTemplate:
+        source = spec.chat_template or model.chat_template()
+        if source is None:
+            log.warning("%s has no chat template; ChatML is assumed", spec.id)
+        return ChatTemplate(source or CHATML, self._vocabulary.bos, self._vocabulary.eos)
+
+    def _warm_up(self, context: Context) -> None:
+        """Decode one token, so that the first request does not pay for first touches."""
+        context.clear_batch()
+        context.add(0, 0, 0, wants_logits=True)
+        if context.decode() != 0:
+            raise ModelLoadFailed(f"{self._name} was loaded, but llama.cpp cannot decode with it.")
+        context.drop(0)

@@ -1,0 +1,134 @@
+"""One generation inside the scheduler."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator
+from threading import Event
+
+from workers.contract.errors import InferenceError
+from workers.contract.job import Timings, Usage
+from workers.engines.base import Delta, GenerationRequest
+from workers.engines.llamacpp.sampling import Sampler
+from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.text import TextAssembler
+
+
+class Sequence:
+    """Prompt and answer as token ids, how far they are decoded, and where deltas go.
+
+    The caller's thread makes it and reads its deltas; everything between happens on the decoding
+    thread.
+    """
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        prompt: list[int],
+        sampler: Sampler,
+        vocabulary: Vocabulary,
+        context_length: int,
+        cancelled: Event,
+    ) -> None:
+        self.request = request
+        #: Prompt, then answer.
+        self.tokens = [*prompt, *request.produced]
+        self.prompt_length = len(prompt)
+        #: Cells of the pool that hold this sequence's tokens: `tokens[:decoded]`.
+        self.decoded = 0
+        #: Its number in the pool; None while it has no cells.
+        self.slot: int | None = None
+        #: Prompt tokens that the first prefill found in the pool.
+        self.cached_tokens = 0
+        self.sampler = sampler
+        self._vocabulary = vocabulary
+        self._text = TextAssembler(request.sampling.stop)
+        for token in request.produced:
+            self._text.push(vocabulary.piece(token))
+        limit = request.sampling.max_tokens
+        room = context_length - self.prompt_length
+        self._max_tokens = room if limit is None else min(limit, room)
+        self._cancelled = cancelled
+        self._abandoned = False
+        self._deltas: queue.SimpleQueue[Delta | InferenceError] = queue.SimpleQueue()
+        self._asked_at = time.perf_counter()
+        self._begun_at: float | None = None
+        self._first_token_at: float | None = None
+
+    @property
+    def produced_length(self) -> int:
+        """Tokens of the answer."""
+        return len(self.tokens) - self.prompt_length
+
+    @property
+    def pending(self) -> int:
+        """Tokens that are not decoded yet: one while the answer grows, many in a prefill."""
+        return len(self.tokens) - self.decoded
+
+    @property
+    def unwanted(self) -> bool:
+        """Nobody waits for the rest."""
+        return self._abandoned or self._cancelled.is_set()
+
+    @property
+    def finished_before_start(self) -> str | None:
+        """The finish reason, where what was produced already is the whole answer."""
+        if self._text.stopped:
+            return "stop"
+        return "length" if self.produced_length >= self._max_tokens else None
+
+    def begin(self) -> None:
+        """Its prefill starts, or starts anew."""
+        if self._begun_at is None:
+            self._begun_at = time.perf_counter()
+
+    def take(self, token: int) -> bool:
+        """Take the token that was sampled; returns True when the answer has ended with it."""
+        if self._first_token_at is None:
+            self._first_token_at = time.perf_counter()
+        if self._vocabulary.ends_turn(token):
+            self.end("stop", self._text.finish())
+            return True
+        self.tokens.append(token)
+        text = self._text.push(self._vocabulary.piece(token))
+        if self._text.stopped:
+            self.end("stop", text, (token,))
+            return True
+        if self.produced_length >= self._max_tokens:
+            self.end("length", text + self._text.finish(), (token,))
+            return True
+        self._deltas.put(Delta(text, (token,)))
+        return False
+
+    def end(self, reason: str, text: str = "", token_ids: tuple[int, ...] = ()) -> None:
+        """Give the last delta."""
+        usage = Usage(self.prompt_length, self.produced_length, self.cached_tokens)
+        self._deltas.put(Delta(text, token_ids, reason, usage, self._timings()))
+
+    def fail(self, error: InferenceError) -> None:
+        """Let the reader raise this error."""
+        self._deltas.put(error)
+
+    def read(self) -> Iterator[Delta]:
+        """The deltas as they come; closing the iterator abandons the sequence."""
+        try:
+            while True:
+                delta = self._deltas.get()
+                if isinstance(delta, InferenceError):
+                    raise delta
+                yield delta
+                if delta.finish_reason is not None:
+                    return
+        finally:
+            self._abandoned = True
+
+    def _timings(self) -> Timings:
+        now = time.perf_counter()
+        begun = now if self._begun_at is None else self._begun_at
+        first = now if self._first_token_at is None else self._first_token_at
+        return Timings(
+            queued_ms=round((begun - self._asked_at) * 1e3, 3),
+            prefill_ms=round((first - begun) * 1e3, 3),
+            decode_ms=round((now - first) * 1e3, 3),
+        )
