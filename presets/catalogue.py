@@ -80,6 +80,10 @@ class Catalogue:
             near = difflib.get_close_matches(name, self._specs, n=1, cutoff=0.5)
             raise UnknownModel(name, near[0] if near else None) from None
 
+    def has(self, name: str) -> bool:
+        """Whether there is a model of this name."""
+        return name in self._specs
+
     def all(self) -> tuple[ModelSpec, ...]:
         """Every model."""
         return tuple(self._specs.values())

@@ -44,9 +44,9 @@ _CANCEL_CHECK_S = 0.02
 class Script:
     """What one request does."""
 
-    #: Repeated until `max_tokens`, unless `once`.
     text: str = PANGRAM
-    once: bool = False
+    #: Say the text again and again until `max_tokens`.
+    repeat: bool = False
     tokens_per_s: float = 1000.0
     #: Seconds before the first token.
     prefill_s: float = 0.0
@@ -143,7 +143,7 @@ class ScriptedEngine:
             limit = self.context_length - prompt_tokens
             if request.sampling.max_tokens is not None:
                 limit = min(limit, request.sampling.max_tokens)
-            natural = len(words) if script.once else limit
+            natural = limit if script.repeat else len(words)
             text = TextAssembler(request.sampling.stop)
             for position in range(len(request.produced)):
                 text.push(words[position % len(words)].encode())
@@ -152,8 +152,8 @@ class ScriptedEngine:
             due = first_at
             reason = None
             while reason is None:
-                if text.stopped or produced >= natural:
-                    reason = "stop" if text.stopped or script.once else "length"
+                if text.stopped or produced >= natural < limit:
+                    reason = "stop"
                 elif produced >= limit:
                     reason = "length"
                 elif not self._wait_until(due, cancelled):

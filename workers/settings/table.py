@@ -104,3 +104,8 @@ class Settings:
     )  # fmt: skip
     #: Field name -> where its value came from: `default`, `environment` or `.env`.
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def effective_host(self) -> str:
+        """The address to listen on."""
+        return self.host or "127.0.0.1"

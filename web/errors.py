@@ -1,0 +1,142 @@
+"""Errors as a caller sees them: one table of statuses, one body, one set of headers."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import flask
+from flask import Flask, Response
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException
+
+from workers.contract import errors
+from workers.contract.errors import InferenceError
+
+log = logging.getLogger(__name__)
+
+#: Code -> HTTP status. Every code of the contract is here; a test holds that.
+STATUS: dict[str, int] = {
+    "MODEL_BUSY": 503,
+    "MODEL_LOADING": 503,
+    "TEMPORARY_RESOURCE": 503,
+    "QUEUE_FULL": 503,
+    "NO_WORKER": 503,
+    "BROKER_UNAVAILABLE": 503,
+    "WORKER_LOST": 503,
+    "DEADLINE_UNREACHABLE": 503,
+    "RATE_LIMITED": 429,
+    "REQUEST_TIMEOUT": 504,
+    "CONTEXT_BUDGET_EXCEEDED": 400,
+    "COMPRESSION_FAILED": 400,
+    "HANDOFF_STATE_INVALID": 500,
+    "MODEL_LOAD_FAILED": 500,
+    "ENGINE_FAILED": 500,
+    "INSUFFICIENT_MEMORY": 507,
+    "MODEL_NOT_FOUND": 404,
+    "NOT_ENOUGH_MODELS": 400,
+    "ORCHESTRATION_FAILED": 502,
+    "VALIDATION_ERROR": 422,
+    "MALFORMED_JSON": 400,
+    "UNSUPPORTED_PARAMETER": 400,
+    "UNAUTHORIZED": 401,
+    "JOB_NOT_FOUND": 404,
+    "JOB_EXPIRED": 504,
+    "JOB_CANCELLED": 409,
+    "INVALID_EVENT_ID": 400,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "PAYLOAD_TOO_LARGE": 413,
+    "IDEMPOTENCY_CONFLICT": 409,
+    "JOB_POISONED": 500,
+    "INTERNAL": 500,
+}
+
+#: What werkzeug raises by itself, in our words.
+_OF_WERKZEUG: dict[int, type[InferenceError]] = {
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.PayloadTooLarge,
+    415: errors.UnsupportedMediaType,
+}
+
+
+def body(error: InferenceError) -> dict[str, Any]:
+    """The one error format, in a response and in a stream's frame alike."""
+    return {
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "type": "retriable" if error.retriable else "non_retriable",
+            "provider": "inference-service",
+            "details": error.details,
+        }
+    }
+
+
+def response(error: InferenceError) -> Response:
+    """The response that tells of an error."""
+    answer = flask.jsonify(body(error))
+    answer.status_code = STATUS[error.code]
+    if error.retriable and error.retry_after_ms is not None:
+        answer.headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
+        answer.headers["retry-after-ms"] = str(error.retry_after_ms)
+    elif answer.status_code >= 500:
+        answer.headers["x-should-retry"] = "false"
+    if isinstance(error, errors.Unauthorized):
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def install(app: Flask) -> None:
+    """Let every error of this application end in the one format."""
+    app.register_error_handler(InferenceError, response)
+    app.register_error_handler(RedisError, _broker_away)
+    app.register_error_handler(OperationalError, _broker_away)
+    app.register_error_handler(HTTPException, _of_werkzeug)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def broker_unavailable() -> errors.BrokerUnavailable:
+    """What a caller is told while Redis is away."""
+    return errors.BrokerUnavailable(
+        "Redis cannot be reached. Nothing was accepted; try again in a moment."
+    )
+
+
+def _broker_away(error: Exception) -> Response:
+    log.warning("Redis is away: %s", error)
+    return response(broker_unavailable())
+
+
+def _of_werkzeug(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400:
+        return flask.make_response(error.get_response())
+    kind = _OF_WERKZEUG.get(status)
+    if kind is None:
+        kind = errors.ValidationFailed if status < 500 else errors.Internal
+    details: dict[str, Any] = {"path": flask.request.path}
+    if status == 405:
+        allowed = sorted(getattr(error, "valid_methods", None) or ())
+        details = {"method": flask.request.method, "allowed": allowed}
+    told = response(kind(error.description if kind is errors.ValidationFailed else None,
+                         details=details))  # fmt: skip
+    if status == 405:
+        told.headers["Allow"] = ", ".join(details["allowed"])
+    return told
+
+
+def _unforeseen(error: Exception) -> Response:
+    log.error("an error nobody foresaw", exc_info=error)
+    request_id = flask.g.get("request_id", "")
+    return response(
+        errors.Internal(
+            f"The service failed; its log has the cause under request {request_id}.",
+            details={"request_id": request_id},
+        )
+    )

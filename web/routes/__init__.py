@@ -1,0 +1,1 @@
+"""Addresses: one blueprint per module."""

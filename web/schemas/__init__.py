@@ -1,0 +1,1 @@
+"""What callers may send: one marshmallow schema per endpoint, loaded into frozen dataclasses."""

@@ -1,0 +1,215 @@
+"""The body of `POST /v1/chat/completions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from web.schemas import parameters
+from web.schemas.fields import Decimal, Flag, Stop, Text, Whole
+from workers.contract.errors import UnsupportedParameter, ValidationFailed
+from workers.contract.job import Message, Priority, Sampling
+
+#: Every mode there will be; those that are not built yet are refused by name.
+MODES = ("single", "critique", "debate", "ensemble", "pipeline")
+BUILT_MODES = ("single",)
+#: More tokens than any context has.
+_MOST_TOKENS = 10_000_000
+_SEED = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A validated request."""
+
+    model: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    mode: str
+    priority: Priority
+    task_type: str | None
+    user: str | None
+    stream: bool
+    include_usage: bool
+    #: Names of parameters that were taken and change nothing.
+    ignored: tuple[str, ...]
+
+
+class Content(fields.Field[str]):
+    """Text, or a list of text parts, which are joined by line breaks."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, list):
+            raise ValidationError("must be a string or a list of text parts")
+        return "\n".join(self._part(part) for part in value)
+
+    def _part(self, part: Any) -> str:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if not isinstance(kind, str):
+            raise ValidationError('each part must be {"type": "text", "text": "..."}')
+        if kind != "text":
+            raise UnsupportedParameter(
+                f"Content parts of type {kind[:64]!r} are not supported yet; send text.",
+                details={"param": "messages.content"},
+            )
+        if not isinstance(part.get("text"), str):
+            raise ValidationError("the text of a part must be a string")
+        return str(part["text"])
+
+
+class MessageSchema(Schema):
+    """One turn. Fields that only other services know are let pass."""
+
+    class Meta:
+        """Marshmallow's options."""
+
+        unknown = EXCLUDE
+
+    role = Text(required=True, choices=("system", "developer", "user", "assistant", "tool"))
+    content = Content()
+    name = Text(most=256)
+    tool_calls = fields.List(fields.Dict(), allow_none=True)
+    tool_call_id = Text(most=256)
+
+
+class StreamOptionsSchema(Schema):
+    """Options of a stream."""
+
+    class Meta:
+        """Marshmallow's options."""
+
+        unknown = EXCLUDE
+
+    include_usage = Flag()
+
+
+class CompletionSchema(Schema):
+    """A chat completion."""
+
+    model = Text(required=True, least=1, most=200)
+    messages = fields.List(
+        fields.Nested(MessageSchema), required=True, validate=validate.Length(min=1)
+    )
+    stream = Flag()
+    stream_options = fields.Nested(StreamOptionsSchema, allow_none=True)
+    max_tokens = Whole(1, _MOST_TOKENS)
+    max_completion_tokens = Whole(1, _MOST_TOKENS)
+    temperature = Decimal(0, 2)
+    top_p = Decimal(0, 1)
+    top_k = Whole(-1, _MOST_TOKENS)
+    min_p = Decimal(0, 1)
+    stop = Stop()
+    seed = Whole(-_SEED, _SEED - 1)
+    presence_penalty = Decimal(-2, 2)
+    frequency_penalty = Decimal(-2, 2)
+    user = Text(most=512)
+    task_type = Text(most=64)
+    orchestration_mode = Text(choices=MODES)
+    priority = Whole(1, 3)
+
+
+_SCHEMA = CompletionSchema()
+
+
+def load(body: Mapping[str, Any], default_priority: Priority) -> Completion:
+    """Validate a body.
+
+    Raises:
+        ValidationFailed: a field is missing or wrong; names it.
+        UnsupportedParameter: it asks for what is not there yet.
+    """
+    known, ignored = parameters.sort_out(body, _SCHEMA.fields)
+    try:
+        data: dict[str, Any] = _SCHEMA.load(known)
+    except ValidationError as error:
+        param, problem = _first(error.normalized_messages())
+        raise ValidationFailed(f"{param} {problem}.", details={"param": param}) from None
+    mode = data.get("orchestration_mode") or "single"
+    if mode not in BUILT_MODES:
+        raise UnsupportedParameter(
+            f"orchestration_mode {mode!r} is not there yet; this version has "
+            f"{', '.join(BUILT_MODES)}.",
+            details={"param": "orchestration_mode"},
+        )
+    stream = bool(data.get("stream"))
+    options = data.get("stream_options")
+    if options is not None and not stream:
+        raise ValidationFailed(
+            "stream_options goes only with stream: true.", details={"param": "stream_options"}
+        )
+    return Completion(
+        model=data["model"],
+        messages=tuple(_message(i, turn) for i, turn in enumerate(data["messages"])),
+        sampling=_sampling(data),
+        mode=mode,
+        priority=Priority(data.get("priority", default_priority)),
+        task_type=data.get("task_type"),
+        user=data.get("user"),
+        stream=stream,
+        include_usage=bool((options or {}).get("include_usage")),
+        ignored=tuple(ignored),
+    )
+
+
+def _message(position: int, turn: Mapping[str, Any]) -> Message:
+    role, content = turn["role"], turn.get("content")
+    calls = turn.get("tool_calls")
+    if content is None and role != "assistant":
+        param = f"messages.{position}.content"
+        raise ValidationFailed(f"{param} is missing.", details={"param": param})
+    return Message(
+        # Templates know no `developer`; OpenAI's own rule is that it replaces `system`.
+        role="system" if role == "developer" else role,
+        content=content,
+        name=turn.get("name"),
+        tool_calls=tuple(calls) if calls else None,
+        tool_call_id=turn.get("tool_call_id"),
+    )
+
+
+def _sampling(data: Mapping[str, Any]) -> Sampling:
+    limits = [
+        data[name] for name in ("max_tokens", "max_completion_tokens") if data.get(name) is not None
+    ]
+    names = [
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "stop",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+    ]
+    chosen = {name: data[name] for name in names if data.get(name) is not None}
+    if chosen.get("top_k") == -1:  # vLLM's spelling of "all"
+        chosen["top_k"] = 0
+    return Sampling(max_tokens=min(limits, default=None), **chosen)
+
+
+def _first(messages: Any) -> tuple[str, str]:
+    """The path and text of the first complaint in marshmallow's nested answer."""
+    path: list[str] = []
+    while isinstance(messages, dict):
+        name, messages = next(iter(messages.items()))
+        if name != "_schema":
+            path.append(str(name))
+    problem = messages[0] if isinstance(messages, list) else str(messages)
+    problem = str(problem).rstrip(".")
+    wording = {
+        "Missing data for required field": "is missing",
+        "Field may not be null": "must not be null",
+        "Not a valid list": "must be a list",
+        "Not a valid mapping type": "must be an object",
+        "Invalid input type": "must be an object",
+        "Shorter than minimum length 1": "must not be empty",
+    }
+    return ".".join(path), wording.get(problem, problem)

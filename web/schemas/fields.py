@@ -1,0 +1,102 @@
+"""Fields that take a JSON value for what it is: no number from a string, no number from a boolean."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+
+class Whole(fields.Field[int]):
+    """A whole number; 3.0 is one, True and "3" are not."""
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+        self.least, self.most = least, most
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValidationError(f"must be a whole number, not {_kind(value)}")
+        if not self.least <= value <= self.most:
+            raise ValidationError(f"must be from {self.least} to {self.most}")
+        return value
+
+
+class Decimal(fields.Field[float]):
+    """A finite number."""
+
+    def __init__(self, least: float, most: float, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+        self.least, self.most = least, most
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValidationError(f"must be a number, not {_kind(value)}")
+        if not math.isfinite(value) or not self.least <= value <= self.most:
+            raise ValidationError(f"must be from {self.least:g} to {self.most:g}")
+        return float(value)
+
+
+class Flag(fields.Field[bool]):
+    """True or false."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(f"must be true or false, not {_kind(value)}")
+        return value
+
+
+class Text(fields.Field[str]):
+    """A string of bounded length; with `choices`, one of them."""
+
+    def __init__(
+        self,
+        *,
+        least: int = 0,
+        most: int | None = None,
+        choices: tuple[str, ...] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(allow_none=not kwargs.get("required"), **kwargs)
+        self.least, self.most, self.choices = least, most, choices
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError(f"must be a string, not {_kind(value)}")
+        if self.choices and value not in self.choices:
+            raise ValidationError(f"must be one of {', '.join(self.choices)}")
+        if len(value) < self.least:
+            raise ValidationError("must not be empty")
+        if self.most is not None and len(value) > self.most:
+            raise ValidationError(f"must have at most {self.most} characters")
+        return value
+
+
+class Stop(fields.Field[tuple[str, ...]]):
+    """One stop string or several."""
+
+    MOST, LONGEST = 16, 500
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ValidationError("must be a string or a list of strings")
+        if len(texts) > self.MOST:
+            raise ValidationError(f"must have at most {self.MOST} strings")
+        if any(not text or len(text) > self.LONGEST for text in texts):
+            raise ValidationError(f"each string must have from 1 to {self.LONGEST} characters")
+        return tuple(texts)
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
+    return "null" if value is None else names.get(type(value), "a number")

@@ -1,0 +1,93 @@
+"""Parameters beside a schema's own: refused, ignored with a note, or a slip of the pen."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from workers.contract.errors import UnsupportedParameter, ValidationFailed
+
+#: Longest name that is quoted back in a header or message.
+_LONGEST_NAME = 64
+
+
+def _set(value: Any) -> bool:
+    return value not in (None, False, 0, "", [], {})
+
+
+#: Parameters of the OpenAI API that would change the answer and are not there yet: name -> whether
+#: this value asks for anything.
+UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
+    "n": lambda value: value not in (None, 1),
+    "tools": _set,
+    "tool_choice": lambda value: value not in (None, "none", "auto"),
+    "functions": _set,
+    "function_call": lambda value: value not in (None, "none", "auto"),
+    "logprobs": _set,
+    "top_logprobs": _set,
+    "logit_bias": _set,
+    "audio": _set,
+    "modalities": lambda value: value not in (None, ["text"]),
+    "prediction": _set,
+    "web_search_options": lambda value: value is not None,
+}
+
+#: Parameters of the OpenAI API that change nothing about the answer here.
+HARMLESS = frozenset(
+    {
+        "metadata",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "reasoning_effort",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "verbosity",
+    }
+)
+
+
+def sort_out(body: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
+    """The parameters a schema knows, and the names of those that are ignored.
+
+    A null counts as absent.
+
+    Raises:
+        UnsupportedParameter: one would change the answer, and cannot.
+        ValidationFailed: an unknown name is close to one of ours.
+    """
+    known = frozenset(known)
+    kept: dict[str, Any] = {}
+    ignored: list[str] = []
+    for name, value in body.items():
+        if name in known:
+            if value is not None:
+                kept[name] = value
+        elif name in UNSUPPORTED:
+            if UNSUPPORTED[name](value):
+                raise UnsupportedParameter(
+                    f"{name!r} is not supported yet; leave it out.", details={"param": name}
+                )
+        elif value is None:
+            continue
+        elif name not in HARMLESS and (near := _nearest(name, known)):
+            raise ValidationFailed(
+                f"{_shown(name)!r} is unknown; did you mean {near!r}?",
+                details={"param": _shown(name), "suggestion": near},
+            )
+        else:
+            ignored.append(_shown(name))
+    return kept, ignored
+
+
+def _nearest(name: str, known: frozenset[str]) -> str | None:
+    near = difflib.get_close_matches(name[:_LONGEST_NAME], known, n=1, cutoff=0.8)
+    return near[0] if near else None
+
+
+def _shown(name: str) -> str:
+    """A name that can stand in a header: printable ASCII, no comma, not endless."""
+    safe = "".join(c if c.isascii() and c.isprintable() and c != "," else "?" for c in name)
+    return safe[:_LONGEST_NAME]

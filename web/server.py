@@ -1,0 +1,67 @@
+"""The HTTP server: gunicorn's threaded worker, used as a library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from web.app import create_app
+from workers import logs
+from workers.settings import Settings
+
+#: Seconds an idle connection stays open for the next request, a little over usual proxies' 60.
+KEEPALIVE_S = 75
+#: Connections beyond the threads wait here, instead of being refused by the kernel.
+BACKLOG = 1024
+
+
+class _Logger(Logger):  # type: ignore[misc]
+    """Gunicorn's own lines, through our handlers."""
+
+    def setup(self, cfg: Any) -> None:
+        self.error_log.propagate = True
+        self.error_log.handlers[:] = []
+        self.access_log.handlers[:] = []
+
+    def access(self, *_: Any, **__: Any) -> None:
+        """Our application logs requests itself, with their ids."""
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = self._settings
+        options: dict[str, Any] = {
+            "bind": [f"{settings.effective_host}:{settings.port}"],
+            # One process: its readers share one subscriber, and its threads wait, not compute.
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": settings.web_threads,
+            "worker_connections": settings.web_threads + BACKLOG,
+            "backlog": BACKLOG,
+            "keepalive": KEEPALIVE_S,
+            "graceful_timeout": int(settings.grace_s),
+            "timeout": 60,
+            "logger_class": _Logger,
+            "proc_name": "inference-service web",
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Called in the process that serves, behind the fork: threads start here."""
+        return create_app(self._settings)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; ends the process."""
+    logs.configure(settings, "web")
+    _Server(settings).run()

@@ -1,0 +1,61 @@
+"""What the routes work with, made once per process."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import flask
+from redis import Redis
+
+from orchestration.submit import Submitter
+from presets.catalogue import Catalogue
+from web.departures import Departures
+from web.exchange import Exchanges
+from web.live import Hub
+from workers import connections
+from workers.app import make_app
+from workers.jobs import JobStore
+from workers.presence import Directory
+from workers.settings import Settings
+
+#: Threads that open streams and waits leave free, so that `/health` always has one.
+SPARE_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one front end."""
+
+    settings: Settings
+    catalogue: Catalogue
+    directory: Directory
+    exchanges: Exchanges
+    #: One permit for each completion that may be open at once.
+    places: threading.BoundedSemaphore
+
+    @classmethod
+    def start(cls, settings: Settings, redis: Redis | None = None) -> Services:
+        """Build everything and start the threads; works while Redis is away."""
+        redis = redis or connections.client(settings)
+        catalogue = Catalogue.load(settings.models_dir, settings.backend)
+        directory = Directory(redis)
+        jobs = JobStore(redis)
+        hub = Hub(redis)
+        hub.start()
+        departures = Departures()
+        departures.start()
+        submitter = Submitter(catalogue, directory, jobs, make_app(settings))
+        return cls(
+            settings=settings,
+            catalogue=catalogue,
+            directory=directory,
+            exchanges=Exchanges(submitter, jobs, hub, departures, settings.request_timeout_s),
+            places=threading.BoundedSemaphore(max(1, settings.web_threads - SPARE_THREADS)),
+        )
+
+
+def services() -> Services:
+    """The services of the present application."""
+    found: Services = flask.current_app.extensions["inference"]
+    return found

@@ -1,0 +1,82 @@
+"""Server-sent events: a stream of chunks, and the one way it can end early."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response
+
+from web import answers, errors
+from web.exchange import Exchange
+from workers.contract.errors import InferenceError, Internal
+from workers.contract.events import Completed, Event, Token
+
+log = logging.getLogger(__name__)
+
+#: Without a token for this long the headers go out, and comments keep the line alive.
+PATIENCE_S = 10.0
+
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+#: The HTTP status can still be chosen while the generator has not yielded.
+Closing = contextlib.ExitStack
+
+
+def respond(exchange: Exchange, closing: Closing, *, include_usage: bool) -> Response:
+    """A streaming response; `closing` is closed when it ends, however it ends.
+
+    Waits for the first token, at most `PATIENCE_S`.
+
+    Raises:
+        InferenceError: the job failed before its first token.
+    """
+    first = exchange.before_first_token(PATIENCE_S)
+    frames = _frames(exchange, first, include_usage=include_usage)
+    response = Response(frames, mimetype="text/event-stream", headers=HEADERS)
+    response.call_on_close(closing.close)
+    return response
+
+
+def _frames(
+    exchange: Exchange, first: list[Event] | None, *, include_usage: bool
+) -> Iterator[bytes]:
+    try:
+        while first is None:
+            position = exchange.position()
+            where = "working" if position is None else f"queued position={position}"
+            yield f": {where}\n\n".encode()
+            first = exchange.before_first_token(PATIENCE_S)
+        role = answers.chunk(exchange.job, {"role": "assistant"})
+        # The role is no event of its own: whoever resumes behind it still wants the first token.
+        yield _frame(first[0].seq - 1, role) + _batch(exchange, first, include_usage)
+        for events in exchange.rest():
+            yield _batch(exchange, events, include_usage)
+    except InferenceError as error:
+        log.warning("the stream ends with %s: %s", error.code, error.message)
+        yield _frame(exchange.seq, errors.body(error))
+    except Exception:
+        log.exception("the stream ends with an error nobody foresaw")
+        yield _frame(exchange.seq, errors.body(Internal()))
+
+
+def _batch(exchange: Exchange, events: list[Event], include_usage: bool) -> bytes:
+    """The frames of several events, to be sent as one."""
+    frames: list[bytes] = []
+    for event in events:
+        if isinstance(event, Token) and event.text:
+            frames.append(_frame(event.seq, answers.chunk(exchange.job, {"content": event.text})))
+        elif isinstance(event, Completed):
+            frames.append(_frame(event.seq, answers.last_chunk(exchange.job, event.outcome)))
+            if include_usage:
+                frames.append(_frame(event.seq, answers.usage_chunk(exchange.job, event.outcome)))
+            frames.append(b"data: [DONE]\n\n")
+    return b"".join(frames)
+
+
+def _frame(seq: int, body: dict[str, Any]) -> bytes:
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return f"id: {seq}\ndata: {text}\n\n".encode()
