@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis import Redis
@@ -37,10 +38,10 @@ def client(settings: Settings) -> Redis:
     A connection that turns out dead is replaced once, without a pause: a server that restarted
     is found at once, one that is away is reported at once.
     """
+    url = redis_url(settings)
+    network: dict[str, Any] = {}
+    if not url.startswith("unix://"):
+        network = {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
     return Redis.from_url(
-        redis_url(settings),
-        socket_timeout=COMMAND_TIMEOUT_S,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 1),
+        url, socket_timeout=COMMAND_TIMEOUT_S, retry=Retry(NoBackoff(), 1), **network
     )

@@ -8,9 +8,11 @@ import signal
 import socket
 import threading
 import uuid
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from redis import Redis
 
@@ -173,6 +175,8 @@ def _give_up(leases: Leases) -> None:
 def _consume(app: Celery, worker: Worker, queue_name: str) -> int:
     """Consume one queue until a signal ends the process; Celery handles the signals."""
     setup_logging.connect(_leave_logging_alone, weak=False)
+    # Celery warns root because of pickled messages; ours are JSON, and containers run as root.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker_ready.connect(lambda **_: log.info("ready, queue %s", queue_name), weak=False)
     app.conf.task_queues = [queue(queue_name)]
     consumer = app.Worker(

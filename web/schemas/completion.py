@@ -19,6 +19,17 @@ BUILT_MODES = ("single",)
 #: More tokens than any context has.
 _MOST_TOKENS = 10_000_000
 _SEED = 2**63
+#: Parameters that go to the sampler under the names that callers use.
+_CHOICES = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +190,7 @@ def _sampling(data: Mapping[str, Any]) -> Sampling:
     limits = [
         data[name] for name in ("max_tokens", "max_completion_tokens") if data.get(name) is not None
     ]
-    names = [
-        "temperature",
-        "top_p",
-        "top_k",
-        "min_p",
-        "stop",
-        "seed",
-        "presence_penalty",
-        "frequency_penalty",
-    ]
-    chosen = {name: data[name] for name in names if data.get(name) is not None}
+    chosen = {name: data[name] for name in _CHOICES if data.get(name) is not None}
     if chosen.get("top_k") == -1:  # vLLM's spelling of "all"
         chosen["top_k"] = 0
     return Sampling(max_tokens=min(limits, default=None), **chosen)

@@ -1,4 +1,4 @@
-"""Fields that take a JSON value for what it is: no number from a string, no number from a boolean."""
+"""Fields that take a JSON value for what it is: a string is no number, nor is a boolean."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ import json
 import os
 import re
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,8 +35,8 @@ from workers.engines.text import TextAssembler
 PANGRAM = "The quick brown fox jumps over the lazy dog. "
 #: A token is a word with the white space behind it.
 _TOKEN = re.compile(r"\S+\s*|\s+")
-#: How often a wait looks whether it was cancelled, in seconds.
-_CANCEL_CHECK_S = 0.02
+#: How often a wait looks whether the engine was closed, in seconds; cancelling wakes it at once.
+_CLOSE_CHECK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,8 @@ class Script:
     text: str = PANGRAM
     #: Say the text again and again until `max_tokens`.
     repeat: bool = False
+    #: Tokens of so many bytes instead of words: characters are cut over their borders.
+    token_bytes: int | None = None
     tokens_per_s: float = 1000.0
     #: Seconds before the first token.
     prefill_s: float = 0.0
@@ -60,10 +61,10 @@ class Script:
     hang_after: int | None = None
 
     def overridden(self, changes: Mapping[str, Any]) -> Script:
-        """The script with some fields replaced; unknown ones are refused.
+        """The script with some fields replaced.
 
         Raises:
-            ValidationFailed: there is no such field.
+            ValidationFailed: there is no such field, or its value is of no use.
         """
         known = {f.name for f in dataclasses.fields(self)}
         if unknown := set(changes) - known:
@@ -72,18 +73,52 @@ class Script:
                 f"it knows {', '.join(sorted(known))}.",
                 details={"param": "messages"},
             )
+        for name, value in changes.items():
+            if not _fits(name, value):
+                raise ValidationFailed(
+                    f"The scripted engine can do nothing with {name}={value!r}.",
+                    details={"param": "messages"},
+                )
         return dataclasses.replace(self, **changes)
+
+    def tokens(self) -> list[bytes]:
+        """The text as tokens; a token's id is its place in this list."""
+        if self.token_bytes is None:
+            return [word.encode() for word in _TOKEN.findall(self.text)]
+        raw = self.text.encode()
+        return [raw[at : at + self.token_bytes] for at in range(0, len(raw), self.token_bytes)]
+
+
+#: The least value of every number in a script.
+_LEAST = {
+    "token_bytes": 1,
+    "tokens_per_s": 0.01,
+    "prefill_s": 0,
+    "prompt_tokens": 0,
+    "fail_after": 0,
+    "die_after": 0,
+    "hang_after": 0,
+}
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "text":
+        return isinstance(value, str) and value != ""
+    if name == "repeat":
+        return isinstance(value, bool)
+    kind = float if name.endswith("_s") else int
+    is_number = isinstance(value, int | kind) and not isinstance(value, bool)
+    return is_number and value >= _LEAST[name]
 
 
 class ScriptedEngine:
     """Answers with its script; each `generate` runs on its caller's thread."""
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, _options: EngineOptions) -> None:
         self.context_length = 0
         self.memory_bytes = 0
         self._script = Script()
         self._name = ""
-        self._slots = threading.BoundedSemaphore(options.concurrency)
         self._closed = Event()
 
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
@@ -136,47 +171,41 @@ class ScriptedEngine:
     def _speak(
         self, script: Script, request: GenerationRequest, prompt_tokens: int, cancelled: Event
     ) -> Iterator[Delta]:
-        asked_at = time.perf_counter()
-        with self._slots:
-            begun_at = time.perf_counter()
-            words = _TOKEN.findall(script.text)
-            limit = self.context_length - prompt_tokens
-            if request.sampling.max_tokens is not None:
-                limit = min(limit, request.sampling.max_tokens)
-            natural = limit if script.repeat else len(words)
-            text = TextAssembler(request.sampling.stop)
-            for position in range(len(request.produced)):
-                text.push(words[position % len(words)].encode())
-            produced = len(request.produced)
-            first_at = begun_at + script.prefill_s
-            due = first_at
-            reason = None
-            while reason is None:
-                if text.stopped or produced >= natural < limit:
-                    reason = "stop"
-                elif produced >= limit:
-                    reason = "length"
-                elif not self._wait_until(due, cancelled):
-                    reason = "cancelled"
-                else:
-                    _fault(script, produced)
-                    shown = text.push(words[produced % len(words)].encode())
-                    token = produced % len(words)
-                    produced += 1
-                    due += 1 / script.tokens_per_s
-                    yield Delta(shown, (token,))
-            now = time.perf_counter()
-            yield Delta(
-                text.finish(),
-                (),
-                reason,
-                Usage(prompt_tokens, produced),
-                Timings(
-                    queued_ms=round((begun_at - asked_at) * 1e3, 3),
-                    prefill_ms=round(script.prefill_s * 1e3, 3),
-                    decode_ms=round(max(0.0, now - first_at) * 1e3, 3),
-                ),
-            )
+        begun_at = time.perf_counter()
+        words = script.tokens()
+        limit = self.context_length - prompt_tokens
+        if request.sampling.max_tokens is not None:
+            limit = min(limit, request.sampling.max_tokens)
+        natural = limit if script.repeat else len(words)
+        text = TextAssembler(request.sampling.stop)
+        for token in request.produced:
+            text.push(words[token % len(words)])
+        produced = len(request.produced)
+        first_at = due = begun_at + script.prefill_s
+        reason = None
+        while reason is None:
+            if text.stopped or produced >= natural < limit:
+                reason = "stop"
+            elif produced >= limit:
+                reason = "length"
+            elif not self._wait_until(due, cancelled):
+                reason = "cancelled"
+            else:
+                _fault(script, produced)
+                token = produced % len(words)
+                produced += 1
+                due += 1 / script.tokens_per_s
+                yield Delta(text.push(words[token]), (token,))
+        yield Delta(
+            text.finish(),
+            (),
+            reason,
+            Usage(prompt_tokens, produced),
+            Timings(
+                prefill_ms=round(script.prefill_s * 1e3, 3),
+                decode_ms=round(max(0.0, time.perf_counter() - first_at) * 1e3, 3),
+            ),
+        )
 
     def _wait_until(self, due: float, cancelled: Event) -> bool:
         """False when the generation is to end instead."""
@@ -184,7 +213,7 @@ class ScriptedEngine:
             left_s = due - time.perf_counter()
             if left_s <= 0:
                 return True
-            cancelled.wait(min(left_s, _CANCEL_CHECK_S))
+            cancelled.wait(min(left_s, _CLOSE_CHECK_S))
         return False
 
 

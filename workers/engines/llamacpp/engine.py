@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Callable, Iterator
 from threading import Event
 
@@ -75,7 +76,7 @@ class LlamaCppEngine:
                 kv_tokens=kv_tokens,
                 sequences=concurrency + kept,
                 batch_tokens=max(batch_tokens, concurrency),
-                threads=self._options.threads,
+                threads=self._options.threads or _usable_cores(),
             ),
         )
         self._warm_up(context)
@@ -157,3 +158,10 @@ class LlamaCppEngine:
         if context.decode() != 0:
             raise ModelLoadFailed(f"{self._name} was loaded, but llama.cpp cannot decode with it.")
         context.drop(0)
+
+
+def _usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -43,7 +43,7 @@ class ContextSize:
     sequences: int
     #: Tokens of one call of `decode` at most.
     batch_tokens: int
-    threads: int | None
+    threads: int
 
 
 class Model:
@@ -113,8 +113,7 @@ class Context:
         # One pool for all: a partial `seq_cp` between separate streams aborts the process.
         parameters.kv_unified = True
         parameters.no_perf = True
-        if size.threads is not None:
-            parameters.n_threads = parameters.n_threads_batch = size.threads
+        parameters.n_threads = parameters.n_threads_batch = size.threads
         _complaints.clear()
         pointer = llama_cpp.llama_init_from_model(model.pointer, parameters)
         if not pointer:

@@ -1,0 +1,125 @@
+"""Text assembly: the split of bytes over tokens never shows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.engines.text import TextAssembler
+
+
+def assemble(pieces, stop=()):
+    """Every shown part, the last from `finish`, and whether a stop string was met."""
+    assembler = TextAssembler(stop)
+    shown = [assembler.push(piece) for piece in pieces]
+    return [*shown, assembler.finish()], assembler.stopped
+
+
+@st.composite
+def split_bytes(draw, texts=st.text()):
+    """A text and its bytes, cut anywhere."""
+    text = draw(texts)
+    raw = text.encode()
+    cuts = sorted(draw(st.lists(st.integers(0, len(raw)), max_size=12)))
+    borders = [0, *cuts, len(raw)]
+    return text, [raw[a:b] for a, b in zip(borders, borders[1:], strict=False)]
+
+
+def reference(text, stop):
+    """What is left of a text: the first stop string to be complete ends it."""
+    for end in range(1, len(text) + 1):
+        starts = [end - len(one) for one in stop if one and text[:end].endswith(one)]
+        if starts:
+            return text[: min(starts)], True
+    return text, False
+
+
+@given(split_bytes())
+def test_any_split_of_the_bytes_gives_the_same_text(split):
+    text, pieces = split
+    shown, stopped = assemble(pieces)
+    assert "".join(shown) == text
+    assert not stopped
+
+
+@given(st.binary(max_size=64), st.lists(st.integers(0, 64), max_size=8))
+def test_bytes_that_are_no_utf8_are_replaced_wherever_they_are_cut(raw, cuts):
+    borders = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
+    pieces = [raw[a:b] for a, b in zip(borders, borders[1:], strict=False)]
+    assert "".join(assemble(pieces)[0]) == raw.decode(errors="replace")
+
+
+@given(
+    split_bytes(st.text(alphabet="abé€", max_size=40)),
+    st.lists(st.text(alphabet="abé€", min_size=1, max_size=5), max_size=3),
+)
+def test_stop_strings_are_found_over_any_border(split, stop):
+    text, pieces = split
+    shown, stopped = assemble(pieces, stop)
+    assert ("".join(shown), stopped) == reference(text, stop)
+
+
+@given(
+    split_bytes(st.text(alphabet="ab", max_size=40)),
+    st.lists(st.text(alphabet="ab", min_size=1, max_size=5), min_size=1, max_size=3),
+)
+def test_nothing_is_held_back_that_cannot_become_a_stop_string(split, stop):
+    _, pieces = split
+    assembler = TextAssembler(stop)
+    pushed, shown = "", ""
+    for piece in pieces:
+        pushed += piece.decode()
+        shown += assembler.push(piece)
+        if assembler.stopped:
+            break
+        held = pushed[len(shown) :]
+        assert held == "" or any(one.startswith(held) and one != held for one in stop)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "stop", "text"),
+    [
+        (["one END two"], ["END"], "one "),
+        (["one E", "N", "D two"], ["END"], "one "),
+        (["aab"], ["ab"], "a"),
+        (["a", "a", "b"], ["aab"], ""),
+        (["xabcd"], ["abcde", "bc"], "xa"),
+        (["xabc"], ["bc", "abc"], "x"),
+        (["END"], ["END"], ""),
+        (["E", "N", "X"], ["END"], "ENX"),
+    ],
+)
+def test_which_stop_string_wins(pieces, stop, text):
+    shown, _ = assemble([piece.encode() for piece in pieces], stop)
+    assert "".join(shown) == text
+
+
+def test_a_possible_stop_string_is_held_until_it_is_none():
+    assembler = TextAssembler(["STOP"])
+    assert assembler.push(b"go ST") == "go "
+    assert assembler.push(b"O") == ""
+    assert assembler.push(b"RM") == "STORM"
+    assert not assembler.stopped
+
+
+def test_held_text_comes_with_the_end():
+    assembler = TextAssembler(["STOP"])
+    assert assembler.push(b"go STO") == "go "
+    assert assembler.finish() == "STO"
+
+
+def test_behind_a_stop_string_nothing_comes():
+    assembler = TextAssembler(["."])
+    assert assembler.push(b"One. Two") == "One"
+    assert assembler.stopped
+    assert assembler.push(b"more") == ""
+    assert assembler.finish() == ""
+
+
+def test_an_incomplete_character_is_replaced_at_the_end():
+    assembler = TextAssembler()
+    assert assembler.push("é".encode()[:1]) == ""
+    assert assembler.finish() == "\ufffd"
+
+
+def test_an_empty_stop_string_stops_nothing():
+    assert assemble([b"text"], [""]) == (["text", ""], False)
