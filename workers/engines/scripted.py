@@ -184,6 +184,8 @@ class ScriptedEngine:
         first_at = due = begun_at + script.prefill_s
         reason = None
         while reason is None:
+            if produced == script.hang_after:
+                Event().wait()
             if text.stopped or produced >= natural < limit:
                 reason = "stop"
             elif produced >= limit:
@@ -234,5 +236,3 @@ def _fault(script: Script, produced: int) -> None:
         raise EngineFailed(f"The script fails after {produced} tokens.")
     if produced == script.die_after:
         os.kill(os.getpid(), signal.SIGKILL)
-    if produced == script.hang_after:
-        Event().wait()
