@@ -15,7 +15,7 @@ import dotenv
 from workers.settings.table import Settings, Variable
 
 #: Variables of this family that are not settings: they pass between our own processes.
-INTERNAL = frozenset({"INFERENCE_WORKER_ID"})
+INTERNAL = frozenset({"INFERENCE_SUPERVISOR_PID"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +84,8 @@ def misspelt(environ: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
     known = {variable.name for _, variable, _ in variables()} | INTERNAL
     for name in sorted(environ):
         if name.startswith("INFERENCE_") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-            yield name, near[0] if near else None
+            # The prefix, which all share, would make everything look alike.
+            endings = [one.removeprefix("INFERENCE_") for one in known]
+            ending = name.removeprefix("INFERENCE_")
+            near = difflib.get_close_matches(ending, endings, n=1, cutoff=0.6)
+            yield name, f"INFERENCE_{near[0]}" if near else None

@@ -1,0 +1,138 @@
+"""The command `inference-service`. Commands import what they need when they run."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+import web
+from workers import settings as settings_
+from workers.settings import Settings, SettingsError
+from workers.settings.reading import misspelt
+
+
+def load_settings() -> Settings:
+    """The effective settings; a bad one ends the process with status 2 and names it."""
+    try:
+        settings = settings_.read()
+    except SettingsError as error:
+        click.echo(f"inference-service cannot start:\n{error}", err=True)
+        sys.exit(2)
+    return settings
+
+
+def warn_of_misspelt() -> None:
+    """Tell of variables that look like ours and are not."""
+    for name, near in misspelt(os.environ):
+        hint = f"; did you mean {near}?" if near else ""
+        click.echo(f"warning: there is no setting {name}{hint}", err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(web.__version__, prog_name="inference-service")
+def cli() -> None:
+    """Serve language models: durable jobs, priorities, crash-safe streams, one endpoint."""
+
+
+@cli.command()
+@click.option("--flower", is_flag=True, help="Also show the queues with Flower, on loopback.")
+def up(flower: bool) -> None:
+    """Start everything, watch over it, and stop it together."""
+    from web.cli.up import run
+
+    warn_of_misspelt()
+    sys.exit(run(load_settings(), flower=flower))
+
+
+@cli.command("web")
+def web_() -> None:
+    """Serve HTTP."""
+    from web.cli.orphans import end_with_supervisor
+    from web.server import serve
+
+    end_with_supervisor()
+    serve(load_settings())
+
+
+@cli.command()
+@click.argument("model", required=False)
+@click.option("--orchestration", is_flag=True, help="Run plans and the keeper, and no model.")
+def worker(model: str | None, orchestration: bool) -> None:
+    """Answer for one MODEL (the default model where none is named)."""
+    from presets.catalogue import Catalogue, UnknownModel
+    from web.cli.orphans import end_with_supervisor
+    from workers import process
+
+    if model and orchestration:
+        raise click.UsageError("Name a model or --orchestration, not both.")
+    end_with_supervisor()
+    settings = load_settings()
+    if orchestration:
+        sys.exit(process.run_orchestration_worker(settings))
+    if model is None:
+        catalogue = Catalogue.load(settings.models_dir, settings.backend)
+        model = catalogue.wanted(settings.preload_models)[0]
+    try:
+        sys.exit(process.run_model_worker(settings, model))
+    except UnknownModel as error:
+        click.echo(f"inference-service cannot start: {error}", err=True)
+        sys.exit(2)
+
+
+@cli.command()
+def redis() -> None:
+    """Run the embedded Valkey alone, in the foreground."""
+    from web.cli.orphans import end_with_supervisor
+    from workers import embedded
+    from workers.contract.errors import BrokerUnavailable
+
+    end_with_supervisor()
+    settings = load_settings()
+    if settings.redis_url:
+        click.echo("INFERENCE_REDIS_URL names a Redis already; no other is started.", err=True)
+        sys.exit(2)
+    try:
+        embedded.exec_server(settings.data_dir)
+    except (embedded.AlreadyRunning, BrokerUnavailable) as error:
+        click.echo(f"inference-service redis: {error}", err=True)
+        sys.exit(2)
+
+
+@cli.command()
+def flower() -> None:
+    """Show queues and tasks with Flower, on loopback."""
+    from web.cli.flower import run
+    from web.cli.orphans import end_with_supervisor
+
+    end_with_supervisor()
+    sys.exit(run(load_settings()))
+
+
+@cli.command()
+def models() -> None:
+    """List the models: of the running service, else of the catalogue."""
+    from web.cli.models import run
+
+    run(load_settings())
+
+
+@cli.command()
+@click.argument("prompt", required=False)
+@click.option("--model", "-m", help="The model to talk to; the first loaded one where not named.")
+@click.option("--system", "-s", help="A system message to begin with.")
+@click.option("--max-tokens", type=int, help="Tokens of an answer at most.")
+@click.option("--temperature", "-t", type=float, help="0 takes the most likely token every time.")
+def chat(
+    prompt: str | None,
+    model: str | None,
+    system: str | None,
+    max_tokens: int | None,
+    temperature: float | None,
+) -> None:
+    """Talk to a model in the terminal; with PROMPT, ask once and end."""
+    from web.cli.chat import run
+
+    options = {"max_tokens": max_tokens, "temperature": temperature}
+    sys.exit(run(load_settings(), prompt=prompt, model=model, system=system, options=options))
