@@ -6,7 +6,7 @@ from celery import Celery
 from kombu import Queue
 
 import celeryconfig
-from workers import connections
+from workers import connections, transport
 from workers.contract import keys
 from workers.contract.job import Priority
 from workers.settings import Settings
@@ -34,6 +34,7 @@ def make_app(settings: Settings, worker_id: str | None = None) -> Celery:
     Raises:
         BrokerUnavailable: no Redis is named and no embedded one runs.
     """
+    transport.install()
     app = Celery("inference-service", set_as_current=False)
     app.config_from_object(celeryconfig)
     app.conf.broker_url = connections.broker_url(settings)
