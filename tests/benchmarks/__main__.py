@@ -1,0 +1,18 @@
+"""`make bench`: every benchmark, or those named."""
+
+import importlib
+import sys
+
+from tests.benchmarks.report import print_table
+
+BENCHMARKS = ("main_job",)
+
+
+def main() -> None:
+    for name in sys.argv[1:] or BENCHMARKS:
+        module = importlib.import_module(f"tests.benchmarks.{name}")
+        print_table(name.replace("_", " "), module.run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""A load generator that costs little: one connection, lines as they come."""
+
+import http.client
+import json
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One streamed answer, as its client saw it. Times in seconds since the request was sent."""
+
+    first_token_s: float
+    total_s: float
+    tokens: int
+    finish_reason: str | None
+    #: When each frame with text came.
+    arrivals_s: tuple[float, ...]
+
+
+def stream(connection: http.client.HTTPConnection, body: dict) -> Stream:
+    """Send one request and read its stream to the end."""
+    raw = json.dumps({**body, "stream": True, "stream_options": {"include_usage": True}}).encode()
+    headers = {"Content-Type": "application/json"}
+    began = time.perf_counter()
+    connection.request("POST", "/v1/chat/completions", raw, headers)
+    answer = connection.getresponse()
+    if answer.status != 200:
+        raise RuntimeError(f"{answer.status}: {answer.read()!r}")
+    arrivals, usage, reason = [], {}, None
+    for line in answer:
+        if line.startswith(b"data: {"):
+            now = time.perf_counter() - began
+            frame = json.loads(line[6:])
+            if "error" in frame:
+                raise RuntimeError(str(frame["error"]))
+            usage = frame.get("usage") or usage
+            for choice in frame["choices"]:
+                reason = choice["finish_reason"] or reason
+                if choice["delta"].get("content"):
+                    arrivals.append(now)
+    total = time.perf_counter() - began
+    return Stream(arrivals[0], total, usage["completion_tokens"], reason, tuple(arrivals))
