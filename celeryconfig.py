@@ -44,13 +44,11 @@ broker_transport_options = {
     #: 2 high, 4 normal, 6 low, 8 bulk; those between are for aging.
     "priority_steps": list(range(10)),
     "queue_order_strategy": "priority",
-    #: Recovery has one path, the keeper's: kombu must never restore a message by itself, so
-    #: its timeout is longer than any job lives.
-    "visibility_timeout": 30 * 86_400,
+    #: Recovery has one path, the keeper's: kombu neither notes nor restores what is in hand.
+    "ack_emulation": False,
     "socket_connect_timeout": 2.0,
     "socket_keepalive": True,
     "health_check_interval": 10,
-    #: A redelivery that was not acknowledged goes to the tail of its own priority.
     "fanout_prefix": True,
     "fanout_patterns": True,
 }

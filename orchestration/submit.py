@@ -74,5 +74,7 @@ class Submitter:
             routing_key=model_queue(request.model),
             priority=rank,
             task_id=f"{request.job_id}|{request.step}",
+            argsrepr=request.step,  # what Flower shows; Celery's own takes longer than sending
+            kwargsrepr="",
         )
         return PlannedStep(request, dict(signature))

@@ -7,7 +7,6 @@ from kombu import Queue
 
 import celeryconfig
 from workers import connections, transport
-from workers.contract import keys
 from workers.contract.job import Priority
 from workers.settings import Settings
 
@@ -28,24 +27,12 @@ def generate_task(model_id: str) -> str:
     return f"generate.{model_id}"
 
 
-def make_app(settings: Settings, worker_id: str | None = None) -> Celery:
-    """The application; with a worker's id, its unacknowledged messages have keys of their own.
-
-    Raises:
-        BrokerUnavailable: no Redis is named and no embedded one runs.
-    """
+def make_app(settings: Settings) -> Celery:
+    """The application."""
     transport.install()
     app = Celery("inference-service", set_as_current=False)
     app.config_from_object(celeryconfig)
     app.conf.broker_url = connections.broker_url(settings)
-    if worker_id is not None:
-        app.conf.broker_transport_options = {
-            **celeryconfig.broker_transport_options,
-            # Workers that share these keys restore each other's messages when one reconnects.
-            "unacked_key": f"{keys.unacked(worker_id)}:messages",
-            "unacked_index_key": f"{keys.unacked(worker_id)}:index",
-            "unacked_mutex_key": f"{keys.unacked(worker_id)}:mutex",
-        }
     return app
 
 

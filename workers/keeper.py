@@ -92,7 +92,7 @@ class Keeper:
         self._bury()
 
     def _bury(self) -> None:
-        """Forget workers whose presence expired, and the messages they had not acknowledged."""
+        """Forget workers whose presence expired."""
         members: Any = self._redis.smembers(keys.WORKERS)
         ids = [raw.decode() for raw in members]
         if not ids:
@@ -100,9 +100,5 @@ class Keeper:
         told: Any = self._redis.mget([keys.worker(worker_id) for worker_id in ids])
         for worker_id, presence in zip(ids, told, strict=True):
             if presence is None:
-                unacked = keys.unacked(worker_id)
-                with self._redis.pipeline(transaction=True) as pipe:
-                    pipe.delete(f"{unacked}:messages", f"{unacked}:index", f"{unacked}:mutex")
-                    pipe.srem(keys.WORKERS, worker_id)
-                    pipe.execute()
+                self._redis.srem(keys.WORKERS, worker_id)
                 log.info("keeper: worker %s is gone", worker_id)

@@ -41,7 +41,6 @@ def run_model_worker(settings: Settings, model_id: str) -> int:
 
     Raises:
         presets.catalogue.UnknownModel: the catalogue has no such model.
-        BrokerUnavailable: no Redis is named and no embedded one runs.
     """
     logs.configure(settings, f"worker {model_id}")
     spec = Catalogue.load(settings.models_dir, settings.backend).get(model_id)
@@ -60,11 +59,7 @@ def run_model_worker(settings: Settings, model_id: str) -> int:
 
 
 def run_orchestration_worker(settings: Settings) -> int:
-    """Run plans and the keeper until SIGTERM or SIGINT; returns the exit status.
-
-    Raises:
-        BrokerUnavailable: no Redis is named and no embedded one runs.
-    """
+    """Run plans and the keeper until SIGTERM or SIGINT; returns the exit status."""
     logs.configure(settings, "orchestration")
     redis = connections.client(settings)
     worker = _worker(None, concurrency=4)
@@ -74,7 +69,7 @@ def run_orchestration_worker(settings: Settings) -> int:
     presence.loaded(memory_bytes=0, context_length=0)
     keeper.start()
     try:
-        app = make_app(settings, worker.id)
+        app = make_app(settings)
         return _consume(app, worker, ORCHESTRATION_QUEUE)
     finally:
         keeper.stop()
@@ -145,7 +140,7 @@ def _serve_model(
     worker = presence.worker
     leases = Leases(connections.client(settings), worker.id)
     token_log = TokenLog(connections.client(settings))
-    app = make_app(settings, worker.id)
+    app = make_app(settings)
     register_generate(app, spec.id, engine, leases, token_log)
     leases.start()
     token_log.start()

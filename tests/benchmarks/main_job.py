@@ -15,8 +15,8 @@ import sys
 from tests.benchmarks.client import stream
 from tests.benchmarks.processes import OTHER_CORE, percentile, pin, service
 
-MAX_TOKENS = 64
-PER_ROUND, ROUNDS = 20, 5
+MAX_TOKENS = 32
+PER_ROUND, ROUNDS = 20, 3
 
 
 def prompts(round_: int) -> list[str]:

@@ -154,9 +154,8 @@ def test_a_failure_to_load_is_told_with_its_reason(redis):
     presence.stop()
 
 
-def test_a_worker_that_was_killed_is_forgotten_with_its_messages(redis):
+def test_a_worker_that_was_killed_is_forgotten(redis):
     redis.sadd(keys.WORKERS, "dead")
-    redis.hset(f"{keys.unacked('dead')}:messages", "tag", "message")
     living = dataclasses.replace(WORKER, id="living")
     presence = Presence(redis, living)
     presence.start()
@@ -165,5 +164,4 @@ def test_a_worker_that_was_killed_is_forgotten_with_its_messages(redis):
     Keeper(redis).sweep()
 
     assert redis.smembers(keys.WORKERS) == {b"living"}
-    assert not redis.exists(f"{keys.unacked('dead')}:messages")
     presence.stop()

@@ -16,7 +16,6 @@ worker:{id}                string       presence               PRESENCE_TTL_MS a
 workers                    set          presence               until the keeper sees it dead
 loaded_once                set          presence               until `up` starts anew
 keeper                     string       keeper's lock          KEEPER_TTL_S after a renewal
-unacked:{id}:*             kombu's      kombu                  until the keeper sees it dead
 =========================  ===========  =====================  ==================================
 
 Fields of `job:{id}`: `job` (JSON), `state`, `seq` (last event number), `terminal` (number of the
@@ -90,8 +89,3 @@ def split_lease_member(member: str) -> tuple[str, str]:
 def worker(worker_id: str) -> str:
     """What one worker process says of itself: JSON that expires when its beats stop."""
     return f"{PREFIX}worker:{worker_id}"
-
-
-def unacked(worker_id: str) -> str:
-    """Prefix of kombu's keys for messages that this worker took and has not acknowledged."""
-    return f"{PREFIX}unacked:{worker_id}"
