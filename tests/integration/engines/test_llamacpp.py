@@ -1,0 +1,126 @@
+"""What only an engine with a model and a KV pool does."""
+
+import logging
+
+import psutil
+import pytest
+
+from tests.integration.engines.conftest import ask, ask_all
+from workers.contract.errors import InsufficientMemory, ModelLoadFailed, ValidationFailed
+from workers.contract.job import Message, Priority
+
+SYSTEM = Message("system", "You are a guide of a museum of ships, calm and exact. " * 8)
+#: What llama.cpp and Python keep of a model that was closed: allocator arenas, not weights or pool.
+KEPT_BYTES = 48 * 2**20
+
+
+def test_a_shared_beginning_is_read_once(real_kit):
+    engine = real_kit.load()
+    first = real_kit.request(messages=(SYSTEM, Message("user", "Where is the oldest ship?")))
+    second = real_kit.request(messages=(SYSTEM, Message("user", "When do you close today?")))
+    fresh, reused = ask(engine, first), ask(engine, second)
+    assert fresh.usage.cached_tokens == 0
+    assert 100 < reused.usage.cached_tokens < reused.usage.prompt_tokens
+    real_kit.assert_right(second, reused)
+
+
+def test_a_conversation_that_goes_on_reads_only_what_is_new(real_kit):
+    engine = real_kit.load()
+    asked = (SYSTEM, Message("user", "Where is the oldest ship?"))
+    first = ask(engine, real_kit.request(messages=asked))
+    goes_on = (*asked, Message("assistant", first.text), Message("user", "And the newest?"))
+    second_request = real_kit.request(messages=goes_on)
+    second = ask(engine, second_request)
+    assert second.usage.cached_tokens >= first.usage.prompt_tokens
+    real_kit.assert_right(second_request, second)
+
+
+def test_a_prompt_that_is_known_whole_is_answered_alike(real_kit):
+    engine = real_kit.load()
+    request = real_kit.request()
+    answers = [ask(engine, request) for _ in range(2)]
+    for answer in answers:
+        real_kit.assert_right(request, answer)
+    assert answers[1].usage.cached_tokens == answers[1].usage.prompt_tokens - 1
+
+
+def test_without_free_cells_answers_wait_and_resume(real_kit, caplog):
+    """Four answers of about 90 tokens each in a pool of 224."""
+    caplog.set_level(logging.INFO)
+    engine = real_kit.load(options={"kv_tokens": 224}, context_length=224)
+    requests = [
+        real_kit.request(f"number {i}", max_tokens=50, priority=priority)
+        for i, priority in enumerate(
+            [Priority.HIGH, Priority.NORMAL, Priority.NORMAL, Priority.LOW]
+        )
+    ]
+    answers = ask_all(engine, requests)
+    assert any("waits and resumes" in record.message for record in caplog.records)
+    for request, answer in zip(requests, answers, strict=True):
+        assert answer.usage.completion_tokens == 50 or answer.reason == "stop"
+        real_kit.assert_right(request, answer)
+
+
+def test_one_answer_may_fill_the_whole_pool(real_kit):
+    engine = real_kit.load(options={"kv_tokens": 160}, context_length=4096)
+    assert engine.context_length == 160
+    answer = ask(engine, real_kit.request(max_tokens=None))
+    assert answer.usage.total_tokens == 160
+
+
+@pytest.fixture
+def broken(real_kit, tmp_path):
+    whole = real_kit.spec().path.read_bytes()
+
+    def make(kind):
+        file = tmp_path / f"{kind}.gguf"
+        content = {
+            "truncated": whole[: len(whole) // 2],
+            "header-only": whole[:64],
+            "not-a-gguf": b"<html>not a model</html>" * 100,
+            "empty": b"",
+            "damaged": whole[:4] + b"\xff" * 60 + whole[64:],
+        }
+        file.write_bytes(content[kind])
+        return file
+
+    return make
+
+
+@pytest.mark.parametrize("kind", ["truncated", "header-only", "not-a-gguf", "empty", "damaged"])
+@pytest.mark.parametrize("requantise", [None, "q8_0"])
+def test_a_broken_file_is_named(real_kit, broken, kind, requantise):
+    engine, spec = real_kit.make(path=broken(kind), requantise=requantise)
+    with pytest.raises(ModelLoadFailed, match=f"{kind}.gguf"):
+        engine.load(spec, lambda _fraction: None)
+
+
+def test_a_pool_that_cannot_fit_is_refused_before_loading(real_kit):
+    engine, spec = real_kit.make(options={"kv_tokens": 200_000_000})
+    with pytest.raises(InsufficientMemory, match="MB"):
+        engine.load(spec, lambda _fraction: None)
+
+
+def test_a_template_that_raises_is_the_callers_error(real_kit):
+    template = "{{ raise_exception('roles must alternate') }}"
+    engine = real_kit.load(chat_template=template)
+    with pytest.raises(ValidationFailed, match="roles must alternate"):
+        ask(engine, real_kit.request())
+
+
+def test_a_template_that_is_no_template_fails_the_load(real_kit):
+    engine, spec = real_kit.make(chat_template="{% for %}")
+    with pytest.raises(ModelLoadFailed, match="template"):
+        engine.load(spec, lambda _fraction: None)
+
+
+def test_close_gives_the_memory_back(real_kit):
+    real_kit.load().close()  # what is paid once: libraries, the allocator's arenas
+    process = psutil.Process()
+    before = process.memory_info().rss
+    for _ in range(3):
+        engine = real_kit.load(concurrency=16)
+        assert process.memory_info().rss - before > engine.memory_bytes / 2
+        ask(engine, real_kit.request(max_tokens=2))
+        engine.close()
+    assert process.memory_info().rss - before < KEPT_BYTES
