@@ -75,6 +75,16 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """What the text of the answer must parse as."""
+
+    #: `json_object` or `json_schema`.
+    type: str
+    #: A JSON Schema in the subset of `workers.contract.json_schema`; None with `json_object`.
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are chosen. The defaults are llama.cpp's own (`common_params_sampling`)."""
 
@@ -92,6 +102,8 @@ class Sampling:
     seed: int | None = None
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
+    #: None: any text.
+    response_format: ResponseFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +158,14 @@ class Job:
             for m in data["messages"]
         )
         sampling = _known(Sampling, data["sampling"])
-        known["sampling"] = Sampling(**{**sampling, "stop": tuple(sampling["stop"])})
+        form = sampling.get("response_format")
+        known["sampling"] = Sampling(
+            **{
+                **sampling,
+                "stop": tuple(sampling["stop"]),
+                "response_format": ResponseFormat(**_known(ResponseFormat, form)) if form else None,
+            }
+        )
         known["priority"] = Priority(data["priority"])
         return cls(**known)
 

@@ -13,10 +13,9 @@ import psutil
 from presets.model import ModelSpec
 from workers.contract.errors import ContextBudgetExceeded, EngineFailed, ModelLoadFailed
 from workers.engines.base import Delta, EngineOptions, GenerationRequest
-from workers.engines.llamacpp import weights
+from workers.engines.llamacpp import grammar, weights
 from workers.engines.llamacpp.native import Context, ContextSize, Model
 from workers.engines.llamacpp.prefixes import Prefixes
-from workers.engines.llamacpp.sampling import Sampler
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
 from workers.engines.llamacpp.template import CHATML, ChatTemplate
@@ -111,7 +110,7 @@ class LlamaCppEngine:
                     "compression_attempted": False,
                 },
             )
-        sampler = Sampler(request.sampling, self._vocabulary, request.produced)
+        sampler = grammar.sampler(request.sampling, self._vocabulary, request.produced)
         sequence = Sequence(
             request, prompt, sampler, self._vocabulary, self.context_length, cancelled
         )

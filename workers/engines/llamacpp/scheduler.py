@@ -15,7 +15,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from workers.contract.errors import EngineFailed
+from workers.contract.errors import EngineFailed, InferenceError
 from workers.engines.llamacpp.native import Context
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.sequence import Sequence
@@ -207,12 +207,17 @@ class Scheduler:
 
     def _deliver(self, parts: list[_Part]) -> None:
         """Sample for every sequence first: waking readers would make the later ones wait."""
-        complete = [part for part in parts if part.row is not None]
-        sampled = [
-            (part.sequence, part.sequence.sampler.sample(self._context, part.row))
-            for part in complete
-            if part.row is not None
-        ]
+        sampled = []
+        for part in parts:
+            if part.row is None:
+                continue
+            try:
+                token = part.sequence.sampler.sample(self._context, part.row)
+            except InferenceError as error:
+                self._leave(part.sequence, keep=False)
+                part.sequence.fail(error)
+            else:
+                sampled.append((part.sequence, token))
         for sequence, token in sampled:
             if sequence.take(token):
                 self._leave(sequence)
