@@ -1,0 +1,164 @@
+"""Health and readiness, and what happens to answers when a worker dies."""
+
+import json
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.service import MODEL, Service
+from tests.waiting import wait_for
+
+SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
+#: A dead worker's last beat counts for three seconds.
+SEEN_DEAD_WITHIN_S = 6.0
+RESTARTED_WITHIN_S = 30.0
+
+
+@pytest.fixture
+def halted_supervisor(narrow_service):
+    """The service's supervisor stands still: what dies stays dead until it goes on."""
+    supervisor = narrow_service.supervisor
+    supervisor.suspend()
+    yield supervisor
+    supervisor.resume()
+
+
+def test_health_says_what_it_is(scripted_service):
+    answer = scripted_service.get("/health")
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["status"] == "ok"
+    assert body["service"] == "inference-service"
+    assert body["version"]
+
+
+def test_ready_says_what_serves(scripted_service):
+    assert scripted_service.readiness() == (
+        200,
+        {
+            "status": "ready",
+            "config": None,
+            "loaded_models": [MODEL],
+            "orchestration_mode": "single",
+            "degraded": [],
+        },
+    )
+
+
+def test_not_ready_until_the_model_was_loaded(tmp_path):
+    service = Service(tmp_path, **SCRIPTED)
+    service.start()
+    seen = []
+    try:
+        wait_for(lambda: seen.append(service.readiness()) or service.is_ready(), 60)
+    finally:
+        service.stop()
+    told = [found for found in seen if found is not None and found[0] == 503]
+    for _, body in told:
+        assert body["status"] == "not_ready"
+        assert body["reason"]
+        assert body["progress"] == "0/1"
+
+
+def test_a_dead_worker_shows_and_its_successor_too(narrow_service, halted_supervisor):
+    (pid,) = narrow_service.worker_pids()
+    psutil.Process(pid).kill()
+    wait_for(lambda: narrow_service.readiness()[0] == 503, SEEN_DEAD_WITHIN_S)
+    _, body = narrow_service.readiness()
+    assert body["status"] == "not_ready"
+    assert "worker" in body["reason"]
+    refused = narrow_service.post(narrow_service.ask())
+    assert refused.status_code == 503
+    assert refused.json()["error"]["code"] == "NO_WORKER"
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert narrow_service.get("/health").status_code == 200
+    (entry,) = narrow_service.get("/v1/models").json()["data"]
+    assert entry["status"] == "available"
+    halted_supervisor.resume()
+    wait_for(narrow_service.is_ready, RESTARTED_WITHIN_S)
+    assert narrow_service.worker_pids() != [pid]
+    assert narrow_service.post(narrow_service.ask({"text": "back"})).status_code == 200
+
+
+def test_one_model_of_two_without_worker_is_degraded(tmp_path):
+    (tmp_path / "models" / "second").mkdir(parents=True)
+    (tmp_path / "models" / "second" / "any.gguf").write_bytes(b"the scripted engine reads none")
+    environment = {
+        **SCRIPTED,
+        "INFERENCE_MODELS_DIR": str(tmp_path / "models"),
+        "INFERENCE_PRELOAD_MODELS": f"{MODEL},second",
+    }
+    with Service(tmp_path / "data", **environment) as service:
+        assert service.readiness()[1]["loaded_models"] == sorted([MODEL, "second"])
+        service.supervisor.suspend()
+        try:
+            (pid,) = service.worker_pids("second")
+            psutil.Process(pid).kill()
+            wait_for(lambda: service.readiness()[1]["degraded"], SEEN_DEAD_WITHIN_S)
+            status, body = service.readiness()
+            assert (status, body["loaded_models"], body["degraded"]) == (200, [MODEL], ["second"])
+        finally:
+            service.supervisor.resume()
+        wait_for(lambda: service.readiness()[1]["degraded"] == [], RESTARTED_WITHIN_S)
+
+
+def test_a_broken_model_is_reported_and_the_other_serves(tmp_path):
+    (tmp_path / "models" / "broken").mkdir(parents=True)
+    (tmp_path / "models" / "broken" / "broken.gguf").write_bytes(b"not a model" * 50)
+    environment = {
+        "INFERENCE_MODELS_DIR": str(tmp_path / "models"),
+        "INFERENCE_PRELOAD_MODELS": f"{MODEL},broken",
+    }
+    service = Service(tmp_path / "data", **environment)
+    service.start()
+    try:
+        half = wait_for(
+            lambda: (
+                (found := service.readiness())
+                and found[1].get("progress") == "1/2"
+                and "could not be loaded" in found[1]["reason"]
+                and found
+            ),
+            60,
+        )
+        assert half[0] == 503
+        assert "broken" in half[1]["reason"]
+        models = {entry["id"]: entry for entry in service.get("/v1/models").json()["data"]}
+        assert models[MODEL]["status"] == "loaded"
+        assert models["broken"]["status"] == "failed"
+        assert models["broken"]["error"]["code"] == "MODEL_LOAD_FAILED"
+        refused = service.post({**service.ask(), "model": "broken"})
+        assert refused.status_code == 500
+        assert refused.json()["error"]["code"] == "MODEL_LOAD_FAILED"
+        assert "GGUF" in refused.json()["error"]["message"]
+        assert service.post(service.ask(max_tokens=2)).status_code == 200
+    finally:
+        service.stop()
+
+
+def test_a_job_of_a_worker_that_died_ends_as_worker_lost(narrow_service):
+    body = narrow_service.ask({"repeat": True, "tokens_per_s": 20})
+    with narrow_service.open_stream(body) as stream:
+        events = stream.events()
+        next(events)
+        (pid,) = narrow_service.worker_pids()
+        psutil.Process(pid).send_signal(signal.SIGKILL)
+        began = time.monotonic()
+        rest = list(events)
+    assert time.monotonic() - began < 15
+    assert "[DONE]" not in rest
+    error = json.loads(rest[-1])["error"]
+    assert error["code"] == "WORKER_LOST"
+    assert error["type"] == "retriable"
+    wait_for(narrow_service.is_ready, RESTARTED_WITHIN_S)
+    answer = narrow_service.post(narrow_service.ask({"text": "again"}))
+    assert answer.json()["choices"][0]["message"]["content"] == "again"
+
+
+def test_a_plain_answer_of_a_worker_that_died_is_503(narrow_service):
+    answer = narrow_service.post(narrow_service.ask({"repeat": True, "die_after": 3}))
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "WORKER_LOST"
+    assert int(answer.headers["Retry-After"]) >= 1

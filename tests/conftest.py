@@ -1,0 +1,28 @@
+"""Services that tests share: each is started once for the whole run."""
+
+import pytest
+
+from tests.service import Service
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    """The service with the shipped model, four answers at once."""
+    environment = {"INFERENCE_MAX_CONCURRENT_PER_MODEL": "4"}
+    with Service(tmp_path_factory.mktemp("service"), **environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def scripted_service(tmp_path_factory):
+    """The service with the scripted engine, eight answers at once."""
+    environment = {"INFERENCE_MAX_CONCURRENT_PER_MODEL": "8", "INFERENCE_BACKEND": "scripted"}
+    with Service(tmp_path_factory.mktemp("scripted"), **environment) as running:
+        yield running
+
+
+@pytest.fixture
+def narrow_service(tmp_path):
+    """A scripted service of the test's own, one answer at a time."""
+    with Service(tmp_path, INFERENCE_BACKEND="scripted") as running:
+        yield running
