@@ -8,9 +8,10 @@ import sys
 import click
 
 import web
+from web.cli.config import config
+from web.cli.keys import keys
 from workers import settings as settings_
 from workers.settings import Settings, SettingsError
-from workers.settings.reading import misspelt
 
 
 def load_settings() -> Settings:
@@ -23,11 +24,10 @@ def load_settings() -> Settings:
     return settings
 
 
-def warn_of_misspelt() -> None:
-    """Tell of variables that look like ours and are not."""
-    for name, near in misspelt(os.environ):
-        hint = f"; did you mean {near}?" if near else ""
-        click.echo(f"warning: there is no setting {name}{hint}", err=True)
+def warn(settings: Settings) -> None:
+    """Tell what an operator should know of settings that can be used all the same."""
+    for warning in settings_.warnings(settings, os.environ):
+        click.echo(f"warning: {warning}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,8 +42,9 @@ def up(flower: bool) -> None:
     """Start everything, watch over it, and stop it together."""
     from web.cli.up import run
 
-    warn_of_misspelt()
-    sys.exit(run(load_settings(), flower=flower))
+    settings = load_settings()
+    warn(settings)
+    sys.exit(run(settings, flower=flower))
 
 
 @cli.command("web")
@@ -136,3 +137,7 @@ def chat(
 
     options = {"max_tokens": max_tokens, "temperature": temperature}
     sys.exit(run(load_settings(), prompt=prompt, model=model, system=system, options=options))
+
+
+cli.add_command(config)
+cli.add_command(keys)

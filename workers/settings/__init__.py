@@ -1,10 +1,13 @@
 """What an operator sets: read once at start-up into one frozen dataclass.
 
-The table below is the only place that names a variable, its default, its kind and its meaning;
-`inference-service config`, `docs/SETTINGS.md` and `.env.example` are made from it.
+The tables, one module for each subject, are the only place that names a variable, its default, its
+kind and its meaning; `inference-service config`, `docs/SETTINGS.md` and `.env.example` are made
+from them.
 """
 
-from workers.settings.reading import Problem, SettingsError, read
+from workers.settings.problems import Problem, SettingsError
+from workers.settings.reading import read
 from workers.settings.table import Settings
+from workers.settings.warnings import warnings
 
-__all__ = ["Problem", "Settings", "SettingsError", "read"]
+__all__ = ["Problem", "Settings", "SettingsError", "read", "warnings"]

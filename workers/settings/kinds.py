@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,19 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
+
+#: The roles a model can have (see the table of task types in the README).
+ROLES = ("primary", "fast", "coder", "thinker", "longctx")
+#: What a stage of a pipeline can be; `expand` and `code` refine with templates of their own.
+STAGES = ("draft", "expand", "refine", "code", "validate")
+_MOST_STAGES = 10
+
+# int() and float() also take "1_000" and digits of other scripts.
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # printable ASCII without the comma
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +42,25 @@ def integer(least: int, most: int) -> Kind[int]:
     """A whole number within bounds, both included."""
 
     def parse(text: str) -> int:
-        value = int(text)
+        value = int(_matching(_WHOLE, text))
         if not least <= value <= most:
             raise ValueError
         return value
 
-    return Kind(parse, f"a whole number from {least} to {most}")
+    allowed = f"a whole number from {least} to {most}" if least < most else f"only {least}"
+    return Kind(parse, allowed)
 
 
 def number(least: float, most: float) -> Kind[float]:
     """A number within bounds, both included."""
 
     def parse(text: str) -> float:
-        value = float(text)
-        if not least <= value <= most:  # NaN fails this too
+        value = float(_matching(_DECIMAL, text))
+        if not least <= value <= most:
             raise ValueError
         return value
 
-    return Kind(parse, f"a number from {least:g} to {most:g}")
+    return Kind(parse, f"a number from {least:.15g} to {most:.15g}")
 
 
 def choice(*values: str) -> Kind[str]:
@@ -65,38 +80,104 @@ def names() -> Kind[tuple[str, ...]]:
     """Names with commas between them."""
 
     def parse(text: str) -> tuple[str, ...]:
-        found = tuple(part.strip() for part in text.split(","))
-        if not all(found) or len(set(found)) != len(found):
+        return _each_once(_parts(text))
+
+    return Kind(parse, "names with commas between them, none empty or twice")
+
+
+def api_keys() -> Kind[tuple[str, ...]]:
+    """API keys with commas between them."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return _each_once(tuple(_matching(_KEY, part) for part in _parts(text)))
+
+    return Kind(
+        parse, "keys of printable ASCII without spaces, with commas between them, none twice"
+    )
+
+
+def origins() -> Kind[tuple[str, ...]]:
+    """Web origins with commas between them, or an asterisk for all."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return _each_once(tuple(_origin(part) for part in _parts(text)))
+
+    return Kind(parse, "origins such as https://chat.example.org with commas between them, or *")
+
+
+def stages() -> Kind[tuple[str, ...]]:
+    """Stages of a pipeline, in their order."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        found = tuple(part.lower() for part in _parts(text))
+        if not 2 <= len(found) <= _MOST_STAGES or not set(found) <= set(STAGES):
             raise ValueError
         return found
 
-    return Kind(parse, "names with commas between them, none empty or twice")
+    return Kind(
+        parse, f"2 to {_MOST_STAGES} of {', '.join(STAGES)} with commas between them, in order"
+    )
 
 
 def role_table() -> Kind[dict[str, tuple[str, ...]]]:
     """JSON: model ids to lists of roles."""
 
     def parse(text: str) -> dict[str, tuple[str, ...]]:
-        table = json.loads(text)
+        try:
+            table = json.loads(text)
+        except RecursionError:
+            raise ValueError from None
         if not isinstance(table, dict):
             raise ValueError
         for roles in table.values():
-            if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+            known = isinstance(roles, list) and roles and all(role in ROLES for role in roles)
+            if not known or len(set(roles)) != len(roles):
                 raise ValueError
         return {model: tuple(roles) for model, roles in table.items()}
 
-    return Kind(parse, 'JSON such as {"phi-4": ["primary", "thinker"]}')
+    return Kind(
+        parse,
+        'JSON such as {"phi-4": ["primary", "thinker"]} with the roles ' + ", ".join(ROLES),
+    )
 
 
 def url(*schemes: str) -> Kind[str]:
-    """An absolute address of one of these schemes."""
+    """An absolute address of one of these schemes, with a host or, for unix, a path."""
 
     def parse(text: str) -> str:
-        if urlsplit(text).scheme not in schemes:
+        parts = urlsplit(text)
+        _ = parts.port  # raises where it is none
+        place = parts.path if parts.scheme == "unix" else parts.hostname
+        if parts.scheme not in schemes or not place:
             raise ValueError
         return text
 
     return Kind(parse, "an address that begins with " + " or ".join(f"{s}://" for s in schemes))
+
+
+def _matching(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+def _each_once(found: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(found) or len(set(found)) != len(found):
+        raise ValueError
+    return found
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    _ = parts.port
+    bare = f"{parts.scheme}://{parts.netloc}"
+    if text != "*" and (not parts.scheme or not parts.hostname or text.rstrip("/") != bare):
+        raise ValueError
+    return text.rstrip("/").lower()
 
 
 def _boolean(text: str) -> bool:
@@ -112,14 +193,53 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def _directory(text: str) -> Path:
+    path = _path(text)
+    if not path.is_dir():
+        raise ValueError
+    return path
+
+
+def _place(text: str) -> Path:
+    path = _path(text)
+    if path.exists() and not path.is_dir():
+        raise ValueError
+    return path
+
+
 BOOLEAN: Kind[bool] = Kind(_boolean, "true or false")
-PATH: Kind[Path] = Kind(_path, "a path")
+DIRECTORY: Kind[Path] = Kind(_directory, "the path of a directory that exists")
+PLACE: Kind[Path] = Kind(_place, "the path of a directory, which is made where it is missing")
 TEXT: Kind[str] = Kind(str, "any text")
+HOST: Kind[str] = Kind(lambda text: _matching(_HOST, text), "an IP address or a host name")
+NAME: Kind[str] = Kind(lambda text: _matching(_NAME, text), "a name: letters, digits, . _ : -")
+
+
+def show(value: Any) -> str:
+    """A value as it would be written into its variable; "" for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, dict):
+        return json.dumps({name: list(roles) for name, roles in value.items()})
+    return str(value)
 
 
 def mask(value: Any) -> str:
-    """What is shown of a secret: that it is set, and of an address all but the password."""
+    """What is shown of a secret: that it is set, and of an address its host and path."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join("***" for _ in value)
     parts = urlsplit(str(value))
-    if parts.password:
-        return str(value).replace(f":{parts.password}@", ":***@")
-    return str(value) if parts.scheme else "***"
+    if not parts.scheme:
+        return "***"
+    user, at, host = parts.netloc.rpartition("@")
+    shown = f"{user.partition(':')[0]}:***@{host}" if at else host
+    # redis-py also takes a password among the options behind the question mark.
+    return parts._replace(netloc=shown, query="***" if parts.query else "").geturl()

@@ -2,67 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dotenv
 
-from workers.settings.table import Settings, Variable
+from workers.settings.contradictions import contradictions
+from workers.settings.problems import Problem, SettingsError
+from workers.settings.table import Settings, variables
 
-#: Variables of this family that are not settings: they pass between our own processes.
-INTERNAL = frozenset({"INFERENCE_SUPERVISOR_PID"})
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One variable that cannot be used as it is set."""
-
-    variable: str
-    value: str
-    allowed: str
-
-    def __str__(self) -> str:
-        return f"{self.variable}={self.value!r} cannot be used; allowed: {self.allowed}"
+ENV_FILE = Path(".env")
 
 
-class SettingsError(Exception):
-    """One or more settings cannot be used; start-up stops."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(str(problem) for problem in problems))
-
-
-def variables() -> Iterator[tuple[str, Variable, Any]]:
-    """Field name, variable and default of every setting, in the table's order."""
-    for entry in dataclasses.fields(Settings):
-        if "variable" in entry.metadata:
-            yield entry.name, entry.metadata["variable"], entry.default
-
-
-def read(
-    environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
-) -> Settings:
+def read(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Settings:
     """The effective settings.
 
     An empty variable equals an unset one.
 
     Raises:
-        SettingsError: a variable's value is not allowed; names each, its value and what is.
+        SettingsError: a variable's value is not allowed, or two contradict each other; names
+            each, its value and what is allowed.
     """
     environ = os.environ if environ is None else environ
-    from_file = dotenv.dotenv_values(env_file) if env_file and env_file.is_file() else {}
+    from_file = read_env_file(env_file)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     problems: list[Problem] = []
     for name, variable, _default in variables():
         for source, texts in (("environment", environ), (".env", from_file)):
-            text = texts.get(variable.name)
+            text = (texts.get(variable.name) or "").strip()
             if not text:
                 continue
             try:
@@ -76,16 +46,22 @@ def read(
             sources[name] = "default"
     if problems:
         raise SettingsError(problems)
-    return Settings(**values, sources=sources)
+    settings = Settings(**values, sources=sources)
+    if found := list(contradictions(settings)):
+        raise SettingsError(found)
+    return settings
 
 
-def misspelt(environ: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
-    """`INFERENCE_*` variables that no setting has, each with the nearest that one has."""
-    known = {variable.name for _, variable, _ in variables()} | INTERNAL
-    for name in sorted(environ):
-        if name.startswith("INFERENCE_") and name not in known:
-            # The prefix, which all share, would make everything look alike.
-            endings = [one.removeprefix("INFERENCE_") for one in known]
-            ending = name.removeprefix("INFERENCE_")
-            near = difflib.get_close_matches(ending, endings, n=1, cutoff=0.6)
-            yield name, f"INFERENCE_{near[0]}" if near else None
+def read_env_file(file: Path | None) -> dict[str, str]:
+    """The variables of a `.env` file; none where there is no file.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
+    if file is None or not file.is_file():
+        return {}
+    try:
+        found = dotenv.dotenv_values(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([Problem(str(file), str(error), "a readable text file")]) from error
+    return {name: text for name, text in found.items() if text}

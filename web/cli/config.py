@@ -1,0 +1,80 @@
+"""`inference-service config`: the effective settings and where each came from."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import click
+
+from workers.settings import Settings, kinds, pages, warnings
+from workers.settings.table import SUBJECTS, variables
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--markdown", is_flag=True, hidden=True, help="Print docs/SETTINGS.md.")
+@click.option("--env-example", is_flag=True, hidden=True, help="Print .env.example.")
+def config(as_json: bool, markdown: bool, env_example: bool) -> None:
+    """Show the effective settings and where each came from; secrets are masked."""
+    from web.cli.main import load_settings
+
+    if markdown:
+        click.echo(pages.markdown(), nl=False)
+        return
+    if env_example:
+        click.echo(pages.env_example(), nl=False)
+        return
+    settings = load_settings()
+    told = warnings(settings, os.environ)
+    if as_json:
+        click.echo(json.dumps({**_document(settings), "warnings": told}, indent=2))
+        return
+    _print(settings)
+    for warning in told:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _rows(settings: Settings, subject: type) -> list[dict[str, Any]]:
+    return [
+        {
+            "variable": variable.name,
+            "value": (kinds.mask if variable.secret else kinds.show)(getattr(settings, name)),
+            "source": settings.sources.get(name, "default"),
+            "unset": variable.unset,
+            "used_from": variable.used_from,
+        }
+        for name, variable, _ in variables(subject)
+    ]
+
+
+def _document(settings: Settings) -> dict[str, Any]:
+    entries = [row for subject in SUBJECTS.values() for row in _rows(settings, subject)]
+    return {
+        "settings": [{**row, "value": row["value"] or None} for row in entries],
+        "effective": {
+            "bind": settings.bind,
+            "keys_needed": settings.has_keys,
+            "queue_strategy": settings.effective_queue_strategy,
+        },
+    }
+
+
+def _print(settings: Settings) -> None:
+    entries = [row for subject in SUBJECTS.values() for row in _rows(settings, subject)]
+    width = max(len(row["variable"]) for row in entries)
+    for heading, subject in SUBJECTS.items():
+        click.echo(f"# {heading}")
+        for row in _rows(settings, subject):
+            click.echo(f"{row['variable']:<{width}}  {row['source']:<11}  {_shown(row)}")
+        click.echo()
+    click.echo(f"listens on {settings.bind}")
+    click.echo(f"API keys are {'needed' if settings.has_keys else 'not needed'}")
+    click.echo(f"queue strategy: {settings.effective_queue_strategy}")
+
+
+def _shown(row: dict[str, Any]) -> str:
+    if row["value"]:
+        return str(row["value"])
+    return f"(unset: {row['unset']})" if row["unset"] else "(unset)"

@@ -1,0 +1,65 @@
+"""Settings that are allowed one by one and not together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workers.settings import kinds
+from workers.settings.problems import Problem
+from workers.settings.table import Settings, variables
+
+#: Threads that open answers leave free, so that `/health` always has one.
+SPARE_WEB_THREADS = 8
+
+_VARIABLES = {field: variable.name for field, variable, _ in variables()}
+
+
+def contradictions(settings: Settings) -> Iterator[Problem]:
+    """Every contradiction between two settings."""
+    yield from _queue(settings)
+    yield from _loading(settings)
+    yield from _front_end(settings)
+    if settings.backend == "vllm":
+        yield Problem(
+            "INFERENCE_BACKEND", "vllm", "llamacpp, scripted; this version has no vLLM engine yet"
+        )
+
+
+def _queue(settings: Settings) -> Iterator[Problem]:
+    if settings.queue_strategy is None or settings.priority_enabled is None:
+        return
+    said = "priority" if settings.priority_enabled else "fifo"
+    if said != settings.queue_strategy:
+        allowed = f"{said}, or only one of the two variables"
+        yield _problem(settings, "queue_strategy", allowed, "priority_enabled")
+
+
+def _loading(settings: Settings) -> Iterator[Problem]:
+    if not settings.swap:
+        return
+    if not settings.load_on_demand:
+        allowed = "false, or INFERENCE_LOAD_ON_DEMAND=true: only a model loaded on demand swaps"
+        yield _problem(settings, "swap", allowed, "load_on_demand")
+    if settings.swap_max_wait_s >= settings.request_timeout_s:
+        allowed = "less than the request timeout, which would end the request first"
+        yield _problem(settings, "swap_max_wait_s", allowed, "request_timeout_s")
+
+
+def _front_end(settings: Settings) -> Iterator[Problem]:
+    places = settings.web_threads - SPARE_WEB_THREADS
+    if (settings.max_concurrent_requests or 0) > places:
+        allowed = (
+            f"at most {places}: every open request holds a thread, {SPARE_WEB_THREADS} stay free"
+        )
+        yield _problem(settings, "max_concurrent_requests", allowed, "web_threads")
+    chosen = settings.sources.get("flower_port", "default") != "default"
+    if chosen and settings.flower_port == settings.port:
+        yield _problem(settings, "flower_port", "another port", "port")
+
+
+def _problem(settings: Settings, name: str, allowed: str, against: str) -> Problem:
+    def shown(field: str) -> str:
+        return kinds.show(getattr(settings, field))
+
+    other = (_VARIABLES[against], shown(against))
+    return Problem(_VARIABLES[name], shown(name), allowed, other)

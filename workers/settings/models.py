@@ -1,0 +1,103 @@
+"""Settings of models: where they are, which run, on what, and who gets routed to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.settings import kinds
+from workers.settings.variable import setting
+
+_CATALOGUE = "the catalogue of models and presets"
+_ROUTING = "routing by role"
+_LOADING = "loading and unloading"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """Files, engines, loading and routing."""
+
+    models_dir: Path | None = setting(
+        "INFERENCE_MODELS_DIR", None, kinds.DIRECTORY,
+        "Where model files are: `<models dir>/<id>/*.gguf` is model `<id>`.",
+        unset="only the built-in smollm2-135m",
+    )  # fmt: skip
+    catalogue_dir: Path | None = setting(
+        "INFERENCE_CATALOGUE_DIR", None, kinds.DIRECTORY,
+        "A directory with models and presets of your own, laid over those that are shipped.",
+        used_from=_CATALOGUE,
+    )  # fmt: skip
+    config: str | None = setting(
+        "INFERENCE_CONFIG", None, kinds.NAME,
+        "The preset to run, such as D3; INFERENCE_PRELOAD_MODELS is obeyed over its models.",
+        used_from=_CATALOGUE,
+    )  # fmt: skip
+    preload_models: tuple[str, ...] | None = setting(
+        "INFERENCE_PRELOAD_MODELS", None, kinds.names(),
+        "Models that `up` starts a worker for.",
+        unset="the smallest model found, or smollm2-135m where there is none",
+    )  # fmt: skip
+    model_roles: Mapping[str, tuple[str, ...]] | None = setting(
+        "INFERENCE_MODEL_ROLES", None, kinds.role_table(),
+        "Roles of models, instead of those the catalogue gives them; the first one counts most.",
+        used_from=_ROUTING,
+    )  # fmt: skip
+    backend: str = setting(
+        "INFERENCE_BACKEND", "llamacpp", kinds.choice("llamacpp", "vllm", "scripted"),
+        "The engine of models that name none themselves. This version has no vLLM engine yet and "
+        "does not start with vllm; scripted answers with a fixed text, for tests.",
+    )  # fmt: skip
+    gpu_layers: int = setting(
+        "INFERENCE_GPU_LAYERS", -1, kinds.integer(-1, 10_000),
+        "Layers a llama.cpp engine puts on the GPU; -1: all of them.",
+    )  # fmt: skip
+    engine_threads: int | None = setting(
+        "INFERENCE_ENGINE_THREADS", None, kinds.integer(1, 1024),
+        "CPU threads that one worker decodes with.",
+        unset="one for each core the process may use",
+    )  # fmt: skip
+    max_concurrent_per_model: int = setting(
+        "INFERENCE_MAX_CONCURRENT_PER_MODEL", 1, kinds.integer(1, 512),
+        "Requests that one worker answers at once.",
+    )  # fmt: skip
+    load_on_demand: bool = setting(
+        "INFERENCE_LOAD_ON_DEMAND", False, kinds.BOOLEAN,
+        "A request for a model that is not loaded loads it, instead of being refused.",
+        used_from=_LOADING,
+    )  # fmt: skip
+    swap: bool = setting(
+        "INFERENCE_SWAP", False, kinds.BOOLEAN,
+        "Where memory is short, a model loaded on demand takes the place of the idle one that "
+        "was used longest ago. Needs INFERENCE_LOAD_ON_DEMAND=true.",
+        used_from=_LOADING,
+    )  # fmt: skip
+    swap_max_wait_s: float = setting(
+        "INFERENCE_SWAP_MAX_WAIT_S", 60.0, kinds.number(0, 86_400),
+        "Seconds a request waits at most until busy models make room for its own; less than "
+        "INFERENCE_REQUEST_TIMEOUT.",
+        used_from=_LOADING,
+    )  # fmt: skip
+    idle_unload_s: float = setting(
+        "INFERENCE_IDLE_UNLOAD_S", 0.0, kinds.number(0, 30 * 86_400),
+        "Seconds without a request after which a model is unloaded; 0: never.",
+        used_from=_LOADING,
+    )  # fmt: skip
+    auto_route_enabled: bool = setting(
+        "INFERENCE_AUTO_ROUTE_ENABLED", False, kinds.BOOLEAN,
+        "`auto`, a role's name or no model at all in a request means: a model that fits. While "
+        "false, a request must name its model.",
+        used_from=_ROUTING,
+    )  # fmt: skip
+    auto_route_strategy: str = setting(
+        "INFERENCE_AUTO_ROUTE_STRATEGY", "least_busy",
+        kinds.choice("least_busy", "round_robin", "capability_match"),
+        "How one of several fitting models is chosen: the one with the fewest tokens queued and "
+        "running, each in turn, or by context and order of roles.",
+        used_from=_ROUTING,
+    )  # fmt: skip
+    auto_route_fallback: bool = setting(
+        "INFERENCE_AUTO_ROUTE_FALLBACK", True, kinds.BOOLEAN,
+        "Where the chosen model is gone, take another that fits.",
+        used_from=_ROUTING,
+    )  # fmt: skip

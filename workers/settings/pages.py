@@ -1,0 +1,77 @@
+"""The settings as documents: `docs/SETTINGS.md` and `.env.example`, made from the table."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from workers.settings import kinds
+from workers.settings.table import SUBJECTS, variables
+from workers.settings.variable import Variable
+
+_INTRODUCTION = """\
+# Settings
+
+Made from the table in `workers/settings/` by `inference-service config --markdown`; change the
+table, not this page.
+
+A setting is an environment variable, or a line in the file `.env` of the directory the service is
+started in; the environment wins. An empty variable equals an unset one. Settings are read once, at
+start-up. A value that is not allowed, or two that contradict each other, stop start-up with the
+variable's name, its value and what is allowed. A name that looks like ours and is none gets a
+warning with the nearest one. `inference-service config` prints the effective values and where each
+came from.
+
+"Used from ... on" means: this version checks the value and does nothing else with it.
+"""
+
+_EXAMPLE = """\
+# Copy to .env in the directory the service is started in, and uncomment what you change. The
+# environment wins over this file. Made by `inference-service config --env-example`; every setting
+# is explained in docs/SETTINGS.md.
+"""
+
+
+def markdown() -> str:
+    """The text of `docs/SETTINGS.md`."""
+    parts = [_INTRODUCTION]
+    for heading, subject in SUBJECTS.items():
+        rows = [_row(variable, default) for _, variable, default in variables(subject)]
+        head = "| Variable | Default | Allowed | Meaning |\n|---|---|---|---|\n"
+        parts.append(f"## {heading}\n\n{head}" + "".join(rows))
+    return "\n".join(parts)
+
+
+def env_example() -> str:
+    """The text of `.env.example`."""
+    parts = [_EXAMPLE]
+    for heading, subject in SUBJECTS.items():
+        lines = [line for _, *found in variables(subject) for line in _entry(*found)]
+        parts.append(f"# --- {heading} ---\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def default_text(variable: Variable, default: Any) -> str:
+    """The value that holds while the variable is not set; "" where a sentence says it."""
+    return "" if variable.unset else kinds.show(default)
+
+
+def _row(variable: Variable, default: Any) -> str:
+    text = default_text(variable, default)
+    shown = f"`{text}`" if text else variable.unset or "not set"
+    cells = [f"`{variable.name}`", shown, variable.kind.allowed, _meaning(variable)]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _entry(variable: Variable, default: Any) -> Iterator[str]:
+    told = _meaning(variable).replace("`", "")
+    if variable.unset:
+        told += f" Unset: {variable.unset}."
+    yield from textwrap.wrap(told, 100, initial_indent="# ", subsequent_indent="# ")
+    yield f"#{variable.name}={default_text(variable, default)}"
+
+
+def _meaning(variable: Variable) -> str:
+    later = f" Used from {variable.used_from} on." if variable.used_from else ""
+    return variable.meaning + later

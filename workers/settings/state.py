@@ -1,0 +1,42 @@
+"""Settings of what is kept, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.settings import kinds
+from workers.settings.variable import setting
+
+
+def default_data_dir() -> Path:
+    """Where state lives when nothing is said: under the user's home."""
+    return Path("~/.local/share/inference-service").expanduser()
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Redis, the data directory, and how long results stay."""
+
+    data_dir: Path = setting(
+        "INFERENCE_DATA_DIR", default_data_dir(), kinds.PLACE,
+        "All state: the embedded server's files, API keys, caches, logs. A second service needs "
+        "a second one.",
+        unset="~/.local/share/inference-service",
+    )  # fmt: skip
+    redis_url: str | None = setting(
+        "INFERENCE_REDIS_URL", None, kinds.url("redis", "rediss", "unix"),
+        "A Redis or Valkey to use.",
+        unset="`up` starts an embedded Valkey in the data directory",
+        secret=True,
+    )  # fmt: skip
+    result_ttl_s: int = setting(
+        "INFERENCE_RESULT_TTL_S", 86_400, kinds.integer(60, 30 * 86_400),
+        "Seconds an asynchronous job's result is kept after its end.",
+        used_from="the jobs API",
+    )  # fmt: skip
+    jobs_fsync: bool = setting(
+        "INFERENCE_JOBS_FSYNC", False, kinds.BOOLEAN,
+        "Acknowledge an asynchronous job only when Redis has it on disk; costs up to 1 s.",
+        used_from="the jobs API",
+    )  # fmt: skip
