@@ -12,7 +12,7 @@ import flask
 from flask import Flask, Response
 from redis import Redis
 
-from web import errors
+from web import auth, errors, origins
 from web.routes import completions, health, models
 from web.services import Services
 from workers import logs
@@ -27,7 +27,11 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
-    """The front end; starts and answers `/health` while Redis is away."""
+    """The front end; starts and answers `/health` while Redis is away.
+
+    Raises:
+        web.keys.KeysError: the file of API keys cannot be read.
+    """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -37,6 +41,8 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     app.after_request(_sign)
     app.teardown_request(_end)
     errors.install(app)
+    origins.install(app, settings)
+    auth.install(app, settings, redis)
     for module in (completions, models, health):
         app.register_blueprint(module.blueprint)
     return app

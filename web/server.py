@@ -38,7 +38,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         settings = self._settings
         options: dict[str, Any] = {
-            "bind": [f"{settings.effective_host}:{settings.port}"],
+            "bind": [settings.bind],
             # One process: its readers share one subscriber, and its threads wait, not compute.
             "workers": 1,
             "worker_class": "gthread",

@@ -18,9 +18,7 @@ from workers.app import make_app
 from workers.jobs import JobStore
 from workers.presence import Directory
 from workers.settings import Settings
-
-#: Threads that open streams and waits leave free, so that `/health` always has one.
-SPARE_THREADS = 8
+from workers.settings.contradictions import SPARE_WEB_THREADS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Services:
             catalogue=catalogue,
             directory=directory,
             exchanges=Exchanges(submitter, jobs, hub, departures, settings.request_timeout_s),
-            places=threading.BoundedSemaphore(max(1, settings.web_threads - SPARE_THREADS)),
+            places=threading.BoundedSemaphore(max(1, settings.web_threads - SPARE_WEB_THREADS)),
         )
 
 

@@ -12,6 +12,7 @@ from flask import Response
 
 from web import answers, errors
 from web.exchange import Exchange
+from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, Token
 
@@ -56,11 +57,19 @@ def _frames(
         for events in exchange.rest():
             yield _batch(exchange, events, include_usage)
     except InferenceError as error:
-        log.warning("the stream ends with %s: %s", error.code, error.message)
+        with _logged(exchange):
+            log.warning("the stream ends with %s: %s", error.code, error.message)
         yield _frame(exchange.seq, errors.body(error))
     except Exception:
-        log.exception("the stream ends with an error nobody foresaw")
+        with _logged(exchange):
+            log.exception("the stream ends with an error nobody foresaw")
         yield _frame(exchange.seq, errors.body(Internal()))
+
+
+def _logged(exchange: Exchange) -> contextlib.AbstractContextManager[None]:
+    """The request's log fields: a stream outlives the request's own."""
+    job = exchange.job
+    return logs.bound(request_id=job.request_id or "", job_id=job.id, model=job.model)
 
 
 def _batch(exchange: Exchange, events: list[Event], include_usage: bool) -> bytes:

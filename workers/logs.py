@@ -1,6 +1,7 @@
 """Logs: one line each, on the console or as JSON, with request, job and model on it.
 
-Prompts and answers are never logged.
+Prompts and answers are not logged, except the messages of accepted requests where
+INFERENCE_LOG_PROMPTS asks for them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ _fields: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("fie
 
 #: Loggers whose INFO lines tell of their own workings, not of ours.
 _CHATTY = ("celery", "kombu", "amqp", "gunicorn.access", "httpx", "werkzeug")
+
+#: A request's path may hold line breaks and colours: a line must not forge another.
+_UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 @contextmanager
@@ -63,7 +67,9 @@ class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: Mapping[str, str] = getattr(record, "fields", {})
         told = "".join(f" {name}={value}" for name, value in fields.items())
-        line = f"{_time(record)} {record.levelname:<7} [{self._process}] {record.getMessage()}"
+        told = told.translate(_UNPRINTABLE)
+        message = record.getMessage().translate(_UNPRINTABLE)
+        line = f"{_time(record)} {record.levelname:<7} [{self._process}] {message}"
         if record.exc_info:
             return f"{line}{told}\n{self.formatException(record.exc_info)}"
         return line + told
@@ -85,4 +91,5 @@ class _JSON(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        # ASCII: a terminal of another encoding would otherwise make it something else than JSON.
+        return json.dumps(line)

@@ -10,6 +10,7 @@ import click
 import httpx
 
 from web.cli.up import address
+from web.keys import authorization
 from workers.settings import Settings
 
 #: A stream that stands still for longer than the service allows has lost its service.
@@ -29,7 +30,8 @@ def run(
     options: Mapping[str, Any],
 ) -> int:
     """Talk until the user leaves, or answer one prompt; returns the exit status."""
-    with httpx.Client(base_url=address(settings), timeout=_SILENCE_S) as client:
+    service, headers = address(settings), authorization(settings)
+    with httpx.Client(base_url=service, headers=headers, timeout=_SILENCE_S) as client:
         try:
             model = model or _first_loaded(client)
             conversation = [{"role": "system", "content": system}] if system else []

@@ -51,10 +51,17 @@ def up(flower: bool) -> None:
 def web_() -> None:
     """Serve HTTP."""
     from web.cli.orphans import end_with_supervisor
+    from web.keys import KeysError, read_file
     from web.server import serve
 
     end_with_supervisor()
-    serve(load_settings())
+    settings = load_settings()
+    try:
+        read_file(settings.keys_file)
+    except KeysError as error:
+        click.echo(f"inference-service cannot start: {error}", err=True)
+        sys.exit(2)
+    serve(settings)
 
 
 @cli.command()

@@ -11,15 +11,21 @@ from rich.table import Table
 
 from presets.catalogue import Catalogue
 from web.cli.up import address
+from web.keys import authorization
 from workers.settings import Settings
 
 
 def run(settings: Settings) -> None:
     """Print a table of the models."""
     try:
-        answer = httpx.get(f"{address(settings)}/v1/models", timeout=5.0)
+        answer = httpx.get(
+            f"{address(settings)}/v1/models", headers=authorization(settings), timeout=5.0
+        )
         answer.raise_for_status()
         entries = answer.json()["data"]
+    except httpx.HTTPStatusError as error:
+        click.echo(f"The service answered {error.response.status_code}.", err=True)
+        entries = _of_catalogue(settings)
     except (httpx.HTTPError, ValueError):
         click.echo(f"No service answers at {address(settings)}; this is the catalogue.", err=True)
         entries = _of_catalogue(settings)

@@ -181,10 +181,12 @@ def address(settings: Settings) -> str:
 
 def _welcome(settings: Settings, model_id: str) -> str:
     body = {"model": model_id, "messages": [{"role": "user", "content": "Say hello."}]}
+    key = "    -H 'Authorization: Bearer <your key>' \\\n" if settings.has_keys else ""
     return (
         f"ready: {address(settings)}\n\n"
         f"  curl {address(settings)}/v1/chat/completions \\\n"
         "    -H 'Content-Type: application/json' \\\n"
+        f"{key}"
         f"    -d '{json.dumps(body)}'\n\n"
         f"logs: {settings.data_dir / 'logs'}   stop: Ctrl-C"
     )

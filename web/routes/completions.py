@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import time
 import uuid
 
 import flask
 from flask import Blueprint, Response
 
-from web import answers, sse
+from web import answers, auth, sse
 from web.exchange import Exchange
 from web.schemas import completion
 from web.schemas.body import read_object
 from web.schemas.completion import Completion
 from web.services import services
+from workers import logs
 from workers.contract.errors import TemporaryResource
 from workers.contract.events import Completed, Token
-from workers.contract.job import Job, Priority
+from workers.contract.job import Job
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("completions", __name__)
 
@@ -25,11 +30,17 @@ blueprint = Blueprint("completions", __name__)
 @blueprint.post("/v1/chat/completions")
 def create() -> Response:
     """Answer a conversation, whole or as a stream."""
-    asked = completion.load(read_object(), Priority.NORMAL)
+    settings = services().settings
+    asked = completion.load(read_object(), auth.default_priority(settings))
+    auth.check_priority(asked.priority)
+    job = _job(asked)
+    flask.g.log_fields.enter_context(logs.bound(job_id=job.id, model=job.model))
+    if settings.log_prompts:
+        log.info("messages: %s", json.dumps([turn.to_dict() for turn in job.messages]))
     with contextlib.ExitStack() as closing:
         _take_place(closing)
         connection = flask.request.environ.get("gunicorn.socket")
-        exchange = closing.enter_context(services().exchanges.open(_job(asked), connection))
+        exchange = closing.enter_context(services().exchanges.open(job, connection))
         if asked.stream:
             response = sse.respond(exchange, closing.pop_all(), include_usage=asked.include_usage)
         else:

@@ -16,6 +16,7 @@ worker:{id}                string       presence               PRESENCE_TTL_MS a
 workers                    set          presence               until the keeper sees it dead
 loaded_once                set          presence               until `up` starts anew
 keeper                     string       keeper's lock          KEEPER_TTL_S after a renewal
+rate:{key}                 string       Lua: spend             until the allowance is whole
 =========================  ===========  =====================  ==================================
 
 Fields of `job:{id}`: `job` (JSON), `state`, `seq` (last event number), `terminal` (number of the
@@ -89,3 +90,8 @@ def split_lease_member(member: str) -> tuple[str, str]:
 def worker(worker_id: str) -> str:
     """What one worker process says of itself: JSON that expires when its beats stop."""
     return f"{PREFIX}worker:{worker_id}"
+
+
+def rate(key_name: str) -> str:
+    """When an API key's allowance of requests is whole again: microseconds of Redis TIME."""
+    return f"{PREFIX}rate:{key_name}"
