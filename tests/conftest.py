@@ -21,8 +21,9 @@ def scripted_service(tmp_path_factory):
         yield running
 
 
-@pytest.fixture
-def narrow_service(tmp_path):
-    """A scripted service of the test's own, one answer at a time."""
-    with Service(tmp_path, INFERENCE_BACKEND="scripted") as running:
+@pytest.fixture(scope="module")
+def narrow_service(tmp_path_factory):
+    """A scripted service of the module's own, one answer at a time; its workers may be killed."""
+    directory = tmp_path_factory.mktemp("narrow")
+    with Service(directory, INFERENCE_BACKEND="scripted") as running:
         yield running

@@ -114,6 +114,7 @@ class Service:
 
     def kill(self):
         """End whatever is there, without any ceremony."""
+        self._http.close()
         self._process.kill()
         self._process.wait(10)
         for process in self.left_over():

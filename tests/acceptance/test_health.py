@@ -17,6 +17,14 @@ RESTARTED_WITHIN_S = 30.0
 
 
 @pytest.fixture
+def narrow_service(narrow_service):
+    """Whole again before each test: the one before may have killed its worker."""
+    wait_for(narrow_service.is_ready, RESTARTED_WITHIN_S)
+    wait_for(narrow_service.worker_pids)
+    return narrow_service
+
+
+@pytest.fixture
 def halted_supervisor(narrow_service):
     """The service's supervisor stands still: what dies stays dead until it goes on."""
     supervisor = narrow_service.supervisor

@@ -61,7 +61,7 @@ def test_503_at_once_and_recovery_without_restart(own_redis, tmp_path):
             assert error["type"] == "retriable"
             assert "Retry-After" in refused.headers
         assert service.get("/health").json()["status"] == "ok"
-        assert service.readiness()[0] == 503
+        wait_for(lambda: service.readiness()[0] == 503, AT_ONCE_S)
         assert "Redis" in service.readiness()[1]["reason"]
         assert service.get("/v1/models").status_code == 503
 
