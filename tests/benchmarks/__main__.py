@@ -5,7 +5,7 @@ import sys
 
 from tests.benchmarks.report import print_table
 
-BENCHMARKS = ("main_job",)
+BENCHMARKS = ("main_job", "batching")
 
 
 def main() -> None:

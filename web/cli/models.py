@@ -31,14 +31,14 @@ def run(settings: Settings) -> None:
         entries = _of_catalogue(settings)
     table = Table("model", "status", "memory MB", "context", "roles", "", box=None)
     for entry in entries:
-        error = entry.get("error") or {}
+        failure = entry.get("error") or {}
         table.add_row(
             entry["id"],
             entry["status"],
             str(entry["memory_mb"]),
             str(entry["context_length"]),
             ", ".join(entry["roles"]),
-            error.get("message", ""),
+            failure.get("message", ""),
         )
     Console().print(table)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
-from web.schemas import parameters
+from web.schemas import messages, parameters
 from web.schemas.fields import Decimal, Flag, Stop, Text, Whole
+from web.schemas.messages import MessageSchema
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 from workers.contract.job import Message, Priority, Sampling
 
@@ -47,48 +48,6 @@ class Completion:
     include_usage: bool
     #: Names of parameters that were taken and change nothing.
     ignored: tuple[str, ...]
-
-
-class Content(fields.Field[str]):
-    """Text, or a list of text parts, which are joined by line breaks."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        if isinstance(value, str):
-            return value
-        if not isinstance(value, list):
-            raise ValidationError("must be a string or a list of text parts")
-        return "\n".join(self._part(part) for part in value)
-
-    def _part(self, part: Any) -> str:
-        kind = part.get("type") if isinstance(part, dict) else None
-        if not isinstance(kind, str):
-            raise ValidationError('each part must be {"type": "text", "text": "..."}')
-        if kind != "text":
-            raise UnsupportedParameter(
-                f"Content parts of type {kind[:64]!r} are not supported yet; send text.",
-                details={"param": "messages.content"},
-            )
-        if not isinstance(part.get("text"), str):
-            raise ValidationError("the text of a part must be a string")
-        return str(part["text"])
-
-
-class MessageSchema(Schema):
-    """One turn. Fields that only other services know are let pass."""
-
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = EXCLUDE
-
-    role = Text(required=True, choices=("system", "developer", "user", "assistant", "tool"))
-    content = Content()
-    name = Text(most=256)
-    tool_calls = fields.List(fields.Dict(), allow_none=True)
-    tool_call_id = Text(most=256)
 
 
 class StreamOptionsSchema(Schema):
@@ -158,7 +117,7 @@ def load(body: Mapping[str, Any], default_priority: Priority) -> Completion:
         )
     return Completion(
         model=data["model"],
-        messages=tuple(_message(i, turn) for i, turn in enumerate(data["messages"])),
+        messages=messages.read(data["messages"]),
         sampling=_sampling(data),
         mode=mode,
         priority=Priority(data.get("priority", default_priority)),
@@ -166,23 +125,7 @@ def load(body: Mapping[str, Any], default_priority: Priority) -> Completion:
         user=data.get("user"),
         stream=stream,
         include_usage=bool((options or {}).get("include_usage")),
-        ignored=tuple(ignored),
-    )
-
-
-def _message(position: int, turn: Mapping[str, Any]) -> Message:
-    role, content = turn["role"], turn.get("content")
-    calls = turn.get("tool_calls")
-    if content is None and role != "assistant":
-        param = f"messages.{position}.content"
-        raise ValidationFailed(f"{param} is missing.", details={"param": param})
-    return Message(
-        # Templates know no `developer`; OpenAI's own rule is that it replaces `system`.
-        role="system" if role == "developer" else role,
-        content=content,
-        name=turn.get("name"),
-        tool_calls=tuple(calls) if calls else None,
-        tool_call_id=turn.get("tool_call_id"),
+        ignored=(*ignored, *messages.unknown_names(body.get("messages"))),
     )
 
 

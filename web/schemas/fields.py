@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -35,7 +34,7 @@ class Decimal(fields.Field[float]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValidationError(f"must be a number, not {_kind(value)}")
-        if not math.isfinite(value) or not self.least <= value <= self.most:
+        if not self.least <= value <= self.most:  # NaN and infinity are not
             raise ValidationError(f"must be from {self.least:g} to {self.most:g}")
         return float(value)
 
@@ -75,6 +74,18 @@ class Text(fields.Field[str]):
             raise ValidationError("must not be empty")
         if self.most is not None and len(value) > self.most:
             raise ValidationError(f"must have at most {self.most} characters")
+        return value
+
+
+class Content(fields.Field[str | list[Any]]):
+    """Text, or a list of parts, which `messages.read` looks into: it knows where they stand."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str | list[Any]:
+        if not isinstance(value, str | list):
+            raise ValidationError(f"must be a string or a list of text parts, not {_kind(value)}")
         return value
 
 

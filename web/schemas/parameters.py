@@ -10,6 +10,8 @@ from workers.contract.errors import UnsupportedParameter, ValidationFailed
 
 #: Longest name that is quoted back in a header or message.
 _LONGEST_NAME = 64
+#: More names that nobody knows mean a mistake, and each costs a search for the nearest known one.
+_MOST_UNKNOWN = 50
 
 
 def _set(value: Any) -> bool:
@@ -19,7 +21,7 @@ def _set(value: Any) -> bool:
 #: Parameters of the OpenAI API that would change the answer and are not there yet: name -> whether
 #: this value asks for anything.
 UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
-    "n": lambda value: value not in (None, 1),
+    "n": lambda value: value is True or value not in (None, 1),
     "tools": _set,
     "tool_choice": lambda value: value not in (None, "none", "auto"),
     "functions": _set,
@@ -30,6 +32,7 @@ UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
     "audio": _set,
     "modalities": lambda value: value not in (None, ["text"]),
     "prediction": _set,
+    "response_format": lambda value: value not in (None, {"type": "text"}),
     "web_search_options": lambda value: value is not None,
 }
 
@@ -70,24 +73,28 @@ def sort_out(body: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, A
                 raise UnsupportedParameter(
                     f"{name!r} is not supported yet; leave it out.", details={"param": name}
                 )
-        elif value is None:
-            continue
-        elif name not in HARMLESS and (near := _nearest(name, known)):
-            raise ValidationFailed(
-                f"{_shown(name)!r} is unknown; did you mean {near!r}?",
-                details={"param": _shown(name), "suggestion": near},
-            )
-        else:
-            ignored.append(_shown(name))
+        elif value is not None:
+            if name not in HARMLESS:
+                _require_no_slip(name, known)
+            ignored.append(shown(name))
+            if len(ignored) > _MOST_UNKNOWN:
+                raise ValidationFailed(
+                    f"The body has more than {_MOST_UNKNOWN} unknown parameters.",
+                    details={"param": shown(name)},
+                )
     return kept, ignored
 
 
-def _nearest(name: str, known: frozenset[str]) -> str | None:
-    near = difflib.get_close_matches(name[:_LONGEST_NAME], known, n=1, cutoff=0.8)
-    return near[0] if near else None
-
-
-def _shown(name: str) -> str:
-    """A name that can stand in a header: printable ASCII, no comma, not endless."""
-    safe = "".join(c if c.isascii() and c.isprintable() and c != "," else "?" for c in name)
+def shown(name: str) -> str:
+    """A name that can stand in a header: printable ASCII, no comma or quote, not endless."""
+    safe = "".join(c if c.isascii() and c.isprintable() and c not in ',"\\' else "?" for c in name)
     return safe[:_LONGEST_NAME]
+
+
+def _require_no_slip(name: str, known: frozenset[str]) -> None:
+    near = difflib.get_close_matches(name[:_LONGEST_NAME], known, n=1, cutoff=0.8)
+    if near:
+        raise ValidationFailed(
+            f"{shown(name)!r} is unknown; did you mean {near[0]!r}?",
+            details={"param": shown(name), "suggestion": near[0]},
+        )
