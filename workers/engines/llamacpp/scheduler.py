@@ -22,11 +22,19 @@ from workers.engines.llamacpp.sequence import Sequence
 
 log = logging.getLogger(__name__)
 
-#: Aim for the length of a step that reads prompts, so that running answers keep moving; half of
-#: the bound of 0.4 s, since the time of a chunk is only known from the one before.
-STEP_AIM_S = 0.2
-#: Prompt tokens in a step at least, and in the first, whose pace nobody knows.
-LEAST_CHUNK, FIRST_CHUNK = 16, 128
+#: Aim for the length of a step that reads prompts, so that running answers keep moving; below the
+#: bound of 0.4 s, since the time of a chunk is only known from the one before.
+STEP_AIM_S = 0.35
+#: Prompt tokens in a step at least.
+LEAST_CHUNK = 4
+#: Rows that llama.cpp's flash attention on a CPU takes together (`GGML_FA_TILE_Q`). From here on a
+#: row costs less than half of what it costs in a smaller batch, so chunks are multiples of it.
+TILE = 64
+#: First chunk below a tile, where the pace of tiles says nothing.
+BELOW_TILE = 16
+#: A prompt that has been read for this long, half of what callers wait, goes on in whole tiles
+#: even where those take longer than the aim: else it would never end beside running answers.
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Scheduler:
         self._active: list[Sequence] = []
         self._age: dict[Sequence, int] = {}
         self._ages = itertools.count()
-        self._chunk = FIRST_CHUNK
+        self._chunk = TILE
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
 
@@ -129,6 +137,8 @@ class Scheduler:
                 return
             heapq.heappop(self._waiting)
             first_time = sequence.slot is None and sequence.cached_tokens == 0
+            if self._active:  # it may begin at any depth: its pace is not that of the last
+                self._chunk = min(self._chunk, TILE)
             self._prefixes.seat(sequence, self._active)
             if first_time:
                 sequence.cached_tokens = min(sequence.decoded, sequence.prompt_length)
@@ -159,7 +169,7 @@ class Scheduler:
         reading = [sequence for sequence in self._active if sequence.pending > 1]
         reading.sort(key=lambda one: (-one.request.priority, self._age[one]))
         parts = [self._add(sequence, 1) for sequence in running]
-        room = min(self._chunk, self._batch_tokens - len(running))
+        room = self._room(len(running), reading[0]) if reading else 0
         for sequence in reading:
             if room <= 0:
                 break
@@ -167,6 +177,13 @@ class Scheduler:
             parts.append(self._add(sequence, count))
             room -= count
         return parts
+
+    def _room(self, running: int, first: Sequence) -> int:
+        """Prompt tokens of the next step; `first` is the prompt that is read first."""
+        chunk = max(self._chunk, TILE) if first.reading_s > PATIENCE_S else self._chunk
+        if running < chunk and chunk >= TILE:
+            chunk -= running  # their rows are in the tiles too
+        return min(chunk, self._batch_tokens - running)
 
     def _add(self, sequence: Sequence, count: int) -> _Part:
         slot, begin = sequence.slot, sequence.decoded
@@ -182,10 +199,15 @@ class Scheduler:
     def _adapt(self, parts: list[_Part], took_s: float) -> None:
         """Let the next chunk take as long as the aim says, going by the pace of this step."""
         tokens = sum(part.tokens for part in parts)
-        if tokens - len(parts) < LEAST_CHUNK // 2:
-            return  # no prompt was read: this says nothing about reading
-        aim = int(tokens * STEP_AIM_S / max(took_s, 1e-4))
-        self._chunk = max(LEAST_CHUNK, min(aim, 2 * self._chunk, self._batch_tokens))
+        if tokens - len(parts) < LEAST_CHUNK - 1:
+            return  # hardly a prompt was read: this says nothing about reading
+        chunk = int(tokens * STEP_AIM_S / max(took_s, 1e-4))
+        chunk = min(chunk, 2 * max(tokens, BELOW_TILE), self._batch_tokens)
+        if chunk >= TILE:
+            chunk -= chunk % TILE
+        elif self._chunk >= TILE:
+            chunk = min(chunk, BELOW_TILE)
+        self._chunk = max(LEAST_CHUNK, chunk)
 
     def _make_room(self) -> None:
         """Free cells: a kept prefix, else the youngest of the least urgent sequences.

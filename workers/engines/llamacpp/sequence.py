@@ -67,6 +67,11 @@ class Sequence:
         return len(self.tokens) - self.decoded
 
     @property
+    def reading_s(self) -> float:
+        """Seconds since its prefill began."""
+        return 0.0 if self._begun_at is None else time.perf_counter() - self._begun_at
+
+    @property
     def unwanted(self) -> bool:
         """Nobody waits for the rest."""
         return self._abandoned or self._cancelled.is_set()
