@@ -29,6 +29,7 @@ class Services:
     catalogue: Catalogue
     directory: Directory
     exchanges: Exchanges
+    hub: Hub
     #: One permit for each completion that may be open at once.
     places: threading.BoundedSemaphore
 
@@ -49,8 +50,13 @@ class Services:
             catalogue=catalogue,
             directory=directory,
             exchanges=Exchanges(submitter, jobs, hub, departures, settings.request_timeout_s),
+            hub=hub,
             places=threading.BoundedSemaphore(max(1, settings.web_threads - SPARE_WEB_THREADS)),
         )
+
+    def stop(self) -> None:
+        """Let go of Redis."""
+        self.hub.stop()
 
 
 def services() -> Services:

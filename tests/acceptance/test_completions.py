@@ -193,3 +193,41 @@ def test_100_at_once_are_all_answered(service):
     answers = asyncio.run(ask_all())
     assert [status for status, _ in answers] == [200] * 100
     assert all(1 <= tokens <= 4 for _, tokens in answers)
+
+
+def test_an_answer_that_follows_a_schema(client):
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 20}, "people": {"type": "integer"}},
+        "required": ["city", "people"],
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "city", "schema": schema}}
+    asked = {"model": MODEL, "messages": QUESTION, "max_tokens": 100, "temperature": 0}
+    answer = client.chat.completions.create(**asked, response_format=form)
+    assert answer.choices[0].finish_reason == "stop"
+    assert set(json.loads(answer.choices[0].message.content)) == {"city", "people"}
+
+
+SCHEMA = "response_format.json_schema"
+
+
+@pytest.mark.parametrize(
+    ("form", "param"),
+    [
+        ({"type": "xml"}, "response_format.type"),
+        ({"type": "json_schema"}, SCHEMA),
+        ({"type": "json_schema", "json_schema": {"name": "x"}}, f"{SCHEMA}.schema"),
+        ({"type": "json_schema", "json_schema": {"schema": {"pattern": "("}}}, f"{SCHEMA}.schema"),
+    ],
+)
+def test_a_format_that_cannot_be_used_is_422_and_named(client, form, param):
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        client.chat.completions.create(model=MODEL, messages=QUESTION, response_format=form)
+    assert refused.value.body["details"]["param"] == param
+
+
+def test_an_unknown_task_type_is_answered_with_a_warning(service):
+    answer = service.post(service.ask(max_tokens=1, task_type="juggle"))
+    assert answer.status_code == 200
+    assert "juggle" in answer.headers["Warning"]
+    assert "Warning" not in service.post(service.ask(max_tokens=1, task_type="code")).headers

@@ -11,11 +11,13 @@ import uuid
 import flask
 from flask import Blueprint, Response
 
+from orchestration.routing import TASK_TYPES
 from web import answers, auth, sse
 from web.exchange import Exchange
 from web.schemas import completion
 from web.schemas.body import read_object
 from web.schemas.completion import Completion
+from web.schemas.parameters import shown
 from web.services import services
 from workers import logs
 from workers.contract.errors import TemporaryResource
@@ -45,9 +47,17 @@ def create() -> Response:
             response = sse.respond(exchange, closing.pop_all(), include_usage=asked.include_usage)
         else:
             response = _plain(exchange)
+    _note(asked, response)
+    return response
+
+
+def _note(asked: Completion, response: Response) -> None:
+    """Tell the caller what of its request was taken and changes nothing."""
     if asked.ignored:
         response.headers["X-Ignored-Parameters"] = ", ".join(asked.ignored)
-    return response
+    if asked.task_type is not None and asked.task_type not in TASK_TYPES:
+        told = f"task_type {shown(asked.task_type)} is unknown and was routed as the default"
+        response.headers["Warning"] = f'299 inference-service "{told}"'
 
 
 def _take_place(closing: contextlib.ExitStack) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
-from web.schemas import messages, parameters
+from web.schemas import messages, parameters, response_format
 from web.schemas.fields import Decimal, Flag, Stop, Text, Whole
 from web.schemas.messages import MessageSchema
+from web.schemas.response_format import ResponseFormatSchema
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 from workers.contract.job import Message, Priority, Sampling
 
@@ -62,7 +63,12 @@ class StreamOptionsSchema(Schema):
 
 
 class CompletionSchema(Schema):
-    """A chat completion."""
+    """A chat completion. `parameters.sort_out` deals with names that are not here."""
+
+    class Meta:
+        """Marshmallow's options."""
+
+        unknown = EXCLUDE
 
     model = Text(required=True, least=1, most=200)
     messages = fields.List(
@@ -80,6 +86,7 @@ class CompletionSchema(Schema):
     seed = Whole(-_SEED, _SEED - 1)
     presence_penalty = Decimal(-2, 2)
     frequency_penalty = Decimal(-2, 2)
+    response_format = fields.Nested(ResponseFormatSchema, allow_none=True)
     user = Text(most=512)
     task_type = Text(most=64)
     orchestration_mode = Text(choices=MODES)
@@ -136,7 +143,11 @@ def _sampling(data: Mapping[str, Any]) -> Sampling:
     chosen = {name: data[name] for name in _CHOICES if data.get(name) is not None}
     if chosen.get("top_k") == -1:  # vLLM's spelling of "all"
         chosen["top_k"] = 0
-    return Sampling(max_tokens=min(limits, default=None), **chosen)
+    return Sampling(
+        max_tokens=min(limits, default=None),
+        response_format=response_format.read(data.get("response_format")),
+        **chosen,
+    )
 
 
 def _first(messages: Any) -> tuple[str, str]:

@@ -32,7 +32,6 @@ UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
     "audio": _set,
     "modalities": lambda value: value not in (None, ["text"]),
     "prediction": _set,
-    "response_format": lambda value: value not in (None, {"type": "text"}),
     "web_search_options": lambda value: value is not None,
 }
 

@@ -25,6 +25,7 @@ from workers.contract.errors import (
     ContextBudgetExceeded,
     EngineFailed,
     ModelLoadFailed,
+    UnsupportedParameter,
     ValidationFailed,
 )
 from workers.contract.job import Message, Timings, Usage
@@ -143,6 +144,12 @@ class ScriptedEngine:
         """Speak the script; see `Engine.generate`."""
         if self._closed.is_set():
             raise EngineFailed("The engine is closed.")
+        if request.sampling.response_format is not None:
+            raise UnsupportedParameter(
+                "The scripted engine says what its script says, not JSON; leave response_format "
+                "out.",
+                details={"param": "response_format"},
+            )
         script = self._script.overridden(_asked(request.messages))
         prompt_tokens = script.prompt_tokens
         if prompt_tokens is None:

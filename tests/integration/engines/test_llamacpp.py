@@ -1,5 +1,6 @@
 """What only an engine with a model and a KV pool does."""
 
+import json
 import logging
 
 import psutil
@@ -7,7 +8,7 @@ import pytest
 
 from tests.integration.engines.conftest import ask, ask_all
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed, ValidationFailed
-from workers.contract.job import Message, Priority
+from workers.contract.job import Message, Priority, ResponseFormat
 
 SYSTEM = Message("system", "You are a guide of a museum of ships, calm and exact. " * 8)
 #: What llama.cpp and Python keep of a model that was closed: allocator arenas, not weights or pool.
@@ -124,3 +125,62 @@ def test_close_gives_the_memory_back(real_kit):
         ask(engine, real_kit.request(max_tokens=2))
         engine.close()
     assert process.memory_info().rss - before < KEPT_BYTES
+
+
+PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 20},
+        "age": {"type": "integer"},
+        "kind": {"enum": ["sailor", "guide", None]},
+        "ships": {"type": "array", "items": {"type": "string", "maxLength": 12}, "maxItems": 2},
+    },
+    "required": ["name", "age", "kind", "ships"],
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("schema", [None, PERSON], ids=["json_object", "json_schema"])
+def test_a_held_answer_parses_or_is_cut_by_its_limit(real_kit, llamacpp, schema, seed):
+    """At a temperature where the model would never keep to JSON by itself."""
+    form = ResponseFormat("json_schema" if schema else "json_object", schema)
+    request = real_kit.request(
+        response_format=form, temperature=1.5, top_k=0, top_p=1.0, min_p=0.0, seed=seed,
+        max_tokens=160,
+    )  # fmt: skip
+    answer = ask(llamacpp, request)
+    if answer.reason == "length":
+        return
+    value = json.loads(answer.text)
+    assert isinstance(value, dict)
+    if schema:
+        assert set(value) == set(PERSON["required"])
+        assert isinstance(value["age"], int)
+        assert value["kind"] in ("sailor", "guide", None)
+        assert len(value["ships"]) <= 2
+
+
+@pytest.mark.parametrize("cut", [1, 5, 12])
+def test_a_held_answer_goes_on_from_its_token_ids(real_kit, llamacpp, cut):
+    """The grammar is fed with what an earlier attempt produced."""
+    sampling = {"response_format": ResponseFormat("json_schema", PERSON), "max_tokens": 160}
+    whole = ask(llamacpp, real_kit.request(**sampling))
+    rest = ask(llamacpp, real_kit.request(**sampling, produced=whole.ids[:cut]))
+    assert whole.reason == rest.reason == "stop"
+    begun = ask(llamacpp, real_kit.request(**{**sampling, "max_tokens": cut})).text
+    assert set(json.loads(begun + rest.text)) == set(PERSON["required"])
+
+
+def test_held_and_free_answers_run_side_by_side(real_kit, llamacpp):
+    free = [real_kit.request(f"number {i}", max_tokens=24) for i in range(3)]
+    held = real_kit.request(response_format=ResponseFormat("json_object"), max_tokens=120)
+    *answers, of_held = ask_all(llamacpp, [*free, held])
+    for request, answer in zip(free, answers, strict=True):
+        real_kit.assert_right(request, answer)
+    assert of_held.reason == "length" or isinstance(json.loads(of_held.text), dict)
+
+
+def test_a_schema_that_makes_no_grammar_is_the_callers_error(real_kit, llamacpp):
+    form = ResponseFormat("json_schema", {"type": "string", "pattern": "("})
+    with pytest.raises(ValidationFailed, match="response_format"):
+        ask(llamacpp, real_kit.request(response_format=form))

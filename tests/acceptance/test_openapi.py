@@ -1,0 +1,75 @@
+"""`/openapi.json`, and what happens to bodies made from it and bent away from it."""
+
+import collections
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, strategies
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+from tests.service import MODEL
+from workers.contract import errors
+
+#: Bodies tried, good ones and bad ones each.
+EXAMPLES = 150
+#: The longest any of them may take.
+ANSWERED_WITHIN_S = 10.0
+CHECKS = (not_a_server_error, response_schema_conformance, content_type_conformance)
+
+
+def test_it_describes_every_endpoint(scripted_service):
+    document = scripted_service.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert set(document["paths"]) == {
+        "/v1/chat/completions", "/v1/models", "/health", "/health/ready",
+    }  # fmt: skip
+    body = document["components"]["schemas"]["ChatCompletionRequest"]
+    assert set(body["required"]) == {"model", "messages"}
+    assert body["properties"]["temperature"]["maximum"] == 2
+    codes = document["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]
+    assert set(codes["enum"]) == set(errors.BY_CODE)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/health", "/health/ready"])
+def test_what_is_answered_is_what_is_described(scripted_service, path):
+    schema = schemathesis.openapi.from_url(f"{scripted_service.url}/openapi.json")
+    case = schema[path]["GET"].Case()
+    case.validate_response(case.call(timeout=ANSWERED_WITHIN_S), checks=CHECKS)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+def test_no_body_ends_in_a_500_or_hangs(scripted_service, mode):
+    schema = schemathesis.openapi.from_url(f"{scripted_service.url}/openapi.json")
+    operation = schema["/v1/chat/completions"]["POST"]
+    statuses = collections.Counter()
+
+    @hypothesis.settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(
+        case=operation.as_strategy(generation_mode=mode), possible=strategies.booleans()
+    )
+    def ask(case, possible):
+        if possible and isinstance(case.body, dict):
+            # Else hardly one gets past what this model, engine and version have.
+            case.body.update(model=MODEL, orchestration_mode=None, response_format=None)
+            if mode is GenerationMode.POSITIVE:
+                case.body.pop("stream_options", None)
+                for turn in case.body["messages"]:
+                    turn["content"] = f"{turn.get('content')}"
+        answer = case.call(timeout=ANSWERED_WITHIN_S)
+        case.validate_response(answer, checks=CHECKS)
+        statuses[answer.status_code] += 1
+
+    ask()
+    # Both halves were really met: answers, and refusals of what is wrong.
+    assert statuses[200 if mode is GenerationMode.POSITIVE else 422] > EXAMPLES / 10

@@ -1,0 +1,145 @@
+from pathlib import Path
+
+import pytest
+
+from workers.settings import Settings, SettingsError, pages, read, warnings
+from workers.settings.table import variables
+
+ROOT = Path(__file__).parents[3]
+
+
+def problems(**environ):
+    with pytest.raises(SettingsError) as refused:
+        read(environ, env_file=None)
+    return str(refused.value)
+
+
+def test_without_anything_set_the_defaults_hold():
+    assert read({}, env_file=None) == Settings()
+
+
+def test_an_empty_variable_is_an_unset_one():
+    assert read({"INFERENCE_PORT": " "}, env_file=None).port == 8085
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("INFERENCE_PORT=1234\nINFERENCE_GRACE_S=7\n")
+    settings = read({"INFERENCE_PORT": "4321"}, env_file=file)
+    assert (settings.port, settings.grace_s) == (4321, 7)
+    assert settings.sources["port"] == "environment"
+    assert settings.sources["grace_s"] == ".env"
+    assert settings.sources["host"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("INFERENCE_PORT", "0"),
+        ("INFERENCE_PORT", "eighty"),
+        ("INFERENCE_LOG_LEVEL", "LOUD"),
+        ("INFERENCE_MAX_CONCURRENT_PER_MODEL", "0"),
+        ("INFERENCE_PRIORITY_LEVELS", "4"),
+        ("INFERENCE_DEFAULT_PRIORITY", "9"),
+        ("INFERENCE_QUEUE_STRATEGY", "lifo"),
+        ("INFERENCE_REJECT_WHEN_FULL", "perhaps"),
+        ("INFERENCE_CRITIQUE_THRESHOLD", "1.5"),
+        ("INFERENCE_MODEL_ROLES", "{"),
+        ("INFERENCE_AUTO_ROUTE_STRATEGY", "luck"),
+        ("INFERENCE_BACKEND", "ollama"),
+        ("INFERENCE_REQUEST_TIMEOUT", "nan"),
+        ("OTEL_ENABLED", "2"),
+    ],
+)
+def test_a_bad_value_names_the_variable_its_value_and_what_is_allowed(name, value):
+    told = problems(**{name: value})
+    assert name in told
+    assert repr(value) in told
+    assert "allowed: " in told
+
+
+def test_every_bad_value_is_told_at_once():
+    told = problems(INFERENCE_PORT="x", INFERENCE_GRACE_S="y")
+    assert "INFERENCE_PORT" in told
+    assert "INFERENCE_GRACE_S" in told
+
+
+def test_a_secret_is_not_repeated():
+    told = problems(INFERENCE_REDIS_URL="http://:hunter2@localhost")
+    assert "INFERENCE_REDIS_URL" in told
+    assert "rediss://" in told
+    assert "hunter2" not in told
+    assert "hunter2" not in problems(INFERENCE_API_KEYS="hunter2 with blanks,\x01")
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"INFERENCE_QUEUE_STRATEGY": "fifo", "INFERENCE_PRIORITY_ENABLED": "true"},
+         ("INFERENCE_QUEUE_STRATEGY", "INFERENCE_PRIORITY_ENABLED")),
+        ({"INFERENCE_SWAP": "true"}, ("INFERENCE_SWAP", "INFERENCE_LOAD_ON_DEMAND")),
+        ({"INFERENCE_MAX_CONCURRENT_REQUESTS": "500"},
+         ("INFERENCE_MAX_CONCURRENT_REQUESTS", "INFERENCE_WEB_THREADS")),
+        ({"INFERENCE_FLOWER_PORT": "8085"}, ("INFERENCE_FLOWER_PORT", "INFERENCE_PORT")),
+    ],
+)  # fmt: skip
+def test_two_that_contradict_are_both_named(environ, named):
+    told = problems(**environ)
+    assert all(name in told for name in named)
+
+
+@pytest.mark.parametrize(
+    ("environ", "strategy"),
+    [
+        ({}, "priority"),
+        ({"INFERENCE_PRIORITY_ENABLED": "false"}, "fifo"),
+        ({"INFERENCE_PRIORITY_ENABLED": "true"}, "priority"),
+        ({"INFERENCE_QUEUE_STRATEGY": "fifo"}, "fifo"),
+    ],
+)
+def test_the_queue_strategy(environ, strategy):
+    assert read(environ, env_file=None).effective_queue_strategy == strategy
+
+
+@pytest.mark.parametrize(
+    ("environ", "host", "is_open"),
+    [
+        ({}, "127.0.0.1", False),
+        ({"INFERENCE_API_KEYS": "a-key-of-some-length"}, "0.0.0.0", True),
+        ({"INFERENCE_HOST": "0.0.0.0"}, "0.0.0.0", True),
+        ({"INFERENCE_HOST": "::1"}, "::1", False),
+    ],
+)
+def test_where_the_service_listens(environ, host, is_open, tmp_path):
+    settings = read({**environ, "INFERENCE_DATA_DIR": str(tmp_path)}, env_file=None)
+    assert settings.effective_host == host
+    assert settings.is_open is is_open
+
+
+def test_an_open_service_without_keys_is_warned_of(tmp_path):
+    environ = {"INFERENCE_HOST": "0.0.0.0", "INFERENCE_DATA_DIR": str(tmp_path)}
+    told = warnings(read(environ, env_file=None), environ, env_file=None)
+    assert any("open to the network" in line for line in told)
+
+
+def test_a_misspelt_name_is_warned_of_with_the_nearest():
+    environ = {"INFERENCE_PROT": "8085", "INFERENCE_XYZZY": "1"}
+    told = warnings(read(environ, env_file=None), environ, env_file=None)
+    assert "there is no setting INFERENCE_PROT; did you mean INFERENCE_PORT?" in told
+    assert "there is no setting INFERENCE_XYZZY" in told
+
+
+def test_the_written_pages_are_those_of_the_table():
+    """Made anew by: inference-service config --markdown, and --env-example."""
+    assert (ROOT / "docs/SETTINGS.md").read_text() == pages.markdown()
+    assert (ROOT / ".env.example").read_text() == pages.env_example()
+
+
+def test_the_example_sets_nothing_that_is_not_allowed(tmp_path):
+    text = (ROOT / ".env.example").read_text()
+    file = tmp_path / ".env"
+    file.write_text(text.replace("\n#INFERENCE_", "\nINFERENCE_").replace("\n#OTEL_", "\nOTEL_"))
+    chosen = read({}, env_file=file)
+    for name, variable, default in variables():
+        if not variable.unset:
+            assert getattr(chosen, name) == default, variable.name
