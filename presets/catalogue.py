@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from presets.gguf import NotGGUF, read_metadata
+from presets.gguf import NotGGUF, Scalar, file_format, read_metadata
 from presets.model import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -56,16 +56,23 @@ class Catalogue:
         models_dir: Path | None,
         backend: str,
         roles: Mapping[str, tuple[str, ...]] | None = None,
+        formats: Mapping[str, str | None] | None = None,
     ) -> Catalogue:
         """Read the built-in models and those in `models_dir`.
 
-        `backend` runs the models that name no engine; `roles` replaces those of single models.
+        `backend` runs the models that name no engine; `roles` and `formats` (the
+        format to requantise to) replace those of single models.
         A file that is no GGUF is kept: its worker tells why it cannot be loaded.
         """
         specs = {spec.id: spec for spec in _built_in(backend)}
         specs |= {spec.id: spec for spec in _found_in(models_dir, backend)}
         return cls(
-            _with_roles(spec, (roles or {}).get(spec.id, spec.roles)) for spec in specs.values()
+            replace(
+                spec,
+                roles=(roles or {}).get(spec.id, spec.roles),
+                requantise=(formats or {}).get(spec.id, spec.requantise),
+            )
+            for spec in specs.values()
         )
 
     def get(self, name: str) -> ModelSpec:
@@ -114,10 +121,6 @@ class Catalogue:
         return sum(part.stat().st_size for part in _parts(spec.path))
 
 
-def _with_roles(spec: ModelSpec, roles: tuple[str, ...]) -> ModelSpec:
-    return replace(spec, roles=roles)
-
-
 def _built_in(backend: str) -> Iterable[ModelSpec]:
     for entry in sorted(resources.files("presets").joinpath("models").iterdir(), key=str):
         if entry.name.endswith(".yaml"):
@@ -159,23 +162,27 @@ def _found_in(models_dir: Path | None, backend: str) -> Iterable[ModelSpec]:
             continue
         if len(files) > 1:
             log.warning("%s has several models; %s is used", directory, files[0].name)
+        metadata = _metadata(files[0])
         yield ModelSpec(
             id=directory.name,
             path=files[0],
-            context_length=_context_length(files[0]),
+            context_length=_context_length(metadata),
             backend=backend,
+            file_format=file_format(metadata),
         )
 
 
-def _context_length(path: Path) -> int:
+def _metadata(path: Path) -> Mapping[str, Scalar]:
     try:
-        metadata = read_metadata(path)
+        return read_metadata(path)
     except (NotGGUF, OSError) as error:
         log.warning("%s cannot be read: %s", path, error)
-        return _UNKNOWN_CONTEXT
+        return {}
+
+
+def _context_length(metadata: Mapping[str, Scalar]) -> int:
     architecture = metadata.get("general.architecture")
-    length = metadata.get(f"{architecture}.context_length", _UNKNOWN_CONTEXT)
-    return int(length)
+    return int(metadata.get(f"{architecture}.context_length", _UNKNOWN_CONTEXT))
 
 
 def _parts(path: Path) -> list[Path]:

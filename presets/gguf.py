@@ -7,7 +7,7 @@ vocabulary of 150,000 words says nothing that a catalogue needs.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,12 +29,38 @@ _FORMATS = {
     11: "q",
     12: "d",
 }
+#: `general.file_type` -> the format's name (llama.cpp's `llama_ftype`).
+_FILE_TYPES = {
+    0: "f32",
+    1: "f16",
+    2: "q4_0",
+    3: "q4_1",
+    7: "q8_0",
+    8: "q5_0",
+    9: "q5_1",
+    10: "q2_k",
+    11: "q3_k_s",
+    12: "q3_k_m",
+    13: "q3_k_l",
+    14: "q4_k_s",
+    15: "q4_k_m",
+    16: "q5_k_s",
+    17: "q5_k_m",
+    18: "q6_k",
+    32: "bf16",
+}
 #: No honest name or template is longer; a broken file must not ask for gigabytes.
 _LONGEST_TEXT = 16 * 1024 * 1024
 
 
 class NotGGUF(ValueError):
     """The file is not a readable GGUF file; the message says why."""
+
+
+def file_format(metadata: Mapping[str, Scalar]) -> str | None:
+    """The format of most of the file's weights, e.g. `q4_k_m`; None where it has no name here."""
+    number = metadata.get("general.file_type")
+    return _FILE_TYPES.get(number) if isinstance(number, int) else None
 
 
 def read_metadata(path: Path) -> dict[str, Scalar]:

@@ -25,5 +25,12 @@ class ModelSpec:
     chat_template: str | None = None
     #: The format the file is requantised to at its first load, e.g. `q8_0`; None: used as it is.
     requantise: str | None = None
+    #: The format of the file itself, as its metadata say; None where they do not.
+    file_format: str | None = None
     #: What only this model's engine understands.
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def format(self) -> str | None:
+        """The format of the weights that its engine runs."""
+        return self.requantise or self.file_format

@@ -13,6 +13,7 @@ from presets.catalogue import Catalogue
 from web.departures import Departures
 from web.exchange import Exchanges
 from web.live import Hub
+from workers import catalogue as catalogue_
 from workers import connections
 from workers.app import make_app
 from workers.jobs import JobStore
@@ -37,7 +38,7 @@ class Services:
     def start(cls, settings: Settings, redis: Redis | None = None) -> Services:
         """Build everything and start the threads; works while Redis is away."""
         redis = redis or connections.client(settings)
-        catalogue = Catalogue.load(settings.models_dir, settings.backend)
+        catalogue = catalogue_.load(settings)
         directory = Directory(redis)
         jobs = JobStore(redis)
         hub = Hub(redis)

@@ -57,6 +57,8 @@ class Worker:
     memory_bytes: int = 0
     #: Tokens one request may use; 0 while the model is not loaded.
     context_length: int = 0
+    #: Format of the weights it runs, e.g. `q8_0`; None where that says nothing.
+    format: str | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Worker:
@@ -95,13 +97,14 @@ class Presence:
         """Loading is this far, from 0 to 1."""
         self._worker = replace(self._worker, progress=round(fraction, 2))
 
-    def loaded(self, memory_bytes: int, context_length: int) -> None:
+    def loaded(self, memory_bytes: int, context_length: int, form: str | None = None) -> None:
         """The model answers from now on."""
         self._tell(
             status=WorkerStatus.LOADED,
             progress=1.0,
             memory_bytes=memory_bytes,
             context_length=context_length,
+            format=form,
         )
 
     def failed(self, error: InferenceError) -> None:

@@ -16,9 +16,8 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from redis import Redis
 
-from presets.catalogue import Catalogue
 from presets.model import ModelSpec
-from workers import connections, logs
+from workers import catalogue, connections, logs
 from workers.app import ORCHESTRATION_QUEUE, make_app, model_queue, queue
 from workers.contract.errors import InferenceError, ModelLoadFailed
 from workers.engines import registry
@@ -43,7 +42,7 @@ def run_model_worker(settings: Settings, model_id: str) -> int:
         presets.catalogue.UnknownModel: the catalogue has no such model.
     """
     logs.configure(settings, f"worker {model_id}")
-    spec = Catalogue.load(settings.models_dir, settings.backend).get(model_id)
+    spec = catalogue.load(settings).get(model_id)
     concurrency = int(spec.options.get("concurrency", settings.max_concurrent_per_model))
     redis = connections.client(settings)
     worker = _worker(spec.id, concurrency)
@@ -113,7 +112,7 @@ def _load(
         log.exception("the engine failed to load %s", spec.id)
         failure = ModelLoadFailed(f"{type(error).__name__}: {error}")
     else:
-        presence.loaded(engine.memory_bytes, engine.context_length)
+        presence.loaded(engine.memory_bytes, engine.context_length, spec.format)
         return engine
     log.error("%s cannot be served: %s", spec.id, failure.message)
     presence.failed(failure)

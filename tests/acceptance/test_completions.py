@@ -161,6 +161,7 @@ def test_the_models(client, service):
     assert entry["context_length"] == 8192
     assert entry["memory_mb"] > 100
     assert entry["roles"] == ["primary"]
+    assert entry["format"] == "q8_0"
 
 
 def test_a_prompt_longer_than_the_context(client, service):

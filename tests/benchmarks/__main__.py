@@ -5,7 +5,7 @@ import sys
 
 from tests.benchmarks.report import print_table
 
-BENCHMARKS = ("main_job", "batching")
+BENCHMARKS = ("main_job", "batching", "refusals")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import click
 import web
 from web.cli.config import config
 from web.cli.keys import keys
+from web.cli.tune import tune
 from workers import settings as settings_
 from workers.settings import Settings, SettingsError
 
@@ -69,8 +70,9 @@ def web_() -> None:
 @click.option("--orchestration", is_flag=True, help="Run plans and the keeper, and no model.")
 def worker(model: str | None, orchestration: bool) -> None:
     """Answer for one MODEL (the default model where none is named)."""
-    from presets.catalogue import Catalogue, UnknownModel
+    from presets.catalogue import UnknownModel
     from web.cli.orphans import end_with_supervisor
+    from workers import catalogue as catalogue_
     from workers import process
 
     if model and orchestration:
@@ -80,7 +82,7 @@ def worker(model: str | None, orchestration: bool) -> None:
     if orchestration:
         sys.exit(process.run_orchestration_worker(settings))
     if model is None:
-        catalogue = Catalogue.load(settings.models_dir, settings.backend)
+        catalogue = catalogue_.load(settings)
         model = catalogue.wanted(settings.preload_models)[0]
     try:
         sys.exit(process.run_model_worker(settings, model))
@@ -148,3 +150,4 @@ def chat(
 
 cli.add_command(config)
 cli.add_command(keys)
+cli.add_command(tune)

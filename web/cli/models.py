@@ -9,9 +9,9 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from presets.catalogue import Catalogue
 from web.cli.up import address
 from web.keys import authorization
+from workers import catalogue as catalogue_
 from workers.settings import Settings
 
 
@@ -44,7 +44,7 @@ def run(settings: Settings) -> None:
 
 
 def _of_catalogue(settings: Settings) -> list[dict[str, Any]]:
-    catalogue = Catalogue.load(settings.models_dir, settings.backend)
+    catalogue = catalogue_.load(settings)
     present = {spec.id for spec in catalogue.present}
     return [
         {

@@ -13,8 +13,9 @@ from typing import Any
 import click
 from redis.exceptions import RedisError
 
-from presets.catalogue import Catalogue, UnknownModel
+from presets.catalogue import UnknownModel
 from web.cli.supervisor import Child, Supervisor
+from workers import catalogue as catalogue_
 from workers import connections, embedded
 from workers.presence import forget_loaded
 from workers.settings import Settings
@@ -108,7 +109,7 @@ def _watch(
 
 
 def _wanted(settings: Settings) -> tuple[str, ...]:
-    catalogue = Catalogue.load(settings.models_dir, settings.backend)
+    catalogue = catalogue_.load(settings)
     wanted = catalogue.wanted(settings.preload_models)
     for model_id in wanted:
         try:

@@ -47,6 +47,8 @@ def _entry(spec: ModelSpec, workers: list[Worker]) -> dict[str, Any]:
         "context_length": (best and best.context_length) or spec.context_length,
         "roles": list(spec.roles),
     }
+    if form := (best and best.format) or spec.format:
+        entry["format"] = form
     if best is not None and best.status is WorkerStatus.LOADING:
         entry["progress"] = best.progress
     if best is not None and best.status is WorkerStatus.FAILED:

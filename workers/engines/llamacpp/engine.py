@@ -75,7 +75,7 @@ class LlamaCppEngine:
                 kv_tokens=kv_tokens,
                 sequences=concurrency + kept,
                 batch_tokens=max(batch_tokens, concurrency),
-                threads=self._options.threads or _usable_cores(),
+                threads=self._options.threads or usable_cores(),
             ),
         )
         self._warm_up(context)
@@ -159,7 +159,7 @@ class LlamaCppEngine:
         context.drop(0)
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     """Cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
