@@ -40,8 +40,8 @@ class Models:
     )  # fmt: skip
     model_roles: Mapping[str, tuple[str, ...]] | None = setting(
         "INFERENCE_MODEL_ROLES", None, kinds.role_table(),
-        "Roles of models, instead of those the catalogue gives them; the first one counts most.",
-        used_from=_ROUTING,
+        "Roles of models, instead of those the catalogue gives them; the first one counts most. "
+        "`/v1/models` shows them.",
     )  # fmt: skip
     backend: str = setting(
         "INFERENCE_BACKEND", "llamacpp", kinds.choice("llamacpp", "vllm", "scripted"),
