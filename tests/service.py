@@ -162,9 +162,9 @@ class Service:
         """The official client; it retries nothing by itself."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
 
-    def get(self, path):
+    def get(self, path, headers=None):
         """A plain GET."""
-        return self._http.get(path)
+        return self._http.get(path, headers=headers)
 
     def post(self, body=None, **options):
         """A plain POST of a completion."""

@@ -77,6 +77,8 @@ def test_the_shape_of_a_stream(service):
         assert stream.answer.status == 200
         assert stream.answer.getheader("Content-Type").startswith("text/event-stream")
         events = list(stream.events())
+        assert stream.answer.getheader("Cache-Control") == "no-cache"
+        assert stream.answer.getheader("X-Accel-Buffering") == "no"
     assert events[-1] == "[DONE]"
     frames = [json.loads(event) for event in events[:-1]]
     assert {frame["object"] for frame in frames} == {"chat.completion.chunk"}

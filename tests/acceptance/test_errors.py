@@ -85,6 +85,14 @@ def test_a_prompt_without_room_is_400_before_a_stream_starts(scripted_service, s
     assert error["details"]["budget"] == 8192
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["../smollm2-135m", "/etc/passwd", "smollm2-135m/../x", "..", "inference:..", "a\nb", "%2e"],
+)
+def test_a_model_name_cannot_leave_the_catalogue(scripted_service, name):
+    error_of(scripted_service.post({"model": name, "messages": MESSAGES}), 404, "MODEL_NOT_FOUND")
+
+
 def test_an_unknown_address_is_404_and_a_wrong_method_405(scripted_service):
     error_of(scripted_service.get("/v1/nothing"), 404, "NOT_FOUND")
     answer = scripted_service.get("/v1/chat/completions")

@@ -121,20 +121,24 @@ def measure_peer(port: int, level: int) -> tuple[float, int]:
 
 def gaps_while_a_long_prompt_arrives(port: int) -> list[float]:
     """Seconds between the tokens of a running stream around the arrival of 4,000 tokens."""
-    found: list[Stream] = []
+    ended = threading.Event()
+    gaps: list[float] = []
 
     def run() -> None:
+        """Streams without a break, so that one runs for as long as the prompt is read."""
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-        found.append(stream(connection, body("Count slowly from one to a hundred.", 200)))
+        while not ended.is_set():
+            told = stream(connection, body("Tell a story of the sea that has no end.", 400))
+            gaps.extend(later - earlier for earlier, later in pairwise(told.arrivals_s))
 
     running = threading.Thread(target=run)
     running.start()
     time.sleep(1.0)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     stream(connection, body("word " * 4000, 4))
+    ended.set()
     running.join()
-    arrivals = found[0].arrivals_s
-    return [later - earlier for earlier, later in pairwise(arrivals)]
+    return gaps
 
 
 def run() -> dict:

@@ -8,8 +8,9 @@ from workers.contract.errors import EngineFailed
 from workers.contract.job import Priority, Sampling
 from workers.engines.base import GenerationRequest
 from workers.engines.llamacpp import scheduler as module
+from workers.engines.llamacpp.chunks import PATIENCE_S, TILE, Chunks
 from workers.engines.llamacpp.prefixes import Prefixes
-from workers.engines.llamacpp.scheduler import PATIENCE_S, TILE, Scheduler
+from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
 
 #: The bound that running answers are promised, in seconds.
@@ -91,14 +92,14 @@ def clock(monkeypatch):
 def run(clock):
     """Start sequences together and wait for all; gives the context and each one's deltas."""
 
-    def start(*sequences, batch_tokens=2048, **faults):
+    def start(*sequences, batch_tokens=2048, on_cpu=True, **faults):
         context = FakeContext(clock, **faults)
         scheduler = Scheduler(
             context,
-            Prefixes(context, 16, forgets=False),
+            Prefixes(context, 16, most_kept=8, forgets=False),
             concurrency=8,
             kv_tokens=32_768,
-            batch_tokens=batch_tokens,
+            chunks=Chunks(on_cpu=on_cpu, most=batch_tokens),
         )
         scheduler.start()
         for one in sequences:
@@ -153,7 +154,9 @@ def test_a_prompt_too_slow_for_the_bound_goes_on_in_tiles_and_ends(run):
 
 
 def test_a_fast_device_reads_in_whole_batches(run):
-    context, _ = run(sequence(6000, 1), pace=lambda rows, depth: 0.002 + rows * 1e-5)
+    context, _ = run(
+        sequence(12_000, 1), on_cpu=False, pace=lambda rows, depth: 0.002 + rows * 1e-5
+    )
     assert max(rows for rows, _ in context.steps) == 2048
 
 

@@ -8,12 +8,14 @@ import os
 from collections.abc import Callable, Iterator
 from threading import Event
 
+import llama_cpp
 import psutil
 
 from presets.model import ModelSpec
 from workers.contract.errors import ContextBudgetExceeded, EngineFailed, ModelLoadFailed
 from workers.engines.base import Delta, EngineOptions, GenerationRequest
 from workers.engines.llamacpp import grammar, weights
+from workers.engines.llamacpp.chunks import Chunks
 from workers.engines.llamacpp.native import Context, ContextSize, Model
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.scheduler import Scheduler
@@ -82,10 +84,10 @@ class LlamaCppEngine:
         self.memory_bytes = max(psutil.Process().memory_info().rss - before, model.size_bytes)
         self._scheduler = Scheduler(
             context,
-            Prefixes(context, concurrency + kept, forgets=model.forgets),
+            Prefixes(context, concurrency + kept, most_kept=kept, forgets=model.forgets),
             concurrency=concurrency,
             kv_tokens=kv_tokens,
-            batch_tokens=max(batch_tokens, concurrency),
+            chunks=Chunks(on_cpu=not self._on_gpu(), most=max(batch_tokens, concurrency)),
         )
         self._scheduler.start()
         on_progress(1.0)
@@ -137,6 +139,9 @@ class LlamaCppEngine:
         if model is not None:
             model.free()
         gc.collect()
+
+    def _on_gpu(self) -> bool:
+        return self._options.gpu_layers != 0 and bool(llama_cpp.llama_supports_gpu_offload())
 
     def _kv_tokens(self, spec: ModelSpec, concurrency: int) -> int:
         asked = spec.options.get("kv_tokens")

@@ -23,12 +23,19 @@ class _Match:
 class Prefixes:
     """Slots of the pool: those in use, those that keep a prefix, and those that are empty."""
 
-    def __init__(self, context: Context, slots: int, *, forgets: bool) -> None:
+    def __init__(self, context: Context, slots: int, *, most_kept: int, forgets: bool) -> None:
         self._context = context
+        #: Sequences kept at most: on a CPU every used cell costs every step a little.
+        self._most_kept = most_kept
         self._forgets = forgets
         self._empty = list(range(slots))
         #: Slot -> tokens whose cells it keeps; the least recently used first.
         self._kept: OrderedDict[int, list[int]] = OrderedDict()
+
+    @property
+    def kept_tokens(self) -> int:
+        """Tokens of all kept prefixes; cells that several share count for each."""
+        return sum(len(tokens) for tokens in self._kept.values())
 
     def seat(self, sequence: Sequence, active: Iterable[Sequence]) -> None:
         """Give a sequence a slot, with as much of its beginning as the pool has already."""
@@ -53,6 +60,8 @@ class Prefixes:
         slot = _slot_of(sequence)
         self._kept[slot] = sequence.tokens[: sequence.decoded]
         sequence.slot = None
+        while len(self._kept) > self._most_kept:
+            self.forget_one()
 
     def clear(self, sequence: Sequence) -> None:
         """Free a sequence's cells."""

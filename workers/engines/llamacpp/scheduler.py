@@ -16,25 +16,12 @@ import time
 from dataclasses import dataclass
 
 from workers.contract.errors import EngineFailed, InferenceError
+from workers.engines.llamacpp.chunks import Chunks
 from workers.engines.llamacpp.native import Context
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.sequence import Sequence
 
 log = logging.getLogger(__name__)
-
-#: Aim for the length of a step that reads prompts, so that running answers keep moving; below the
-#: bound of 0.4 s, since the time of a chunk is only known from the one before.
-STEP_AIM_S = 0.35
-#: Prompt tokens in a step at least.
-LEAST_CHUNK = 4
-#: Rows that llama.cpp's flash attention on a CPU takes together (`GGML_FA_TILE_Q`). From here on a
-#: row costs less than half of what it costs in a smaller batch, so chunks are multiples of it.
-TILE = 64
-#: First chunk below a tile, where the pace of tiles says nothing.
-BELOW_TILE = 16
-#: A prompt that has been read for this long, half of what callers wait, goes on in whole tiles
-#: even where those take longer than the aim: else it would never end beside running answers.
-PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +39,19 @@ class Scheduler:
 
     def __init__(
         self, context: Context, prefixes: Prefixes, *, concurrency: int, kv_tokens: int,
-        batch_tokens: int,
+        chunks: Chunks,
     ) -> None:  # fmt: skip
         self._context = context
         self._prefixes = prefixes
         self._concurrency = concurrency
         self._kv_tokens = kv_tokens
-        self._batch_tokens = batch_tokens
+        self._chunks = chunks
         self._inbox: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
         #: Sequences without cells: by priority, then age.
         self._waiting: list[tuple[int, int, Sequence]] = []
         self._active: list[Sequence] = []
         self._age: dict[Sequence, int] = {}
         self._ages = itertools.count()
-        self._chunk = TILE
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
 
@@ -137,8 +123,8 @@ class Scheduler:
                 return
             heapq.heappop(self._waiting)
             first_time = sequence.slot is None and sequence.cached_tokens == 0
-            if self._active:  # it may begin at any depth: its pace is not that of the last
-                self._chunk = min(self._chunk, TILE)
+            if self._active:
+                self._chunks.slow_down()
             self._prefixes.seat(sequence, self._active)
             if first_time:
                 sequence.cached_tokens = min(sequence.decoded, sequence.prompt_length)
@@ -152,7 +138,7 @@ class Scheduler:
             began = time.perf_counter()
             status = self._context.decode()
             if status == 0:
-                self._adapt(parts, time.perf_counter() - began)
+                self._learn(parts, time.perf_counter() - began)
                 for part in parts:
                     part.sequence.decoded += part.tokens
                 return parts
@@ -180,10 +166,10 @@ class Scheduler:
 
     def _room(self, running: int, first: Sequence) -> int:
         """Prompt tokens of the next step; `first` is the prompt that is read first."""
-        chunk = max(self._chunk, TILE) if first.reading_s > PATIENCE_S else self._chunk
-        if running < chunk and chunk >= TILE:
-            chunk -= running  # their rows are in the tiles too
-        return min(chunk, self._batch_tokens - running)
+        cells = sum(sequence.decoded for sequence in self._active) + self._prefixes.kept_tokens
+        return self._chunks.room(
+            running, depth=first.decoded, cells=cells, reading_s=first.reading_s
+        )
 
     def _add(self, sequence: Sequence, count: int) -> _Part:
         slot, begin = sequence.slot, sequence.decoded
@@ -196,18 +182,9 @@ class Scheduler:
             row = self._context.add(sequence.tokens[position], position, slot, wants_logits=is_last)
         return _Part(sequence, count, row if ends_here else None)
 
-    def _adapt(self, parts: list[_Part], took_s: float) -> None:
-        """Let the next chunk take as long as the aim says, going by the pace of this step."""
+    def _learn(self, parts: list[_Part], took_s: float) -> None:
         tokens = sum(part.tokens for part in parts)
-        if tokens - len(parts) < LEAST_CHUNK - 1:
-            return  # hardly a prompt was read: this says nothing about reading
-        chunk = int(tokens * STEP_AIM_S / max(took_s, 1e-4))
-        chunk = min(chunk, 2 * max(tokens, BELOW_TILE), self._batch_tokens)
-        if chunk >= TILE:
-            chunk -= chunk % TILE
-        elif self._chunk >= TILE:
-            chunk = min(chunk, BELOW_TILE)
-        self._chunk = max(LEAST_CHUNK, chunk)
+        self._chunks.took(tokens, tokens - len(parts), took_s)
 
     def _make_room(self) -> None:
         """Free cells: a kept prefix, else the youngest of the least urgent sequences.
