@@ -2,11 +2,11 @@
 
 As much as the pace of the step before lets fit into the aim, so that running answers keep moving.
 
-A CPU adds a shape of its own. llama.cpp's flash attention (`ggml-cpu/ops.cpp`) takes the rows of a
-batch in tiles of 64 once there are 64 of them, and one by one where there are fewer. A tile looks at
-every used cell of the pool, a single row only at the cells of its own sequence; for the same number
-of cells a row of a tile costs about a third. So tiles suit a deep sequence that fills most of the
-pool, and single rows a short prompt among many others.
+A CPU adds a shape of its own. llama.cpp's flash attention (`ggml-cpu/ops.cpp`) takes the rows of
+a batch in tiles of 64 once there are 64 of them, and one by one where there are fewer. A tile looks
+at every used cell of the pool, a single row only at the cells of its own sequence; for the same
+number of cells a row of a tile costs about a third. So tiles suit a deep sequence that fills most
+of the pool, and single rows a short prompt among many others.
 """
 
 from __future__ import annotations
