@@ -36,7 +36,8 @@ def free_port():
 class Service:
     """`inference-service up` and everything it started."""
 
-    def __init__(self, data_dir, **environment):
+    def __init__(self, data_dir, *, command=("web.cli", "up"), **environment):
+        self._command = command
         self.data_dir = Path(data_dir)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -64,7 +65,7 @@ class Service:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / "up.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "web.cli", "up"],
+                [sys.executable, "-m", *self._command],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -97,8 +98,11 @@ class Service:
         found = self.readiness()
         return found is not None and found[0] == 200
 
-    def stop(self):
-        """SIGTERM; everything must have ended by itself, nothing may be left."""
+    def stop(self, status=0):
+        """SIGTERM; everything must have ended by itself, nothing may be left.
+
+        `status` is what it must end with; None where another program decides that.
+        """
         self._http.close()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
@@ -110,7 +114,7 @@ class Service:
             raise
         left = self.left_over()
         assert not left, f"left behind: {left}\n{self.logs()}"
-        assert self._process.returncode == 0, self.logs()
+        assert status is None or self._process.returncode == status, self.logs()
 
     def kill(self):
         """End whatever is there, without any ceremony."""
@@ -144,6 +148,17 @@ class Service:
                 if process.cmdline()[-2:] == ["worker", model]:
                     found.append(process.pid)
         return found
+
+    def run(self, *arguments):
+        """Run a command of ours beside it, in its environment, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "web.cli", *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
 
     def redis(self):
         """A client of its embedded server."""

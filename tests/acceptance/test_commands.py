@@ -1,0 +1,87 @@
+"""The other commands, beside a running service, and the other way to start one."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.service import MODEL, Service, free_port
+from tests.waiting import wait_for
+
+SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
+
+
+def test_chat_streams_an_answer_to_the_terminal(scripted_service):
+    script = json.dumps({"scripted": {"text": "The sea is calm."}})
+    told = scripted_service.run("chat", script)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.strip().endswith("The sea is calm.")
+
+
+def test_chat_says_what_went_wrong(scripted_service):
+    told = scripted_service.run("chat", "hello", "--model", "nobody")
+    assert told.returncode != 0
+    assert "nobody" in told.stderr
+
+
+def test_models_shows_what_is_loaded(scripted_service):
+    told = scripted_service.run("models")
+    assert MODEL in told.stdout
+    assert "loaded" in told.stdout
+
+
+def test_without_a_service_models_shows_the_catalogue(tmp_path):
+    told = Service(tmp_path, **SCRIPTED).run("models")
+    assert told.returncode == 0
+    assert MODEL in told.stdout
+    assert "No service answers" in told.stderr
+
+
+def test_config_shows_where_each_value_came_from(scripted_service):
+    told = scripted_service.run("config", "--json")
+    found = {row["variable"]: row for row in json.loads(told.stdout)["settings"]}
+    assert found["INFERENCE_BACKEND"]["value"] == "scripted"
+    assert found["INFERENCE_BACKEND"]["source"] == "environment"
+    assert found["INFERENCE_LOG_LEVEL"]["source"] == "default"
+
+
+@pytest.mark.parametrize("command", ["web", "worker", "up", "redis"])
+def test_a_bad_setting_stops_every_command_and_is_named(tmp_path, command):
+    told = Service(tmp_path, INFERENCE_GRACE_S="soon").run(command)
+    assert told.returncode == 2
+    assert "INFERENCE_GRACE_S='soon'" in told.stderr
+
+
+def test_flower_shows_queues_and_tasks_by_model(tmp_path):
+    port = free_port()
+    flower = {"INFERENCE_FLOWER_PORT": str(port), **SCRIPTED}
+    with Service(tmp_path, command=("web.cli", "up", "--flower"), **flower) as service:
+        assert service.post(service.ask({"text": "hi"})).status_code == 200
+
+        def page(path):
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5)
+            except httpx.TransportError:
+                return ""
+            return answer.text if answer.status_code == 200 else ""
+
+        wait_for(lambda: f"{MODEL}@" in page("/workers"), 30)
+        wait_for(lambda: f"model.{MODEL}" in page("/broker"), 30)
+
+
+def test_the_procfile_starts_it_all(tmp_path):
+    """Under honcho, which stops all when it is told to stop."""
+    commands = Path(sys.executable).parent
+    environment = {
+        "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
+        "INFERENCE_FLOWER_PORT": str(free_port()),
+        **SCRIPTED,
+    }
+    service = Service(tmp_path, command=("honcho", "start"), **environment)
+    service.start()
+    service.await_ready()
+    assert service.post(service.ask({"text": "hi"})).status_code == 200
+    service.stop(status=None)

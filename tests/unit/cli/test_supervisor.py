@@ -1,0 +1,63 @@
+"""The supervisor on children that die, as often as a test wants."""
+
+import sys
+
+import pytest
+
+from tests.waiting import wait_for
+from web.cli import supervisor as module
+from web.cli.supervisor import Child, Supervisor
+
+DIES = "raise SystemExit(3)"
+LIVES = "import time; time.sleep(60)"
+MISUSED = "raise SystemExit(2)"
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def watched(monkeypatch, said):
+    """A supervisor whose children run the given Python code instead of our commands."""
+    real = module.subprocess.Popen
+
+    def popen(command, **options):
+        return real([sys.executable, "-c", command[-1]], **options)
+
+    monkeypatch.setattr(module.subprocess, "Popen", popen)
+    found = Supervisor(said.append)
+    yield found
+    found.stop(hurried=lambda: True)
+
+
+def child(tmp_path, code):
+    return Child("child", (code,), tmp_path / "child.log", grace_s=5.0)
+
+
+def test_what_dies_is_started_again_after_a_pause_that_grows(watched, said, tmp_path):
+    one = child(tmp_path, DIES)
+    one.pause_s = 0.01
+    watched.start(one)
+
+    def restarts():
+        assert watched.look() is None
+        return sum("ended with" in line for line in said) >= 4
+
+    wait_for(restarts, 20)
+    assert one.pause_s >= 0.16
+
+
+def test_what_cannot_start_as_it_is_set_up_is_not_started_again(watched, tmp_path):
+    one = child(tmp_path, MISUSED)
+    watched.start(one)
+    assert wait_for(watched.look, 10) is one
+
+
+def test_stopping_leaves_nothing(watched, tmp_path):
+    one = child(tmp_path, LIVES)
+    watched.start(one)
+    process = one.process
+    watched.stop(hurried=lambda: False)
+    assert process.poll() is not None
