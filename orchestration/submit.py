@@ -14,6 +14,7 @@ from orchestration import routing, single
 from presets.catalogue import Catalogue
 from workers.app import RANK, generate_task, model_queue
 from workers.contract.job import Job, StepRequest
+from workers.contract.keys import SYNC_TTL_S
 from workers.jobs import JobStore, PlannedStep
 from workers.presence import Directory
 
@@ -35,12 +36,18 @@ class Submitter:
     """Accepts jobs and starts them."""
 
     def __init__(
-        self, catalogue: Catalogue, directory: Directory, jobs: JobStore, app: Celery
+        self,
+        catalogue: Catalogue,
+        directory: Directory,
+        jobs: JobStore,
+        app: Celery,
+        result_ttl_s: float,
     ) -> None:
         self._catalogue = catalogue
         self._directory = directory
         self._jobs = jobs
         self._app = app
+        self._result_ttl_s = result_ttl_s
 
     def accept(self, job: Job) -> Accepted:
         """Resolve the model, plan the job and store it.
@@ -54,7 +61,8 @@ class Submitter:
         job = replace(job, model=spec.id)
         rank = RANK[job.priority]
         steps = [self._planned(request, rank) for request in PLANS[job.mode](job)]
-        self._jobs.store(job, steps, rank)
+        keep_s = self._result_ttl_s if job.asynchronous else SYNC_TTL_S
+        self._jobs.store(job, steps, rank, keep_s)
         return Accepted(job, tuple(step.signature for step in steps))
 
     def start(self, accepted: Accepted) -> None:

@@ -12,6 +12,8 @@ import web
 from web.errors import STATUS
 from web.schemas.completion import CompletionSchema
 from web.schemas.fields import Content, Decimal, Flag, Stop, Text, Whole
+from web.schemas.job_list import MOST
+from workers.contract.job import JobState
 
 _ERROR = {
     "type": "object",
@@ -58,6 +60,22 @@ _MODELS = {
         },
     },
 }
+_JOB = {
+    "type": "object",
+    "required": ["id", "object", "state", "model", "priority", "created"],
+    "properties": {
+        "id": {"type": "string"},
+        "object": {"type": "string", "const": "job"},
+        "state": {"type": "string", "enum": list(JobState)},
+        "position": {"type": "integer", "minimum": 1},
+        "result": {"$ref": "#/components/schemas/ChatCompletion"},
+    },
+}
+_JOBS = {
+    "type": "object",
+    "required": ["object", "data", "has_more"],
+    "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}}},
+}
 _HEALTH = {"type": "object", "required": ["status"]}
 
 
@@ -79,6 +97,8 @@ def describe() -> dict[str, Any]:
     spec.components.schema("ChatCompletion", _COMPLETION)
     spec.components.schema("Models", _MODELS)
     spec.components.schema("Health", _HEALTH)
+    spec.components.schema("Job", _JOB)
+    spec.components.schema("Jobs", _JOBS)
     spec.components.schema("ChatCompletionRequest", schema=CompletionSchema)
     body = {"$ref": "#/components/schemas/ChatCompletionRequest"}
     event = {"type": "object", "properties": {"data": {"type": "string"}}}
@@ -103,6 +123,7 @@ def describe() -> dict[str, Any]:
             }
         },
     )
+    _describe_jobs(spec, body, stream)
     for path, summary, name, others in (
         ("/v1/models", "The models, loaded ones first.", "Models", {}),
         ("/health", "Whether the process answers.", "Health", {}),
@@ -112,6 +133,58 @@ def describe() -> dict[str, Any]:
         responses = {"200": _answer(summary, name), **others, **_errors()}
         spec.path(path, operations={"get": {"summary": summary, "responses": responses}})
     return spec.to_dict()
+
+
+def _describe_jobs(spec: APISpec, body: dict[str, Any], stream: dict[str, Any]) -> None:
+    taken = _answer("The job is stored and queued.", "Job")
+    spec.path(
+        "/v1/jobs",
+        operations={
+            "post": {
+                "summary": "Take a completion that nobody waits for on the line.",
+                "requestBody": {"required": True, "content": {"application/json": body}},
+                "responses": {"202": taken, **_errors()},
+            },
+            "get": {
+                "summary": "Jobs of this key, the latest first.",
+                "parameters": [
+                    _in_query("state", {"type": "string", "enum": list(JobState)}),
+                    _in_query("model", {"type": "string"}),
+                    _in_query("limit", {"type": "integer", "minimum": 1, "maximum": MOST}),
+                    _in_query("after", {"type": "string"}),
+                ],
+                "responses": {"200": _answer("A page of jobs.", "Jobs"), **_errors()},
+            },
+        },
+    )
+    one = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+    told = {"200": _answer("The job.", "Job"), **_errors()}
+    spec.path(
+        "/v1/jobs/{job_id}",
+        parameters=[one],
+        operations={
+            "get": {"summary": "How far a job is, and its result or error.", "responses": told},
+            "delete": {"summary": "Cancel a job, queued or running.", "responses": told},
+        },
+    )
+    since = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}}
+    events = {"description": "Server-sent events.", "content": {"text/event-stream": stream}}
+    nothing = {"description": "The job has ended, and no event is behind that one."}
+    spec.path(
+        "/v1/jobs/{job_id}/events",
+        parameters=[one],
+        operations={
+            "get": {
+                "summary": "A job's events as they come, from the start or behind one.",
+                "parameters": [since],
+                "responses": {"200": events, "204": nothing, **_errors()},
+            }
+        },
+    )
+
+
+def _in_query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema}
 
 
 def _errors() -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import flask
@@ -16,6 +18,7 @@ from web.live import Hub
 from workers import catalogue as catalogue_
 from workers import connections
 from workers.app import make_app
+from workers.contract.errors import TemporaryResource
 from workers.jobs import JobStore
 from workers.presence import Directory
 from workers.settings import Settings
@@ -30,6 +33,8 @@ class Services:
     catalogue: Catalogue
     directory: Directory
     exchanges: Exchanges
+    submitter: Submitter
+    jobs: JobStore
     hub: Hub
     #: One permit for each completion that may be open at once.
     places: threading.BoundedSemaphore
@@ -45,15 +50,35 @@ class Services:
         hub.start()
         departures = Departures()
         departures.start()
-        submitter = Submitter(catalogue, directory, jobs, make_app(settings))
+        app = make_app(settings)
+        submitter = Submitter(catalogue, directory, jobs, app, settings.result_ttl_s)
         return cls(
             settings=settings,
             catalogue=catalogue,
             directory=directory,
             exchanges=Exchanges(submitter, jobs, hub, departures, settings.request_timeout_s),
+            submitter=submitter,
+            jobs=jobs,
             hub=hub,
             places=threading.BoundedSemaphore(max(1, settings.web_threads - SPARE_WEB_THREADS)),
         )
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """One of the threads that open answers may hold; the others keep `/health` alive.
+
+        Raises:
+            TemporaryResource: all are taken.
+        """
+        if not self.places.acquire(blocking=False):
+            raise TemporaryResource(
+                "All threads of the front end are taken by open answers. Try again in a moment, "
+                "or raise INFERENCE_WEB_THREADS."
+            )
+        try:
+            yield
+        finally:
+            self.places.release()
 
     def stop(self) -> None:
         """Let go of Redis."""

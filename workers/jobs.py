@@ -10,10 +10,15 @@ from typing import Any
 from redis import Redis
 
 from workers.contract import events, keys
-from workers.contract.events import Cancelled, Queued
-from workers.contract.job import Job, JobState, Outcome, StepRequest
+from workers.contract.events import Cancelled, Event, Queued
+from workers.contract.job import Job, JobState, Outcome, Priority, StepRequest, StepState
 from workers.scripts import script
-from workers.token_log import Entry, append
+from workers.token_log import Entry, append, read_events
+
+#: Records looked at in one call while a list is made.
+_PAGE = 100
+#: Fields of a record that a list shows.
+_LISTED = ["state", "model", "priority", "created_ms", "ended_ms"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,29 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step as the record tells of it."""
+
+    step: str
+    model: str
+    state: StepState
+    #: How often it was begun.
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobEntry:
+    """A job in a list: what is told of it without its prompt and answer."""
+
+    id: str
+    state: JobState
+    model: str
+    priority: Priority
+    created_ms: int
+    ended_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobRecord:
     """A job as its record tells of it."""
 
@@ -33,6 +61,10 @@ class JobRecord:
     #: Unix time in milliseconds, by Redis.
     created_ms: int
     ended_ms: int | None
+    #: Number of its last event.
+    last_seq: int
+    #: Its steps, in the order in which they were planned.
+    steps: tuple[StepRecord, ...]
     #: Outcomes of the steps that ended, by step.
     outcomes: Mapping[str, Outcome]
 
@@ -44,10 +76,13 @@ class JobStore:
         self._redis = redis
         self._store = script(redis, "store")
 
-    def store(self, job: Job, steps: Sequence[PlannedStep], rank: int) -> None:
+    def store(
+        self, job: Job, steps: Sequence[PlannedStep], rank: int, keep_s: float = keys.SYNC_TTL_S
+    ) -> None:
         """Store an accepted job with its first steps; they count as waiting from now.
 
-        `rank` is the queue priority of its messages: 0 runs first, 9 last.
+        `rank` is the queue priority of its messages: 0 runs first, 9 last. The record and its
+        events outlive the job's end by `keep_s`.
         """
         arguments: list[Any] = [
             keys.live(job.id),
@@ -56,11 +91,16 @@ class JobStore:
             job.id,
             _dump(job.to_dict()),
             rank,
+            max(1, int(keep_s)),
+            job.model,
+            job.priority.value,
+            "1" if job.asynchronous else "",
         ]
         for step in steps:
             arguments += [step.request.step, step.request.model, _dump(step.signature)]
         waiting = [keys.waiting(step.request.model) for step in steps]
-        self._store(keys=[keys.job(job.id), keys.events(job.id), *waiting], args=arguments)
+        own = [keys.job(job.id), keys.events(job.id), keys.jobs(job.owner)]
+        self._store(keys=[*own, *waiting], args=arguments)
 
     def record(self, job_id: str) -> JobRecord | None:
         """The job's record; None when there is none, or no longer."""
@@ -73,12 +113,60 @@ class JobStore:
             state=JobState(fields["state"].decode()),
             created_ms=int(fields["created_ms"]),
             ended_ms=int(fields["ended_ms"]) if "ended_ms" in fields else None,
+            last_seq=int(fields["seq"]),
+            steps=tuple(_step(step, fields) for step in fields["steps"].decode().split()),
             outcomes={
                 name.removesuffix(":outcome"): Outcome.from_dict(json.loads(value))
                 for name, value in fields.items()
                 if name.endswith(":outcome")
             },
         )
+
+    def events(self, job_id: str) -> list[Event]:
+        """The job's events so far, in order."""
+        return read_events(self._redis, job_id)
+
+    def listed(
+        self,
+        owner: str | None,
+        *,
+        state: JobState | None = None,
+        model: str | None = None,
+        after: str | None = None,
+        limit: int = 20,
+    ) -> list[JobEntry]:
+        """Asynchronous jobs that one API key asked for, the latest first.
+
+        `after` is the id of the last one of the page before.
+        """
+        index = keys.jobs(owner)
+        rank: Any = self._redis.zrevrank(index, after) if after else None
+        begin = 0 if rank is None else int(rank) + 1
+        found: list[JobEntry] = []
+        while len(found) < limit:
+            raw: Any = self._redis.zrevrange(index, begin, begin + _PAGE - 1)
+            ids = [job_id.decode() for job_id in raw]
+            begin += len(ids)
+            entries = self._entries(ids)
+            for job_id, entry in zip(ids, entries, strict=True):
+                if entry is None:  # no longer kept
+                    self._redis.zrem(index, job_id)
+                    begin -= 1
+                elif state in (None, entry.state) and model in (None, entry.model):
+                    found.append(entry)
+            if len(ids) < _PAGE:
+                break
+        return found[:limit]
+
+    def _entries(self, ids: Sequence[str]) -> list[JobEntry | None]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hmget(keys.job(job_id), _LISTED)
+            rows = pipe.execute()
+        return [
+            None if row[0] is None else _entry(job_id, row)
+            for job_id, row in zip(ids, rows, strict=True)
+        ]
 
     def position(self, job_id: str) -> int | None:
         """Place of the job's first waiting step in its model's queue, 1 the next; None: no wait."""
@@ -100,6 +188,27 @@ class JobStore:
         """
         ending = Entry(job_id, Cancelled(seq=0, reason=reason), ends_as=JobState.CANCELLED)
         return append(self._redis, [ending]) != [0]
+
+
+def _step(step: str, fields: Mapping[str, bytes]) -> StepRecord:
+    return StepRecord(
+        step=step,
+        model=fields[f"{step}:model"].decode(),
+        state=StepState(fields[f"{step}:state"].decode()),
+        attempt=int(fields.get(f"{step}:attempt", 0)),
+    )
+
+
+def _entry(job_id: str, row: Sequence[Any]) -> JobEntry:
+    state, model, priority, created_ms, ended_ms = row
+    return JobEntry(
+        id=job_id,
+        state=JobState(state.decode()),
+        model=model.decode(),
+        priority=Priority(int(priority)),
+        created_ms=int(created_ms),
+        ended_ms=None if ended_ms is None else int(ended_ms),
+    )
 
 
 def _dump(value: Any) -> str:

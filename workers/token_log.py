@@ -56,7 +56,7 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
             step wrote.
     """
     names: list[str] = [keys.LEASES]
-    arguments: list[Any] = [keys.CANCELS, keys.SYNC_TTL_S, keys.waiting("")]
+    arguments: list[Any] = [keys.CANCELS, keys.waiting("")]
     for entry in entries:
         names += [keys.job(entry.job_id), keys.events(entry.job_id)]
         arguments += [

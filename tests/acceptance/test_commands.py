@@ -27,6 +27,28 @@ def test_chat_says_what_went_wrong(scripted_service):
     assert "nobody" in told.stderr
 
 
+def test_a_job_from_the_terminal(scripted_service):
+    script = json.dumps({"scripted": {"text": "The sea is calm."}})
+    taken = scripted_service.run("submit", "-m", MODEL, "--priority", "high", script)
+    assert taken.returncode == 0, taken.stderr
+    job_id = taken.stdout.strip()
+    watched = scripted_service.run("jobs", "watch", job_id)
+    assert (watched.returncode, watched.stdout.strip()) == (0, "The sea is calm.")
+    shown = json.loads(scripted_service.run("jobs", "show", job_id).stdout)
+    assert (shown["state"], shown["priority"]) == ("completed", 3)
+    assert job_id in scripted_service.run("jobs", "list", "--state", "completed").stdout
+    assert scripted_service.run("jobs", "cancel", job_id).stdout.strip() == "completed"
+
+
+def test_a_job_that_is_refused_or_not_there_is_said(scripted_service):
+    refused = scripted_service.run("submit", "-m", "nobody", "hello")
+    assert refused.returncode == 1
+    assert "nobody" in refused.stderr
+    missing = scripted_service.run("jobs", "watch", "chatcmpl-none")
+    assert missing.returncode == 1
+    assert "chatcmpl-none" in missing.stderr
+
+
 def test_models_shows_what_is_loaded(scripted_service):
     told = scripted_service.run("models")
     assert MODEL in told.stdout

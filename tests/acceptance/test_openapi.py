@@ -24,7 +24,8 @@ def test_it_describes_every_endpoint(scripted_service):
     document = scripted_service.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
-        "/v1/chat/completions", "/v1/models", "/health", "/health/ready",
+        "/v1/chat/completions", "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/events",
+        "/v1/models", "/health", "/health/ready",
     }  # fmt: skip
     body = document["components"]["schemas"]["ChatCompletionRequest"]
     assert set(body["required"]) == {"model", "messages"}
@@ -73,3 +74,33 @@ def test_no_body_ends_in_a_500_or_hangs(scripted_service, mode):
     ask()
     # Both halves were really met: answers, and refusals of what is wrong.
     assert statuses[200 if mode is GenerationMode.POSITIVE else 422] > EXAMPLES / 10
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("path", "method", "mode"),
+    [
+        ("/v1/jobs", "GET", GenerationMode.POSITIVE),
+        ("/v1/jobs", "GET", GenerationMode.NEGATIVE),
+        # Any text may stand where the id stands, so there are no negative ones.
+        ("/v1/jobs/{job_id}", "GET", GenerationMode.POSITIVE),
+        ("/v1/jobs/{job_id}", "DELETE", GenerationMode.POSITIVE),
+        ("/v1/jobs/{job_id}/events", "GET", GenerationMode.POSITIVE),
+    ],
+)
+def test_no_address_of_a_job_ends_in_a_500_or_hangs(scripted_service, path, method, mode):
+    schema = schemathesis.openapi.from_url(f"{scripted_service.url}/openapi.json")
+
+    @hypothesis.settings(
+        max_examples=30,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(case=schema[path][method].as_strategy(generation_mode=mode))
+    def ask(case):
+        case.validate_response(case.call(timeout=ANSWERED_WITHIN_S), checks=CHECKS)
+
+    ask()

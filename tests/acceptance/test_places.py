@@ -3,6 +3,8 @@
 import queue
 import threading
 
+import httpx
+
 from tests.service import MODEL, OpenStream, Service
 from tests.waiting import wait_for
 from workers.contract import keys
@@ -47,25 +49,24 @@ def test_a_caller_that_leaves_while_it_waits_never_runs(narrow_service):
 
 def test_the_urgent_go_first(narrow_service):
     """While one answer runs six others queue; they run by priority, then by age."""
-    ran = queue.SimpleQueue()
-
-    def ask(name, priority):
-        body = narrow_service.ask({"text": name, "tokens_per_s": 20}, priority=priority)
-        with narrow_service.open_stream(body) as stream:
-            ran.put("".join(stream.contents()))
-
+    ids = {}
     asked = [("low-1", 1), ("normal-1", 2), ("high-1", 3), ("low-2", 1), ("high-2", 3)]
     asked.append(("normal-2", 2))
-    threads = []
     with narrow_service.open_stream(narrow_service.ask(ENDLESS)) as blocking:
         blocking.await_content()
-        for count, (name, priority) in enumerate(asked, 1):
-            threads.append(threading.Thread(target=ask, args=(name, priority)))
-            threads[-1].start()
-            wait_for(lambda count=count: waiting(narrow_service) == count)
-    for thread in threads:
-        thread.join(20)
-    order = [ran.get_nowait() for _ in asked]
+        for name, priority in asked:
+            body = narrow_service.ask({"text": name}, priority=priority)
+            answer = httpx.post(f"{narrow_service.url}/v1/jobs", json=body, timeout=30)
+            ids[name] = answer.json()["id"]
+        assert waiting(narrow_service) == len(asked)
+
+    with narrow_service.redis() as redis:
+
+        def ended_ms(name):
+            return int(redis.hget(keys.job(ids[name]), "ended_ms") or 0)
+
+        wait_for(lambda: all(map(ended_ms, ids)), 20)
+        order = sorted(ids, key=ended_ms)
     assert order == ["high-1", "high-2", "normal-1", "normal-2", "low-1", "low-2"]
 
 

@@ -35,9 +35,7 @@ NOT_YET = {
     "DEADLINE_UNREACHABLE": "jobs",
     "HANDOFF_STATE_INVALID": "orchestration",
     "IDEMPOTENCY_CONFLICT": "jobs",
-    "INVALID_EVENT_ID": "jobs",
     "JOB_EXPIRED": "jobs",
-    "JOB_NOT_FOUND": "jobs",
     "JOB_POISONED": "recovery",
     "MODEL_BUSY": "loading and swapping",
     "NOT_ENOUGH_MODELS": "orchestration",
@@ -254,6 +252,31 @@ def test_pages_of_other_origins(front_end):
     preflight = client.options("/v1/chat/completions", headers=asked)
     assert preflight.status_code == 204
     assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+
+
+def test_a_job_is_seen_by_its_own_key_only(front_end, settings, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    alice, bob = (
+        {"Authorization": f"Bearer {api_keys.add(settings().keys_file, name)}"}
+        for name in ("alice", "bob")
+    )
+    client = front_end()
+    taken = client.post("/v1/jobs", json=BODY, headers=alice)
+    assert taken.status_code == 202
+    address = taken.get_json()["status_url"]
+    assert client.get(address, headers=alice).get_json()["state"] == "queued"
+    for refused in (
+        client.get(address, headers=bob),
+        client.delete(address, headers=bob),
+        client.get(f"{address}/events", headers=bob),
+        client.get("/v1/jobs/chatcmpl-none", headers=alice),
+    ):
+        error_of(refused, "JOB_NOT_FOUND")
+    assert client.get("/v1/jobs", headers=bob).get_json()["data"] == []
+    assert len(client.get("/v1/jobs", headers=alice).get_json()["data"]) == 1
+    bent = client.get(f"{address}/events", headers={**alice, "Last-Event-ID": "77"})
+    error_of(bent, "INVALID_EVENT_ID")
 
 
 def test_every_code_was_raised_or_is_named_as_not_reachable_yet():

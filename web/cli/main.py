@@ -9,6 +9,7 @@ import click
 
 import web
 from web.cli.config import config
+from web.cli.jobs import jobs, submit
 from web.cli.keys import keys
 from web.cli.tune import tune
 from workers import settings as settings_
@@ -149,5 +150,7 @@ def chat(
 
 
 cli.add_command(config)
+cli.add_command(jobs)
+cli.add_command(submit)
 cli.add_command(keys)
 cli.add_command(tune)

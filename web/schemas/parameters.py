@@ -33,6 +33,8 @@ UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
     "modalities": lambda value: value not in (None, ["text"]),
     "prediction": _set,
     "web_search_options": lambda value: value is not None,
+    "webhook": _set,
+    "deadline_s": _set,
 }
 
 #: Parameters of the OpenAI API that change nothing about the answer here.

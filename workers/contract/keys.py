@@ -3,8 +3,8 @@
 =========================  ===========  =====================  ==================================
 key                        type         written by             lives
 =========================  ===========  =====================  ==================================
-job:{id}                   hash         Lua: store, take,      ACCEPTED_TTL_S; SYNC_TTL_S once
-                                        renew, append          the job has ended
+job:{id}                   hash         Lua: store, take,      ACCEPTED_TTL_S; `keep_s` once the
+                                        renew, append          job has ended
 job:{id}:events            stream       Lua: store, append     as the job
 job:{id}:live              channel      Lua: store, append     (pub/sub)
 waiting:{model}            sorted set   Lua: store, take,      while steps wait for a worker;
@@ -12,6 +12,8 @@ waiting:{model}            sorted set   Lua: store, take,      while steps wait 
 leases                     sorted set   Lua: take, renew,      while a step runs; score: expiry
                                         reclaim, append        in ms of Redis TIME
 cancels                    channel      Lua: append            (pub/sub) jobs that others ended
+jobs:{owner}               sorted set   Lua: store; jobs       asynchronous jobs of one API key
+                                                               (or of none); score: acceptance
 worker:{id}                string       presence               PRESENCE_TTL_MS after a beat
 workers                    set          presence               until the keeper sees it dead
 loaded_once                set          presence               until `up` starts anew
@@ -19,9 +21,10 @@ keeper                     string       keeper's lock          KEEPER_TTL_S afte
 rate:{key}                 string       Lua: spend             until the allowance is whole
 =========================  ===========  =====================  ==================================
 
-Fields of `job:{id}`: `job` (JSON), `state`, `seq` (last event number), `terminal` (number of the
-terminal event, once there is one), `created_ms`, `ended_ms`, and for each step S: `S:state`,
-`S:model`, `S:signature` (JSON, what the keeper sends again), `S:attempt`, `S:owner`,
+Fields of `job:{id}`: `job` (JSON), `model`, `priority`, `rank` (of its messages), `keep_s` (how
+long it outlives its end), `state`, `seq` (last event number), `terminal` (number of the terminal
+event, once there is one), `created_ms`, `ended_ms`, `steps` (names), and for each step S:
+`S:state`, `S:model`, `S:signature` (JSON, what the keeper sends again), `S:attempt`, `S:owner`,
 `S:call` (which call took the lease), `S:expires_ms`, `S:written` (last entry of this attempt in
 the log), `S:outcome` (JSON).
 All times are Redis TIME in milliseconds.
@@ -69,6 +72,11 @@ def live(job_id: str) -> str:
 def job_of_live(channel: str) -> str:
     """The job id in a live channel's name."""
     return channel[len(f"{PREFIX}job:") : -len(":live")]
+
+
+def jobs(owner: str | None) -> str:
+    """The asynchronous jobs that one API key asked for, by acceptance: sorted set."""
+    return f"{PREFIX}jobs:{owner or ''}"
 
 
 def waiting(model: str) -> str:

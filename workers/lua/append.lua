@@ -4,8 +4,7 @@
 -- for each event:    job:{id}          hash
 --                    job:{id}:events   stream
 -- ARGV[1]            the channel that tells workers which jobs others ended
--- ARGV[2]            seconds a job is kept after its end
--- ARGV[3]            prefix of waiting:{model}, the sorted sets that an ended job leaves
+-- ARGV[2]            prefix of waiting:{model}, the sorted sets that an ended job leaves
 -- for each event:    live channel, job id, event as JSON without its number,
 --                    step ('' where no step writes it), attempt, number of the entry within the
 --                    attempt, state the job ends in ('' where it does not end),
@@ -19,7 +18,7 @@ local function forget_steps(job, job_id)
   for step in string.gmatch(redis.call('HGET', job, 'steps') or '', '%S+') do
     local member = job_id .. '|' .. step
     redis.call('ZREM', KEYS[1], member)
-    redis.call('ZREM', ARGV[3] .. redis.call('HGET', job, step .. ':model'), member)
+    redis.call('ZREM', ARGV[2] .. redis.call('HGET', job, step .. ':model'), member)
   end
 end
 
@@ -27,7 +26,7 @@ local numbers = {}
 for i = 1, (#KEYS - 1) / 2 do
   local job, events = KEYS[2 * i], KEYS[2 * i + 1]
   local live, job_id, event, step, attempt, entry, state, outcome =
-    unpack(ARGV, 8 * i - 4, 8 * i + 3)
+    unpack(ARGV, 8 * i - 5, 8 * i + 2)
   local seq, terminal, current, written, step_state = unpack(redis.call('HMGET', job,
     'seq', 'terminal', step .. ':attempt', step .. ':written', step .. ':state'))
   local by_step = step ~= ''
@@ -52,8 +51,9 @@ for i = 1, (#KEYS - 1) / 2 do
       redis.call('HSET', job, 'state', state, 'terminal', seq,
         'ended_ms', time[1] * 1000 + math.floor(time[2] / 1000))
       forget_steps(job, job_id)
-      redis.call('EXPIRE', job, ARGV[2])
-      redis.call('EXPIRE', events, ARGV[2])
+      local keep_s = redis.call('HGET', job, 'keep_s')
+      redis.call('EXPIRE', job, keep_s)
+      redis.call('EXPIRE', events, keep_s)
       if not by_step then
         redis.call('PUBLISH', ARGV[1], job_id)
       end

@@ -33,7 +33,6 @@ class State:
     result_ttl_s: int = setting(
         "INFERENCE_RESULT_TTL_S", 86_400, kinds.integer(60, 30 * 86_400),
         "Seconds an asynchronous job's result is kept after its end.",
-        used_from="the jobs API",
     )  # fmt: skip
     jobs_fsync: bool = setting(
         "INFERENCE_JOBS_FSYNC", False, kinds.BOOLEAN,

@@ -1,0 +1,240 @@
+"""Jobs that nobody waits for on the line: submitted, polled, watched, cancelled."""
+
+import json
+import os
+import signal
+
+import httpx
+import pytest
+
+from tests.service import MODEL
+from tests.waiting import wait_for
+
+SLOW = {"text": "one two three four five six seven eight", "tokens_per_s": 4}
+ENDLESS = {"repeat": True, "tokens_per_s": 50}
+RESTARTED_WITHIN_S = 30.0
+
+
+def submit(service, content, **options):
+    """A new job's body, as it was accepted."""
+    answer = httpx.post(f"{service.url}/v1/jobs", json=service.ask(content, **options), timeout=30)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def job(service, job_id):
+    return service.get(f"/v1/jobs/{job_id}").json()
+
+
+def ended(service, job_id):
+    """Wait for the end of a job."""
+
+    def look():
+        found = job(service, job_id)
+        return found if found["state"] not in ("queued", "running") else None
+
+    return wait_for(look, 30)
+
+
+def read_events(service, job_id, *, after=None, most=None):
+    """(id, type, body) of each event, up to the end or `most` of them."""
+    headers = {} if after is None else {"Last-Event-ID": str(after)}
+    found, number, kind = [], None, None
+    url = f"{service.url}/v1/jobs/{job_id}/events"
+    with httpx.stream("GET", url, headers=headers, timeout=30) as answer:
+        assert answer.status_code == 200, answer.read()
+        for line in answer.iter_lines():
+            if line.startswith("id: "):
+                number = int(line[4:])
+            elif line.startswith("event: "):
+                kind = line[7:]
+            elif line.startswith("data: "):
+                found.append((number, kind, json.loads(line[6:])))
+                if most is not None and len(found) == most:
+                    break
+    return found
+
+
+def text_of(events):
+    return "".join(body["text"] for _, kind, body in events if kind == "token")
+
+
+def cancel(service, job_id):
+    return httpx.delete(f"{service.url}/v1/jobs/{job_id}", timeout=30)
+
+
+def test_a_job_is_taken_and_its_result_fetched_later(scripted_service):
+    taken = submit(scripted_service, {"text": "It is done."}, priority=3)
+    assert taken["state"] == "queued"
+    assert taken["status_url"] == f"/v1/jobs/{taken['id']}"
+    assert taken["events_url"] == f"/v1/jobs/{taken['id']}/events"
+    found = ended(scripted_service, taken["id"])
+    assert found["state"] == "completed"
+    assert (found["model"], found["priority"], found["attempt"]) == (MODEL, 3, 1)
+    assert found["result"]["object"] == "chat.completion"
+    assert found["result"]["id"] == taken["id"]
+    assert found["result"]["choices"][0]["message"]["content"] == "It is done."
+    (step,) = found["steps"]
+    assert (step["step"], step["state"], step["finish_reason"]) == ("answer", "done", "stop")
+    assert set(found["timings_ms"]) == {"queued", "prefill", "decode"}
+    assert "position" not in found
+    assert "error" not in found
+
+
+def test_a_job_on_the_real_model(service):
+    taken = submit(
+        service,
+        "What is the capital city of France? Answer in one sentence.",
+        temperature=0,
+        max_tokens=12,
+    )
+    found = ended(service, taken["id"])
+    assert "Paris" in found["result"]["choices"][0]["message"]["content"]
+
+
+def test_a_job_that_fails_tells_its_error(scripted_service):
+    taken = submit(scripted_service, {"text": "one two three", "fail_after": 1})
+    found = ended(scripted_service, taken["id"])
+    assert found["state"] == "failed"
+    assert found["error"]["code"] == "ENGINE_FAILED"
+    assert "result" not in found
+
+
+def test_a_job_that_waits_tells_its_position(narrow_service):
+    running = submit(narrow_service, ENDLESS)
+    wait_for(lambda: job(narrow_service, running["id"])["state"] == "running")
+    first, second = (submit(narrow_service, {"text": "x"}) for _ in range(2))
+    assert [first["position"], second["position"]] == [1, 2]
+    assert job(narrow_service, second["id"])["position"] == 2
+    cancel(narrow_service, running["id"])
+    assert ended(narrow_service, second["id"])["state"] == "completed"
+
+
+def test_a_running_job_is_cancelled_and_frees_its_place(narrow_service):
+    running = submit(narrow_service, ENDLESS)
+    wait_for(lambda: job(narrow_service, running["id"])["state"] == "running")
+    answer = cancel(narrow_service, running["id"])
+    assert answer.status_code == 200
+    assert answer.json()["state"] == "cancelled"
+    assert answer.json()["reason"]
+    next_ = submit(narrow_service, {"text": "x"})
+    assert ended(narrow_service, next_["id"])["state"] == "completed"
+    assert read_events(narrow_service, running["id"])[-1][1] == "cancelled"
+
+
+def test_a_queued_job_that_is_cancelled_never_runs(narrow_service):
+    running = submit(narrow_service, ENDLESS)
+    wait_for(lambda: job(narrow_service, running["id"])["state"] == "running")
+    queued = submit(narrow_service, {"text": "never"})
+    assert cancel(narrow_service, queued["id"]).json()["state"] == "cancelled"
+    cancel(narrow_service, running["id"])
+    assert [kind for _, kind, _ in read_events(narrow_service, queued["id"])] == [
+        "queued", "cancelled",
+    ]  # fmt: skip
+
+
+def test_what_has_ended_stays_as_it_ended(scripted_service):
+    taken = submit(scripted_service, {"text": "fine"})
+    ended(scripted_service, taken["id"])
+    assert cancel(scripted_service, taken["id"]).json()["state"] == "completed"
+
+
+def test_events_come_numbered_from_the_start_and_from_anywhere(scripted_service):
+    taken = submit(scripted_service, SLOW)
+    live = read_events(scripted_service, taken["id"])
+    assert [number for number, _, _ in live] == list(range(1, len(live) + 1))
+    assert [live[0][1], live[1][1], live[-1][1]] == ["queued", "started", "completed"]
+    assert text_of(live) == SLOW["text"]
+    assert read_events(scripted_service, taken["id"]) == live
+    assert read_events(scripted_service, taken["id"], after=4) == live[4:]
+
+
+def test_behind_the_last_event_there_is_nothing(scripted_service):
+    taken = submit(scripted_service, {"text": "fine"})
+    ended(scripted_service, taken["id"])
+    last = read_events(scripted_service, taken["id"])[-1][0]
+    url = f"/v1/jobs/{taken['id']}/events"
+    assert scripted_service.get(url, {"Last-Event-ID": str(last)}).status_code == 204
+
+
+@pytest.mark.parametrize("given", ["x", "-1", "1.5", "99", "9" * 30])
+def test_an_event_id_that_is_none_is_400(scripted_service, given):
+    taken = submit(scripted_service, {"text": "fine"})
+    ended(scripted_service, taken["id"])
+    answer = scripted_service.get(f"/v1/jobs/{taken['id']}/events", {"Last-Event-ID": given})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "INVALID_EVENT_ID"
+
+
+def test_a_reader_that_leaves_cancels_nothing(scripted_service):
+    taken = submit(scripted_service, SLOW)
+    read_events(scripted_service, taken["id"], most=3)
+    assert ended(scripted_service, taken["id"])["state"] == "completed"
+
+
+def test_a_chat_completion_can_be_read_as_a_job_too(scripted_service):
+    """Whoever lost its stream reads on under the completion's id."""
+    answer = scripted_service.post(scripted_service.ask({"text": "once more"})).json()
+    assert text_of(read_events(scripted_service, answer["id"])) == "once more"
+
+
+def test_a_reader_resumes_when_the_front_end_was_killed(narrow_service):
+    taken = submit(narrow_service, {**SLOW, "tokens_per_s": 2})
+    seen = read_events(narrow_service, taken["id"], most=4)
+    front_end = next(
+        process
+        for process in narrow_service.supervisor.children(recursive=True)
+        if process.cmdline()[-1:] == ["web"]
+    )
+    os.kill(front_end.pid, signal.SIGKILL)
+    wait_for(lambda: narrow_service.readiness() is None)
+    wait_for(narrow_service.is_ready, RESTARTED_WITHIN_S)
+    rest = read_events(narrow_service, taken["id"], after=seen[-1][0])
+    assert rest[0][0] == seen[-1][0] + 1
+    assert text_of(seen + rest) == SLOW["text"]
+
+
+def test_jobs_are_listed_latest_first_and_in_pages(scripted_service):
+    ids = [submit(scripted_service, {"text": str(i)})["id"] for i in range(3)]
+    for job_id in ids:
+        ended(scripted_service, job_id)
+    page = scripted_service.get("/v1/jobs?limit=2").json()
+    assert [entry["id"] for entry in page["data"]] == [ids[2], ids[1]]
+    assert page["has_more"] is True
+    page = scripted_service.get(f"/v1/jobs?limit=1&after={ids[1]}").json()
+    assert [entry["id"] for entry in page["data"]] == [ids[0]]
+    cancelled = submit(scripted_service, ENDLESS)["id"]
+    cancel(scripted_service, cancelled)
+    found = scripted_service.get(f"/v1/jobs?state=cancelled&model={MODEL}").json()["data"]
+    assert found[0]["id"] == cancelled
+    assert {entry["state"] for entry in found} == {"cancelled"}
+    assert scripted_service.get("/v1/jobs?model=other").json()["data"] == []
+
+
+@pytest.mark.parametrize("query", ["state=lost", "limit=0", "limit=x", "limit=1000", "page=2"])
+def test_a_query_that_is_wrong_is_422_and_named(scripted_service, query):
+    answer = scripted_service.get(f"/v1/jobs?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"]["param"] == query.partition("=")[0]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_job_that_is_not_there_is_404(scripted_service, method):
+    answer = httpx.request(method, f"{scripted_service.url}/v1/jobs/chatcmpl-none")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "JOB_NOT_FOUND"
+
+
+def test_stream_is_taken_and_said_to_change_nothing(scripted_service):
+    body = scripted_service.ask({"text": "x"}, stream=True)
+    answer = httpx.post(f"{scripted_service.url}/v1/jobs", json=body)
+    assert answer.status_code == 202
+    assert answer.headers["X-Ignored-Parameters"] == "stream"
+    assert answer.headers["Location"] == answer.json()["status_url"]
+
+
+def test_bad_input_is_refused_as_for_completions(scripted_service):
+    body = scripted_service.ask("hi", temperature="hot")
+    answer = httpx.post(f"{scripted_service.url}/v1/jobs", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"]["param"] == "temperature"

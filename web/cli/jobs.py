@@ -1,0 +1,165 @@
+"""`inference-service jobs` and `submit`: asynchronous jobs from the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import httpx
+from rich.console import Console
+from rich.table import Column, Table
+
+from workers.contract.job import JobState, Priority
+
+_PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
+#: `chatcmpl-` and 32 hexadecimal digits.
+_ID_WIDTH = 41
+_STATES = click.Choice([state.value for state in JobState])
+#: A job's next event may be a while: comments keep the line alive meanwhile.
+_SILENCE_S = 60.0
+
+
+def _telling(command: Callable[..., None]) -> Callable[..., None]:
+    """Let what the service refuses, or its absence, end the command with one line."""
+
+    @functools.wraps(command)
+    def run(**options: Any) -> None:
+        try:
+            command(**options)
+        except httpx.HTTPStatusError as refused:
+            click.echo(f"inference-service: {_reason(refused.response)}", err=True)
+            sys.exit(1)
+        except httpx.HTTPError as error:
+            click.echo(f"inference-service: no service answers ({error})", err=True)
+            sys.exit(1)
+
+    return run
+
+
+@click.group()
+def jobs() -> None:
+    """List, show, watch and cancel jobs of the running service."""
+
+
+@jobs.command("list")
+@click.option("--state", type=_STATES, help="Only jobs in this state.")
+@click.option("--model", "-m", help="Only jobs of this model.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100))
+@_telling
+def list_(state: str | None, model: str | None, limit: int) -> None:
+    """List jobs, the latest first."""
+    wanted = {"state": state, "model": model, "limit": limit}
+    with _client() as client:
+        answer = client.get("/v1/jobs", params={k: v for k, v in wanted.items() if v is not None})
+        answer.raise_for_status()
+    # An id that is cut off cannot be copied: other columns give way.
+    table = Table(Column("id", min_width=_ID_WIDTH), box=None)
+    for name in ("state", "model", "priority", "created"):
+        table.add_column(name)
+    for entry in answer.json()["data"]:
+        created = datetime.datetime.fromtimestamp(entry["created"]).isoformat(sep=" ")
+        priority = Priority(entry["priority"]).name.lower()
+        table.add_row(entry["id"], entry["state"], entry["model"], priority, created)
+    Console().print(table)
+
+
+@jobs.command()
+@click.argument("job_id")
+@_telling
+def show(job_id: str) -> None:
+    """Show a job as JSON: its state and steps, and its result or error."""
+    with _client() as client:
+        answer = client.get(f"/v1/jobs/{job_id}")
+        answer.raise_for_status()
+    click.echo(json.dumps(answer.json(), indent=2, ensure_ascii=False))
+
+
+@jobs.command()
+@click.argument("job_id")
+@_telling
+def watch(job_id: str) -> None:
+    """Show a job's answer as it is made, from its beginning."""
+    sys.exit(_watch(job_id))
+
+
+@jobs.command()
+@click.argument("job_id")
+@_telling
+def cancel(job_id: str) -> None:
+    """Cancel a job, queued or running."""
+    with _client() as client:
+        answer = client.delete(f"/v1/jobs/{job_id}")
+        answer.raise_for_status()
+    click.echo(answer.json()["state"])
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--model", "-m", required=True, help="The model that answers.")
+@click.option("--priority", type=_PRIORITIES, help="How urgent it is.")
+@click.option("--max-tokens", type=int, help="Tokens of the answer at most.")
+@click.option("--watch", "watches", is_flag=True, help="Show the answer as it is made.")
+@_telling
+def submit(
+    prompt: str, model: str, priority: str | None, max_tokens: int | None, watches: bool
+) -> None:
+    """Submit PROMPT as a job and print the job's id."""
+    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    if priority is not None:
+        body["priority"] = Priority[priority.upper()].value
+    if max_tokens is not None:
+        body["max_tokens"] = max_tokens
+    with _client() as client:
+        answer = client.post("/v1/jobs", json=body)
+        answer.raise_for_status()
+    job_id = answer.json()["id"]
+    click.echo(job_id, err=watches)
+    if watches:
+        sys.exit(_watch(job_id))
+
+
+def _watch(job_id: str) -> int:
+    """Print a job's text up to its end; returns the exit status."""
+    with _client() as client, client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+        if answer.is_error:
+            answer.read()
+            answer.raise_for_status()
+        for line in answer.iter_lines():
+            if not line.startswith("data: "):
+                continue
+            event = json.loads(line.removeprefix("data: "))
+            if event["type"] == "token":
+                click.echo(event["text"], nl=False)
+            elif event["type"] == "completed":
+                click.echo()
+                return 0
+            elif event["type"] in ("failed", "cancelled"):
+                reason = event.get("reason") or event["error"]["message"]
+                click.echo(f"\n{event['type']}: {reason}", err=True)
+                return 1
+    return 1
+
+
+@contextlib.contextmanager
+def _client() -> Iterator[httpx.Client]:
+    from web.cli.main import load_settings
+    from web.cli.up import address
+    from web.keys import authorization
+
+    settings = load_settings()
+    headers = authorization(settings)
+    with httpx.Client(base_url=address(settings), headers=headers, timeout=_SILENCE_S) as client:
+        yield client
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"the service answered {answer.status_code}"

@@ -1,0 +1,97 @@
+"""`/v1/jobs`: completions that nobody waits for on the line."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import flask
+from flask import Blueprint, Response
+from kombu.exceptions import OperationalError
+
+from web import auth, errors, intake, job_events, job_view
+from web.schemas.job_list import read_query
+from web.services import services
+from workers.contract.errors import JobNotFound
+from workers.jobs import JobRecord
+
+blueprint = Blueprint("jobs", __name__)
+
+
+@blueprint.post("/v1/jobs")
+def submit() -> Response:
+    """Take a completion; 202 once it is stored and queued."""
+    found = services()
+    asked = intake.read()
+    if asked.stream:  # a job's events can always be read as they come
+        asked = replace(asked, ignored=(*asked.ignored, "stream"))
+    accepted = found.submitter.accept(intake.job(asked, asynchronous=True))
+    job_id = accepted.job.id
+    try:
+        found.submitter.start(accepted)
+    except OperationalError as error:
+        found.jobs.cancel(job_id, "it could not be put on its queue")
+        raise errors.broker_unavailable() from error
+    response = flask.jsonify(job_view.accepted(accepted.job, found.jobs.position(job_id)))
+    response.status_code = 202
+    response.headers["Location"] = job_view.address(job_id)
+    intake.note(asked, response)
+    return response
+
+
+@blueprint.get("/v1/jobs")
+def index() -> Response:
+    """Asynchronous jobs of this key, the latest first."""
+    query = read_query(flask.request.args)
+    entries = services().jobs.listed(
+        auth.key_name(),
+        state=query.state,
+        model=query.model,
+        after=query.after,
+        limit=query.limit + 1,
+    )
+    more = len(entries) > query.limit
+    data = [job_view.entry(entry) for entry in entries[: query.limit]]
+    return flask.jsonify(object="list", data=data, has_more=more)
+
+
+@blueprint.get("/v1/jobs/<job_id>")
+def show(job_id: str) -> Response:
+    """How far a job is, and its result or error once it has ended."""
+    record = _record(job_id)
+    jobs = services().jobs
+    if record.ended_ms is None:
+        return flask.jsonify(job_view.running(record, jobs.position(job_id)))
+    return flask.jsonify(job_view.ended(record, jobs.events(job_id)))
+
+
+@blueprint.delete("/v1/jobs/<job_id>")
+def cancel(job_id: str) -> Response:
+    """Cancel a job, queued or running; one that has ended stays as it ended."""
+    _record(job_id)
+    services().jobs.cancel(job_id, "its caller cancelled it")
+    return show(job_id)
+
+
+@blueprint.get("/v1/jobs/<job_id>/events")
+def events(job_id: str) -> Response:
+    """A job's events as they come, from the start or behind `Last-Event-ID`."""
+    record = _record(job_id)
+    after = job_events.last_event_id(record)
+    if record.ended_ms is not None and after == record.last_seq:
+        return Response(status=204)  # tells a browser's EventSource not to come again
+    with contextlib.ExitStack() as closing:
+        closing.enter_context(services().place())
+        reader = closing.enter_context(services().hub.reader(job_id, after_seq=after))
+        return job_events.respond(reader, closing.pop_all())
+
+
+def _record(job_id: str) -> JobRecord:
+    """The job's record, for the key that asked for it and no other."""
+    record = services().jobs.record(job_id)
+    if record is None or record.job.owner != auth.key_name():
+        raise JobNotFound(
+            f"There is no job {job_id[:100]!r}, or it is no longer kept.",
+            details={"job": job_id[:100]},
+        )
+    return record
