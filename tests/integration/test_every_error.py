@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tests.integration.conftest import wait_for
+from tests.waiting import wait_for
 from web import keys as api_keys
 from web.app import MOST_BODY_BYTES, create_app
 from web.errors import STATUS

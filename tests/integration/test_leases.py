@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tests.integration.conftest import wait_for
+from tests.waiting import wait_for
 from workers.contract import keys
 from workers.contract.errors import ModelLoadFailed, WorkerLost
 from workers.contract.events import Failed

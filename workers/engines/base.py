@@ -13,6 +13,7 @@ from threading import Event
 from typing import Protocol
 
 from presets.model import ModelSpec
+from workers.contract.errors import ContextBudgetExceeded
 from workers.contract.job import Message, Priority, Sampling, Timings, Usage
 
 
@@ -57,6 +58,26 @@ class Delta:
     finish_reason: str | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+
+
+def require_room(model: str, prompt_tokens: int, context_length: int) -> None:
+    """Refuse a prompt behind which no token of an answer fits.
+
+    Raises:
+        ContextBudgetExceeded: with both numbers.
+    """
+    if prompt_tokens < context_length:
+        return
+    raise ContextBudgetExceeded(
+        f"The prompt has {prompt_tokens} tokens; {model} takes at most {context_length}, the "
+        "answer included.",
+        details={
+            "current_tokens": prompt_tokens,
+            "budget": context_length,
+            "model": model,
+            "compression_attempted": False,
+        },
+    )
 
 
 class Engine(Protocol):

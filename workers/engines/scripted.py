@@ -22,14 +22,13 @@ from typing import Any
 
 from presets.model import ModelSpec
 from workers.contract.errors import (
-    ContextBudgetExceeded,
     EngineFailed,
     ModelLoadFailed,
     UnsupportedParameter,
     ValidationFailed,
 )
 from workers.contract.job import Message, Timings, Usage
-from workers.engines.base import Delta, EngineOptions, GenerationRequest
+from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
 from workers.engines.text import TextAssembler
 
 #: The answer where none is scripted.
@@ -154,17 +153,7 @@ class ScriptedEngine:
         prompt_tokens = script.prompt_tokens
         if prompt_tokens is None:
             prompt_tokens = sum(self.count_tokens(m.content or "") for m in request.messages)
-        if prompt_tokens >= self.context_length:
-            raise ContextBudgetExceeded(
-                f"The prompt has {prompt_tokens} tokens; {self._name} takes at most "
-                f"{self.context_length}, the answer included.",
-                details={
-                    "current_tokens": prompt_tokens,
-                    "budget": self.context_length,
-                    "model": self._name,
-                    "compression_attempted": False,
-                },
-            )
+        require_room(self._name, prompt_tokens, self.context_length)
         return self._speak(script, request, prompt_tokens, cancelled)
 
     def count_tokens(self, text: str) -> int:

@@ -12,8 +12,8 @@ import llama_cpp
 import psutil
 
 from presets.model import ModelSpec
-from workers.contract.errors import ContextBudgetExceeded, EngineFailed, ModelLoadFailed
-from workers.engines.base import Delta, EngineOptions, GenerationRequest
+from workers.contract.errors import EngineFailed, ModelLoadFailed
+from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
 from workers.engines.llamacpp import grammar, weights
 from workers.engines.llamacpp.chunks import Chunks
 from workers.engines.llamacpp.native import Context, ContextSize, Model
@@ -101,17 +101,7 @@ class LlamaCppEngine:
         if scheduler is None:
             raise EngineFailed("The engine is closed.")
         prompt = self._vocabulary.prompt(self._template.render(request.messages))
-        if len(prompt) >= self.context_length:
-            raise ContextBudgetExceeded(
-                f"The prompt has {len(prompt)} tokens; {self._name} takes at most "
-                f"{self.context_length}, the answer included.",
-                details={
-                    "current_tokens": len(prompt),
-                    "budget": self.context_length,
-                    "model": self._name,
-                    "compression_attempted": False,
-                },
-            )
+        require_room(self._name, len(prompt), self.context_length)
         sampler = grammar.sampler(request.sampling, self._vocabulary, request.produced)
         sequence = Sequence(
             request, prompt, sampler, self._vocabulary, self.context_length, cancelled
