@@ -39,10 +39,12 @@ broker_connection_max_retries = None
 #: The threads go on when the connection drops: their leases decide, not the connection.
 worker_cancel_long_running_tasks_on_connection_loss = False
 
+#: One list per step. kombu polls them in this order: 0 next steps of started jobs, 2 high,
+#: 4 normal, 6 low, 8 bulk; those between are for aging and for what exceeds a key's share.
+PRIORITY_STEPS = list(range(10))
+
 broker_transport_options = {
-    #: One list per step. kombu polls them in this order: 0 next steps of started jobs,
-    #: 2 high, 4 normal, 6 low, 8 bulk; those between are for aging.
-    "priority_steps": list(range(10)),
+    "priority_steps": PRIORITY_STEPS,
     "queue_order_strategy": "priority",
     #: Recovery has one path, the keeper's: kombu neither notes nor restores what is in hand.
     "ack_emulation": False,

@@ -13,7 +13,7 @@ from flask import Flask, Response
 from redis import Redis
 
 from web import auth, errors, origins
-from web.routes import completions, health, jobs, models, openapi
+from web.routes import completions, health, jobs, models, openapi, sockets
 from web.services import Services
 from workers import logs
 from workers.settings import Settings
@@ -43,6 +43,7 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     errors.install(app)
     origins.install(app, settings)
     auth.install(app, settings, redis)
+    sockets.install(app)
     for module in (completions, jobs, models, health, openapi):
         app.register_blueprint(module.blueprint)
     return app

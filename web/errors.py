@@ -87,6 +87,8 @@ def response(error: InferenceError) -> Response:
         answer.headers["retry-after-ms"] = str(error.retry_after_ms)
     elif answer.status_code >= 500:
         answer.headers["x-should-retry"] = "false"
+    if isinstance(error, errors.QueueFull) and "position" in error.details:
+        answer.headers["X-Queue-Position"] = str(error.details["position"])
     if isinstance(error, errors.Unauthorized):
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

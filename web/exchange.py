@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from orchestration.submit import Submitter
+from orchestration.submit import Attached, Submitter
 from web.departures import Departures
 from web.errors import broker_unavailable
+from web.line import Line, Ticket
 from web.live import Hub, Reader
-from workers.contract.errors import JobCancelled, RequestTimeout
+from web.slots import Slots
+from workers.admission import Idempotency
+from workers.contract.errors import JobCancelled, QueueFull, RequestTimeout
 from workers.contract.events import Cancelled, Event, Failed, Token
 from workers.contract.job import Job
 from workers.jobs import JobStore
@@ -24,32 +29,117 @@ log = logging.getLogger(__name__)
 
 #: A plain answer and a first token come at least this long before the callers' own timeout.
 MARGIN_S = 2.0
+#: Without a token for this long the line is kept alive by something else.
+PATIENCE_S = 10.0
 #: Stored with the job: the reader knows it without looking.
 _QUEUED_SEQ = 1
+#: Seconds between two attempts to be let in.
+_KNOCK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanges:
+    """Opens exchanges; what they share."""
+
+    submitter: Submitter
+    jobs: JobStore
+    hub: Hub
+    departures: Departures
+    slots: Slots
+    line: Line
+    timeout_s: float
+    #: A request that finds everything taken is refused; else it waits to be let in.
+    reject_when_full: bool
+
+    @contextlib.contextmanager
+    def open(
+        self,
+        job: Job,
+        connection: socket.socket | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Iterator[Exchange]:
+        """Accept a job, start it and read it.
+
+        Leaving the block early cancels it, unless it came with an Idempotency-Key: then its caller
+        may come back for the answer.
+
+        Raises:
+            InferenceError: as `Submitter.accept`.
+            BrokerUnavailable: Redis is away; nothing was started.
+        """
+        exchange = Exchange(self, job, idempotency)
+        try:
+            exchange.enter()
+            with self.departures.watching(connection, exchange.leave):
+                yield exchange
+        finally:
+            exchange.leave()
+            exchange.close()
 
 
 class Exchange:
     """A job and its one reader."""
 
-    def __init__(self, job: Job, reader: Reader, jobs: JobStore, timeout_s: float) -> None:
+    def __init__(self, shared: Exchanges, job: Job, idempotency: Idempotency | None) -> None:
         self.job = job
-        self._reader = reader
-        self._jobs = jobs
-        self._timeout_s = timeout_s
-        self._answer_by = time.monotonic() + timeout_s - MARGIN_S
+        #: Its place in the queue when it was accepted; None where a worker was free for it.
+        self.queue_position: int | None = None
+        self._shared = shared
+        self._idempotency = idempotency
+        self._answer_by = time.monotonic() + shared.timeout_s - MARGIN_S
+        self._reader: Reader | None = None
+        self._ticket: Ticket | None = None
+        self._held = contextlib.ExitStack()
+        self._left = threading.Event()
+        self._owns_slot = False
         self._ended = False
 
     @property
     def seq(self) -> int:
         """Number of the last event read."""
-        return self._reader.seq
+        return 0 if self._reader is None else self._reader.seq
 
-    def position(self) -> int | None:
-        """The job's place in its queue, where it waits and Redis can tell."""
+    def whereabouts(self) -> str:
+        """What it waits for, as far as Redis can tell."""
+        if self._reader is None:
+            return "waiting to be let in"
         try:
-            return self._jobs.position(self.job.id)
+            record = self._shared.jobs.record(self.job.id)
+            place = self._shared.jobs.place(record) if record else None
         except RedisError:
-            return None
+            place = None
+        return "working" if place is None else f"queued position={place[0]}"
+
+    def enter(self) -> bool:
+        """Accept and start the job; False where it must wait to be let in.
+
+        Raises:
+            InferenceError: as `Exchanges.open`.
+        """
+        try:
+            accepted = self._shared.submitter.accept(self.job, self._idempotency)
+        except QueueFull:
+            if self._shared.reject_when_full:
+                raise
+            if self._ticket is None:
+                self._ticket = self._shared.line.join(self.job.priority)
+            return False
+        self.job = accepted.job
+        hub = self._shared.hub
+        reader = self._held.enter_context(hub.reader(self.job.id, after_seq=_QUEUED_SEQ))
+        if isinstance(accepted, Attached):
+            reader.put(None)  # what is stored already is read at once
+        else:
+            self._owns_slot = True
+            self._held.enter_context(self._shared.slots.holding(self.job.id))
+            self.queue_position = accepted.position if accepted.queues else None
+            try:
+                self._shared.submitter.start(accepted)
+            except OperationalError as error:
+                self._undo()
+                raise broker_unavailable() from error
+        self._reader = reader
+        return True
 
     def before_first_token(self, patience_s: float) -> list[Event] | None:
         """The events up to the first token or the end; None where `patience_s` passed first.
@@ -78,8 +168,8 @@ class Exchange:
         """
         while not self._ended:
             quiet_since = time.monotonic()
-            while not (events := self._batch(self._timeout_s)):
-                if time.monotonic() - quiet_since >= self._timeout_s:
+            while not (events := self._batch(self._shared.timeout_s)):
+                if time.monotonic() - quiet_since >= self._shared.timeout_s:
                     raise self._too_late("The stream stood still for the request timeout.")
             yield events
 
@@ -98,17 +188,55 @@ class Exchange:
             events += self._batch(left_s)
         return events
 
-    def abandon(self, reason: str) -> None:
-        """Cancel the job unless it has ended: nobody reads it any longer."""
-        if self._ended:
+    def events(self) -> Iterator[list[Event]]:
+        """Every event from the acceptance on; an empty list now and then where none comes.
+
+        Raises:
+            InferenceError: as `before_first_token` and `rest`.
+        """
+        while (first := self.before_first_token(PATIENCE_S)) is None:
+            yield []
+        yield first
+        yield from self.rest()
+
+    def leave(self) -> None:
+        """Nobody reads it any longer: cancel the job, unless somebody may come back for it."""
+        if self._ended or self._left.is_set():
+            return
+        self._left.set()
+        if self._reader is None:
             return
         try:
-            self._jobs.cancel(self.job.id, reason)
+            if self._idempotency is None:
+                self._shared.jobs.cancel(self.job.id, "client left")
+            elif self._owns_slot:
+                self._shared.jobs.release(self.job.id)
         except RedisError as error:
             log.warning("%s cannot be cancelled while Redis is away: %s", self.job.id, error)
 
+    def cancel(self, reason: str) -> None:
+        """Cancel the job; its end is read as any other.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        self._shared.jobs.cancel(self.job.id, reason)
+
+    def close(self) -> None:
+        """Let go of everything; the job goes on or has ended."""
+        self._held.close()
+        self._leave_line()
+
+    def _leave_line(self) -> None:
+        if self._ticket is not None:
+            self._shared.line.leave(self._ticket)
+            self._ticket = None
+
     def _batch(self, timeout_s: float) -> list[Event]:
         """Events that are news; an empty list where there were none."""
+        if self._reader is None:
+            self._wait_outside(timeout_s)
+            return []
         events = self._reader.batch(timeout_s)
         if not events or events[-1].seq == 0 or events[-1].type == "heartbeat":
             return []
@@ -118,51 +246,34 @@ class Exchange:
             raise last.exception()
         if isinstance(last, Cancelled):
             self._ended = True
-            raise JobCancelled(f"The job was cancelled: {last.reason}.")
+            raise JobCancelled(
+                f"The job was cancelled: {last.reason}.", details={"reason": last.reason}
+            )
         self._ended = last.type == "completed"
         return events
 
+    def _wait_outside(self, timeout_s: float) -> None:
+        """Wait to be let in, at most `timeout_s`."""
+        until = time.monotonic() + timeout_s
+        while (left_s := until - time.monotonic()) > 0:
+            if self._left.is_set():
+                raise JobCancelled("The client left before its request was let in.")
+            if self._ticket is None or self._shared.line.is_first(self._ticket, left_s):
+                if self.enter():
+                    self._leave_line()
+                    return
+                self._left.wait(min(_KNOCK_S, left_s))
+
+    def _undo(self) -> None:
+        """Take back what was stored and could not be started; it may be asked for again."""
+        with contextlib.suppress(RedisError):
+            self._shared.jobs.cancel(self.job.id, "it could not be put on its queue")
+            if self._idempotency is not None:
+                self._shared.jobs.forget(self._idempotency)
+
     def _too_late(self, what: str) -> RequestTimeout:
-        self.abandon("request timeout")
-        return RequestTimeout(what, details={"timeout_s": self._timeout_s})
-
-
-class Exchanges:
-    """Opens exchanges."""
-
-    def __init__(
-        self,
-        submitter: Submitter,
-        jobs: JobStore,
-        hub: Hub,
-        departures: Departures,
-        timeout_s: float,
-    ) -> None:
-        self._submitter = submitter
-        self._jobs = jobs
-        self._hub = hub
-        self._departures = departures
-        self._timeout_s = timeout_s
-
-    @contextlib.contextmanager
-    def open(self, job: Job, connection: socket.socket | None) -> Iterator[Exchange]:
-        """Accept a job, start it and read it; leaving the block early cancels it.
-
-        Raises:
-            InferenceError: as `Submitter.accept`.
-            BrokerUnavailable: Redis is away; nothing was started.
-        """
-        accepted = self._submitter.accept(job)
-        job = accepted.job
-        with self._hub.reader(job.id, after_seq=_QUEUED_SEQ) as reader:
-            exchange = Exchange(job, reader, self._jobs, self._timeout_s)
-            try:
-                self._submitter.start(accepted)
-            except OperationalError as error:
-                exchange.abandon("it could not be put on its queue")
-                raise broker_unavailable() from error
-            with self._departures.watching(connection, lambda: exchange.abandon("client left")):
-                try:
-                    yield exchange
-                finally:
-                    exchange.abandon("client left")
+        timeout = RequestTimeout(what, details={"timeout_s": self._shared.timeout_s})
+        if self._reader is not None and self._idempotency is None:
+            with contextlib.suppress(RedisError):
+                self._shared.jobs.cancel(self.job.id, "request timeout")
+        return timeout

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 import time
 import uuid
+from dataclasses import replace
+from typing import Any
 
 import flask
 from flask import Response
@@ -17,21 +21,29 @@ from web.schemas.body import read_object
 from web.schemas.completion import Completion
 from web.schemas.parameters import shown
 from web.services import services
-from workers import logs
+from workers import destinations, logs
+from workers.admission import Idempotency
+from workers.contract.errors import ValidationFailed
 from workers.contract.job import Job
 
 log = logging.getLogger(__name__)
 
+_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
-def read() -> Completion:
-    """What the present request asks for.
+
+def read(body: dict[str, Any] | None = None, *, asynchronous: bool = False) -> Completion:
+    """What the present request asks for, in its own body or in another that is given.
 
     Raises:
         InferenceError: the body is wrong, or its key does not allow the priority.
     """
-    asked = completion.load(read_object(), auth.default_priority(services().settings))
+    body = read_object() if body is None else body
+    priority = auth.default_priority(services().settings)
+    asked = completion.load(body, priority, asynchronous=asynchronous)
     auth.check_priority(asked.priority)
-    return asked
+    if asked.webhook is not None:
+        _check_webhook(asked.webhook)
+    return replace(asked, idempotency=_idempotency(body, asynchronous=asynchronous))
 
 
 def job(asked: Completion, *, asynchronous: bool = False) -> Job:
@@ -49,6 +61,8 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         request_id=flask.g.request_id,
         owner=auth.key_name(),
         asynchronous=asynchronous,
+        deadline_s=asked.deadline_s,
+        webhook=asked.webhook,
     )
     flask.g.log_fields.enter_context(logs.bound(job_id=made.id, model=made.model))
     if services().settings.log_prompts:
@@ -63,3 +77,38 @@ def note(asked: Completion, response: Response) -> None:
     if asked.task_type is not None and asked.task_type not in TASK_TYPES:
         told = f"task_type {shown(asked.task_type)} is unknown and was routed as the default"
         response.headers["Warning"] = f'299 inference-service "{told}"'
+
+
+def _idempotency(body: dict[str, Any], *, asynchronous: bool) -> Idempotency | None:
+    """What the present request's Idempotency-Key stands for, within its API key and endpoint."""
+    key = flask.request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise ValidationFailed(
+            "Idempotency-Key must have 1 to 255 printable ASCII characters.",
+            details={"param": "Idempotency-Key"},
+        )
+    endpoint = "jobs" if asynchronous else "chat"
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return Idempotency(
+        scope=f"{endpoint}:{auth.key_name() or ''}:{hashlib.sha256(key.encode()).hexdigest()}",
+        digest=hashlib.sha256(canonical.encode()).hexdigest(),
+    )
+
+
+def _check_webhook(url: str) -> None:
+    """Refuse a webhook that would never be sent."""
+    settings = services().settings
+    if settings.webhook_secret is None:
+        raise ValidationFailed(
+            "webhook needs INFERENCE_WEBHOOK_SECRET to be set: messages are signed with it.",
+            details={"param": "webhook"},
+        )
+    try:
+        destinations.resolve(url, settings.webhook_networks)
+    except destinations.Refused as refused:
+        raise ValidationFailed(
+            f"webhook may not go there: {refused}.",
+            details={"param": "webhook", "reason": str(refused)},
+        ) from None

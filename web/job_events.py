@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import flask
 from flask import Response
 
+from web.exchange import PATIENCE_S
 from web.live import Reader
-from web.sse import HEADERS, PATIENCE_S, Closing
+from web.sse import HEADERS, Closing
 from workers.contract.errors import InvalidEventId
 from workers.contract.events import TERMINAL, Event, Heartbeat
 from workers.jobs import JobRecord
@@ -41,23 +42,34 @@ def last_event_id(record: JobRecord) -> int:
 
 def respond(reader: Reader, closing: Closing) -> Response:
     """The stream of events up to the terminal one; `closing` is closed when it ends."""
-    reader.put(None)  # what is stored already is read at once
     response = Response(_frames(reader), mimetype="text/event-stream", headers=HEADERS)
     response.call_on_close(closing.close)
     return response
 
 
-def _frames(reader: Reader) -> Iterator[bytes]:
+def live_events(reader: Reader) -> Iterator[list[Event]]:
+    """A job's events as they come, up to the terminal one; an empty list where none came.
+
+    Ends early when the reader was left.
+    """
+    reader.put(None)  # what is stored already is read at once
     heard_at = time.monotonic()
     while time.monotonic() - heard_at < LONGEST_SILENCE_S:
         batch = reader.batch(PATIENCE_S)
+        if not batch:
+            return
         if isinstance(batch[-1], Heartbeat):
-            yield b": waiting\n\n"
+            yield []
             continue
         heard_at = time.monotonic()
-        yield b"".join(_frame(event) for event in batch)
+        yield batch
         if isinstance(batch[-1], TERMINAL):
             return
+
+
+def _frames(reader: Reader) -> Iterator[bytes]:
+    for batch in live_events(reader):
+        yield b"".join(_frame(event) for event in batch) or b": waiting\n\n"
 
 
 def _frame(event: Event) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
+from orchestration.submit import Accepted
 from web import answers, errors
 from workers.contract.events import Cancelled, Completed, Event, Failed, Token
 from workers.contract.job import Job, Outcome, StepState
 from workers.jobs import JobEntry, JobRecord, StepRecord
+from workers.webhooks import Attempt
 
 
 def address(job_id: str) -> str:
@@ -16,8 +19,9 @@ def address(job_id: str) -> str:
     return f"/v1/jobs/{job_id}"
 
 
-def accepted(job: Job, position: int | None) -> dict[str, Any]:
+def accepted(taken: Accepted) -> dict[str, Any]:
     """A job that was just stored."""
+    job = taken.job
     return {
         "id": job.id,
         "object": "job",
@@ -26,7 +30,7 @@ def accepted(job: Job, position: int | None) -> dict[str, Any]:
         "priority": job.priority.value,
         "created": job.created,
         **_addresses(job.id),
-        **({} if position is None else {"position": position}),
+        **_waiting(taken.position, taken.wait_s),
     }
 
 
@@ -44,16 +48,35 @@ def entry(found: JobEntry) -> dict[str, Any]:
     }
 
 
-def running(record: JobRecord, position: int | None) -> dict[str, Any]:
-    """A job that has not ended."""
-    told = _told(record)
-    return told if position is None else {**told, "position": position}
+def running(
+    record: JobRecord, position: int | None = None, wait_s: float | None = None
+) -> dict[str, Any]:
+    """A job that has not ended; with its place in the queue where it waits."""
+    return {**_told(record), **({} if position is None else _waiting(position, wait_s))}
 
 
-def ended(record: JobRecord, events: list[Event]) -> dict[str, Any]:
-    """A job that has ended, with its result or error."""
+def ended(record: JobRecord, events: list[Event], told: list[Attempt]) -> dict[str, Any]:
+    """A job that has ended, with its result or error, and who was told of that."""
     at = {} if record.ended_ms is None else {"ended": record.ended_ms // 1000}
-    return {**_told(record), **at, **_end(record.job, events)}
+    webhook = {} if record.job.webhook is None else {"webhook": _webhook(record.job.webhook, told)}
+    return {**_told(record), **at, **_end(record.job, events), **webhook}
+
+
+def _waiting(position: int, wait_s: float | None) -> dict[str, Any]:
+    estimate = {} if wait_s is None else {"estimated_wait_s": round(wait_s, 1)}
+    return {"position": position, **estimate}
+
+
+def _webhook(url: str, told: list[Attempt]) -> dict[str, Any]:
+    attempts = [
+        {name: value for name, value in asdict(attempt).items() if value is not None}
+        for attempt in told
+    ]
+    return {
+        "url": url,
+        "delivered": any(attempt.delivered for attempt in told),
+        "attempts": attempts,
+    }
 
 
 def _told(record: JobRecord) -> dict[str, Any]:
@@ -67,6 +90,7 @@ def _told(record: JobRecord) -> dict[str, Any]:
         "model": job.model,
         "priority": job.priority.value,
         "created": record.created_ms // 1000,
+        **({} if record.deadline_ms is None else {"deadline": record.deadline_ms // 1000}),
         **_addresses(job.id),
         "attempt": max((step.attempt for step in record.steps), default=0),
         "steps": [_step(step, record.outcomes.get(step.step)) for step in record.steps],
@@ -96,6 +120,7 @@ def _timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
     timings = [outcome.timings for outcome in outcomes]
     return {
         "queued": round(sum(one.queued_ms for one in timings), 1),
+        "loading": round(sum(one.loading_ms for one in timings), 1),
         "prefill": round(sum(one.prefill_ms for one in timings), 1),
         "decode": round(sum(one.decode_ms for one in timings), 1),
     }

@@ -42,6 +42,12 @@ class Reader:
         self._arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._ready: deque[Event] = deque()
         self._ended = False
+        self._left = False
+
+    def leave(self) -> None:
+        """Let `batch` wait no longer: nobody reads what it would bring."""
+        self._left = True
+        self._arrived.put(None)
 
     def put(self, raw: bytes | None) -> None:
         """Take what the hub received."""
@@ -50,10 +56,10 @@ class Reader:
     def batch(self, timeout_s: float) -> list[Event]:
         """Every event that is there by now; after `timeout_s` without any, one Heartbeat.
 
-        Waits at most `timeout_s`, and not at all behind the terminal event.
+        Waits at most `timeout_s`, and not at all behind the terminal event or after `leave`.
         """
         deadline = time.monotonic() + timeout_s
-        while not self._ready and not self._ended:
+        while not self._ready and not self._ended and not self._left:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return [Heartbeat(self.seq)]

@@ -10,7 +10,7 @@ from marshmallow import fields
 
 import web
 from web.errors import STATUS
-from web.schemas.completion import CompletionSchema
+from web.schemas.completion import CompletionSchema, JobSchema
 from web.schemas.fields import Content, Decimal, Flag, Stop, Text, Whole
 from web.schemas.job_list import MOST
 from workers.contract.job import JobState
@@ -68,6 +68,7 @@ _JOB = {
         "object": {"type": "string", "const": "job"},
         "state": {"type": "string", "enum": list(JobState)},
         "position": {"type": "integer", "minimum": 1},
+        "estimated_wait_s": {"type": "number", "minimum": 0},
         "result": {"$ref": "#/components/schemas/ChatCompletion"},
     },
 }
@@ -77,6 +78,13 @@ _JOBS = {
     "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}}},
 }
 _HEALTH = {"type": "object", "required": ["status"]}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key and body again attach to the running or finished job.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+_JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def describe() -> dict[str, Any]:
@@ -100,6 +108,7 @@ def describe() -> dict[str, Any]:
     spec.components.schema("Job", _JOB)
     spec.components.schema("Jobs", _JOBS)
     spec.components.schema("ChatCompletionRequest", schema=CompletionSchema)
+    spec.components.schema("JobRequest", schema=JobSchema)
     body = {"$ref": "#/components/schemas/ChatCompletionRequest"}
     event = {"type": "object", "properties": {"data": {"type": "string"}}}
     stream = {"schema": event}
@@ -108,6 +117,7 @@ def describe() -> dict[str, Any]:
         operations={
             "post": {
                 "summary": "Answer a conversation, whole or as a stream.",
+                "parameters": [_IDEMPOTENCY_KEY],
                 "requestBody": {
                     "required": True,
                     "content": {"application/json": {"schema": body}},
@@ -123,7 +133,8 @@ def describe() -> dict[str, Any]:
             }
         },
     )
-    _describe_jobs(spec, body, stream)
+    _describe_jobs(spec, stream)
+    _describe_sockets(spec)
     for path, summary, name, others in (
         ("/v1/models", "The models, loaded ones first.", "Models", {}),
         ("/health", "Whether the process answers.", "Health", {}),
@@ -135,13 +146,15 @@ def describe() -> dict[str, Any]:
     return spec.to_dict()
 
 
-def _describe_jobs(spec: APISpec, body: dict[str, Any], stream: dict[str, Any]) -> None:
+def _describe_jobs(spec: APISpec, stream: dict[str, Any]) -> None:
+    body = {"schema": {"$ref": "#/components/schemas/JobRequest"}}
     taken = _answer("The job is stored and queued.", "Job")
     spec.path(
         "/v1/jobs",
         operations={
             "post": {
                 "summary": "Take a completion that nobody waits for on the line.",
+                "parameters": [_IDEMPOTENCY_KEY],
                 "requestBody": {"required": True, "content": {"application/json": body}},
                 "responses": {"202": taken, **_errors()},
             },
@@ -157,11 +170,10 @@ def _describe_jobs(spec: APISpec, body: dict[str, Any], stream: dict[str, Any]) 
             },
         },
     )
-    one = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
     told = {"200": _answer("The job.", "Job"), **_errors()}
     spec.path(
         "/v1/jobs/{job_id}",
-        parameters=[one],
+        parameters=[_JOB_ID],
         operations={
             "get": {"summary": "How far a job is, and its result or error.", "responses": told},
             "delete": {"summary": "Cancel a job, queued or running.", "responses": told},
@@ -172,12 +184,44 @@ def _describe_jobs(spec: APISpec, body: dict[str, Any], stream: dict[str, Any]) 
     nothing = {"description": "The job has ended, and no event is behind that one."}
     spec.path(
         "/v1/jobs/{job_id}/events",
-        parameters=[one],
+        parameters=[_JOB_ID],
         operations={
             "get": {
                 "summary": "A job's events as they come, from the start or behind one.",
                 "parameters": [since],
                 "responses": {"200": events, "204": nothing, **_errors()},
+            }
+        },
+    )
+
+
+def _describe_sockets(spec: APISpec) -> None:
+    """OpenAPI has no word for WebSockets; what it can say is where they open."""
+    opened = {"101": {"description": "The connection is a WebSocket."}, **_errors()}
+    told = (
+        'Takes JSON: {"type": "chat", ...} with the fields of a chat completion, '
+        'then {"type": "cancel"} if it likes. It gets {"type": "accepted", "id"} and the '
+        "job's events. Closed with 1000 when the job has ended, 1008 when it was refused, "
+        "1011 when it failed."
+    )
+    spec.path(
+        "/v1/ws/chat",
+        operations={
+            "get": {
+                "summary": "A completion over a WebSocket.",
+                "description": told,
+                "responses": opened,
+            }
+        },
+    )
+    spec.path(
+        "/v1/jobs/{job_id}/ws",
+        parameters=[_JOB_ID],
+        operations={
+            "get": {
+                "summary": "A job's events over a WebSocket; the client may send a cancel.",
+                "parameters": [_in_query("last_event_id", {"type": "string"})],
+                "responses": opened,
             }
         },
     )

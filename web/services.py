@@ -10,16 +10,20 @@ from dataclasses import dataclass
 import flask
 from redis import Redis
 
+from orchestration.admission import Admission
 from orchestration.submit import Submitter
 from presets.catalogue import Catalogue
 from web.departures import Departures
 from web.exchange import Exchanges
+from web.line import Line
 from web.live import Hub
+from web.slots import Slots
 from workers import catalogue as catalogue_
 from workers import connections
 from workers.app import make_app
 from workers.contract.errors import TemporaryResource
 from workers.jobs import JobStore
+from workers.memory import Memory
 from workers.presence import Directory
 from workers.settings import Settings
 from workers.settings.contradictions import SPARE_WEB_THREADS
@@ -34,8 +38,10 @@ class Services:
     directory: Directory
     exchanges: Exchanges
     submitter: Submitter
+    admission: Admission
     jobs: JobStore
     hub: Hub
+    departures: Departures
     #: One permit for each completion that may be open at once.
     places: threading.BoundedSemaphore
 
@@ -51,15 +57,30 @@ class Services:
         departures = Departures()
         departures.start()
         app = make_app(settings)
-        submitter = Submitter(catalogue, directory, jobs, app, settings.result_ttl_s)
+        slots = Slots(redis)
+        slots.start()
+        admission = Admission(settings, directory, jobs, Memory(redis))
+        submitter = Submitter(catalogue, directory, jobs, app, admission, fsync=settings.jobs_fsync)
+        exchanges = Exchanges(
+            submitter=submitter,
+            jobs=jobs,
+            hub=hub,
+            departures=departures,
+            slots=slots,
+            line=Line(),
+            timeout_s=settings.request_timeout_s,
+            reject_when_full=settings.reject_when_full,
+        )
         return cls(
             settings=settings,
             catalogue=catalogue,
             directory=directory,
-            exchanges=Exchanges(submitter, jobs, hub, departures, settings.request_timeout_s),
+            exchanges=exchanges,
             submitter=submitter,
+            admission=admission,
             jobs=jobs,
             hub=hub,
+            departures=departures,
             places=threading.BoundedSemaphore(max(1, settings.web_threads - SPARE_WEB_THREADS)),
         )
 
@@ -83,6 +104,7 @@ class Services:
     def stop(self) -> None:
         """Let go of Redis."""
         self.hub.stop()
+        self.exchanges.slots.stop()
 
 
 def services() -> Services:

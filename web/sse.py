@@ -11,15 +11,12 @@ from typing import Any
 from flask import Response
 
 from web import answers, errors
-from web.exchange import Exchange
+from web.exchange import PATIENCE_S, Exchange
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, Token
 
 log = logging.getLogger(__name__)
-
-#: Without a token for this long the headers go out, and comments keep the line alive.
-PATIENCE_S = 10.0
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -47,9 +44,7 @@ def _frames(
 ) -> Iterator[bytes]:
     try:
         while first is None:
-            position = exchange.position()
-            where = "working" if position is None else f"queued position={position}"
-            yield f": {where}\n\n".encode()
+            yield f": {exchange.whereabouts()}\n\n".encode()
             first = exchange.before_first_token(PATIENCE_S)
         role = answers.chunk(exchange.job, {"role": "assistant"})
         # The role is no event of its own: whoever resumes behind it still wants the first token.

@@ -9,9 +9,12 @@ import celeryconfig
 from workers import connections, transport
 from workers.contract.job import Priority
 from workers.settings import Settings
+from workers.transport import Channel
 
 #: The caller's priority -> the queue's, where 0 is the first.
-RANK = {Priority.HIGH: 2, Priority.NORMAL: 4, Priority.LOW: 6}
+RANK = {Priority.HIGH: 2, Priority.NORMAL: 4, Priority.LOW: 6, Priority.BULK: 8}
+#: The rank of every job where priorities are ignored.
+FIFO_RANK = RANK[Priority.NORMAL]
 
 #: Queue of plans, advances and everything else that needs no model.
 ORCHESTRATION_QUEUE = "orchestration"
@@ -20,6 +23,14 @@ ORCHESTRATION_QUEUE = "orchestration"
 def model_queue(model_id: str) -> str:
     """Name of the queue that the workers of a model consume."""
     return f"model.{model_id}"
+
+
+def priority_lists(queue_name: str) -> list[str]:
+    """The Redis lists in which kombu keeps a queue, one for each rank, the most urgent first."""
+    return [
+        f"{queue_name}{Channel.sep}{rank}" if rank else queue_name
+        for rank in celeryconfig.PRIORITY_STEPS
+    ]
 
 
 def generate_task(model_id: str) -> str:

@@ -45,3 +45,13 @@ def client(settings: Settings) -> Redis:
     return Redis.from_url(
         url, socket_timeout=COMMAND_TIMEOUT_S, retry=Retry(NoBackoff(), 1), **network
     )
+
+
+def redis_time_ms(redis: Redis) -> int:
+    """The time that every process agrees on: Redis TIME, in milliseconds.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    told: Any = redis.time()
+    return int(told[0]) * 1000 + int(told[1]) // 1000

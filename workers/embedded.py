@@ -30,6 +30,7 @@ requirepass {password}
 appendonly yes
 appendfsync everysec
 save ""
+maxmemory {memory_mb}mb
 maxmemory-policy noeviction
 daemonize no
 """
@@ -58,8 +59,8 @@ def holder(data_dir: Path) -> str | None:
     return None
 
 
-def exec_server(data_dir: Path) -> NoReturn:
-    """Become the embedded server of this data directory.
+def exec_server(data_dir: Path, memory_mb: int) -> NoReturn:
+    """Become the embedded server of this data directory, with so much memory at most.
 
     Raises:
         AlreadyRunning: another process is.
@@ -76,7 +77,12 @@ def exec_server(data_dir: Path) -> NoReturn:
     configuration = directory / "valkey.conf"
     _write_private(
         configuration,
-        _CONFIGURATION.format(socket=socket, directory=directory, password=_password(directory)),
+        _CONFIGURATION.format(
+            socket=socket,
+            directory=directory,
+            password=_password(directory),
+            memory_mb=memory_mb,
+        ),
     )
     os.execv(binary, [str(binary), str(configuration)])
 

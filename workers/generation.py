@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from dataclasses import dataclass
 
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
@@ -15,8 +17,29 @@ from workers.token_log import StepWriter, TokenLog
 log = logging.getLogger(__name__)
 
 
-def run(request: StepRequest, engine: Engine, leases: Leases, token_log: TokenLog) -> None:
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """When a worker loaded its model, by `time.monotonic`."""
+
+    began: float
+    ended: float
+
+    def part_of(self, waited_ms: float) -> float:
+        """The milliseconds of a wait that ends now in which the model was being loaded."""
+        waited_from = time.monotonic() - waited_ms / 1000
+        return 1000 * max(0.0, self.ended - max(self.began, waited_from))
+
+
+def run(
+    request: StepRequest,
+    engine: Engine,
+    leases: Leases,
+    token_log: TokenLog,
+    loading: Loading | None = None,
+) -> None:
     """Run a step unless it runs elsewhere or has ended; its events tell everything else.
+
+    `loading` is when this worker loaded its model.
 
     Raises:
         redis.RedisError: the lease could not be taken; nothing has happened.
@@ -30,7 +53,7 @@ def run(request: StepRequest, engine: Engine, leases: Leases, token_log: TokenLo
         job_id=request.job_id, model=request.model, request_id=lease.job.request_id or ""
     ):
         try:
-            _decode(lease, engine, writer)
+            _decode(lease, engine, writer, loading)
         except InferenceError as error:
             log.warning("%s: %s", error.code, error.message)
             writer.end(Failed(seq=0, error=error.to_dict()), ends_as=JobState.FAILED)
@@ -41,8 +64,9 @@ def run(request: StepRequest, engine: Engine, leases: Leases, token_log: TokenLo
             leases.drop(lease)
 
 
-def _decode(lease: Lease, engine: Engine, writer: StepWriter) -> None:
+def _decode(lease: Lease, engine: Engine, writer: StepWriter, loading: Loading | None) -> None:
     request, job = lease.request, lease.job
+    loading_ms = loading.part_of(lease.waited_ms) if loading else 0.0
     writer.write(Started(0, request.step, lease.attempt, request.model))
     generation = GenerationRequest(
         id=f"{request.job_id}|{request.step}",
@@ -60,10 +84,12 @@ def _decode(lease: Lease, engine: Engine, writer: StepWriter) -> None:
     if last.finish_reason == "cancelled":
         log.info("stopped: the job was ended by others")
         return
-    _finish(lease, engine, writer, last)
+    _finish(lease, engine, writer, last, loading_ms)
 
 
-def _finish(lease: Lease, engine: Engine, writer: StepWriter, last: Delta) -> None:
+def _finish(
+    lease: Lease, engine: Engine, writer: StepWriter, last: Delta, loading_ms: float
+) -> None:
     request = lease.request
     if last.finish_reason is None or last.usage is None:
         raise Internal("The engine ended without a finish reason and usage.")
@@ -75,7 +101,8 @@ def _finish(lease: Lease, engine: Engine, writer: StepWriter, last: Delta) -> No
         finish_reason=last.finish_reason,
         usage=last.usage,
         timings=Timings(
-            queued_ms=lease.waited_ms + measured.queued_ms,
+            queued_ms=lease.waited_ms - loading_ms + measured.queued_ms,
+            loading_ms=loading_ms,
             prefill_ms=measured.prefill_ms,
             decode_ms=measured.decode_ms,
         ),

@@ -8,15 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
+from workers.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
 from workers.contract import events, keys
 from workers.contract.events import Cancelled, Event, Queued
 from workers.contract.job import Job, JobState, Outcome, Priority, StepRequest, StepState
 from workers.scripts import script
 from workers.token_log import Entry, append, read_events
+from workers.webhooks import Attempt, attempts
 
+#: `appendfsync everysec` writes each second; a slow disk takes longer.
+DISK_TIMEOUT_MS = 4000
 #: Records looked at in one call while a list is made.
 _PAGE = 100
+#: Scores of waiting steps are this many ms apart from one rank to the next (`store.lua`).
+RANK_SPAN = 10**13
 #: Fields of a record that a list shows.
 _LISTED = ["state", "model", "priority", "created_ms", "ended_ms"]
 
@@ -67,6 +74,8 @@ class JobRecord:
     steps: tuple[StepRecord, ...]
     #: Outcomes of the steps that ended, by step.
     outcomes: Mapping[str, Outcome]
+    #: Unix time in milliseconds by which it must have ended; None without a deadline.
+    deadline_ms: int | None = None
 
 
 class JobStore:
@@ -77,30 +86,70 @@ class JobStore:
         self._store = script(redis, "store")
 
     def store(
-        self, job: Job, steps: Sequence[PlannedStep], rank: int, keep_s: float = keys.SYNC_TTL_S
-    ) -> None:
+        self, job: Job, steps: Sequence[PlannedStep], terms: Terms, *, on_disk: bool = False
+    ) -> Stored | Full | Known:
         """Store an accepted job with its first steps; they count as waiting from now.
 
-        `rank` is the queue priority of its messages: 0 runs first, 9 last. The record and its
-        events outlive the job's end by `keep_s`.
+        With `on_disk` it returns when Redis has written the job to its append-only file.
+
+        Raises:
+            NotOnDisk: it is stored, but not written there in time, or there is no such file.
         """
+        names, arguments = self._asked(job, steps, terms)
+        if not on_disk:
+            verdict, *answer = self._store(keys=names, args=arguments)
+            return _verdict(verdict.decode(), answer)
+        with self._redis.client() as one:  # WAITAOF is about its own connection's writes
+            verdict, *answer = self._store(keys=names, args=arguments, client=one)
+            if verdict == b"stored":
+                _await_disk(one)
+        return _verdict(verdict.decode(), answer)
+
+    def _asked(
+        self, job: Job, steps: Sequence[PlannedStep], terms: Terms
+    ) -> tuple[list[str], list[Any]]:
+        """Keys and arguments of `store.lua`."""
+        known = terms.idempotency
+        deadline_ms = "" if job.deadline_s is None else int(job.deadline_s * 1000)
         arguments: list[Any] = [
             keys.live(job.id),
             events.encode(Queued(seq=0)),
             keys.ACCEPTED_TTL_S,
             job.id,
             _dump(job.to_dict()),
-            rank,
-            max(1, int(keep_s)),
+            terms.rank,
+            max(1, int(terms.keep_s)),
             job.model,
             job.priority.value,
             "1" if job.asynchronous else "",
+            job.owner or "",
+            "" if terms.limit is None else terms.limit,
+            keys.SLOT_MS,
+            "" if terms.share is None else terms.share,
+            deadline_ms,
+            job.webhook or "",
+            known.digest if known else "",
+            keys.job(""),
+        ]
+        names = [
+            keys.job(job.id),
+            keys.events(job.id),
+            keys.jobs(job.owner),
+            keys.MODELS,
+            keys.SLOTS,
+            keys.QUEUED,
+            keys.DEADLINES,
+            keys.idempotency(known.scope if known else ""),
         ]
         for step in steps:
-            arguments += [step.request.step, step.request.model, _dump(step.signature)]
-        waiting = [keys.waiting(step.request.model) for step in steps]
-        own = [keys.job(job.id), keys.events(job.id), keys.jobs(job.owner)]
-        self._store(keys=[*own, *waiting], args=arguments)
+            model = step.request.model
+            arguments += [step.request.step, model, _dump(step.signature)]
+            names += [
+                keys.waiting(model),
+                keys.waiting_of(job.owner or "", model),
+                keys.running(model),
+            ]
+        return names, arguments
 
     def record(self, job_id: str) -> JobRecord | None:
         """The job's record; None when there is none, or no longer."""
@@ -120,6 +169,7 @@ class JobStore:
                 for name, value in fields.items()
                 if name.endswith(":outcome")
             },
+            deadline_ms=int(fields["deadline_ms"]) if "deadline_ms" in fields else None,
         )
 
     def events(self, job_id: str) -> list[Event]:
@@ -168,18 +218,38 @@ class JobStore:
             for job_id, row in zip(ids, rows, strict=True)
         ]
 
-    def position(self, job_id: str) -> int | None:
-        """Place of the job's first waiting step in its model's queue, 1 the next; None: no wait."""
-        steps: Any = self._redis.hget(keys.job(job_id), "steps")
-        for step in (steps or b"").decode().split():
-            model: Any = self._redis.hget(keys.job(job_id), f"{step}:model")
-            if model is None:
-                return None
-            waiting = keys.waiting(model.decode())
-            rank: Any = self._redis.zrank(waiting, keys.lease_member(job_id, step))
+    def place(self, record: JobRecord) -> tuple[int, str] | None:
+        """Place in its model's queue of the job's first waiting step, 1 the next, and the model.
+
+        None where nothing of it waits.
+        """
+        for step in record.steps:
+            member = keys.lease_member(record.job.id, step.step)
+            rank: Any = self._redis.zrank(keys.waiting(step.model), member)
             if rank is not None:
-                return int(rank) + 1
+                return int(rank) + 1, step.model
         return None
+
+    def backlog(self, model: str, rank: int = 9) -> Backlog:
+        """What stands before a new job of a model whose messages have this rank."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zcount(keys.waiting(model), "-inf", f"({(rank + 1) * RANK_SPAN}")
+            pipe.scard(keys.running(model))
+            pipe.get(keys.pace(model))
+            waiting, running, pace = pipe.execute()
+        return Backlog(waiting, running, None if pace is None else float(pace))
+
+    def webhook_attempts(self, job_id: str) -> list[Attempt]:
+        """Attempts to tell of the job's end, in order."""
+        return attempts(self._redis, job_id)
+
+    def release(self, job_id: str) -> None:
+        """Count a synchronous request as open no longer, though its job goes on."""
+        self._redis.zrem(keys.SLOTS, job_id)
+
+    def forget(self, idempotency: Idempotency) -> None:
+        """Let a caller's Idempotency-Key stand for nothing."""
+        self._redis.delete(keys.idempotency(idempotency.scope))
 
     def cancel(self, job_id: str, reason: str) -> bool:
         """End the job now; workers that decode for it stop within one step.
@@ -188,6 +258,23 @@ class JobStore:
         """
         ending = Entry(job_id, Cancelled(seq=0, reason=reason), ends_as=JobState.CANCELLED)
         return append(self._redis, [ending]) != [0]
+
+
+def _await_disk(redis: Redis) -> None:
+    try:
+        written: Any = redis.execute_command("WAITAOF", 1, 0, DISK_TIMEOUT_MS)
+    except ResponseError as error:
+        raise NotOnDisk(f"Redis cannot promise that: {error}") from error
+    if not written[0]:
+        raise NotOnDisk(f"Redis did not write it within {DISK_TIMEOUT_MS / 1000:g} s")
+
+
+def _verdict(verdict: str, answer: Sequence[Any]) -> Stored | Full | Known:
+    if verdict == "stored":
+        return Stored(*answer)
+    if verdict == "full":
+        return Full(*answer)
+    return Known(answer[0].decode(), same_body=verdict == "same")
 
 
 def _step(step: str, fields: Mapping[str, bytes]) -> StepRecord:

@@ -34,7 +34,7 @@ HEARTBEAT_S = 0.5
 class Refusal:
     """Why a step may not run now."""
 
-    #: `gone`, `ended`, `done` or `held`, as the script says.
+    #: `gone`, `ended`, `done`, `held` or `late`, as the script says.
     reason: str
 
 
@@ -82,8 +82,23 @@ class Leases:
         """
         member = keys.lease_member(request.job_id, request.step)
         verdict, *answer = self._take(
-            keys=[keys.job(request.job_id), keys.LEASES, keys.waiting(request.model)],
-            args=[request.step, member, self._owner, LEASE_MS, uuid.uuid4().hex],
+            keys=[
+                keys.job(request.job_id),
+                keys.LEASES,
+                keys.waiting(request.model),
+                keys.running(request.model),
+                keys.QUEUED,
+            ],
+            args=[
+                request.step,
+                member,
+                self._owner,
+                LEASE_MS,
+                uuid.uuid4().hex,
+                request.job_id,
+                keys.WAITING_OF,
+                request.model,
+            ],
         )
         if verdict != b"taken":
             return Refusal(verdict.decode())

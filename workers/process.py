@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 import uuid
 import warnings
 from typing import Any
@@ -17,17 +18,23 @@ from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from redis import Redis
 
 from presets.model import ModelSpec
-from workers import catalogue, connections, logs
+from workers import catalogue, connections, logs, memory, revoking
+from workers.aging import Aging
 from workers.app import ORCHESTRATION_QUEUE, make_app, model_queue, queue
 from workers.contract.errors import InferenceError, ModelLoadFailed
+from workers.deadlines import Deadlines
 from workers.engines import registry
 from workers.engines.base import Engine, EngineOptions
-from workers.keeper import Keeper
+from workers.generation import Loading
+from workers.jobs import JobStore
+from workers.keeper import Duty, Keeper
 from workers.leases import Leases
+from workers.losses import Losses
 from workers.presence import Presence, Worker
 from workers.settings import Settings
 from workers.tasks import register_generate
 from workers.token_log import TokenLog
+from workers.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +56,12 @@ def run_model_worker(settings: Settings, model_id: str) -> int:
     presence = Presence(redis, worker)
     presence.start()
     try:
+        began = time.monotonic()
         engine = _load(spec, concurrency, settings, presence)
         if engine is None:
             return 0
-        return _serve_model(settings, spec, engine, redis, presence)
+        loading = Loading(began, time.monotonic())
+        return _serve_model(settings, spec, engine, loading, presence)
     finally:
         presence.stop()
 
@@ -63,16 +72,28 @@ def run_orchestration_worker(settings: Settings) -> int:
     redis = connections.client(settings)
     worker = _worker(None, concurrency=4)
     presence = Presence(redis, worker)
-    keeper = Keeper(redis)
+    keeper = Keeper(redis, _duties(settings, redis))
     presence.start()
     presence.loaded(memory_bytes=0, context_length=0)
     keeper.start()
     try:
+        memory.warn_of_eviction(redis)
         app = make_app(settings)
         return _consume(app, worker, ORCHESTRATION_QUEUE)
     finally:
         keeper.stop()
         presence.stop()
+
+
+def _duties(settings: Settings, redis: Redis) -> list[Duty]:
+    duties: list[Duty] = [
+        Losses(redis),
+        Deadlines(redis),
+        Webhooks(redis, settings.webhook_secret, settings.webhook_networks),
+    ]
+    if settings.effective_queue_strategy == "priority":
+        duties.append(Aging(redis, settings.aging_s))
+    return duties
 
 
 def _worker(model_id: str | None, concurrency: int) -> Worker:
@@ -134,13 +155,14 @@ def _end_loading(told_to_end: threading.Event) -> None:
 
 
 def _serve_model(
-    settings: Settings, spec: ModelSpec, engine: Engine, redis: Redis, presence: Presence
+    settings: Settings, spec: ModelSpec, engine: Engine, loading: Loading, presence: Presence
 ) -> int:
     worker = presence.worker
     leases = Leases(connections.client(settings), worker.id)
     token_log = TokenLog(connections.client(settings))
     app = make_app(settings)
-    register_generate(app, spec.id, engine, leases, token_log)
+    register_generate(app, spec.id, engine, leases, token_log, loading)
+    revoking.install(JobStore(connections.client(settings)))
     leases.start()
     token_log.start()
 

@@ -55,8 +55,14 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
         redis.RedisError: Redis cannot be reached; a repeated call does not write twice what a
             step wrote.
     """
-    names: list[str] = [keys.LEASES]
-    arguments: list[Any] = [keys.CANCELS, keys.waiting("")]
+    names: list[str] = [keys.LEASES, keys.SLOTS, keys.QUEUED, keys.DEADLINES, keys.WEBHOOKS]
+    arguments: list[Any] = [
+        keys.CANCELS,
+        keys.waiting(""),
+        keys.WAITING_OF,
+        keys.running(""),
+        keys.pace(""),
+    ]
     for entry in entries:
         names += [keys.job(entry.job_id), keys.events(entry.job_id)]
         arguments += [

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from tests.waiting import wait_for
+from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.errors import ModelLoadFailed, WorkerLost
 from workers.contract.events import Failed
@@ -12,6 +13,7 @@ from workers.contract.job import Job, JobState, Message, StepRequest
 from workers.jobs import JobStore, PlannedStep
 from workers.keeper import Keeper
 from workers.leases import LEASE_MS, Leases
+from workers.losses import Losses
 from workers.presence import Directory, Presence, Worker, WorkerStatus, forget_loaded
 from workers.token_log import read_events
 
@@ -23,7 +25,7 @@ WORKER = Worker("m@host-1", "m", pid=1, host="host", concurrency=2)
 def jobs(redis):
     store = JobStore(redis)
     job = Job("chatcmpl-1", "m", (Message("user", "hi"),), created=1)
-    store.store(job, [PlannedStep(REQUEST, {"task": "generate.m"})], rank=4)
+    store.store(job, [PlannedStep(REQUEST, {"task": "generate.m"})], Terms(rank=4))
     return store
 
 
@@ -80,7 +82,7 @@ def test_the_keeper_ends_a_job_whose_worker_died(redis, jobs):
     Leases(redis, "worker-1").take(REQUEST)
     let_expire(redis)
 
-    Keeper(redis).sweep()
+    Losses(redis).sweep()
 
     last = read_events(redis, "chatcmpl-1")[-1]
     assert isinstance(last, Failed)
@@ -93,7 +95,7 @@ def test_the_keeper_ends_a_job_whose_worker_died(redis, jobs):
 def test_the_keeper_leaves_live_leases_alone(redis, jobs):
     Leases(redis, "worker-1").take(REQUEST)
 
-    Keeper(redis).sweep()
+    Losses(redis).sweep()
 
     assert jobs.record("chatcmpl-1").state is JobState.RUNNING
 
@@ -101,8 +103,10 @@ def test_the_keeper_leaves_live_leases_alone(redis, jobs):
 def test_a_keeper_that_died_between_reclaiming_and_ending_is_made_good(redis, jobs):
     Leases(redis, "worker-1").take(REQUEST)
     let_expire(redis)
-    keeper = Keeper(redis)
-    keeper._reclaim(keys=[keys.LEASES], args=[keys.job(""), 10, 0])  # and dies here
+    keeper = Losses(redis)
+    keeper._reclaim(
+        keys=[keys.LEASES], args=[keys.job(""), 10, 0, keys.running("")]
+    )  # and dies here
 
     keeper.sweep()
 
@@ -110,7 +114,7 @@ def test_a_keeper_that_died_between_reclaiming_and_ending_is_made_good(redis, jo
 
 
 def test_one_keeper_is_elected_and_another_follows(redis):
-    first, second = Keeper(redis), Keeper(redis)
+    first, second = Keeper(redis, []), Keeper(redis, [])
     first.start()
     wait_for(lambda: redis.get(keys.KEEPER))
     holder = redis.get(keys.KEEPER)
@@ -161,7 +165,7 @@ def test_a_worker_that_was_killed_is_forgotten(redis):
     presence.start()
     wait_for(lambda: redis.exists(keys.worker("living")))
 
-    Keeper(redis).sweep()
+    Losses(redis).sweep()
 
     assert redis.smembers(keys.WORKERS) == {b"living"}
     presence.stop()

@@ -6,6 +6,7 @@ import threading
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.events import Cancelled, Completed, Failed, Queued, Started, Token
 from workers.contract.job import (
@@ -32,6 +33,10 @@ def token(text, attempt=1, ids=(1,)):
     return Token(0, "answer", attempt, ids, text)
 
 
+def place(jobs, job_id="chatcmpl-1"):
+    return jobs.place(jobs.record(job_id))
+
+
 def by_step(event, number, attempt=1, **ending):
     return Entry("chatcmpl-1", event, step="answer", attempt=attempt, number=number, **ending)
 
@@ -40,7 +45,7 @@ def by_step(event, number, attempt=1, **ending):
 def jobs(redis):
     store = JobStore(redis)
     job = Job("chatcmpl-1", "m", (Message("user", "hi"),), created=1)
-    store.store(job, [PlannedStep(REQUEST, {"task": "generate.m"})], rank=4)
+    store.store(job, [PlannedStep(REQUEST, {"task": "generate.m"})], Terms(rank=4))
     return store
 
 
@@ -134,11 +139,11 @@ def test_an_ended_job_leaves_every_set_and_expires(redis, jobs, lease):
 
 
 def test_a_cancelled_job_that_waits_is_never_run(redis, jobs, leases):
-    assert jobs.position("chatcmpl-1") == 1
+    assert place(jobs) == (1, "m")
 
     assert jobs.cancel("chatcmpl-1", "client left")
 
-    assert jobs.position("chatcmpl-1") is None
+    assert place(jobs) is None
     assert leases.take(REQUEST) == Refusal("ended")
     assert read_events(redis, "chatcmpl-1") == [Queued(1), Cancelled(2, "client left")]
 
@@ -149,7 +154,7 @@ def test_positions_follow_priority_then_age(jobs):
         request = StepRequest(job.id, "answer", "m", ends_job=True)
         jobs.store(job, [PlannedStep(request, {})], rank)
 
-    positions = [jobs.position(f"chatcmpl-{number}") for number in (3, 1, 4, 2)]
+    positions = [place(jobs, f"chatcmpl-{number}")[0] for number in (3, 1, 4, 2)]
     assert positions == [1, 2, 3, 4]
 
 

@@ -105,7 +105,7 @@ def redis() -> None:
         click.echo("INFERENCE_REDIS_URL names a Redis already; no other is started.", err=True)
         sys.exit(2)
     try:
-        embedded.exec_server(settings.data_dir)
+        embedded.exec_server(settings.data_dir, settings.redis_memory_mb)
     except (embedded.AlreadyRunning, BrokerUnavailable) as error:
         click.echo(f"inference-service redis: {error}", err=True)
         sys.exit(2)

@@ -23,11 +23,15 @@ def create() -> Response:
     with contextlib.ExitStack() as closing:
         closing.enter_context(services().place())
         connection = flask.request.environ.get("gunicorn.socket")
-        exchange = closing.enter_context(services().exchanges.open(job, connection))
+        exchange = closing.enter_context(
+            services().exchanges.open(job, connection, asked.idempotency)
+        )
         if asked.stream:
             response = sse.respond(exchange, closing.pop_all(), include_usage=asked.include_usage)
         else:
             response = _plain(exchange)
+    if exchange.queue_position is not None:
+        response.headers["X-Queue-Position"] = str(exchange.queue_position)
     intake.note(asked, response)
     return response
 

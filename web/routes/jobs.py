@@ -9,9 +9,11 @@ import flask
 from flask import Blueprint, Response
 from kombu.exceptions import OperationalError
 
+from orchestration.submit import Accepted, Attached
 from web import auth, errors, intake, job_events, job_view
 from web.schemas.job_list import read_query
 from web.services import services
+from workers.admission import Idempotency
 from workers.contract.errors import JobNotFound
 from workers.jobs import JobRecord
 
@@ -22,19 +24,20 @@ blueprint = Blueprint("jobs", __name__)
 def submit() -> Response:
     """Take a completion; 202 once it is stored and queued."""
     found = services()
-    asked = intake.read()
+    asked = intake.read(asynchronous=True)
     if asked.stream:  # a job's events can always be read as they come
         asked = replace(asked, ignored=(*asked.ignored, "stream"))
-    accepted = found.submitter.accept(intake.job(asked, asynchronous=True))
-    job_id = accepted.job.id
-    try:
-        found.submitter.start(accepted)
-    except OperationalError as error:
-        found.jobs.cancel(job_id, "it could not be put on its queue")
-        raise errors.broker_unavailable() from error
-    response = flask.jsonify(job_view.accepted(accepted.job, found.jobs.position(job_id)))
+    accepted = found.submitter.accept(
+        intake.job(asked, asynchronous=True), idempotency=asked.idempotency
+    )
+    if isinstance(accepted, Attached):
+        response = show(accepted.job.id)
+        response.headers["Idempotent-Replayed"] = "true"
+    else:
+        _start(accepted, asked.idempotency)
+        response = flask.jsonify(job_view.accepted(accepted))
     response.status_code = 202
-    response.headers["Location"] = job_view.address(job_id)
+    response.headers["Location"] = job_view.address(accepted.job.id)
     intake.note(asked, response)
     return response
 
@@ -58,17 +61,23 @@ def index() -> Response:
 @blueprint.get("/v1/jobs/<job_id>")
 def show(job_id: str) -> Response:
     """How far a job is, and its result or error once it has ended."""
-    record = _record(job_id)
-    jobs = services().jobs
-    if record.ended_ms is None:
-        return flask.jsonify(job_view.running(record, jobs.position(job_id)))
-    return flask.jsonify(job_view.ended(record, jobs.events(job_id)))
+    record, jobs = find(job_id), services().jobs
+    if record.ended_ms is not None:
+        return flask.jsonify(
+            job_view.ended(record, jobs.events(job_id), jobs.webhook_attempts(job_id))
+        )
+    place = jobs.place(record)
+    if place is None:
+        return flask.jsonify(job_view.running(record))
+    position, model = place
+    wait_s = services().admission.wait_s(model, position)
+    return flask.jsonify(job_view.running(record, position, wait_s))
 
 
 @blueprint.delete("/v1/jobs/<job_id>")
 def cancel(job_id: str) -> Response:
     """Cancel a job, queued or running; one that has ended stays as it ended."""
-    _record(job_id)
+    find(job_id)
     services().jobs.cancel(job_id, "its caller cancelled it")
     return show(job_id)
 
@@ -76,18 +85,35 @@ def cancel(job_id: str) -> Response:
 @blueprint.get("/v1/jobs/<job_id>/events")
 def events(job_id: str) -> Response:
     """A job's events as they come, from the start or behind `Last-Event-ID`."""
-    record = _record(job_id)
+    record = find(job_id)
     after = job_events.last_event_id(record)
     if record.ended_ms is not None and after == record.last_seq:
         return Response(status=204)  # tells a browser's EventSource not to come again
     with contextlib.ExitStack() as closing:
         closing.enter_context(services().place())
         reader = closing.enter_context(services().hub.reader(job_id, after_seq=after))
+        connection = flask.request.environ.get("gunicorn.socket")
+        closing.enter_context(services().departures.watching(connection, reader.leave))
         return job_events.respond(reader, closing.pop_all())
 
 
-def _record(job_id: str) -> JobRecord:
-    """The job's record, for the key that asked for it and no other."""
+def _start(accepted: Accepted, idempotency: Idempotency | None) -> None:
+    found = services()
+    try:
+        found.submitter.start(accepted)
+    except OperationalError as error:
+        found.jobs.cancel(accepted.job.id, "it could not be put on its queue")
+        if idempotency is not None:
+            found.jobs.forget(idempotency)
+        raise errors.broker_unavailable() from error
+
+
+def find(job_id: str) -> JobRecord:
+    """The job's record, for the key that asked for it and no other.
+
+    Raises:
+        JobNotFound: there is none, or it is another key's.
+    """
     record = services().jobs.record(job_id)
     if record is None or record.job.owner != auth.key_name():
         raise JobNotFound(

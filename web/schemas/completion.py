@@ -12,8 +12,10 @@ from web.schemas import messages, parameters, response_format
 from web.schemas.fields import Decimal, Flag, Stop, Text, Whole
 from web.schemas.messages import MessageSchema
 from web.schemas.response_format import ResponseFormatSchema
+from workers.admission import Idempotency
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 from workers.contract.job import Message, Priority, Sampling
+from workers.contract.keys import ACCEPTED_TTL_S
 
 #: Every mode there will be; those that are not built yet are refused by name.
 MODES = ("single", "critique", "debate", "ensemble", "pipeline")
@@ -21,6 +23,8 @@ BUILT_MODES = ("single",)
 #: More tokens than any context has.
 _MOST_TOKENS = 10_000_000
 _SEED = 2**63
+#: A record of a job that does not end is kept this long.
+LONGEST_DEADLINE_S = ACCEPTED_TTL_S
 #: Parameters that go to the sampler under the names that callers use.
 _CHOICES = (
     "temperature",
@@ -47,8 +51,12 @@ class Completion:
     user: str | None
     stream: bool
     include_usage: bool
+    deadline_s: float | None
+    webhook: str | None
     #: Names of parameters that were taken and change nothing.
     ignored: tuple[str, ...]
+    #: What its Idempotency-Key stands for, which is no part of the body.
+    idempotency: Idempotency | None = None
 
 
 class StreamOptionsSchema(Schema):
@@ -93,19 +101,31 @@ class CompletionSchema(Schema):
     priority = Whole(1, 3)
 
 
+class JobSchema(CompletionSchema):
+    """A completion that nobody waits for on the line."""
+
+    priority = Whole(0, 3)
+    deadline_s = Decimal(0.001, LONGEST_DEADLINE_S)
+    webhook = Text(least=1, most=2000)
+
+
 _SCHEMA = CompletionSchema()
+_JOB_SCHEMA = JobSchema()
 
 
-def load(body: Mapping[str, Any], default_priority: Priority) -> Completion:
-    """Validate a body.
+def load(
+    body: Mapping[str, Any], default_priority: Priority, *, asynchronous: bool = False
+) -> Completion:
+    """Validate a body: of a chat completion or, `asynchronous`, of a job.
 
     Raises:
         ValidationFailed: a field is missing or wrong; names it.
         UnsupportedParameter: it asks for what is not there yet.
     """
-    known, ignored = parameters.sort_out(body, _SCHEMA.fields)
+    schema = _JOB_SCHEMA if asynchronous else _SCHEMA
+    known, ignored = parameters.sort_out(body, schema.fields)
     try:
-        data: dict[str, Any] = _SCHEMA.load(known)
+        data: dict[str, Any] = schema.load(known)
     except ValidationError as error:
         param, problem = _first(error.normalized_messages())
         raise ValidationFailed(f"{param} {problem}.", details={"param": param}) from None
@@ -132,6 +152,8 @@ def load(body: Mapping[str, Any], default_priority: Priority) -> Completion:
         user=data.get("user"),
         stream=stream,
         include_usage=bool((options or {}).get("include_usage")),
+        deadline_s=data.get("deadline_s"),
+        webhook=data.get("webhook"),
         ignored=(*ignored, *messages.unknown_names(body.get("messages"))),
     )
 

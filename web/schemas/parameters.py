@@ -33,9 +33,9 @@ UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
     "modalities": lambda value: value not in (None, ["text"]),
     "prediction": _set,
     "web_search_options": lambda value: value is not None,
-    "webhook": _set,
-    "deadline_s": _set,
 }
+#: Parameters of a job alone.
+_OF_JOBS = frozenset({"webhook", "deadline_s"})
 
 #: Parameters of the OpenAI API that change nothing about the answer here.
 HARMLESS = frozenset(
@@ -69,6 +69,10 @@ def sort_out(body: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, A
         if name in known:
             if value is not None:
                 kept[name] = value
+        elif name in _OF_JOBS and value is not None:
+            raise UnsupportedParameter(
+                f"{name!r} goes only with POST /v1/jobs.", details={"param": name}
+            )
         elif name in UNSUPPORTED:
             if UNSUPPORTED[name](value):
                 raise UnsupportedParameter(

@@ -36,6 +36,8 @@ class JobState(enum.StrEnum):
 class Priority(enum.IntEnum):
     """The caller's scale: a higher number is more urgent."""
 
+    #: Work for idle hours; jobs only, nobody waits on the line for it.
+    BULK = 0
     LOW = 1
     NORMAL = 2
     HIGH = 3
@@ -141,6 +143,10 @@ class Job:
     owner: str | None = None
     #: Nobody waits on the line for it: it is listed, and its result kept for whoever asks later.
     asynchronous: bool = False
+    #: Seconds after its acceptance by which it must have ended; None: it may take its time.
+    deadline_s: float | None = None
+    #: Where the keeper tells of its end.
+    webhook: str | None = None
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -199,7 +205,10 @@ class StepRequest:
 class Timings:
     """Milliseconds a step spent, as its worker measured them."""
 
+    #: Waiting for a worker that had its model.
     queued_ms: float = 0.0
+    #: Waiting for a worker that was loading its model.
+    loading_ms: float = 0.0
     prefill_ms: float = 0.0
     decode_ms: float = 0.0
 

@@ -8,7 +8,23 @@ job:{id}                   hash         Lua: store, take,      ACCEPTED_TTL_S; `
 job:{id}:events            stream       Lua: store, append     as the job
 job:{id}:live              channel      Lua: store, append     (pub/sub)
 waiting:{model}            sorted set   Lua: store, take,      while steps wait for a worker;
-                                        append                 score: priority, then age
+                                        append, age            score: rank, then since when
+waiting_of:{owner}:{model} sorted set   as waiting:{model}     the part of one API key
+running:{model}            set          Lua: take, append,     while steps run
+                                        reclaim
+pace:{model}               string       Lua: append            for ever: what a step takes, in ms,
+                                                               recent ones weighing most
+models                     set          Lua: store             for ever: models that had a job
+slots                      sorted set   Lua: store, hold,      open synchronous requests; score:
+                                        append                 when an abandoned one is let go
+queued                     sorted set   Lua: store, take,      asynchronous jobs of which no step
+                                        append                 has run; score: acceptance
+deadlines                  sorted set   Lua: store, append     jobs with a deadline; score: it
+webhooks                   sorted set   Lua: append; keeper    jobs whose end is to be told;
+                                                               score: when to try
+job:{id}:webhook           list         keeper                 as the job: attempts to tell (JSON)
+idempotency:{scope}        string       Lua: store             as the job: its id, and a hash of
+                                                               the body
 leases                     sorted set   Lua: take, renew,      while a step runs; score: expiry
                                         reclaim, append        in ms of Redis TIME
 cancels                    channel      Lua: append            (pub/sub) jobs that others ended
@@ -22,11 +38,12 @@ rate:{key}                 string       Lua: spend             until the allowan
 =========================  ===========  =====================  ==================================
 
 Fields of `job:{id}`: `job` (JSON), `model`, `priority`, `rank` (of its messages), `keep_s` (how
-long it outlives its end), `state`, `seq` (last event number), `terminal` (number of the terminal
+long it outlives its end), `owner`, `deadline_ms`, `webhook`, `state`, `seq` (last event number),
+`terminal` (number of the terminal
 event, once there is one), `created_ms`, `ended_ms`, `steps` (names), and for each step S:
 `S:state`, `S:model`, `S:signature` (JSON, what the keeper sends again), `S:attempt`, `S:owner`,
-`S:call` (which call took the lease), `S:expires_ms`, `S:written` (last entry of this attempt in
-the log), `S:outcome` (JSON).
+`S:call` (which call took the lease), `S:expires_ms`, `S:taken_ms`, `S:written` (last entry
+of this attempt in the log), `S:outcome` (JSON).
 All times are Redis TIME in milliseconds.
 """
 
@@ -41,15 +58,24 @@ SYNC_TTL_S = 300
 ACCEPTED_TTL_S = 7 * 86_400
 #: A worker that has not been heard of for this long is dead.
 PRESENCE_TTL_MS = 3000
+#: A synchronous request whose front end died is no longer counted as open after this long.
+SLOT_MS = 10_000
 #: The keeper's lock falls to another process after this long without a renewal.
 KEEPER_TTL_S = 3.0
 
 LEASES = f"{PREFIX}leases"
 CANCELS = f"{PREFIX}cancels"
+MODELS = f"{PREFIX}models"
+SLOTS = f"{PREFIX}slots"
+QUEUED = f"{PREFIX}queued"
+DEADLINES = f"{PREFIX}deadlines"
+WEBHOOKS = f"{PREFIX}webhooks"
 WORKERS = f"{PREFIX}workers"
 LOADED_ONCE = f"{PREFIX}loaded_once"
 KEEPER = f"{PREFIX}keeper"
 
+#: Prefix of every `waiting_of`.
+WAITING_OF = f"{PREFIX}waiting_of:"
 #: Matches the live channel of every job.
 LIVE_PATTERN = f"{PREFIX}job:*:live"
 
@@ -82,6 +108,31 @@ def jobs(owner: str | None) -> str:
 def waiting(model: str) -> str:
     """Steps that wait for a worker of this model, the next one first: sorted set."""
     return f"{PREFIX}waiting:{model}"
+
+
+def waiting_of(owner: str, model: str) -> str:
+    """The part of `waiting` that one API key asked for: sorted set."""
+    return f"{WAITING_OF}{owner}:{model}"
+
+
+def running(model: str) -> str:
+    """Steps that workers of this model hold: set."""
+    return f"{PREFIX}running:{model}"
+
+
+def pace(model: str) -> str:
+    """Milliseconds that a step of this model takes, as a moving average."""
+    return f"{PREFIX}pace:{model}"
+
+
+def webhook(job_id: str) -> str:
+    """Attempts to tell of the job's end, in order: list of JSON."""
+    return f"{PREFIX}job:{job_id}:webhook"
+
+
+def idempotency(scope: str) -> str:
+    """The job that a caller's Idempotency-Key stands for."""
+    return f"{PREFIX}idempotency:{scope}"
 
 
 def lease_member(job_id: str, step: str) -> str:

@@ -1,10 +1,15 @@
 -- Appends events to their jobs' logs: the one way an event comes into being.
 --
 -- KEYS[1]            leases            sorted set
+-- KEYS[2]            slots             sorted set
+-- KEYS[3]            queued            sorted set
+-- KEYS[4]            deadlines         sorted set
+-- KEYS[5]            webhooks          sorted set
 -- for each event:    job:{id}          hash
 --                    job:{id}:events   stream
 -- ARGV[1]            the channel that tells workers which jobs others ended
--- ARGV[2]            prefix of waiting:{model}, the sorted sets that an ended job leaves
+-- ARGV[2..5]         prefixes of waiting:{model}, waiting_of:{owner}:{model}, running:{model} and
+--                    pace:{model}
 -- for each event:    live channel, job id, event as JSON without its number,
 --                    step ('' where no step writes it), attempt, number of the entry within the
 --                    attempt, state the job ends in ('' where it does not end),
@@ -14,19 +19,52 @@
 -- the job has its terminal event, or an older attempt wrote it. An entry that was appended
 -- before (the answer to its writer was lost with a connection) gets the last number.
 
-local function forget_steps(job, job_id)
-  for step in string.gmatch(redis.call('HGET', job, 'steps') or '', '%S+') do
-    local member = job_id .. '|' .. step
-    redis.call('ZREM', KEYS[1], member)
-    redis.call('ZREM', ARGV[2] .. redis.call('HGET', job, step .. ':model'), member)
+local FIRST_KEY, FIRST_ARG = 6, 6
+local WEIGHT = 0.2  -- of the latest step in the moving average of what steps take
+
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function forget_step(job, job_id, step, owner)
+  local member, model = job_id .. '|' .. step, redis.call('HGET', job, step .. ':model')
+  redis.call('ZREM', KEYS[1], member)
+  redis.call('SREM', ARGV[4] .. model, member)
+  redis.call('ZREM', ARGV[2] .. model, member)
+  if owner and owner ~= '' then
+    redis.call('ZREM', ARGV[3] .. owner .. ':' .. model, member)
   end
 end
 
+local function measure(job, step)
+  local model, taken_ms = unpack(redis.call('HMGET', job, step .. ':model', step .. ':taken_ms'))
+  local took_ms = now_ms - taken_ms
+  local before = redis.call('GET', ARGV[5] .. model)
+  if before then
+    took_ms = before + WEIGHT * (took_ms - before)
+  end
+  redis.call('SET', ARGV[5] .. model, string.format('%.1f', took_ms))
+end
+
+local function finish(job, events, job_id)
+  local owner, keep_s, webhook = unpack(redis.call('HMGET', job, 'owner', 'keep_s', 'webhook'))
+  for step in string.gmatch(redis.call('HGET', job, 'steps') or '', '%S+') do
+    forget_step(job, job_id, step, owner)
+  end
+  for i = 2, 4 do
+    redis.call('ZREM', KEYS[i], job_id)
+  end
+  if webhook then
+    redis.call('ZADD', KEYS[5], now_ms, job_id)
+  end
+  redis.call('EXPIRE', job, keep_s)
+  redis.call('EXPIRE', events, keep_s)
+end
+
 local numbers = {}
-for i = 1, (#KEYS - 1) / 2 do
-  local job, events = KEYS[2 * i], KEYS[2 * i + 1]
-  local live, job_id, event, step, attempt, entry, state, outcome =
-    unpack(ARGV, 8 * i - 5, 8 * i + 2)
+for i = 1, (#KEYS - FIRST_KEY + 1) / 2 do
+  local job, events = KEYS[FIRST_KEY + 2 * i - 2], KEYS[FIRST_KEY + 2 * i - 1]
+  local at = FIRST_ARG + 8 * (i - 1)
+  local live, job_id, event, step, attempt, entry, state, outcome = unpack(ARGV, at, at + 7)
   local seq, terminal, current, written, step_state = unpack(redis.call('HMGET', job,
     'seq', 'terminal', step .. ':attempt', step .. ':written', step .. ':state'))
   local by_step = step ~= ''
@@ -44,16 +82,12 @@ for i = 1, (#KEYS - 1) / 2 do
     end
     if outcome ~= '' then
       redis.call('HSET', job, step .. ':state', 'done', step .. ':outcome', outcome)
-      redis.call('ZREM', KEYS[1], job_id .. '|' .. step)
+      forget_step(job, job_id, step, nil)
+      measure(job, step)
     end
     if state ~= '' then
-      local time = redis.call('TIME')
-      redis.call('HSET', job, 'state', state, 'terminal', seq,
-        'ended_ms', time[1] * 1000 + math.floor(time[2] / 1000))
-      forget_steps(job, job_id)
-      local keep_s = redis.call('HGET', job, 'keep_s')
-      redis.call('EXPIRE', job, keep_s)
-      redis.call('EXPIRE', events, keep_s)
+      redis.call('HSET', job, 'state', state, 'terminal', seq, 'ended_ms', now_ms)
+      finish(job, events, job_id)
       if not by_step then
         redis.call('PUBLISH', ARGV[1], job_id)
       end

@@ -4,8 +4,9 @@
 -- ARGV[1]  prefix of a job's record
 -- ARGV[2]  leases to reclaim at most
 -- ARGV[3]  ms after which a lease is reclaimed again, if nobody dealt with it
+-- ARGV[4]  prefix of running:{model}
 --
--- Touches job:{id} of each expired lease. Returns step, job id, attempt, owner for each lease
+-- Touches job:{id} and running:{model} of each expired lease. Returns step, job id, attempt, owner for each lease
 -- reclaimed; leases of ended jobs are only removed.
 
 local time = redis.call('TIME')
@@ -15,8 +16,11 @@ local reclaimed = {}
 for _, member in ipairs(expired) do
   local job_id, step = string.match(member, '^(.*)|([^|]*)$')
   local job = ARGV[1] .. job_id
-  local terminal, state, attempt, owner = unpack(redis.call(
-    'HMGET', job, 'terminal', step .. ':state', step .. ':attempt', step .. ':owner'))
+  local terminal, state, attempt, owner, model = unpack(redis.call('HMGET', job, 'terminal',
+    step .. ':state', step .. ':attempt', step .. ':owner', step .. ':model'))
+  if model then
+    redis.call('SREM', ARGV[4] .. model, member)
+  end
   if terminal or not state or state == 'done' then
     redis.call('ZREM', KEYS[1], member)
   else

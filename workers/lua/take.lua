@@ -3,23 +3,34 @@
 -- KEYS[1]  job:{id}             hash
 -- KEYS[2]  leases               sorted set
 -- KEYS[3]  waiting:{model}      sorted set
+-- KEYS[4]  running:{model}      set
+-- KEYS[5]  queued               sorted set
 -- ARGV[1]  step
 -- ARGV[2]  member of the step in the sorted sets
 -- ARGV[3]  owner: the worker's id
 -- ARGV[4]  length of the lease in ms
 -- ARGV[5]  a name for this very call: repeated after a lost answer, it takes the lease once
+-- ARGV[6]  job id
+-- ARGV[7]  prefix of waiting_of:{owner}:{model}
+-- ARGV[8]  model
 --
 -- Returns {'taken', attempt, job JSON, ms since acceptance}, or {why not}: 'gone' (no such job),
--- 'ended' (the job has its terminal event), 'done' (the step has its outcome) or 'held'.
+-- 'ended' (the job has its terminal event), 'done' (the step has its outcome), 'held', or 'late'
+-- (its deadline is over; the keeper ends it).
 
-local state, terminal = unpack(redis.call('HMGET', KEYS[1], 'state', 'terminal'))
-if not state then
+local state, terminal, key, deadline_ms = unpack(redis.call('HMGET', KEYS[1], 'state', 'terminal',
+  'owner', 'deadline_ms'))
+
+local function wait_no_longer()
   redis.call('ZREM', KEYS[3], ARGV[2])
-  return {'gone'}
+  if key and key ~= '' then
+    redis.call('ZREM', ARGV[7] .. key .. ':' .. ARGV[8], ARGV[2])
+  end
 end
-if terminal then
-  redis.call('ZREM', KEYS[3], ARGV[2])
-  return {'ended'}
+
+if not state or terminal then
+  wait_no_longer()
+  return {state and 'ended' or 'gone'}
 end
 
 local step = ARGV[1] .. ':'
@@ -37,11 +48,17 @@ end
 if step_state == 'running' and tonumber(expires_ms) > now_ms then
   return {'held'}
 end
+if deadline_ms and now_ms >= tonumber(deadline_ms) then
+  return {'late'}
+end
 
 attempt = redis.call('HINCRBY', KEYS[1], step .. 'attempt', 1)
 expires_ms = now_ms + ARGV[4]
 redis.call('HSET', KEYS[1], 'state', 'running', step .. 'state', 'running',
-  step .. 'owner', ARGV[3], step .. 'call', ARGV[5], step .. 'expires_ms', expires_ms, step .. 'written', 0)
+  step .. 'owner', ARGV[3], step .. 'call', ARGV[5], step .. 'expires_ms', expires_ms,
+  step .. 'taken_ms', now_ms, step .. 'written', 0)
 redis.call('ZADD', KEYS[2], expires_ms, ARGV[2])
-redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('SADD', KEYS[4], ARGV[2])
+redis.call('ZREM', KEYS[5], ARGV[6])
+wait_no_longer()
 return {'taken', attempt, job, now_ms - created_ms}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable
@@ -103,6 +104,15 @@ def origins() -> Kind[tuple[str, ...]]:
         return _each_once(tuple(_origin(part) for part in _parts(text)))
 
     return Kind(parse, "origins such as https://chat.example.org with commas between them, or *")
+
+
+def networks() -> Kind[tuple[str, ...]]:
+    """Networks in CIDR form with commas between them."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return _each_once(tuple(str(ipaddress.ip_network(part)) for part in _parts(text)))
+
+    return Kind(parse, "networks such as 10.0.0.0/8 or fd00::/8 with commas between them")
 
 
 def stages() -> Kind[tuple[str, ...]]:

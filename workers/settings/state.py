@@ -30,6 +30,11 @@ class State:
         unset="`up` starts an embedded Valkey in the data directory",
         secret=True,
     )  # fmt: skip
+    redis_memory_mb: int = setting(
+        "INFERENCE_REDIS_MEMORY_MB", 1024, kinds.integer(16, 1_048_576),
+        "Megabytes the embedded Valkey may use. Above 90 % no new work is taken in; what was "
+        "accepted still ends.",
+    )  # fmt: skip
     result_ttl_s: int = setting(
         "INFERENCE_RESULT_TTL_S", 86_400, kinds.integer(60, 30 * 86_400),
         "Seconds an asynchronous job's result is kept after its end.",
@@ -37,5 +42,4 @@ class State:
     jobs_fsync: bool = setting(
         "INFERENCE_JOBS_FSYNC", False, kinds.BOOLEAN,
         "Acknowledge an asynchronous job only when Redis has it on disk; costs up to 1 s.",
-        used_from="the jobs API",
     )  # fmt: skip

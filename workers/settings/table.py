@@ -16,6 +16,7 @@ from workers.settings.queueing import LEAST_CONCURRENT_REQUESTS, Queueing
 from workers.settings.state import State
 from workers.settings.telemetry import Telemetry
 from workers.settings.variable import Variable
+from workers.settings.webhooks import Webhooks
 
 #: Heading -> the settings below it, in the order in which they are shown.
 SUBJECTS: dict[str, type] = {
@@ -23,6 +24,7 @@ SUBJECTS: dict[str, type] = {
     "State": State,
     "Models": Models,
     "Queues": Queueing,
+    "Webhooks": Webhooks,
     "Orchestration": Orchestration,
     "Telemetry": Telemetry,
 }
@@ -30,7 +32,7 @@ SUBJECTS: dict[str, type] = {
 
 # The bases in reverse: a dataclass takes the fields of its last base first.
 @dataclass(frozen=True, kw_only=True)
-class Settings(Telemetry, Orchestration, Queueing, Models, State, FrontEnd):
+class Settings(Telemetry, Orchestration, Webhooks, Queueing, Models, State, FrontEnd):
     """Everything an operator can set, validated. None means: not set."""
 
     #: Field name -> where its value came from: `default`, `environment` or `.env`.

@@ -1,0 +1,55 @@
+"""How full Redis is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+#: Above this part of its memory no new work is taken in; the rest is for ending what is there.
+FULL = 0.9
+#: Seconds an answer is used again, so that load does not multiply the question.
+_TTL_S = 0.5
+
+
+class Memory:
+    """Redis' memory, as it tells of it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._used = 0.0
+
+    def used(self) -> float:
+        """The part of Redis' memory that is used; 0 where it has no limit.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        with self._lock:
+            if time.monotonic() - self._read_at >= _TTL_S:
+                told: Any = self._redis.info("memory")
+                limit = int(told.get("maxmemory", 0))
+                self._used = int(told["used_memory"]) / limit if limit else 0.0
+                self._read_at = time.monotonic()
+            return self._used
+
+
+def warn_of_eviction(redis: Redis) -> None:
+    """Tell the operator of a Redis that may throw accepted jobs away."""
+    try:
+        told: Any = redis.config_get("maxmemory-policy")
+    except RedisError as error:  # away, or a hosted one that keeps its settings to itself
+        log.info("Redis does not tell its maxmemory-policy: %s", error)
+        return
+    policy = told.get("maxmemory-policy", "noeviction")
+    if policy != "noeviction":
+        log.warning("Redis may throw jobs away: set its maxmemory-policy to noeviction, not %s",
+                    policy)  # fmt: skip

@@ -1,0 +1,26 @@
+"""Settings of webhooks: who is told of the end of jobs, and how it knows that we tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workers.settings import kinds
+from workers.settings.variable import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhooks:
+    """Telling others of a job's end."""
+
+    webhook_secret: str | None = setting(
+        "INFERENCE_WEBHOOK_SECRET", None, kinds.TEXT,
+        "What webhooks are signed with (Standard Webhooks, HMAC-SHA256): any text, or whsec_ and "
+        "Base64.",
+        unset="a job that names a webhook is refused",
+        secret=True,
+    )  # fmt: skip
+    webhook_networks: tuple[str, ...] = setting(
+        "INFERENCE_WEBHOOK_NETWORKS", (), kinds.networks(),
+        "Networks beside the public Internet to which webhooks may go, such as 10.0.0.0/8.",
+        unset="public addresses only",
+    )  # fmt: skip
