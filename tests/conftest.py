@@ -4,11 +4,14 @@ import pytest
 
 from tests.service import Service
 
+#: Tests that share a service are not to refuse each other.
+MANY = {"INFERENCE_MAX_CONCURRENT_REQUESTS": "200"}
+
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
     """The service with the shipped model, four answers at once."""
-    environment = {"INFERENCE_MAX_CONCURRENT_PER_MODEL": "4"}
+    environment = {"INFERENCE_MAX_CONCURRENT_PER_MODEL": "4", **MANY}
     with Service(tmp_path_factory.mktemp("service"), **environment) as running:
         yield running
 
@@ -16,7 +19,11 @@ def service(tmp_path_factory):
 @pytest.fixture(scope="session")
 def scripted_service(tmp_path_factory):
     """The service with the scripted engine, eight answers at once."""
-    environment = {"INFERENCE_MAX_CONCURRENT_PER_MODEL": "8", "INFERENCE_BACKEND": "scripted"}
+    environment = {
+        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "8",
+        "INFERENCE_BACKEND": "scripted",
+        **MANY,
+    }
     with Service(tmp_path_factory.mktemp("scripted"), **environment) as running:
         yield running
 

@@ -9,7 +9,7 @@ from typing import Any
 import flask
 from flask import Flask, Response
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from werkzeug.exceptions import HTTPException
 
 from workers.contract import errors
@@ -111,6 +111,9 @@ def broker_unavailable() -> errors.BrokerUnavailable:
 
 
 def _broker_away(error: Exception) -> Response:
+    if isinstance(error, OutOfMemoryError) or str(error).startswith("OOM "):
+        log.error("Redis has no memory left: %s", error)
+        return response(errors.TemporaryResource("Redis has no memory left. Nothing was accepted."))
     log.warning("Redis is away: %s", error)
     return response(broker_unavailable())
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.service import MODEL
 from tests.waiting import wait_for
+from workers.app import make_app
+from workers.settings import read
 
 SLOW = {"text": "one two three four five six seven eight", "tokens_per_s": 4}
 ENDLESS = {"repeat": True, "tokens_per_s": 50}
@@ -76,7 +78,7 @@ def test_a_job_is_taken_and_its_result_fetched_later(scripted_service):
     assert found["result"]["choices"][0]["message"]["content"] == "It is done."
     (step,) = found["steps"]
     assert (step["step"], step["state"], step["finish_reason"]) == ("answer", "done", "stop")
-    assert set(found["timings_ms"]) == {"queued", "prefill", "decode"}
+    assert set(found["timings_ms"]) == {"queued", "loading", "prefill", "decode"}
     assert "position" not in found
     assert "error" not in found
 
@@ -131,6 +133,19 @@ def test_a_queued_job_that_is_cancelled_never_runs(narrow_service):
     assert [kind for _, kind, _ in read_events(narrow_service, queued["id"])] == [
         "queued", "cancelled",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("terminate", [False, True])
+def test_a_task_that_is_revoked_is_its_job_cancelled(scripted_service, terminate, tmp_path):
+    """What Flower's buttons send."""
+    environ = {"INFERENCE_DATA_DIR": str(scripted_service.data_dir)}
+    celery = make_app(read(environ, env_file=None))
+    running = submit(scripted_service, ENDLESS)
+    wait_for(lambda: job(scripted_service, running["id"])["state"] == "running")
+    celery.control.revoke(f"{running['id']}|answer", terminate=terminate)
+    found = ended(scripted_service, running["id"])
+    assert (found["state"], found["reason"]) == ("cancelled", "its task was revoked")
+    celery.close()
 
 
 def test_what_has_ended_stays_as_it_ended(scripted_service):

@@ -27,20 +27,17 @@ BEHIND_THE_QUEUE = [
     errors.UnsupportedParameter(),
     errors.ValidationFailed("the grammar", details={"param": "response_format"}),
     errors.WorkerLost(),
-    errors.JobCancelled(),
+    errors.JobCancelled(details={"reason": "it was cancelled"}),
+    errors.JobExpired(),
 ]
 #: Their capability comes later; each names it.
 NOT_YET = {
     "COMPRESSION_FAILED": "context compression",
-    "DEADLINE_UNREACHABLE": "jobs",
     "HANDOFF_STATE_INVALID": "orchestration",
-    "IDEMPOTENCY_CONFLICT": "jobs",
-    "JOB_EXPIRED": "jobs",
     "JOB_POISONED": "recovery",
     "MODEL_BUSY": "loading and swapping",
     "NOT_ENOUGH_MODELS": "orchestration",
     "ORCHESTRATION_FAILED": "orchestration",
-    "QUEUE_FULL": "admission",
 }
 _raised = set()
 
@@ -203,6 +200,83 @@ def test_all_places_taken(front_end, redis, worker):
         pass
     error_of(ask(client), "TEMPORARY_RESOURCE")
     assert client.get("/health").status_code == 200
+
+
+def test_all_that_may_be_open_is_open(front_end, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    client = front_end(INFERENCE_MAX_QUEUED_JOBS="1")
+    taken = client.post("/v1/jobs", json=BODY)
+    assert (taken.status_code, taken.get_json()["position"]) == (202, 1)
+    refused = client.post("/v1/jobs", json=BODY)
+    error_of(refused, "QUEUE_FULL")
+    assert refused.headers["X-Queue-Position"] == "2"
+
+
+def test_a_deadline_that_cannot_be_made(front_end, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    redis.set(keys.pace(MODEL), 10_000)
+    redis.sadd(keys.running(MODEL), "another")
+    found = error_of(
+        front_end().post("/v1/jobs", json={**BODY, "deadline_s": 5}), "DEADLINE_UNREACHABLE"
+    )
+    assert found["details"]["estimated_wait_s"] == 10
+
+
+def test_a_key_that_stands_for_another_body(front_end, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    client, headers = front_end(), {"Idempotency-Key": "k"}
+    first = client.post("/v1/jobs", json=BODY, headers=headers)
+    again = client.post("/v1/jobs", json={**BODY, "model": MODEL}, headers=headers)
+    assert again.get_json()["id"] == first.get_json()["id"]
+    error_of(
+        client.post("/v1/jobs", json={**BODY, "seed": 1}, headers=headers), "IDEMPOTENCY_CONFLICT"
+    )
+
+
+def test_redis_has_hardly_any_memory_left(front_end, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    client = front_end()
+    used = redis.info("memory")["used_memory"]
+    redis.config_set("maxmemory", int(used / 0.95))
+    try:
+        found = error_of(ask(client), "TEMPORARY_RESOURCE")
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert found["details"]["redis_memory_used"] > 0.9
+
+
+def test_redis_has_no_memory_left_at_all(front_end, redis, worker, monkeypatch):
+    """The gauge is half a second old; the server's own word counts too."""
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    client = front_end()
+    monkeypatch.setattr("workers.memory.Memory.used", lambda _: 0.0)
+    redis.config_set("maxmemory", 1)
+    try:
+        error_of(ask(client), "TEMPORARY_RESOURCE")
+    finally:
+        redis.config_set("maxmemory", 0)
+
+
+def test_a_job_that_cannot_be_put_on_disk(front_end, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    client = front_end(INFERENCE_JOBS_FSYNC="true")  # the server has no append-only file
+    found = error_of(client.post("/v1/jobs", json=BODY), "BROKER_UNAVAILABLE")
+    assert "FSYNC" in found["message"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://169.254.169.254/", "ftp://x/"])
+def test_a_webhook_that_may_not_go_there(front_end, url):
+    client = front_end(INFERENCE_WEBHOOK_SECRET="a secret of some length")
+    answer = client.post("/v1/jobs", json={**BODY, "webhook": url})
+    found = error_of(answer, "VALIDATION_ERROR")
+    assert found["details"]["param"] == "webhook"
+    assert found["details"]["reason"]
 
 
 def test_redis_away(front_end, tmp_path):

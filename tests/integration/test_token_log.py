@@ -152,7 +152,7 @@ def test_positions_follow_priority_then_age(jobs):
     for number, rank in ((2, 6), (3, 2), (4, 4)):
         job = Job(f"chatcmpl-{number}", "m", (Message("user", "hi"),), created=1)
         request = StepRequest(job.id, "answer", "m", ends_job=True)
-        jobs.store(job, [PlannedStep(request, {})], rank)
+        jobs.store(job, [PlannedStep(request, {})], Terms(rank))
 
     positions = [place(jobs, f"chatcmpl-{number}")[0] for number in (3, 1, 4, 2)]
     assert positions == [1, 2, 3, 4]

@@ -57,10 +57,10 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local asynchronous = ARGV[10] ~= ''
 local kind = asynchronous and KEYS[6] or KEYS[5]
-if not asynchronous then
-  redis.call('ZREMRANGEBYSCORE', kind, '-inf', now_ms)
-end
-local there = redis.call('ZCARD', kind)
+-- Counted, not removed: a full Redis refuses a script at its first write only where that needs
+-- memory, and this one must be refused whole.
+local there = asynchronous and redis.call('ZCARD', kind)
+  or redis.call('ZCOUNT', kind, '(' .. now_ms, '+inf')
 if ARGV[12] ~= '' and there >= tonumber(ARGV[12]) then
   return {'full', there, redis.call('ZCARD', KEYS[FIRST_KEY]), redis.call('SCARD', KEYS[FIRST_KEY + 2])}
 end
@@ -102,6 +102,7 @@ if asynchronous then
   redis.call('ZADD', KEYS[3], now_ms, ARGV[4])
   redis.call('ZADD', KEYS[6], now_ms, ARGV[4])
 else
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now_ms)
   redis.call('ZADD', KEYS[5], now_ms + ARGV[13], ARGV[4])
 end
 if ARGV[15] ~= '' then

@@ -1,0 +1,203 @@
+"""WebSockets: a completion and a job's events, as a browser's client sees them."""
+
+import json
+
+import httpx
+import pytest
+from simple_websocket import Client, ConnectionClosed
+
+from tests.acceptance.test_jobs import ENDLESS, cancel, ended, job, submit
+from tests.waiting import wait_for
+
+SPOKEN = {"text": "one two three four", "tokens_per_s": 20}
+
+
+class Socket:
+    """A client that reads JSON up to the close."""
+
+    def __init__(self, service, path, headers=None):
+        self._client = Client(f"ws://127.0.0.1:{service.port}{path}", headers=headers)
+
+    def say(self, message):
+        text = message if isinstance(message, str) else json.dumps(message)
+        self._client.send(text)
+
+    def hear(self):
+        raw = self._client.receive(timeout=20)
+        assert raw is not None, "nothing came"
+        return json.loads(raw)
+
+    def rest(self):
+        """Everything up to the close, and the close's code."""
+        heard = []
+        try:
+            while True:
+                heard.append(self.hear())
+        except ConnectionClosed as closed:
+            return heard, closed.reason
+
+    def close(self):
+        self._client.close()
+
+
+@pytest.fixture
+def connect(scripted_service):
+    sockets = []
+
+    def connect(path="/v1/ws/chat", **options):
+        sockets.append(Socket(scripted_service, path, **options))
+        return sockets[-1]
+
+    yield connect
+    for socket in sockets:
+        try:
+            socket.close()
+        except ConnectionClosed:
+            pass
+
+
+def text_of(messages):
+    return "".join(message["text"] for message in messages if message["type"] == "token")
+
+
+def test_a_chat_is_answered_event_by_event(scripted_service, connect):
+    socket = connect()
+    socket.say({"type": "chat", **scripted_service.ask(SPOKEN)})
+    heard, code = socket.rest()
+    assert heard[0]["type"] == "accepted"
+    assert text_of(heard) == SPOKEN["text"]
+    assert heard[-1]["type"] == "completed"
+    assert heard[-1]["outcome"]["finish_reason"] == "stop"
+    assert code == 1000
+    stored = job(scripted_service, heard[0]["id"])
+    assert stored["state"] == "completed"
+
+
+def test_a_chat_is_cancelled_by_its_client(scripted_service, connect):
+    socket = connect()
+    socket.say({"type": "chat", **scripted_service.ask(ENDLESS)})
+    job_id = socket.hear()["id"]
+    while socket.hear()["type"] != "token":
+        pass
+    socket.say({"type": "cancel"})
+    heard, code = socket.rest()
+    assert heard[-1]["type"] == "cancelled"
+    assert "caller" in heard[-1]["reason"]
+    assert code == 1000
+    assert job(scripted_service, job_id)["state"] == "cancelled"
+
+
+def test_a_client_that_leaves_cancels_its_chat(scripted_service, connect):
+    socket = connect()
+    socket.say({"type": "chat", **scripted_service.ask(ENDLESS)})
+    job_id = socket.hear()["id"]
+    wait_for(lambda: job(scripted_service, job_id)["state"] == "running")
+    socket.close()
+    assert ended(scripted_service, job_id)["state"] == "cancelled"
+
+
+def test_a_chat_that_fails_closes_with_1011(scripted_service, connect):
+    socket = connect()
+    socket.say({"type": "chat", **scripted_service.ask({"text": "a b c", "fail_after": 1})})
+    heard, code = socket.rest()
+    assert heard[-1]["type"] == "failed"
+    assert heard[-1]["error"]["code"] == "ENGINE_FAILED"
+    assert code == 1011
+
+
+@pytest.mark.parametrize(
+    ("said", "error_code"),
+    [
+        ("{", "MALFORMED_JSON"),
+        ([1], "VALIDATION_ERROR"),
+        ({"type": "dance"}, "VALIDATION_ERROR"),
+        ({"messages": []}, "VALIDATION_ERROR"),
+        ({"type": "chat"}, "VALIDATION_ERROR"),
+        ({"type": "chat", "model": "none", "messages": [{"role": "user", "content": "x"}]},
+         "MODEL_NOT_FOUND"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_refused_with_1008(connect, said, error_code):
+    socket = connect()
+    socket.say(said)
+    heard, code = socket.rest()
+    assert [message["type"] for message in heard] == ["error"]
+    assert heard[0]["error"]["code"] == error_code
+    assert code == 1008
+
+
+def test_what_cannot_be_said_meanwhile_is_told_and_stops_nothing(scripted_service, connect):
+    socket = connect()
+    socket.say({"type": "chat", **scripted_service.ask(SPOKEN)})
+    socket.say({"type": "chat"})
+    heard, code = socket.rest()
+    assert "error" in [message["type"] for message in heard]
+    assert text_of(heard) == SPOKEN["text"]
+    assert code == 1000
+
+
+def test_a_jobs_events_from_the_start_and_from_anywhere(scripted_service, connect):
+    taken = submit(scripted_service, SPOKEN)
+    live, code = connect(f"/v1/jobs/{taken['id']}/ws").rest()
+    assert code == 1000
+    assert [message["seq"] for message in live] == list(range(1, len(live) + 1))
+    assert text_of(live) == SPOKEN["text"]
+    again, _ = connect(f"/v1/jobs/{taken['id']}/ws?last_event_id=3").rest()
+    assert again == live[3:]
+
+
+def test_a_watcher_that_leaves_cancels_nothing_and_may_cancel(scripted_service, connect):
+    taken = submit(scripted_service, ENDLESS)
+    path = f"/v1/jobs/{taken['id']}/ws"
+    first = connect(path)
+    first.hear()
+    first.close()
+    second = connect(path)
+    while second.hear()["type"] != "token":
+        pass
+    assert job(scripted_service, taken["id"])["state"] == "running"
+    second.say({"type": "cancel"})
+    heard, code = second.rest()
+    assert heard[-1]["type"] == "cancelled"
+    assert code == 1000
+    cancel(scripted_service, taken["id"])
+
+
+@pytest.mark.parametrize(
+    ("path", "error_code"),
+    [("none/ws", "JOB_NOT_FOUND"), ("{id}/ws?last_event_id=99", "INVALID_EVENT_ID")],
+)
+def test_a_job_that_cannot_be_watched(scripted_service, connect, path, error_code):
+    taken = submit(scripted_service, {"text": "x"})
+    ended(scripted_service, taken["id"])
+    heard, code = connect(f"/v1/jobs/{path.format(id=taken['id'])}").rest()
+    assert heard[0]["error"]["code"] == error_code
+    assert code == 1008
+
+
+def test_a_foreign_page_gets_no_socket(scripted_service):
+    headers = {
+        "Origin": "https://stranger.example",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    answer = httpx.get(f"{scripted_service.url}/v1/ws/chat", headers=headers)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "FORBIDDEN"
+
+
+def test_a_plain_request_to_a_socket_is_told_so(scripted_service):
+    answer = httpx.get(f"{scripted_service.url}/v1/ws/chat")
+    assert answer.status_code in (400, 404, 422, 426)
+    assert answer.json()["error"]["message"]
+
+
+def test_sockets_leave_no_thread_behind(scripted_service, connect):
+    """Many short ones in a row: each gives its thread back."""
+    for _ in range(30):
+        socket = connect()
+        socket.say({"type": "chat", **scripted_service.ask({"text": "x"})})
+        assert socket.rest()[1] == 1000
+    assert scripted_service.get("/health").status_code == 200

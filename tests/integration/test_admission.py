@@ -1,0 +1,282 @@
+"""What `store.lua` takes in and refuses, and what moves while it waits; on a real server."""
+
+import itertools
+import queue
+
+import pytest
+
+from orchestration import single
+from tests.waiting import wait_for
+from web.slots import Slots
+from workers.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
+from workers.aging import Aging
+from workers.app import make_app, model_queue, priority_lists
+from workers.contract import keys
+from workers.contract.events import Completed, Failed
+from workers.contract.job import Job, JobState, Message, Outcome, StepRequest, Timings, Usage
+from workers.deadlines import Deadlines
+from workers.jobs import JobStore, PlannedStep
+from workers.leases import Leases, Refusal
+from workers.settings import read
+from workers.token_log import Entry, append
+
+MODEL = "m"
+_numbers = itertools.count(1)
+
+
+def job(**fields):
+    return Job(f"chatcmpl-{next(_numbers)}", MODEL, (Message("user", "hi"),), created=1, **fields)
+
+
+@pytest.fixture
+def jobs(redis):
+    return JobStore(redis)
+
+
+@pytest.fixture
+def store(jobs):
+    def store(made, rank=4, **terms):
+        steps = [PlannedStep(request, {}) for request in single.plan(made)]
+        return jobs.store(made, steps, Terms(rank, **terms))
+
+    return store
+
+
+@pytest.fixture
+def celery(tmp_path, redis_socket):
+    environ = {"INFERENCE_DATA_DIR": str(tmp_path), "INFERENCE_REDIS_URL": f"unix://{redis_socket}"}
+    return make_app(read(environ, env_file=None))
+
+
+def end(redis, made):
+    assert append(redis, [Entry(made.id, Failed(0, {}), ends_as=JobState.FAILED)]) != [0]
+
+
+def request_of(made):
+    return StepRequest(made.id, single.ANSWER, MODEL, ends_job=True)
+
+
+def order(redis):
+    """Ids of the jobs that wait, the next one first."""
+    return [m.decode().partition("|")[0] for m in redis.zrange(keys.waiting(MODEL), 0, -1)]
+
+
+def test_a_stored_job_tells_its_place(store):
+    assert store(job()) == Stored(rank=4, position=1, running=0)
+    assert store(job()) == Stored(rank=4, position=2, running=0)
+    assert store(job(), rank=2) == Stored(rank=2, position=1, running=0)
+
+
+def test_a_lost_answer_stores_nothing_twice(store, redis):
+    made = job()
+    first = store(made, limit=1)
+    assert store(made, limit=1) == first
+    assert redis.zcard(keys.SLOTS) == 1
+
+
+def test_open_requests_are_bounded_until_one_ends(store, redis, jobs):
+    first = job()
+    store(first, limit=2)
+    store(job(), limit=2)
+    refused = job()
+    assert store(refused, limit=2) == Full(there=2, waiting=2, running=0)
+    assert jobs.record(refused.id) is None
+    end(redis, first)
+    assert isinstance(store(refused, limit=2), Stored)
+
+
+def test_the_two_kinds_are_bounded_each_by_its_own(store, redis):
+    store(job(), limit=1)
+    store(job(asynchronous=True), limit=1)
+    assert isinstance(store(job(), limit=1), Full)
+    assert isinstance(store(job(asynchronous=True), limit=1), Full)
+
+
+def test_a_job_that_has_begun_leaves_room_for_another(store, redis):
+    first = job(asynchronous=True)
+    store(first, limit=1)
+    Leases(redis, "w").take(request_of(first))
+    assert isinstance(store(job(asynchronous=True), limit=1), Stored)
+
+
+def test_the_slot_of_a_dead_front_end_lapses(store, redis):
+    store(job(), limit=1)
+    redis.zadd(keys.SLOTS, {redis.zrange(keys.SLOTS, 0, 0)[0]: 1})  # as if its time were over
+    assert isinstance(store(job(), limit=1), Stored)
+
+
+def test_a_held_slot_does_not_lapse_and_an_ended_one_does_not_come_back(store, redis, monkeypatch):
+    monkeypatch.setattr("web.slots.HOLD_S", 0.05)
+    made = job()
+    store(made)
+    slots = Slots(redis)
+    slots.start()
+    redis.zadd(keys.SLOTS, {made.id: 1})
+    with slots.holding(made.id):
+        wait_for(lambda: redis.zscore(keys.SLOTS, made.id) > 1)
+        end(redis, made)
+        assert redis.zscore(keys.SLOTS, made.id) is None
+        slots._hold(keys=[keys.SLOTS], args=[keys.SLOT_MS, made.id])
+        assert redis.zscore(keys.SLOTS, made.id) is None
+    slots.stop()
+
+
+def test_an_idempotency_key_stands_for_one_body(store, redis):
+    made = job()
+    terms = {"idempotency": Idempotency("chat::k", "ab")}
+    store(made, **terms)
+    assert store(job(), **terms) == Known(made.id, same_body=True)
+    other = Idempotency("chat::k", "cd")
+    assert store(job(), idempotency=other) == Known(made.id, same_body=False)
+    redis.delete(keys.job(made.id))  # no longer kept
+    assert isinstance(store(job(), idempotency=other), Stored)
+
+
+def test_an_attached_request_takes_no_slot(store):
+    terms = {"idempotency": Idempotency("chat::k", "ab"), "limit": 1}
+    store(job(), **terms)
+    assert isinstance(store(job(), **terms), Known)
+
+
+def test_what_exceeds_a_keys_share_enters_one_list_lower(store):
+    ranks = [store(job(owner="alice"), share=2).rank for _ in range(4)]
+    assert ranks == [4, 4, 5, 5]
+    assert store(job(owner="bob"), share=2) == Stored(rank=4, position=3, running=0)
+
+
+def test_a_keys_own_order_stays_when_some_of_it_went_lower(store, redis):
+    made = [job(owner="alice") for _ in range(3)]
+    for one in made:
+        store(one, share=1)
+    Leases(redis, "w").take(request_of(made[0]))
+    late = job(owner="alice")
+    store(late, share=1)
+    assert order(redis) == [made[1].id, made[2].id, late.id]
+
+
+def test_a_share_counts_what_waits_alone(store, redis):
+    first = job(owner="alice")
+    store(first, share=1)
+    end(redis, first)
+    assert store(job(owner="alice"), share=1).rank == 4
+
+
+def test_a_late_job_is_not_taken_and_the_keeper_ends_it(store, redis, jobs):
+    made = job(deadline_s=0.001)
+    store(made)
+    wait_for(lambda: Leases(redis, "w").take(request_of(made)) == Refusal("late"))
+    Deadlines(redis).sweep()
+    assert jobs.record(made.id).state is JobState.EXPIRED
+    assert jobs.events(made.id)[-1].exception().code == "JOB_EXPIRED"
+    assert redis.zcard(keys.DEADLINES) == 0
+
+
+def test_a_job_that_ended_in_time_does_not_expire(store, redis, jobs):
+    made = job(deadline_s=0.001)
+    store(made)
+    end(redis, made)
+    Deadlines(redis).sweep()
+    assert jobs.record(made.id).state is JobState.FAILED
+
+
+def test_the_pace_of_a_model_is_measured(store, redis, jobs):
+    assert jobs.backlog(MODEL) == Backlog(0, 0, None)
+    made = job()
+    store(made)
+    store(job(), rank=6)
+    lease = Leases(redis, "w").take(request_of(made))
+    redis.hincrby(keys.job(made.id), "answer:taken_ms", -400)
+    assert jobs.backlog(MODEL).running == 1
+    outcome = Outcome("answer", MODEL, 1, "stop", Usage(1, 1), Timings(), 9)
+    entry = Entry(made.id, Completed(0, outcome), "answer", lease.attempt, 1, JobState.COMPLETED,
+                  outcome)  # fmt: skip
+    append(redis, [entry])
+    backlog = jobs.backlog(MODEL, rank=4)
+    assert (backlog.waiting, backlog.running) == (0, 0)
+    assert 400 <= backlog.step_ms < 1400
+    assert jobs.backlog(MODEL, rank=6).waiting == 1
+
+
+@pytest.mark.parametrize(
+    ("backlog", "position", "capacity", "wait_s"),
+    [
+        (Backlog(0, 0, None), 1, 1, 0),
+        (Backlog(0, 1, None), 1, 1, None),
+        (Backlog(0, 1, 2000), 1, 1, 2),
+        (Backlog(3, 4, 2000), 4, 4, 2),
+        (Backlog(3, 2, 2000), 3, 4, 0.5),
+        (Backlog(3, 0, 2000), 1, 0, None),
+    ],
+)
+def test_an_estimate_of_the_wait(backlog, position, capacity, wait_s):
+    assert backlog.wait_s(position, capacity) == wait_s
+
+
+def test_without_an_append_only_file_nothing_is_promised_to_be_on_disk(jobs):
+    made = job(asynchronous=True)
+    steps = [PlannedStep(request, {}) for request in single.plan(made)]
+    with pytest.raises(NotOnDisk, match="appendonly"):
+        jobs.store(made, steps, Terms(4), on_disk=True)
+
+
+def enqueue(celery, made, rank):
+    celery.signature("generate.m", task_id=f"{made.id}|answer").apply_async(
+        queue=model_queue(MODEL), priority=rank
+    )
+
+
+def taken(celery):
+    """The ids that a worker would take, in its order."""
+    found = []
+    with celery.connection_for_read() as connection:
+        waiting = connection.SimpleQueue(model_queue(MODEL))
+        try:
+            while True:
+                message = waiting.get_nowait()
+                message.ack()
+                found.append(message.headers["id"].partition("|")[0])
+        except queue.Empty:
+            return found
+
+
+def make_old(redis, made, ms):
+    redis.zincrby(keys.waiting(MODEL), -ms, f"{made.id}|answer")
+
+
+def test_what_waits_long_moves_up_and_is_before_what_comes_later(store, redis, celery):
+    old, fresh = job(owner="alice"), job()
+    store(old, 6)
+    enqueue(celery, old, 6)
+    aging = Aging(redis, 60)
+    for _ in range(2):
+        make_old(redis, old, 61_000)
+        aging.begin()
+        aging.sweep()
+    store(fresh, 4)
+    enqueue(celery, fresh, 4)
+    assert order(redis) == [old.id, fresh.id]
+    assert redis.zscore(keys.waiting_of("alice", MODEL), f"{old.id}|answer") < 5e13
+    assert taken(celery) == [old.id, fresh.id]
+
+
+def test_bulk_reaches_the_first_list_of_new_work_and_no_further(store, redis, celery):
+    made = job()
+    store(made, 8)
+    enqueue(celery, made, 8)
+    aging = Aging(redis, 60)
+    for _ in range(10):
+        make_old(redis, made, 61_000)
+        aging.begin()
+        aging.sweep()
+    lengths = [redis.llen(name) for name in priority_lists(model_queue(MODEL))]
+    assert lengths == [0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    taken(celery)
+
+
+def test_what_waits_but_briefly_stays(store, redis, celery):
+    made = job()
+    store(made)
+    enqueue(celery, made, 4)
+    Aging(redis, 60).sweep()
+    assert redis.llen(priority_lists(model_queue(MODEL))[4]) == 1
+    taken(celery)

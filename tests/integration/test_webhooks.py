@@ -1,0 +1,239 @@
+"""Webhooks: a real receiver, a real job's end."""
+
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import socket
+import threading
+
+import pytest
+
+from orchestration import single
+from tests.waiting import wait_for
+from workers import destinations, webhooks
+from workers.admission import Terms
+from workers.contract import keys
+from workers.contract.events import Failed
+from workers.contract.job import Job, JobState, Message
+from workers.jobs import JobStore, PlannedStep
+from workers.token_log import Entry, append
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()
+LOOPBACK = ["127.0.0.0/8"]
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """Takes webhooks, and answers with the statuses it was given, the last one again and again."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.statuses = [200]
+        self.seen = []
+
+    @property
+    def url(self):
+        return f"http://localhost:{self.server_port}/told"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        statuses = self.server.statuses
+        status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        self.server.seen.append((self.path, dict(self.headers), body))
+        self.send_response(status)
+        if status == 307:
+            self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Be quiet."""
+
+
+@pytest.fixture
+def receiver():
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def jobs(redis):
+    return JobStore(redis)
+
+
+@pytest.fixture
+def end(redis, jobs):
+    def end(url, keep_s=300):
+        job = Job("chatcmpl-1", "m", (Message("user", "hi"),), created=1, webhook=url)
+        jobs.store(job, [PlannedStep(step, {}) for step in single.plan(job)], Terms(4, keep_s))
+        assert redis.zcard(keys.WEBHOOKS) == 0
+        append(redis, [Entry(job.id, Failed(0, {}), ends_as=JobState.FAILED)])
+        return job.id
+
+    return end
+
+
+def sweep(redis, networks=LOOPBACK):
+    duty = webhooks.Webhooks(redis, SECRET, networks)
+    duty.sweep()
+    duty._senders.shutdown(wait=True)
+
+
+def make_due(redis):
+    for member in redis.zrange(keys.WEBHOOKS, 0, -1):
+        redis.zadd(keys.WEBHOOKS, {member: 0})
+
+
+def test_the_end_of_a_job_is_told_signed(redis, jobs, end, receiver):
+    job_id = end(receiver.url)
+    sweep(redis)
+    ((path, headers, body),) = receiver.seen
+    assert path == "/told"
+    assert json.loads(body)["type"] == "job.failed"
+    assert json.loads(body)["data"] == {
+        "id": job_id, "state": "failed", "model": "m", "status_url": f"/v1/jobs/{job_id}",
+    }  # fmt: skip
+    assert headers["Host"] == f"localhost:{receiver.server_port}"
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    digest = hmac.new(b"a secret of some length", signed, hashlib.sha256).digest()
+    assert headers["webhook-signature"] == f"v1,{base64.b64encode(digest).decode()}"
+    (attempt,) = jobs.webhook_attempts(job_id)
+    assert attempt.status == 200
+    assert redis.zcard(keys.WEBHOOKS) == 0
+
+
+def test_a_known_signature():
+    """The example of the specification, https://github.com/standard-webhooks/standard-webhooks."""
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    body = b'{"test": 2432232314}'
+    found = webhooks.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_receiver_that_fails_is_told_again_later_under_the_same_id(redis, jobs, end, receiver):
+    receiver.statuses = [500, 200]
+    job_id = end(receiver.url)
+    sweep(redis)
+    sweep(redis)  # not due yet
+    assert [attempt.status for attempt in jobs.webhook_attempts(job_id)] == [500]
+    make_due(redis)
+    sweep(redis)
+    assert [attempt.status for attempt in jobs.webhook_attempts(job_id)] == [500, 200]
+    first, second = (headers["webhook-id"] for _, headers, _ in receiver.seen)
+    assert first == second
+
+
+def test_at_last_it_is_given_up(redis, jobs, end, receiver):
+    receiver.statuses = [503]
+    job_id = end(receiver.url)
+    for _ in webhooks.DELAYS_S:
+        make_due(redis)
+        sweep(redis)
+    assert redis.zcard(keys.WEBHOOKS) == 0
+    assert len(jobs.webhook_attempts(job_id)) == len(webhooks.DELAYS_S)
+
+
+@pytest.mark.parametrize("status", [410, 200])
+def test_what_was_told_is_not_told_again(redis, end, receiver, status):
+    receiver.statuses = [status]
+    end(receiver.url)
+    sweep(redis)
+    make_due(redis)
+    sweep(redis)
+    assert len(receiver.seen) == 1
+
+
+def test_a_redirect_is_not_followed(redis, jobs, end, receiver):
+    receiver.statuses = [307]
+    job_id = end(receiver.url)
+    sweep(redis)
+    assert [path for path, _, _ in receiver.seen] == ["/told"]
+    assert jobs.webhook_attempts(job_id)[0].status == 307
+
+
+def test_an_address_that_is_private_by_now_is_refused(redis, jobs, end, receiver):
+    job_id = end(receiver.url)
+    sweep(redis, networks=[])
+    assert receiver.seen == []
+    assert "127.0.0.1" in jobs.webhook_attempts(job_id)[0].error
+
+
+def test_nobody_there_is_an_attempt_too(redis, jobs, end):
+    job_id = end("http://127.0.0.1:9/")
+    sweep(redis)
+    assert "ConnectError" in jobs.webhook_attempts(job_id)[0].error
+    assert redis.zcard(keys.WEBHOOKS) == 1
+
+
+def test_a_receiver_that_dribbles_is_left(redis, jobs, end, monkeypatch):
+    monkeypatch.setattr(webhooks, "ANSWER_WITHIN_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ending = threading.Event()
+
+        def dribble():
+            connection, _ = listener.accept()
+            with connection:
+                while not ending.wait(0.1):
+                    try:
+                        connection.send(b"H")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        job_id = end(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        sweep(redis)
+        ending.set()
+        thread.join()
+    assert jobs.webhook_attempts(job_id)[0].error
+    assert jobs.webhook_attempts(job_id)[0].took_ms < 5000
+
+
+def test_a_sender_that_died_is_made_good(redis, jobs, end, receiver):
+    job_id = end(receiver.url)
+    duty = webhooks.Webhooks(redis, SECRET, LOOPBACK)
+    duty._senders.shutdown()
+    with pytest.raises(RuntimeError):
+        duty.sweep()  # claims it, and dies
+    assert redis.zcard(keys.WEBHOOKS) == 1
+    make_due(redis)
+    sweep(redis)
+    wait_for(lambda: jobs.webhook_attempts(job_id))
+    assert len(receiver.seen) == 1
+
+
+def test_a_job_that_is_no_longer_kept_is_forgotten(redis, end):
+    job_id = end("http://127.0.0.1:9/")
+    redis.delete(keys.job(job_id))
+    sweep(redis)
+    assert redis.zcard(keys.WEBHOOKS) == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/", "http://localhost:6379/", "http://[::1]/", "http://10.0.0.1/",
+        "http://169.254.169.254/latest/meta-data", "http://[::ffff:127.0.0.1]/", "http://0/",
+        "http://2130706433/", "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/",
+        "http://224.0.0.1/", "http://0.0.0.0/", "http://100.64.0.1/", "http://[fd00::1]/",
+        "ftp://example.com/", "http://", "http://user:pw@example.com/", "http://a b/",
+        "http://example.com:99999/", "http://" + "a" * 3000, "http://no-such-host.invalid/", "x",
+    ],
+)  # fmt: skip
+def test_where_a_webhook_may_not_go(url):
+    with pytest.raises(destinations.Refused):
+        destinations.resolve(url, [])
+
+
+def test_where_it_may_go():
+    assert destinations.resolve("https://8.8.8.8/a?b#c", []).pinned == "https://8.8.8.8/a?b"
+    found = destinations.resolve("http://localhost:81/x", ["127.0.0.0/8", "::1/128"])
+    assert found.host == "localhost"
+    assert found.pinned in ("http://127.0.0.1:81/x", "http://[::1]:81/x")
