@@ -35,6 +35,7 @@ class Service:
 
     def __init__(self, directory: Path, concurrency: int, **environment: str) -> None:
         self.port = free_port()
+        self.data_dir = directory
         self._log = (directory / "up.log").open("w")
         self._up = subprocess.Popen(
             [sys.executable, "-m", "web.cli", "up"],
