@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from redis import Redis
+from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -15,6 +15,8 @@ from workers.settings import Settings
 #: A command that takes longer has met a server that is not there.
 COMMAND_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
+#: Connections of one client; a command holds one for about a millisecond.
+MOST_CONNECTIONS = 32
 
 
 def redis_url(settings: Settings) -> str:
@@ -36,15 +38,22 @@ def client(settings: Settings) -> Redis:
     """A client with a pool of its own, answers as bytes.
 
     A connection that turns out dead is replaced once, without a pause: a server that restarted
-    is found at once, one that is away is reported at once.
+    is found at once, one that is away is reported at once. Who finds all connections in use waits
+    for one: hundreds that connect at the same moment overflow what the server accepts.
     """
     url = redis_url(settings)
     network: dict[str, Any] = {}
     if not url.startswith("unix://"):
         network = {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
-    return Redis.from_url(
-        url, socket_timeout=COMMAND_TIMEOUT_S, retry=Retry(NoBackoff(), 1), **network
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=MOST_CONNECTIONS,
+        timeout=COMMAND_TIMEOUT_S,
+        socket_timeout=COMMAND_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1),
+        **network,
     )
+    return Redis.from_pool(pool)
 
 
 def redis_time_ms(redis: Redis) -> int:

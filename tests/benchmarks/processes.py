@@ -94,11 +94,12 @@ class Service:
 
 
 @contextlib.contextmanager
-def service(concurrency: int, **environment: str):
+def service(concurrency: int, *, pinned: bool = True, **environment: str):
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         running = Service(Path(directory), concurrency, **environment)
         try:
-            running.pin()
+            if pinned:
+                running.pin()
             yield running
         finally:
             running.stop()

@@ -4,13 +4,12 @@ import asyncio
 import http.client
 import json
 import multiprocessing
-import os
 import time
 from multiprocessing.connection import Connection
 
 from redis import Redis
 
-from tests.benchmarks.processes import OTHER_CORE, percentile, pin, service
+from tests.benchmarks.processes import percentile, service
 from workers import embedded
 
 READERS = 500
@@ -56,12 +55,11 @@ async def _read_all(port: int, ids: list[str]) -> dict[tuple[str, int], float]:
 
 
 def run() -> dict:
-    pin(os.getpid(), OTHER_CORE)
     content = json.dumps({"scripted": SCRIPT})
     body = {"model": "smollm2-135m", "messages": [{"role": "user", "content": content}]}
     raw = json.dumps(body).encode()
     with service(
-        concurrency=READERS, INFERENCE_BACKEND="scripted", INFERENCE_WEB_THREADS="640"
+        concurrency=READERS, pinned=False, INFERENCE_BACKEND="scripted", INFERENCE_WEB_THREADS="640"
     ) as running:
         ours, theirs = multiprocessing.Pipe()
         url = embedded.url(running.data_dir)
