@@ -1,7 +1,10 @@
 """Services that tests share: each is started once for the whole run."""
 
+import threading
+
 import pytest
 
+from tests.receiver import Receiver
 from tests.service import Service
 
 #: Tests that share a service are not to refuse each other.
@@ -22,6 +25,8 @@ def scripted_service(tmp_path_factory):
     environment = {
         "INFERENCE_MAX_CONCURRENT_PER_MODEL": "8",
         "INFERENCE_BACKEND": "scripted",
+        "INFERENCE_WEBHOOK_SECRET": "a secret of some length",
+        "INFERENCE_WEBHOOK_NETWORKS": "127.0.0.0/8",
         **MANY,
     }
     with Service(tmp_path_factory.mktemp("scripted"), **environment) as running:
@@ -34,3 +39,14 @@ def narrow_service(tmp_path_factory):
     directory = tmp_path_factory.mktemp("narrow")
     with Service(directory, INFERENCE_BACKEND="scripted") as running:
         yield running
+
+
+@pytest.fixture
+def receiver():
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()

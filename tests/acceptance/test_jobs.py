@@ -148,6 +148,21 @@ def test_a_task_that_is_revoked_is_its_job_cancelled(scripted_service, terminate
     celery.close()
 
 
+def test_the_end_of_a_job_is_told(scripted_service, receiver):
+    receiver.statuses = [500, 200]
+    taken = submit(scripted_service, {"text": "x"}, webhook=receiver.url)
+
+    def told():
+        found = job(scripted_service, taken["id"]).get("webhook", {})
+        return found if found.get("delivered") else None
+
+    found = wait_for(told, 30)
+    assert [attempt["status"] for attempt in found["attempts"]] == [500, 200]
+    assert json.loads(receiver.seen[-1][2])["data"]["id"] == taken["id"]
+    shown = scripted_service.run("jobs", "show", taken["id"])
+    assert '"delivered": true' in shown.stdout
+
+
 def test_what_has_ended_stays_as_it_ended(scripted_service):
     taken = submit(scripted_service, {"text": "fine"})
     ended(scripted_service, taken["id"])

@@ -81,6 +81,8 @@ def test_no_body_ends_in_a_500_or_hangs(scripted_service, mode):
 @pytest.mark.parametrize(
     ("path", "method", "mode"),
     [
+        ("/v1/jobs", "POST", GenerationMode.POSITIVE),
+        ("/v1/jobs", "POST", GenerationMode.NEGATIVE),
         ("/v1/jobs", "GET", GenerationMode.POSITIVE),
         ("/v1/jobs", "GET", GenerationMode.NEGATIVE),
         # Any text may stand where the id stands, so there are no negative ones.
