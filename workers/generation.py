@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
 
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Failed, Started, StepFinished, Token
 from workers.contract.job import JobState, Outcome, StepRequest, Timings
 from workers.engines.base import Delta, Engine, GenerationRequest
-from workers.leases import Lease, Leases, Refusal
+from workers.isolation import Isolation
+from workers.leases import Lease, Leases
 from workers.token_log import StepWriter, TokenLog
 
 log = logging.getLogger(__name__)
@@ -30,30 +33,50 @@ class Loading:
         return 1000 * max(0.0, self.ended - max(self.began, waited_from))
 
 
-def run(
-    request: StepRequest,
-    engine: Engine,
-    leases: Leases,
-    token_log: TokenLog,
-    loading: Loading | None = None,
-) -> None:
-    """Run a step unless it runs elsewhere or has ended; its events tell everything else.
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every step on this worker works with."""
 
-    `loading` is when this worker loaded its model.
+    engine: Engine
+    leases: Leases
+    token_log: TokenLog
+    isolation: Isolation = field(default_factory=Isolation)
+    #: When the model was loaded; None where that was no wait for anybody.
+    loading: Loading | None = None
+
+
+def run(request: StepRequest, workshop: Workshop) -> None:
+    """Run a step unless it runs elsewhere or has ended; its events tell everything else.
 
     Raises:
         redis.RedisError: the lease could not be taken; nothing has happened.
     """
-    lease = leases.take(request)
-    if isinstance(lease, Refusal):
+    with workshop.isolation.together() as entered:
+        if not entered:
+            return
+        lease = workshop.leases.take(request)
+        if isinstance(lease, Lease):
+            _run(lease, workshop)
+            return
+    if lease.reason != "alone":
         log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
         return
-    writer = token_log.writer(request.job_id, request.step, lease.attempt)
+    with workshop.isolation.alone() as entered:
+        if not entered:
+            return
+        lease = workshop.leases.take(request, alone=True)
+        if isinstance(lease, Lease):
+            _run(lease, workshop)
+
+
+def _run(lease: Lease, workshop: Workshop) -> None:
+    request = lease.request
+    writer = workshop.token_log.writer(request.job_id, request.step, lease.attempt)
     with logs.bound(
         job_id=request.job_id, model=request.model, request_id=lease.job.request_id or ""
     ):
         try:
-            _decode(lease, engine, writer, loading)
+            _decode(lease, workshop, writer)
         except InferenceError as error:
             log.warning("%s: %s", error.code, error.message)
             writer.end(Failed(seq=0, error=error.to_dict()), ends_as=JobState.FAILED)
@@ -61,11 +84,12 @@ def run(
             log.exception("the step failed in a way nobody foresaw")
             writer.end(Failed(seq=0, error=Internal().to_dict()), ends_as=JobState.FAILED)
         finally:
-            leases.drop(lease)
+            workshop.leases.drop(lease)
 
 
-def _decode(lease: Lease, engine: Engine, writer: StepWriter, loading: Loading | None) -> None:
+def _decode(lease: Lease, workshop: Workshop, writer: StepWriter) -> None:
     request, job = lease.request, lease.job
+    loading = workshop.loading
     loading_ms = loading.part_of(lease.waited_ms) if loading else 0.0
     writer.write(Started(0, request.step, lease.attempt, request.model))
     generation = GenerationRequest(
@@ -73,18 +97,32 @@ def _decode(lease: Lease, engine: Engine, writer: StepWriter, loading: Loading |
         messages=job.messages,
         sampling=job.sampling,
         priority=job.priority,
+        produced=lease.produced,
     )
     last = Delta()
-    deltas = engine.generate(generation, lease.stop)
+    deltas = workshop.engine.generate(generation, lease.stop)
     for last in deltas:
         if last.token_ids or last.text:
             writer.write(Token(0, request.step, lease.attempt, last.token_ids, last.text))
         if writer.refused.is_set():
             lease.stop.set()
-    if last.finish_reason == "cancelled":
+    if last.finish_reason != "cancelled":
+        _finish(lease, workshop.engine, writer, last, loading_ms)
+    elif lease.giving_back.is_set():
+        _give_back(lease, workshop.leases, writer)
+    else:
         log.info("stopped: the job was ended by others")
-        return
-    _finish(lease, engine, writer, last, loading_ms)
+
+
+def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
+    """Let another worker go on behind the last token; nothing of this one may come later."""
+    writer.settle_all()
+    leases.drop(lease)
+    try:
+        leases.hand_back(lease)
+        log.info("handed back")
+    except RedisError as error:
+        log.warning("the lease expires by itself, Redis is away: %s", error)
 
 
 def _finish(

@@ -12,13 +12,15 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from redis import Redis
 from redis.client import PubSub
 from redis.exceptions import RedisError
 
-from workers.contract import keys
+from workers.contract import events, keys
+from workers.contract.events import Token
 from workers.contract.job import Job, StepRequest
 from workers.scripts import script
 
@@ -34,7 +36,7 @@ HEARTBEAT_S = 0.5
 class Refusal:
     """Why a step may not run now."""
 
-    #: `gone`, `ended`, `done`, `held` or `late`, as the script says.
+    #: `gone`, `ended`, `done`, `held`, `late` or `alone`, as the script says.
     reason: str
 
 
@@ -47,8 +49,12 @@ class Lease:
     job: Job
     #: Milliseconds from acceptance to now.
     waited_ms: float
+    #: Token ids that earlier attempts logged.
+    produced: tuple[int, ...]
     #: Set when the right is lost: stop decoding.
     stop: threading.Event = field(default_factory=threading.Event)
+    #: Set, before `stop`, where the step is to go on elsewhere: this worker ends.
+    giving_back: threading.Event = field(default_factory=threading.Event)
 
 
 class Leases:
@@ -59,6 +65,7 @@ class Leases:
         self._owner = owner
         self._take = script(redis, "take")
         self._renew = script(redis, "renew")
+        self._hand_back = script(redis, "hand_back")
         self._held: set[Lease] = set()
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -73,8 +80,8 @@ class Leases:
         self._ending.set()
         self._thread.join(2 * HEARTBEAT_S)
 
-    def take(self, request: StepRequest) -> Lease | Refusal:
-        """Take a step's lease.
+    def take(self, request: StepRequest, *, alone: bool = False) -> Lease | Refusal:
+        """Take a step's lease; `alone` where nothing else runs here while it is held.
 
         Raises:
             redis.RedisError: Redis is away; the message will be delivered again.
@@ -88,6 +95,8 @@ class Leases:
                 keys.waiting(request.model),
                 keys.running(request.model),
                 keys.QUEUED,
+                keys.held(self._owner),
+                keys.events(request.job_id),
             ],
             args=[
                 request.step,
@@ -98,12 +107,19 @@ class Leases:
                 request.job_id,
                 keys.WAITING_OF,
                 request.model,
+                "1" if alone else "",
             ],
         )
         if verdict != b"taken":
             return Refusal(verdict.decode())
-        attempt, job, waited_ms = answer
-        lease = Lease(request, int(attempt), Job.from_dict(json.loads(job)), float(waited_ms))
+        attempt, job, waited_ms, log_so_far = answer
+        lease = Lease(
+            request,
+            int(attempt),
+            Job.from_dict(json.loads(job)),
+            float(waited_ms),
+            _produced(request.step, log_so_far),
+        )
         with self._lock:
             self._held.add(lease)
         return lease
@@ -112,6 +128,26 @@ class Leases:
         """Stop renewing a lease: the step ended, or is given up."""
         with self._lock:
             self._held.discard(lease)
+
+    def hand_back(self, lease: Lease) -> None:
+        """Let another worker go on with a step; what this one wrote of it is in the log.
+
+        Raises:
+            redis.RedisError: Redis is away; the lease expires by itself.
+        """
+        request = lease.request
+        member = keys.lease_member(request.job_id, request.step)
+        self._hand_back(
+            keys=[
+                keys.job(request.job_id),
+                keys.LEASES,
+                keys.running(request.model),
+                keys.waiting(request.model),
+                keys.held(self._owner),
+                keys.RESEND,
+            ],
+            args=[request.step, member, lease.attempt, keys.WAITING_OF, request.model],
+        )
 
     def held(self) -> tuple[Lease, ...]:
         """Every lease that is held now."""
@@ -161,3 +197,14 @@ class Leases:
         for lease, kept in zip(held, renewed, strict=True):
             if not kept:
                 lease.stop.set()
+
+
+def _produced(step: str, raw_events: Iterable[bytes]) -> tuple[int, ...]:
+    """The token ids that a step has in the log."""
+    tokens = (events.decode(raw) for raw in raw_events)
+    return tuple(
+        token_id
+        for event in tokens
+        if isinstance(event, Token) and event.step == step
+        for token_id in event.token_ids
+    )

@@ -8,13 +8,10 @@ from typing import Any
 
 from redis import Redis
 
+from workers import dead_letters
 from workers.contract import keys
-from workers.contract.errors import WorkerLost
-from workers.contract.events import Failed
-from workers.contract.job import JobState
 from workers.leases import LEASE_MS
 from workers.scripts import script
-from workers.token_log import Entry, append
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +22,15 @@ MERCY_S = 2 * LEASE_MS / 1000
 BATCH = 64
 
 
+#: A lease that a living worker has not renewed for this long was forgotten by it: the answer to its
+#: taking was lost with a connection.
+FORGOTTEN_MS = 2000
+#: A request that killed its worker so often, running alone, is a dead letter.
+MOST_CRASHES = 3
+
+
 class Losses:
-    """A duty of the keeper: deals with every lease that expired and every worker that died."""
+    """A duty of the keeper: lets run again what lost its worker, and forgets the worker."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -38,17 +42,29 @@ class Losses:
         self._judge_from = time.monotonic() + MERCY_S
 
     def sweep(self) -> None:
-        """End what lost its worker."""
+        """Deal with every lease that expired and every worker that died."""
         if time.monotonic() < self._judge_from:
             return
-        arguments: list[str | int] = [keys.job(""), BATCH, LEASE_MS, keys.running("")]
-        reclaimed = self._reclaim(keys=[keys.LEASES], args=arguments)
-        for at in range(0, len(reclaimed), 4):
-            job_id, step, attempt, owner = (part.decode() for part in reclaimed[at : at + 4])
-            log.warning("worker %s lost step %s of %s", owner, step, job_id)
-            error = WorkerLost(details={"worker": owner, "step": step, "attempt": int(attempt)})
-            ending = Entry(job_id, Failed(0, error.to_dict()), ends_as=JobState.FAILED)
-            append(self._redis, [ending])
+        arguments: list[str | int] = [
+            keys.job(""),
+            BATCH,
+            LEASE_MS,
+            keys.running(""),
+            keys.waiting(""),
+            keys.WAITING_OF,
+            keys.worker(""),
+            keys.held(""),
+            FORGOTTEN_MS,
+            MOST_CRASHES,
+        ]
+        reclaimed = self._reclaim(keys=[keys.LEASES, keys.RESEND], args=arguments)
+        for at in range(0, len(reclaimed), 5):
+            job_id, step, attempt, owner, fate = (part.decode() for part in reclaimed[at : at + 5])
+            log.warning(
+                "worker %s lost step %s of %s in attempt %s: %s", owner, step, job_id, attempt, fate
+            )
+            if fate == "poisoned":
+                dead_letters.bury(self._redis, job_id, step, owner, MOST_CRASHES)
         self._bury()
 
     def _bury(self) -> None:

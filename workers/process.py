@@ -25,11 +25,12 @@ from workers.contract.errors import InferenceError, ModelLoadFailed
 from workers.deadlines import Deadlines
 from workers.engines import registry
 from workers.engines.base import Engine, EngineOptions
-from workers.generation import Loading
+from workers.generation import Loading, Workshop
 from workers.jobs import JobStore
 from workers.keeper import Duty, Keeper
 from workers.leases import Leases
 from workers.losses import Losses
+from workers.messages import Messages
 from workers.presence import Presence, Worker
 from workers.settings import Settings
 from workers.tasks import register_generate
@@ -70,24 +71,25 @@ def run_orchestration_worker(settings: Settings) -> int:
     """Run plans and the keeper until SIGTERM or SIGINT; returns the exit status."""
     logs.configure(settings, "orchestration")
     redis = connections.client(settings)
+    app = make_app(settings)
     worker = _worker(None, concurrency=4)
     presence = Presence(redis, worker)
-    keeper = Keeper(redis, _duties(settings, redis))
+    keeper = Keeper(redis, _duties(settings, redis, app))
     presence.start()
     presence.loaded(memory_bytes=0, context_length=0)
     keeper.start()
     try:
         memory.warn_of_eviction(redis)
-        app = make_app(settings)
         return _consume(app, worker, ORCHESTRATION_QUEUE)
     finally:
         keeper.stop()
         presence.stop()
 
 
-def _duties(settings: Settings, redis: Redis) -> list[Duty]:
+def _duties(settings: Settings, redis: Redis, app: Celery) -> list[Duty]:
     duties: list[Duty] = [
         Losses(redis),
+        Messages(redis, app),
         Deadlines(redis),
         Webhooks(redis, settings.webhook_secret, settings.webhook_networks),
     ]
@@ -161,14 +163,16 @@ def _serve_model(
     leases = Leases(connections.client(settings), worker.id)
     token_log = TokenLog(connections.client(settings))
     app = make_app(settings)
-    register_generate(app, spec.id, engine, leases, token_log, loading)
+    workshop = Workshop(engine, leases, token_log, loading=loading)
+    register_generate(app, spec.id, workshop)
     revoking.install(JobStore(connections.client(settings)))
     leases.start()
     token_log.start()
 
     def end_in_time(**_: Any) -> None:
         presence.unloading()
-        timer = threading.Timer(settings.grace_s, _give_up, args=(leases,))
+        workshop.isolation.close()
+        timer = threading.Timer(settings.grace_s, _give_back, args=(leases,))
         timer.daemon = True
         timer.start()
 
@@ -181,10 +185,11 @@ def _serve_model(
         engine.close()
 
 
-def _give_up(leases: Leases) -> None:
+def _give_back(leases: Leases) -> None:
     held = leases.held()
-    log.warning("grace is over: %d answers are given up", len(held))
+    log.warning("grace is over: %d answers go on elsewhere", len(held))
     for lease in held:
+        lease.giving_back.set()
         lease.stop.set()
 
 

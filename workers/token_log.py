@@ -62,6 +62,7 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
         keys.WAITING_OF,
         keys.running(""),
         keys.pace(""),
+        keys.held(""),
     ]
     for entry in entries:
         names += [keys.job(entry.job_id), keys.events(entry.job_id)]
@@ -94,11 +95,17 @@ class StepWriter:
         self._written = 0
         #: Set when the log refused an entry: the job ended, or a newer attempt runs.
         self.refused = threading.Event()
-        self._stored = threading.Event()
+        self._answered = 0
+        self._news = threading.Condition()
 
     def write(self, event: Event) -> None:
         """Hand an event to the flusher and return at once."""
         self._put(event)
+
+    def settle_all(self) -> None:
+        """Wait until Redis has answered to everything written, however long it is away."""
+        with self._news:
+            self._news.wait_for(lambda: self._answered >= self._written)
 
     def end(
         self, event: Event, *, ends_as: JobState | None = None, outcome: Outcome | None = None
@@ -107,28 +114,28 @@ class StepWriter:
 
         Returns False when it was refused.
         """
-        self._put(event, ends_as=ends_as, outcome=outcome, last=True)
-        self._stored.wait()
+        self._put(event, ends_as=ends_as, outcome=outcome)
+        self.settle_all()
         return not self.refused.is_set()
 
-    def _put(self, event: Event, *, last: bool = False, **ending: Any) -> None:
+    def _put(self, event: Event, **ending: Any) -> None:
         self._written += 1
         entry = replace(self._template, event=event, number=self._written, **ending)
-        self._log.put(self, entry, last=last)
+        self._log.put(self, entry)
 
-    def settle(self, *, stored: bool, last: bool) -> None:
-        """The flusher's answer to one entry."""
+    def settle(self, number: int, *, stored: bool) -> None:
+        """The flusher's answer to the entries up to this number."""
         if not stored:
             self.refused.set()
-        if last:
-            self._stored.set()
+        with self._news:
+            self._answered = number
+            self._news.notify_all()
 
 
 @dataclass(slots=True)
 class _Pending:
     writer: StepWriter
     entry: Entry
-    last: bool
 
 
 class TokenLog:
@@ -152,16 +159,16 @@ class TokenLog:
         """A pen for one attempt at one step."""
         return StepWriter(self, job_id, step, attempt)
 
-    def put(self, writer: StepWriter, entry: Entry, *, last: bool) -> None:
+    def put(self, writer: StepWriter, entry: Entry) -> None:
         """Queue one entry; called by writers."""
-        self._queue.put(_Pending(writer, entry, last))
+        self._queue.put(_Pending(writer, entry))
 
     def _run(self) -> None:
         while (batch := self._gather()) is not None:
             merged = _merge(batch)
             numbers = self._append(merged)
             for pending, number in zip(merged, numbers, strict=True):
-                pending.writer.settle(stored=number > 0, last=pending.last)
+                pending.writer.settle(pending.entry.number, stored=number > 0)
 
     def _gather(self) -> list[_Pending] | None:
         """Everything that waits to be written, at least one entry; None at the end."""

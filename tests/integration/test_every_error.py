@@ -171,7 +171,8 @@ def test_what_is_found_behind_the_queue_decides_the_status(front_end, redis, wor
         task_id = wait_for(lambda: redis.zrange(keys.waiting(MODEL), 0, 0))[0].decode()
         job_id, _, step = task_id.partition("|")
         step_request = StepRequest(job_id, step, MODEL, ends_job=True)
-        generation.run(step_request, Raises(error), leases, token_log)
+        workshop = generation.Workshop(Raises(error), leases, token_log)
+        generation.run(step_request, workshop)
 
     worker_thread = threading.Thread(target=refuse)
     worker_thread.start()

@@ -7,15 +7,13 @@ import pytest
 from tests.waiting import wait_for
 from workers.admission import Terms
 from workers.contract import keys
-from workers.contract.errors import ModelLoadFailed, WorkerLost
-from workers.contract.events import Failed
-from workers.contract.job import Job, JobState, Message, StepRequest
+from workers.contract.errors import ModelLoadFailed
+from workers.contract.job import Job, Message, StepRequest
 from workers.jobs import JobStore, PlannedStep
 from workers.keeper import Keeper
 from workers.leases import LEASE_MS, Leases
 from workers.losses import Losses
 from workers.presence import Directory, Presence, Worker, WorkerStatus, forget_loaded
-from workers.token_log import read_events
 
 REQUEST = StepRequest("chatcmpl-1", "answer", "m", ends_job=True)
 WORKER = Worker("m@host-1", "m", pid=1, host="host", concurrency=2)
@@ -41,11 +39,6 @@ def expiry_ms(redis):
     return redis.zscore(keys.LEASES, "chatcmpl-1|answer")
 
 
-def let_expire(redis):
-    redis.zadd(keys.LEASES, {"chatcmpl-1|answer": 0})
-    redis.hset(keys.job("chatcmpl-1"), "answer:expires_ms", 0)
-
-
 def test_a_held_lease_is_renewed(redis, jobs, watched):
     watched.take(REQUEST)
     first = expiry_ms(redis)
@@ -68,49 +61,12 @@ def test_a_generation_hears_at_once_that_its_job_was_ended(jobs, watched):
     assert lease.stop.wait(LEASE_MS / 1000)
 
 
-def test_a_generation_hears_that_its_lease_was_taken_over(redis, jobs, watched):
+def test_a_generation_hears_that_its_lease_was_taken_away(jobs, watched):
     lease = watched.take(REQUEST)
-    let_expire(redis)
 
-    taken = Leases(redis, "worker-2").take(REQUEST)
+    Leases.hand_back(watched, lease)
 
-    assert taken.attempt == 2
     assert lease.stop.wait(LEASE_MS / 1000)
-
-
-def test_the_keeper_ends_a_job_whose_worker_died(redis, jobs):
-    Leases(redis, "worker-1").take(REQUEST)
-    let_expire(redis)
-
-    Losses(redis).sweep()
-
-    last = read_events(redis, "chatcmpl-1")[-1]
-    assert isinstance(last, Failed)
-    assert isinstance(last.exception(), WorkerLost)
-    assert last.exception().details == {"worker": "worker-1", "step": "answer", "attempt": 1}
-    assert jobs.record("chatcmpl-1").state is JobState.FAILED
-    assert expiry_ms(redis) is None
-
-
-def test_the_keeper_leaves_live_leases_alone(redis, jobs):
-    Leases(redis, "worker-1").take(REQUEST)
-
-    Losses(redis).sweep()
-
-    assert jobs.record("chatcmpl-1").state is JobState.RUNNING
-
-
-def test_a_keeper_that_died_between_reclaiming_and_ending_is_made_good(redis, jobs):
-    Leases(redis, "worker-1").take(REQUEST)
-    let_expire(redis)
-    keeper = Losses(redis)
-    keeper._reclaim(
-        keys=[keys.LEASES], args=[keys.job(""), 10, 0, keys.running("")]
-    )  # and dies here
-
-    keeper.sweep()
-
-    assert jobs.record("chatcmpl-1").state is JobState.FAILED
 
 
 def test_one_keeper_is_elected_and_another_follows(redis):

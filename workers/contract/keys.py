@@ -14,6 +14,11 @@ running:{model}            set          Lua: take, append,     while steps run
                                         reclaim
 pace:{model}               string       Lua: append            for ever: what a step takes, in ms,
                                                                recent ones weighing most
+held:{worker}              set          Lua: take, append,     while a worker lives: steps it
+                                        reclaim, hand_back     runs, which crash with it
+resend                     sorted set   Lua: reclaim,          steps whose message is to be sent
+                                        hand_back; keeper      again; score: its rank
+dead                       sorted set   keeper; dead letters   dead letters; score: when
 models                     set          Lua: store             for ever: models that had a job
 slots                      sorted set   Lua: store, hold,      open synchronous requests; score:
                                         append                 when an abandoned one is let go
@@ -26,7 +31,8 @@ job:{id}:webhook           list         keeper                 as the job: attem
 idempotency:{scope}        string       Lua: store             as the job: its id, and a hash of
                                                                the body
 leases                     sorted set   Lua: take, renew,      while a step runs; score: expiry
-                                        reclaim, append        in ms of Redis TIME
+                                        reclaim, append,       in ms of Redis TIME
+                                        hand_back
 cancels                    channel      Lua: append            (pub/sub) jobs that others ended
 jobs:{owner}               sorted set   Lua: store; jobs       asynchronous jobs of one API key
                                                                (or of none); score: acceptance
@@ -39,11 +45,11 @@ rate:{key}                 string       Lua: spend             until the allowan
 
 Fields of `job:{id}`: `job` (JSON), `model`, `priority`, `rank` (of its messages), `keep_s` (how
 long it outlives its end), `owner`, `deadline_ms`, `webhook`, `state`, `seq` (last event number),
-`terminal` (number of the terminal
-event, once there is one), `created_ms`, `ended_ms`, `steps` (names), and for each step S:
-`S:state`, `S:model`, `S:signature` (JSON, what the keeper sends again), `S:attempt`, `S:owner`,
-`S:call` (which call took the lease), `S:expires_ms`, `S:taken_ms`, `S:written` (last entry
-of this attempt in the log), `S:outcome` (JSON).
+`terminal` (number of the terminal event, once there is one), `created_ms`, `ended_ms`, `steps`
+(names), and for each step S: `S:state`, `S:model`, `S:signature` (JSON, what the keeper sends
+again), `S:attempt`, `S:owner`, `S:call` (which call took the lease), `S:taken_ms`, `S:crashes` (of
+workers that ran it alone), `S:crashes_together`, `S:alone` (it may only run alone), `S:written`
+(last entry of this attempt in the log), `S:outcome` (JSON).
 All times are Redis TIME in milliseconds.
 """
 
@@ -66,6 +72,8 @@ KEEPER_TTL_S = 3.0
 LEASES = f"{PREFIX}leases"
 CANCELS = f"{PREFIX}cancels"
 MODELS = f"{PREFIX}models"
+RESEND = f"{PREFIX}resend"
+DEAD = f"{PREFIX}dead"
 SLOTS = f"{PREFIX}slots"
 QUEUED = f"{PREFIX}queued"
 DEADLINES = f"{PREFIX}deadlines"
@@ -118,6 +126,11 @@ def waiting_of(owner: str, model: str) -> str:
 def running(model: str) -> str:
     """Steps that workers of this model hold: set."""
     return f"{PREFIX}running:{model}"
+
+
+def held(worker_id: str) -> str:
+    """Steps that one worker runs: set."""
+    return f"{PREFIX}held:{worker_id}"
 
 
 def pace(model: str) -> str:

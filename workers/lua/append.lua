@@ -8,8 +8,8 @@
 -- for each event:    job:{id}          hash
 --                    job:{id}:events   stream
 -- ARGV[1]            the channel that tells workers which jobs others ended
--- ARGV[2..5]         prefixes of waiting:{model}, waiting_of:{owner}:{model}, running:{model} and
---                    pace:{model}
+-- ARGV[2..6]         prefixes of waiting:{model}, waiting_of:{owner}:{model}, running:{model},
+--                    pace:{model} and held:{worker}
 -- for each event:    live channel, job id, event as JSON without its number,
 --                    step ('' where no step writes it), attempt, number of the entry within the
 --                    attempt, state the job ends in ('' where it does not end),
@@ -19,16 +19,20 @@
 -- the job has its terminal event, or an older attempt wrote it. An entry that was appended
 -- before (the answer to its writer was lost with a connection) gets the last number.
 
-local FIRST_KEY, FIRST_ARG = 6, 6
+local FIRST_KEY, FIRST_ARG = 6, 7
 local WEIGHT = 0.2  -- of the latest step in the moving average of what steps take
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function forget_step(job, job_id, step, owner)
-  local member, model = job_id .. '|' .. step, redis.call('HGET', job, step .. ':model')
+  local member = job_id .. '|' .. step
+  local model, worker = unpack(redis.call('HMGET', job, step .. ':model', step .. ':owner'))
   redis.call('ZREM', KEYS[1], member)
   redis.call('SREM', ARGV[4] .. model, member)
+  if worker then
+    redis.call('SREM', ARGV[6] .. worker, member)
+  end
   redis.call('ZREM', ARGV[2] .. model, member)
   if owner and owner ~= '' then
     redis.call('ZREM', ARGV[3] .. owner .. ':' .. model, member)

@@ -15,7 +15,6 @@ for i = 2, #KEYS do
   local terminal, state, current = unpack(redis.call(
     'HMGET', KEYS[i], 'terminal', step .. ':state', step .. ':attempt'))
   if not terminal and state == 'running' and current == attempt then
-    redis.call('HSET', KEYS[i], step .. ':expires_ms', expires_ms)
     redis.call('ZADD', KEYS[1], expires_ms, member)
     renewed[i - 1] = 1
   else

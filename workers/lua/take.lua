@@ -5,6 +5,8 @@
 -- KEYS[3]  waiting:{model}      sorted set
 -- KEYS[4]  running:{model}      set
 -- KEYS[5]  queued               sorted set
+-- KEYS[6]  held:{worker}        set
+-- KEYS[7]  job:{id}:events      stream
 -- ARGV[1]  step
 -- ARGV[2]  member of the step in the sorted sets
 -- ARGV[3]  owner: the worker's id
@@ -13,10 +15,13 @@
 -- ARGV[6]  job id
 -- ARGV[7]  prefix of waiting_of:{owner}:{model}
 -- ARGV[8]  model
+-- ARGV[9]  '1' where nothing else runs on this worker, nor will while this step does
 --
--- Returns {'taken', attempt, job JSON, ms since acceptance}, or {why not}: 'gone' (no such job),
--- 'ended' (the job has its terminal event), 'done' (the step has its outcome), 'held', or 'late'
--- (its deadline is over; the keeper ends it).
+-- Returns {'taken', attempt, job JSON, ms since acceptance, events}, the job's log so far where
+-- the step was begun before; or {why not}: 'gone' (no such job), 'ended' (the job has its terminal
+-- event), 'done' (the step has its outcome), 'held' (it runs; the keeper ends the lease of a dead
+-- worker), 'late' (its deadline is over; the keeper ends it), 'alone' (it crashed its worker and
+-- may only run alone).
 
 local state, terminal, key, deadline_ms = unpack(redis.call('HMGET', KEYS[1], 'state', 'terminal',
   'owner', 'deadline_ms'))
@@ -34,31 +39,46 @@ if not state or terminal then
 end
 
 local step = ARGV[1] .. ':'
-local step_state, expires_ms, call, attempt, job, created_ms = unpack(redis.call('HMGET', KEYS[1],
-  step .. 'state', step .. 'expires_ms', step .. 'call', step .. 'attempt', 'job', 'created_ms'))
+local step_state, alone, call, attempt, job, created_ms = unpack(redis.call('HMGET', KEYS[1],
+  step .. 'state', step .. 'alone', step .. 'call', step .. 'attempt', 'job', 'created_ms'))
 if step_state == 'done' then
   return {'done'}
 end
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-if call == ARGV[5] then
-  return {'taken', tonumber(attempt), job, now_ms - created_ms}
+
+local function taken()
+  local before = {}
+  if tonumber(attempt) > 1 then
+    for _, entry in ipairs(redis.call('XRANGE', KEYS[7], '-', '+')) do
+      before[#before + 1] = entry[2][2]
+    end
+  end
+  return {'taken', tonumber(attempt), job, now_ms - created_ms, before}
 end
-if step_state == 'running' and tonumber(expires_ms) > now_ms then
+
+if call == ARGV[5] then
+  return taken()
+end
+if step_state == 'running' then
   return {'held'}
 end
 if deadline_ms and now_ms >= tonumber(deadline_ms) then
   return {'late'}
 end
 
+if alone and ARGV[9] ~= '1' then
+  return {'alone'}
+end
+
 attempt = redis.call('HINCRBY', KEYS[1], step .. 'attempt', 1)
-expires_ms = now_ms + ARGV[4]
 redis.call('HSET', KEYS[1], 'state', 'running', step .. 'state', 'running',
-  step .. 'owner', ARGV[3], step .. 'call', ARGV[5], step .. 'expires_ms', expires_ms,
-  step .. 'taken_ms', now_ms, step .. 'written', 0)
-redis.call('ZADD', KEYS[2], expires_ms, ARGV[2])
+  step .. 'owner', ARGV[3], step .. 'call', ARGV[5], step .. 'taken_ms', now_ms,
+  step .. 'written', 0)
+redis.call('ZADD', KEYS[2], now_ms + ARGV[4], ARGV[2])
 redis.call('SADD', KEYS[4], ARGV[2])
+redis.call('SADD', KEYS[6], ARGV[2])
 redis.call('ZREM', KEYS[5], ARGV[6])
 wait_no_longer()
-return {'taken', attempt, job, now_ms - created_ms}
+return taken()

@@ -1,0 +1,39 @@
+"""Dead letters: jobs that killed their workers again and again, set aside for a person to see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import Redis
+
+from workers.connections import redis_time_ms
+from workers.contract import keys
+from workers.contract.errors import JobPoisoned
+from workers.contract.events import Failed
+from workers.contract.job import JobState
+from workers.token_log import Entry, append
+
+#: Dead letters listed at most, the latest first.
+MOST_LISTED = 100
+
+
+def bury(redis: Redis, job_id: str, step: str, worker: str, crashes: int) -> None:
+    """End a job as a dead letter; repeated, it does nothing more."""
+    redis.hset(keys.job(job_id), "keep_s", keys.ACCEPTED_TTL_S)
+    redis.zadd(keys.DEAD, {job_id: redis_time_ms(redis)}, nx=True)
+    error = JobPoisoned(
+        f"The request killed its worker {crashes} times while it ran alone, and is set aside.",
+        details={"crashes": crashes, "step": step, "worker": worker},
+    )
+    append(redis, [Entry(job_id, Failed(0, error.to_dict()), ends_as=JobState.FAILED)])
+
+
+def listed(redis: Redis) -> list[str]:
+    """Ids of the dead letters that are kept, the latest first."""
+    found: Any = redis.zrevrange(keys.DEAD, 0, MOST_LISTED - 1)
+    return [raw.decode() for raw in found]
+
+
+def drop(redis: Redis, job_id: str) -> bool:
+    """Count a job as a dead letter no longer; False where it was none."""
+    return bool(redis.zrem(keys.DEAD, job_id))
