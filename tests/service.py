@@ -42,7 +42,7 @@ class Service:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("INFERENCE_")}
-        self._environment = {
+        self.environment = {
             **inherited,
             "INFERENCE_DATA_DIR": str(self.data_dir),
             "INFERENCE_PORT": str(self.port),
@@ -67,7 +67,7 @@ class Service:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *self._command],
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -154,7 +154,7 @@ class Service:
         return subprocess.run(
             [sys.executable, "-m", "web.cli", *arguments],
             cwd=ROOT,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=60,

@@ -1,0 +1,333 @@
+"""Faults on real processes: every stream stays whole, every accepted job ends.
+
+Each kind of fault cuts 32 streams: four times eight that are in the middle of their text.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+import pytest
+
+from tests.faults.crowd import Crowd
+from tests.service import MODEL, ROOT, Service
+from tests.waiting import wait_for
+
+STREAMS, ROUNDS = 8, 4
+WORDS = 120
+TEXT = " ".join(f"w{number}" for number in range(WORDS))
+#: A round's text takes three seconds where nothing goes wrong.
+SPOKEN = {"text": TEXT, "tokens_per_s": 40}
+#: Enough text to be in the middle of it.
+SOME = 60
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """Sixteen answers at once, little patience with a worker that is to end."""
+    environment = {
+        "INFERENCE_BACKEND": "scripted",
+        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "16",
+        "INFERENCE_GRACE_S": "0.5",
+        "INFERENCE_MAX_CONCURRENT_REQUESTS": "64",
+    }
+    with Service(tmp_path_factory.mktemp("faults"), **environment) as running:
+        yield running
+
+
+@pytest.fixture
+def other_worker(service):
+    """A second worker of the model."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "web.cli", "worker", MODEL],
+        cwd=ROOT,
+        env=service.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: len(serving(service)) == 2, 30)
+    yield process
+    process.terminate()
+    process.wait(20)
+
+
+def serving(service):
+    """Pids of the workers that say they serve."""
+    from workers.presence import Directory
+
+    return [worker.pid for worker in Directory(service.redis(), ttl_s=0).serving(MODEL)]
+
+
+def child(service, *ending):
+    """The process that `up` started with these last arguments."""
+    for process in service.supervisor.children(recursive=True):
+        try:
+            if process.cmdline()[-len(ending) :] == list(ending):
+                return process
+        except psutil.Error:
+            continue
+    raise AssertionError(f"no {ending} runs\n{service.logs()}")
+
+
+def redis_server(service):
+    return next(
+        process
+        for process in service.supervisor.children(recursive=True)
+        if "valkey" in process.name() or "redis-server" in process.name()
+    )
+
+
+def crowd(service, script=SPOKEN):
+    return Crowd(service, [service.ask(script) for _ in range(STREAMS)])
+
+
+def assert_whole(crowd_):
+    """Every text is the one of an uninterrupted run, and every token counted once."""
+    crowd_.join()
+    for follower in crowd_.followers:
+        assert follower.text == TEXT
+        assert follower.finish_reason == "stop"
+        assert follower.usage["completion_tokens"] == WORDS
+
+
+def attempts(service, crowd_):
+    """How often each stream's step was begun."""
+    ids = [follower.job_id for follower in crowd_.followers]
+    return [service.get(f"/v1/jobs/{job_id}").json()["attempt"] for job_id in ids]
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_a_worker_that_is_killed_goes_on_where_it_was(service, round_):
+    wait_for(service.is_ready, 40)
+    streams = crowd(service)
+    streams.await_text(SOME)
+    child(service, "worker", MODEL).send_signal(signal.SIGKILL)
+    assert_whole(streams)
+    assert attempts(service, streams) == [2] * STREAMS
+    assert not any(follower.resumed for follower in streams.followers)
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_another_worker_of_the_model_takes_over_within_five_seconds(service, other_worker, round_):
+    streams = crowd(service)
+    streams.await_text(SOME)
+    held = held_by(service, other_worker.pid)
+    cut = [follower for follower in streams.followers if follower.job_id in held]
+    other_worker.kill()
+    own = child(service, "worker", MODEL)
+    began = time.monotonic()
+    reached = [len(follower.text) for follower in cut]
+    wait_for(
+        lambda: all(
+            len(follower.text) > length + SOME // 4
+            for follower, length in zip(cut, reached, strict=True)
+        ),
+        10,
+    )
+    took_s = time.monotonic() - began
+    assert_whole(streams)
+    assert own.is_running()
+    assert took_s < 5
+
+
+def held_by(service, pid):
+    """Ids of the jobs whose steps this process holds."""
+    redis = service.redis()
+    found = []
+    for key in redis.scan_iter("inference:held:*"):
+        presence = redis.get(key.replace(b"held:", b"worker:"))
+        if presence is not None and f'"pid": {pid},'.encode() in presence:
+            found += [member.decode().partition("|")[0] for member in redis.smembers(key)]
+    return found
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_connections_that_are_cut_stop_no_stream_and_start_nothing_twice(service, round_):
+    wait_for(service.is_ready, 40)
+    streams = crowd(service)
+    streams.await_text(SOME)
+    with service.redis() as redis:
+        for kind in ("normal", "pubsub"):
+            redis.client_kill_filter(_type=kind, skipme=True)
+    assert_whole(streams)
+    assert attempts(service, streams) == [1] * STREAMS
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_redis_that_is_killed_comes_back_and_nobody_noticed(service, round_):
+    wait_for(service.is_ready, 40)
+    streams = crowd(service)
+    streams.await_text(SOME)
+    redis_server(service).kill()
+    assert_whole(streams)
+    assert attempts(service, streams) == [1] * STREAMS
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_a_front_end_that_is_killed_loses_no_stream(service, round_):
+    wait_for(service.is_ready, 40)
+    streams = crowd(service)
+    streams.await_text(SOME)
+    for process in (*child(service, "web").children(), child(service, "web")):
+        process.kill()
+    assert_whole(streams)
+    assert all(follower.resumed for follower in streams.followers)
+    assert attempts(service, streams) == [1] * STREAMS
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_a_worker_that_is_told_to_end_hands_back_what_it_cannot_end(service, round_):
+    wait_for(service.is_ready, 40)
+    streams = crowd(service)
+    streams.await_text(SOME)
+    child(service, "worker", MODEL).terminate()
+    assert_whole(streams)
+    assert attempts(service, streams) == [2] * STREAMS
+    redis = service.redis()
+    for follower in streams.followers:  # nobody is blamed
+        assert not redis.hget(f"inference:job:{follower.job_id}", "answer:crashes_together")
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_the_keeper_dies_with_the_worker(service, round_):
+    wait_for(service.is_ready, 40)
+    streams = crowd(service)
+    streams.await_text(SOME)
+    child(service, "--orchestration").kill()
+    child(service, "worker", MODEL).kill()
+    assert_whole(streams)
+
+
+def test_a_second_keeper_changes_nothing(service):
+    second = subprocess.Popen(
+        [sys.executable, "-m", "web.cli", "worker", "--orchestration"],
+        cwd=ROOT,
+        env=service.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(service.is_ready, 40)
+        streams = crowd(service)
+        streams.await_text(SOME)
+        child(service, "worker", MODEL).kill()
+        assert_whole(streams)
+        assert attempts(service, streams) == [2] * STREAMS
+    finally:
+        second.terminate()
+        second.wait(20)
+
+
+def test_a_message_that_is_lost_on_its_way_is_sent_again(tmp_path):
+    """As if a worker had died between taking it from the queue and taking its lease."""
+    with Service(tmp_path / "narrow", INFERENCE_BACKEND="scripted") as narrow:
+        redis = narrow.redis()
+        blocker = httpx.post(
+            f"{narrow.url}/v1/jobs", json=narrow.ask({"repeat": True, "tokens_per_s": 50})
+        ).json()
+        wait_for(lambda: narrow.get(blocker["status_url"]).json()["state"] == "running")
+        job = httpx.post(f"{narrow.url}/v1/jobs", json=narrow.ask({"text": "found"})).json()
+        (queue,) = [key for key in redis.keys(f"model.{MODEL}*") if redis.llen(key)]
+        assert redis.rpop(queue)
+        httpx.delete(f"{narrow.url}{blocker['status_url']}")
+        found = wait_for(
+            lambda: (seen := narrow.get(job["status_url"]).json())["state"] == "completed" and seen,
+            20,
+        )
+        assert found["result"]["choices"][0]["message"]["content"] == "found"
+
+
+def test_everything_is_restarted_one_by_one_under_load(service):
+    wait_for(service.is_ready, 40)
+    ids = []
+
+    def submit(count):
+        for _ in range(count):
+            answer = httpx.post(f"{service.url}/v1/jobs", json=service.ask(SPOKEN), timeout=30)
+            assert answer.status_code == 202, answer.text
+            ids.append(answer.json()["id"])
+
+    submit(16)
+    for name in (("worker", MODEL), ("--orchestration",), ("web",)):
+        process = child(service, *name)
+        process.terminate()
+        process.wait(30)
+        wait_for(service.is_ready, 60)
+        submit(8)
+    for job_id in ids:
+        wait_for(lambda job_id=job_id: state(service, job_id) == "completed", 90)
+        found = service.get(f"/v1/jobs/{job_id}").json()
+        assert found["result"]["choices"][0]["message"]["content"] == TEXT
+        assert found["result"]["usage"]["completion_tokens"] == WORDS
+
+
+def state(service, job_id):
+    return service.get(f"/v1/jobs/{job_id}").json()["state"]
+
+
+def test_a_poisoned_request_is_set_aside_and_its_neighbours_are_not_blamed(tmp_path):
+    environment = {"INFERENCE_BACKEND": "scripted", "INFERENCE_MAX_CONCURRENT_PER_MODEL": "4"}
+    with Service(tmp_path / "poison", **environment) as poisoned:
+        bodies = [poisoned.ask({**SPOKEN, "tokens_per_s": 10}) for _ in range(3)]
+        neighbours = Crowd(poisoned, bodies)
+        neighbours.await_text(10)
+        job = httpx.post(
+            f"{poisoned.url}/v1/jobs", json=poisoned.ask({"text": TEXT, "die_after": 2})
+        ).json()
+        assert_whole(neighbours)
+        found = wait_for(
+            lambda: (seen := poisoned.get(job["status_url"]).json())["state"] == "failed" and seen,
+            100,
+        )
+        assert found["error"]["code"] == "JOB_POISONED"
+        assert found["error"]["details"]["crashes"] == 3
+        wait_for(poisoned.is_ready, 60)
+        assert poisoned.post(poisoned.ask({"text": "well"})).status_code == 200
+        shown = poisoned.run("jobs", "dead")
+        assert job["id"] in shown.stdout
+        again = poisoned.run("jobs", "retry", job["id"])
+        assert again.stdout.startswith("chatcmpl-")
+        assert poisoned.run("jobs", "cancel", again.stdout.strip()).returncode == 0
+        assert job["id"] not in poisoned.run("jobs", "dead").stdout
+        os.kill(child(poisoned, "worker", MODEL).pid, 0)
+
+
+def test_redis_without_memory_stops_the_flow_and_lets_it_go_on(service):
+    wait_for(service.is_ready, 40)
+    streams = crowd(service)
+    streams.await_text(SOME)
+    redis = service.redis()
+    limit = redis.config_get("maxmemory")["maxmemory"]
+    redis.config_set("maxmemory", 1)
+    try:
+        refused = service.post(service.ask({"text": "x"}))
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "TEMPORARY_RESOURCE"
+    finally:
+        redis.config_set("maxmemory", limit)
+    assert_whole(streams)
+    assert attempts(service, streams) == [1] * STREAMS
+
+
+def test_a_machine_that_slept_blames_nobody(service):
+    """Every process stands still for longer than a lease, Redis too."""
+    wait_for(service.is_ready, 40)
+    streams = crowd(service)
+    streams.await_text(SOME)
+    asleep = service.supervisor.children(recursive=True)
+    for process in asleep:
+        process.suspend()
+    try:
+        with pytest.raises(psutil.TimeoutExpired):
+            asleep[0].wait(5)
+    finally:
+        for process in reversed(asleep):
+            process.resume()
+    assert_whole(streams)
+    assert attempts(service, streams) == [1] * STREAMS
