@@ -13,7 +13,7 @@ from flask import Flask, Response
 from redis import Redis
 
 from web import auth, errors, origins
-from web.routes import completions, health, jobs, models, openapi, sockets
+from web.routes import completions, dead_letters, health, jobs, models, openapi, sockets
 from web.services import Services
 from workers import logs
 from workers.settings import Settings
@@ -44,7 +44,7 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     origins.install(app, settings)
     auth.install(app, settings, redis)
     sockets.install(app)
-    for module in (completions, jobs, models, health, openapi):
+    for module in (completions, jobs, dead_letters, models, health, openapi):
         app.register_blueprint(module.blueprint)
     return app
 

@@ -49,7 +49,7 @@ def read(body: dict[str, Any] | None = None, *, asynchronous: bool = False) -> C
 def job(asked: Completion, *, asynchronous: bool = False) -> Job:
     """A new job; the log lines of the request name it from now on."""
     made = Job(
-        id=f"chatcmpl-{uuid.uuid4().hex}",
+        id=new_id(),
         model=asked.model,
         messages=asked.messages,
         created=int(time.time()),
@@ -68,6 +68,11 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
     if services().settings.log_prompts:
         log.info("messages: %s", json.dumps([turn.to_dict() for turn in made.messages]))
     return made
+
+
+def new_id() -> str:
+    """An id for a job and its completion."""
+    return f"chatcmpl-{uuid.uuid4().hex}"
 
 
 def note(asked: Completion, response: Response) -> None:

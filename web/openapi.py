@@ -134,6 +134,7 @@ def describe() -> dict[str, Any]:
         },
     )
     _describe_jobs(spec, stream)
+    _describe_dead_letters(spec)
     _describe_sockets(spec)
     for path, summary, name, others in (
         ("/v1/models", "The models, loaded ones first.", "Models", {}),
@@ -192,6 +193,28 @@ def _describe_jobs(spec: APISpec, stream: dict[str, Any]) -> None:
                 "responses": {"200": events, "204": nothing, **_errors()},
             }
         },
+    )
+
+
+def _describe_dead_letters(spec: APISpec) -> None:
+    listed = {"200": _answer("The dead letters.", "Jobs"), **_errors()}
+    spec.path(
+        "/v1/dead-letters",
+        operations={
+            "get": {"summary": "Jobs that killed their workers, set aside.", "responses": listed}
+        },
+    )
+    dropped = {"200": _answer("The job that was one.", "Job"), **_errors()}
+    spec.path(
+        "/v1/dead-letters/{job_id}",
+        parameters=[_JOB_ID],
+        operations={"delete": {"summary": "Forget a dead letter.", "responses": dropped}},
+    )
+    retried = {"202": _answer("The new job.", "Job"), **_errors()}
+    spec.path(
+        "/v1/dead-letters/{job_id}/retry",
+        parameters=[_JOB_ID],
+        operations={"post": {"summary": "Ask for the same again.", "responses": retried}},
     )
 
 

@@ -30,10 +30,12 @@ def bury(redis: Redis, job_id: str, step: str, worker: str, crashes: int) -> Non
 
 def listed(redis: Redis) -> list[str]:
     """Ids of the dead letters that are kept, the latest first."""
+    oldest_ms = redis_time_ms(redis) - keys.ACCEPTED_TTL_S * 1000
+    redis.zremrangebyscore(keys.DEAD, "-inf", oldest_ms)  # their records are gone
     found: Any = redis.zrevrange(keys.DEAD, 0, MOST_LISTED - 1)
     return [raw.decode() for raw in found]
 
 
-def drop(redis: Redis, job_id: str) -> bool:
-    """Count a job as a dead letter no longer; False where it was none."""
-    return bool(redis.zrem(keys.DEAD, job_id))
+def drop(redis: Redis, job_id: str) -> None:
+    """Count a job as a dead letter no longer."""
+    redis.zrem(keys.DEAD, job_id)

@@ -10,6 +10,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from workers import dead_letters
 from workers.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
 from workers.contract import events, keys
 from workers.contract.events import Cancelled, Event, Queued
@@ -242,6 +243,14 @@ class JobStore:
     def webhook_attempts(self, job_id: str) -> list[Attempt]:
         """Attempts to tell of the job's end, in order."""
         return attempts(self._redis, job_id)
+
+    def dead_letters(self) -> list[str]:
+        """Ids of the jobs that were set aside, the latest first."""
+        return dead_letters.listed(self._redis)
+
+    def drop_dead_letter(self, job_id: str) -> None:
+        """Count a job as a dead letter no longer."""
+        dead_letters.drop(self._redis, job_id)
 
     def release(self, job_id: str) -> None:
         """Count a synchronous request as open no longer, though its job goes on."""

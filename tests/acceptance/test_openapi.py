@@ -25,6 +25,7 @@ def test_it_describes_every_endpoint(scripted_service):
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
         "/v1/chat/completions", "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/events",
+        "/v1/dead-letters", "/v1/dead-letters/{job_id}", "/v1/dead-letters/{job_id}/retry",
         "/v1/jobs/{job_id}/ws", "/v1/ws/chat", "/v1/models", "/health", "/health/ready",
     }  # fmt: skip
     body = document["components"]["schemas"]["ChatCompletionRequest"]

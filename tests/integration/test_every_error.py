@@ -29,12 +29,12 @@ BEHIND_THE_QUEUE = [
     errors.WorkerLost(),
     errors.JobCancelled(details={"reason": "it was cancelled"}),
     errors.JobExpired(),
+    errors.JobPoisoned(),
 ]
 #: Their capability comes later; each names it.
 NOT_YET = {
     "COMPRESSION_FAILED": "context compression",
     "HANDOFF_STATE_INVALID": "orchestration",
-    "JOB_POISONED": "recovery",
     "MODEL_BUSY": "loading and swapping",
     "NOT_ENOUGH_MODELS": "orchestration",
     "ORCHESTRATION_FAILED": "orchestration",

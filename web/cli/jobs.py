@@ -44,7 +44,7 @@ def _telling(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def jobs() -> None:
-    """List, show, watch and cancel jobs of the running service."""
+    """List, show, watch and cancel jobs of the running service; look after dead letters."""
 
 
 @jobs.command("list")
@@ -97,6 +97,38 @@ def cancel(job_id: str) -> None:
         answer = client.delete(f"/v1/jobs/{job_id}")
         answer.raise_for_status()
     click.echo(answer.json()["state"])
+
+
+@jobs.command()
+@_telling
+def dead() -> None:
+    """List dead letters: jobs that killed their workers, and why."""
+    with _client() as client:
+        answer = client.get("/v1/dead-letters")
+        answer.raise_for_status()
+    for entry in answer.json()["data"]:
+        click.echo(f"{entry['id']}  {entry['model']}  {entry['error']['message']}")
+
+
+@jobs.command()
+@click.argument("job_id")
+@_telling
+def retry(job_id: str) -> None:
+    """Ask for a dead letter's answer again, as a new job; prints its id."""
+    with _client() as client:
+        answer = client.post(f"/v1/dead-letters/{job_id}/retry")
+        answer.raise_for_status()
+    click.echo(answer.json()["id"])
+
+
+@jobs.command()
+@click.argument("job_id")
+@_telling
+def drop(job_id: str) -> None:
+    """Forget a dead letter."""
+    with _client() as client:
+        answer = client.delete(f"/v1/dead-letters/{job_id}")
+        answer.raise_for_status()
 
 
 @click.command()

@@ -34,7 +34,7 @@ def submit() -> Response:
         response = show(accepted.job.id)
         response.headers["Idempotent-Replayed"] = "true"
     else:
-        _start(accepted, asked.idempotency)
+        start(accepted, asked.idempotency)
         response = flask.jsonify(job_view.accepted(accepted))
     response.status_code = 202
     response.headers["Location"] = job_view.address(accepted.job.id)
@@ -97,7 +97,12 @@ def events(job_id: str) -> Response:
         return job_events.respond(reader, closing.pop_all())
 
 
-def _start(accepted: Accepted, idempotency: Idempotency | None) -> None:
+def start(accepted: Accepted, idempotency: Idempotency | None = None) -> None:
+    """Start a job that was accepted; one that cannot be started is taken back.
+
+    Raises:
+        BrokerUnavailable: Redis is away.
+    """
     found = services()
     try:
         found.submitter.start(accepted)
