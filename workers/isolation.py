@@ -17,6 +17,12 @@ class Isolation:
         self._taken = False
         self._closed = False
 
+    @property
+    def reserved(self) -> bool:
+        """Whether a step runs alone, or waits for that: others are kept outside."""
+        with self._changed:
+            return self._taken or self._wanting > 0
+
     def close(self) -> None:
         """Let in nobody from now on: the worker ends."""
         with self._changed:

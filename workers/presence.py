@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from workers.contract import keys
-from workers.contract.errors import InferenceError
+from workers.contract.errors import EngineFailed, InferenceError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ class WorkerStatus(enum.StrEnum):
     LOADING = "loading"
     #: It answers.
     LOADED = "loaded"
+    #: It has stopped working; `error` says how. It ends.
+    WEDGED = "wedged"
     #: It ends the answers it is in the middle of and takes no others.
     UNLOADING = "unloading"
     #: The model could not be loaded; `error` says why.
@@ -110,6 +112,15 @@ class Presence:
     def failed(self, error: InferenceError) -> None:
         """The model could not be loaded."""
         self._tell(status=WorkerStatus.FAILED, error=error.to_dict())
+
+    def wedged(self, reason: str) -> None:
+        """This worker does not work; told at once, since it ends."""
+        error = EngineFailed(f"The worker is started again: {reason}.")
+        self._worker = replace(self._worker, status=WorkerStatus.WEDGED, error=error.to_dict())
+        try:
+            self._beat()
+        except RedisError as away:
+            log.debug("nobody can be told: %s", away)
 
     def unloading(self) -> None:
         """No new requests from now on."""

@@ -35,6 +35,7 @@ from workers.presence import Presence, Worker
 from workers.settings import Settings
 from workers.tasks import register_generate
 from workers.token_log import TokenLog
+from workers.watchdog import Watchdog
 from workers.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
@@ -168,18 +169,25 @@ def _serve_model(
     revoking.install(JobStore(connections.client(settings)))
     leases.start()
     token_log.start()
+    watchdog = Watchdog(
+        connections.client(settings), spec.id, workshop, presence, settings.wedged_s
+    )
+    watchdog.watch(app)
 
     def end_in_time(**_: Any) -> None:
         presence.unloading()
+        watchdog.stop()
         workshop.isolation.close()
         timer = threading.Timer(settings.grace_s, _give_back, args=(leases,))
         timer.daemon = True
         timer.start()
 
     worker_shutting_down.connect(end_in_time, weak=False)
+    watchdog.start()
     try:
         return _consume(app, worker, model_queue(spec.id))
     finally:
+        watchdog.stop()
         token_log.stop(timeout_s=2.0)
         leases.stop()
         engine.close()

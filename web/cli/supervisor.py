@@ -111,6 +111,12 @@ class Supervisor:
                 child.start()
         return None
 
+    def pids(self) -> dict[int, Child]:
+        """The children that run, by pid."""
+        return {
+            child.process.pid: child for child in self._children if child.process and child.running
+        }
+
     def _plan_restart(self, child: Child, status: int | None, now: float) -> None:
         if now - child.started_at > STABLE_S:
             child.pause_s = FIRST_PAUSE_S

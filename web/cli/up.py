@@ -14,10 +14,11 @@ import click
 from redis.exceptions import RedisError
 
 from presets.catalogue import UnknownModel
+from web.cli.absences import Absences
 from web.cli.supervisor import Child, Supervisor
 from workers import catalogue as catalogue_
 from workers import connections, embedded
-from workers.presence import forget_loaded
+from workers.presence import Directory, forget_loaded
 from workers.settings import Settings
 
 #: The embedded server reads its log at start; a large one takes seconds.
@@ -93,9 +94,11 @@ def _watch(
 ) -> int:
     told = ""
     ready = False
+    absences = Absences(Directory(connections.client(settings)))
     while not signals.count:
         if hopeless := supervisor.look():
             raise _Refusal(f"{hopeless.name} says:\n{hopeless.last_lines(5)}")
+        _end_silent(supervisor, absences)
         if not ready:
             ready, reason = _readiness(settings)
             if ready:
@@ -106,6 +109,14 @@ def _watch(
         time.sleep(_LOOK_S)
     _say("stopping")
     return 0
+
+
+def _end_silent(supervisor: Supervisor, absences: Absences) -> None:
+    """End workers that live and do not say so; the supervisor starts others."""
+    children = supervisor.pids()
+    for pid in absences.silent(children):
+        _say(f"{children[pid].name} has fallen silent and is ended")
+        children[pid].signal_group(signal.SIGKILL)
 
 
 def _wanted(settings: Settings) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ _STATUS = {
     WorkerStatus.LOADED: "loaded",
     WorkerStatus.LOADING: "loading",
     WorkerStatus.UNLOADING: "unloading",
+    WorkerStatus.WEDGED: "failed",
     WorkerStatus.FAILED: "failed",
 }
 

@@ -88,6 +88,10 @@ class Engine(Protocol):
     #: Bytes of memory that the loaded model takes, as measured.
     memory_bytes: int
 
+    @property
+    def stalled_s(self) -> float:
+        """Seconds since decoding last moved, while there is work; 0 where there is none."""
+
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Load the model; `on_progress` gets fractions from 0 to 1.
 

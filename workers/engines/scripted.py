@@ -120,6 +120,14 @@ class ScriptedEngine:
         self._script = Script()
         self._name = ""
         self._closed = Event()
+        #: When each running generation last moved.
+        self._moved_at: dict[Event, float] = {}
+
+    @property
+    def stalled_s(self) -> float:
+        """See `Engine.stalled_s`."""
+        now = time.monotonic()
+        return max((now - at for at in list(self._moved_at.values())), default=0.0)
 
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Take the script from `spec.options`; `load_s` delays, `load_error` refuses."""
@@ -154,7 +162,7 @@ class ScriptedEngine:
         if prompt_tokens is None:
             prompt_tokens = sum(self.count_tokens(m.content or "") for m in request.messages)
         require_room(self._name, prompt_tokens, self.context_length)
-        return self._speak(script, request, prompt_tokens, cancelled)
+        return self._moving(self._speak(script, request, prompt_tokens, cancelled), cancelled)
 
     def count_tokens(self, text: str) -> int:
         """Words in a text."""
@@ -163,6 +171,14 @@ class ScriptedEngine:
     def close(self) -> None:
         """End all generations."""
         self._closed.set()
+
+    def _moving(self, deltas: Iterator[Delta], cancelled: Event) -> Iterator[Delta]:
+        """The same deltas; while they are made the generation counts as running."""
+        self._moved_at[cancelled] = time.monotonic()
+        try:
+            yield from deltas
+        finally:
+            del self._moved_at[cancelled]
 
     def _speak(
         self, script: Script, request: GenerationRequest, prompt_tokens: int, cancelled: Event
@@ -208,6 +224,7 @@ class ScriptedEngine:
     def _wait_until(self, due: float, cancelled: Event) -> bool:
         """False when the generation is to end instead."""
         while not cancelled.is_set() and not self._closed.is_set():
+            self._moved_at[cancelled] = time.monotonic()
             left_s = due - time.perf_counter()
             if left_s <= 0:
                 return True

@@ -61,6 +61,11 @@ class Models:
         "INFERENCE_MAX_CONCURRENT_PER_MODEL", 1, kinds.integer(1, 512),
         "Requests that one worker answers at once.",
     )  # fmt: skip
+    wedged_s: float = setting(
+        "INFERENCE_WEDGED_S", 60.0, kinds.number(1, 3600),
+        "Seconds without a decoding step, while there is work, after which a worker is ended and "
+        "started again; what it ran goes on.",
+    )  # fmt: skip
     load_on_demand: bool = setting(
         "INFERENCE_LOAD_ON_DEMAND", False, kinds.BOOLEAN,
         "A request for a model that is not loaded loads it, instead of being refused.",

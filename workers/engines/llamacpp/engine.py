@@ -92,6 +92,11 @@ class LlamaCppEngine:
         self._scheduler.start()
         on_progress(1.0)
 
+    @property
+    def stalled_s(self) -> float:
+        """See `Engine.stalled_s`."""
+        return self._scheduler.stalled_s if self._scheduler is not None else 0.0
+
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
         """Decode one request; see `Engine.generate`.
 
