@@ -1,6 +1,8 @@
 # make up      install what is needed and start the service (WHEEL=path: a llama-cpp-python wheel
 #              you have, instead of compiling it)
 # make test    lint, types, import rules, and all tests
+# make test-faults  kill, cut and stop real processes under streams; every text stays whole
+# make chaos   the same at random for five minutes, and a report
 # make bench   measure the service beside the bare engine
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,7 +15,7 @@ BIN := $(VENV)/bin
 LOG := $(VENV)/install.log
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
@@ -26,6 +28,12 @@ lint: $(VENV)/.for-test
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --config setup.cfg --no-logo
 	$(BIN)/mypy
+
+test-faults: $(VENV)/.for-test
+	$(BIN)/python -m pytest tests/faults $(ARGS)
+
+chaos: $(VENV)/.for-test
+	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
 bench: $(VENV)/.for-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -67,4 +75,4 @@ $(VENV)/.for-bench: $(VENV)/.for-test
 	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,test,bench]'
 	@touch $@
 
-.PHONY: help up test lint bench clean
+.PHONY: help up test test-faults chaos lint bench clean

@@ -1,0 +1,61 @@
+"""The shipped model: every token that was logged before a crash stays, the rest is what greedy
+decoding would have said."""
+
+import json
+import signal
+
+import pytest
+
+from tests.faults.crowd import Crowd
+from tests.faults.test_faults import child
+from tests.integration.engines.reference import Reference
+from tests.service import MODEL, Service
+from tests.waiting import wait_for
+from workers.contract.job import Message
+
+STREAMS, ROUNDS, TOKENS = 8, 4, 48
+PROMPTS = [f"Tell me {count} facts about the sea." for count in range(2, 2 + STREAMS)]
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    environment = {"INFERENCE_MAX_CONCURRENT_PER_MODEL": str(STREAMS)}
+    with Service(tmp_path_factory.mktemp("real"), **environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def reference(service):
+    (weights,) = sorted(service.data_dir.glob("cache/**/*.gguf"))
+    reference = Reference(weights)
+    yield reference
+    reference.close()
+
+
+def logged(service, job_id):
+    """(attempt, token ids) of each token event of a job."""
+    text = service.get(f"/v1/jobs/{job_id}/events").text
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    return [(e["attempt"], e["token_ids"]) for e in events if e["type"] == "token"]
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_a_killed_worker_changes_no_token_and_the_rest_is_greedy(service, reference, round_):
+    wait_for(service.is_ready, 60)
+    bodies = [service.ask(prompt, temperature=0, max_tokens=TOKENS) for prompt in PROMPTS]
+    streams = Crowd(service, bodies)
+    streams.await_text(8, within_s=60)
+    child(service, "worker", MODEL).send_signal(signal.SIGKILL)
+    streams.join()
+    for follower, prompt in zip(streams.followers, PROMPTS, strict=True):
+        tokens = logged(service, follower.job_id)
+        attempts = [attempt for attempt, _ in tokens]
+        assert attempts == sorted(attempts)
+        assert set(attempts) == {1, 2}
+        ids = [token for _, some in tokens for token in some]
+        assert follower.usage["completion_tokens"] in (len(ids), len(ids) + 1)  # the end's token
+        assert follower.finish_reason in ("length", "stop")
+        reference.assert_greedy([Message("user", prompt)], ids)
+        assert follower.text == reference.text(ids)
