@@ -3,7 +3,6 @@
 Each kind of fault cuts 32 streams: four times eight that are in the middle of their text.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -52,6 +51,7 @@ def other_worker(service):
         stderr=subprocess.DEVNULL,
     )
     wait_for(lambda: len(serving(service)) == 2, 30)
+    assert_whole(crowd(service))  # a keeper that was elected just now judges nobody yet
     yield process
     process.terminate()
     process.wait(20)
@@ -295,7 +295,6 @@ def test_a_poisoned_request_is_set_aside_and_its_neighbours_are_not_blamed(tmp_p
         assert again.stdout.startswith("chatcmpl-")
         assert poisoned.run("jobs", "cancel", again.stdout.strip()).returncode == 0
         assert job["id"] not in poisoned.run("jobs", "dead").stdout
-        os.kill(child(poisoned, "worker", MODEL).pid, 0)
 
 
 def test_redis_without_memory_stops_the_flow_and_lets_it_go_on(service):

@@ -8,13 +8,16 @@ import pytest
 
 from tests.faults.crowd import Crowd
 from tests.faults.test_faults import child
-from tests.integration.engines.reference import Reference
+from tests.integration.engines.reference import NEAR_TIE, Reference
 from tests.service import MODEL, Service
 from tests.waiting import wait_for
 from workers.contract.job import Message
 
 STREAMS, ROUNDS, TOKENS = 8, 4, 48
-PROMPTS = [f"Tell me {count} facts about the sea." for count in range(2, 2 + STREAMS)]
+PROMPTS = [
+    f"What is the capital city of {country}? Then count from one to twenty."
+    for country in ("France", "Italy", "Spain", "Japan", "Egypt", "Peru", "Kenya", "Norway")
+]
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -57,5 +60,9 @@ def test_a_killed_worker_changes_no_token_and_the_rest_is_greedy(service, refere
         ids = [token for _, some in tokens for token in some]
         assert follower.usage["completion_tokens"] in (len(ids), len(ids) + 1)  # the end's token
         assert follower.finish_reason in ("length", "stop")
-        reference.assert_greedy([Message("user", prompt)], ids)
+        messages = [Message("user", prompt)]
+        # Eight at once are no shape that the reference knows: what it differs from itself by, over
+        # the same ids, is no mistake of ours.
+        near_tie = max(NEAR_TIE, reference.noise(messages, ids))
+        reference.assert_greedy(messages, ids, near_tie)
         assert follower.text == reference.text(ids)

@@ -1,6 +1,7 @@
 """What greedy tokens are held against: llama-cpp-python's own decode of the same ids."""
 
 import llama_cpp
+import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 #: Prefill, decode and batches of other shapes differ in the last bits, and a near tie may fall
@@ -37,7 +38,7 @@ class Reference:
         """The text that tokens stand for."""
         return b"".join(map(self.bytes_of, tokens)).decode(errors="replace")
 
-    def assert_greedy(self, messages, tokens):
+    def assert_greedy(self, messages, tokens, near_tie=NEAR_TIE):
         """Every token is the most likely one behind those before it, or as good as that."""
         prompt = self.prompt(messages)
         ids = [*prompt, *tokens]
@@ -52,7 +53,25 @@ class Reference:
         for place, token in enumerate(tokens):
             logits = self._llama.scores[len(prompt) + place - 1]
             gap = float(logits.max() - logits[token])
-            assert gap <= NEAR_TIE, f"token {place} is {gap:.2f} behind the most likely one"
+            assert gap <= near_tie, f"token {place} is {gap:.2f} behind the most likely one"
+
+    def noise(self, messages, tokens):
+        """How far the best logits of two decodes of the same ids are apart: all ids at once, and
+        one by one. No decode is more right than the other."""
+        prompt = self.prompt(messages)
+        places = slice(len(prompt) - 1, len(prompt) + len(tokens) - 1)
+        self._llama.n_tokens = 0
+        self._llama.eval([*prompt, *tokens])
+        at_once = self._llama.scores[places].copy()
+        self._llama.n_tokens = 0
+        self._llama.eval(prompt)
+        for token in tokens:
+            self._llama.eval([token])
+        one_by_one = self._llama.scores[places]
+        best = at_once >= np.sort(at_once, axis=1)[:, -5, None]
+        apart = at_once - at_once.max(1, keepdims=True)
+        apart -= one_by_one - one_by_one.max(1, keepdims=True)
+        return float(np.abs(apart[best]).max())
 
     def close(self):
         """Give the memory back."""
