@@ -114,6 +114,13 @@ def _broker_away(error: Exception) -> Response:
     if isinstance(error, OutOfMemoryError) or str(error).startswith("OOM "):
         log.error("Redis has no memory left: %s", error)
         return response(errors.TemporaryResource("Redis has no memory left. Nothing was accepted."))
+    if str(error).startswith("MISCONF"):
+        log.error("Redis cannot write to its disk: %s", error)
+        return response(
+            errors.TemporaryResource(
+                "Redis cannot write to its disk; is it full? Nothing was accepted."
+            )
+        )
     log.warning("Redis is away: %s", error)
     return response(broker_unavailable())
 

@@ -314,6 +314,25 @@ def test_redis_without_memory_stops_the_flow_and_lets_it_go_on(service):
     assert attempts(service, streams) == [1] * STREAMS
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux'")
+def test_a_disk_that_is_full_stops_the_flow_and_lets_it_go_on(service):
+    """Redis may not make any file longer, which it meets as it meets a full disk."""
+    wait_for(service.is_ready, 40)
+    streams = crowd(service)
+    streams.await_text(SOME)
+    server = redis_server(service)
+    server.rlimit(psutil.RLIMIT_FSIZE, (1, psutil.RLIM_INFINITY))
+    try:
+        wait_for(lambda: "disk" in service.post(service.ask({"text": "x"})).text, 20)
+        refused = service.post(service.ask({"text": "x"}))
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "TEMPORARY_RESOURCE"
+    finally:
+        server.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    assert_whole(streams)
+    wait_for(lambda: service.post(service.ask({"text": "x"})).status_code == 200, 20)
+
+
 def test_a_machine_that_slept_blames_nobody(service):
     """Every process stands still for longer than a lease, Redis too."""
     wait_for(service.is_ready, 40)
