@@ -3,14 +3,17 @@
 Each kind of fault cuts 32 streams: four times eight that are in the middle of their text.
 """
 
+import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
 import psutil
 import pytest
+import simple_websocket
 
 from tests.faults.crowd import Crowd
 from tests.service import MODEL, ROOT, Service
@@ -111,6 +114,32 @@ def test_a_worker_that_is_killed_goes_on_where_it_was(service, round_):
     assert_whole(streams)
     assert attempts(service, streams) == [2] * STREAMS
     assert not any(follower.resumed for follower in streams.followers)
+
+
+def test_every_kind_of_reader_sees_one_answer(service):
+    """A plain response, a WebSocket and a poller, while the worker is killed."""
+    wait_for(service.is_ready, 40)
+    answers = []
+    plain = threading.Thread(target=lambda: answers.append(service.post(service.ask(SPOKEN))))
+    plain.start()
+    socket = simple_websocket.Client(f"ws://127.0.0.1:{service.port}/v1/ws/chat")
+    socket.send(json.dumps({"type": "chat", **service.ask(SPOKEN)}))
+    polled = httpx.post(f"{service.url}/v1/jobs", json=service.ask(SPOKEN)).json()
+    wait_for(lambda: service.redis().scard(f"inference:running:{MODEL}") == 3)
+    child(service, "worker", MODEL).kill()
+    heard = []
+    with pytest.raises(simple_websocket.ConnectionClosed) as closed:
+        while True:
+            heard.append(json.loads(socket.receive(timeout=60)))
+    assert closed.value.reason == 1000
+    assert "".join(event["text"] for event in heard if event["type"] == "token") == TEXT
+    assert [event["attempt"] for event in heard if event["type"] == "started"] == [1, 2]
+    plain.join(60)
+    assert answers[0].json()["choices"][0]["message"]["content"] == TEXT
+    wait_for(lambda: state(service, polled["id"]) == "completed", 60)
+    found = service.get(polled["status_url"]).json()
+    assert found["result"]["choices"][0]["message"]["content"] == TEXT
+    assert found["attempt"] == 2
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
