@@ -3,7 +3,6 @@
 Each kind of fault cuts 32 streams: four times eight that are in the middle of their text.
 """
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,8 +12,8 @@ import time
 import httpx
 import psutil
 import pytest
-import simple_websocket
 
+from tests.acceptance.test_sockets import Socket
 from tests.faults.crowd import Crowd
 from tests.service import MODEL, ROOT, Service
 from tests.waiting import wait_for
@@ -122,16 +121,13 @@ def test_every_kind_of_reader_sees_one_answer(service):
     answers = []
     plain = threading.Thread(target=lambda: answers.append(service.post(service.ask(SPOKEN))))
     plain.start()
-    socket = simple_websocket.Client(f"ws://127.0.0.1:{service.port}/v1/ws/chat")
-    socket.send(json.dumps({"type": "chat", **service.ask(SPOKEN)}))
+    socket = Socket(service, "/v1/ws/chat")
+    socket.say({"type": "chat", **service.ask(SPOKEN)})
     polled = httpx.post(f"{service.url}/v1/jobs", json=service.ask(SPOKEN)).json()
     wait_for(lambda: service.redis().scard(f"inference:running:{MODEL}") == 3)
     child(service, "worker", MODEL).kill()
-    heard = []
-    with pytest.raises(simple_websocket.ConnectionClosed) as closed:
-        while True:
-            heard.append(json.loads(socket.receive(timeout=60)))
-    assert closed.value.reason == 1000
+    heard, code = socket.rest()
+    assert code == 1000
     assert "".join(event["text"] for event in heard if event["type"] == "token") == TEXT
     assert [event["attempt"] for event in heard if event["type"] == "started"] == [1, 2]
     plain.join(60)
