@@ -1,7 +1,7 @@
 # make up      install what is needed and start the service (WHEEL=path: a llama-cpp-python wheel
 #              you have, instead of compiling it)
-# make test    lint, types, import rules, and all tests
-# make test-faults  kill, cut and stop real processes under streams; every text stays whole
+# make test    lint, types, import rules, and all tests but the next
+# make test-faults   kill, cut and stop real processes under streams; every text stays whole
 # make chaos   the same at random for five minutes, and a report
 # make bench   measure the service beside the bare engine
 SHELL := /bin/bash
@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 LOG := $(VENV)/install.log
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)

@@ -191,9 +191,11 @@ def run(seconds, seed):
             for thread in load.threads:
                 thread.start()
             until = time.monotonic() + seconds
+            due = []
             while time.monotonic() < until:
                 time.sleep(choose.uniform(0.5, 1.5) * PAUSE_S)
-                fault = choose.choice(faults)
+                due = due or choose.sample(faults, len(faults))  # each once before any again
+                fault = due.pop()
                 with load.lock:
                     followers = [one for one in load.running if one.text]
                 at = time.monotonic()
