@@ -47,7 +47,7 @@ class Lease:
     request: StepRequest
     attempt: int
     job: Job
-    #: Milliseconds from acceptance to now.
+    #: Milliseconds from acceptance, or from when it was given back, to now.
     waited_ms: float
     #: Token ids that earlier attempts logged.
     produced: tuple[int, ...]

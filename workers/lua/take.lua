@@ -17,8 +17,8 @@
 -- ARGV[8]  model
 -- ARGV[9]  '1' where nothing else runs on this worker, nor will while this step does
 --
--- Returns {'taken', attempt, job JSON, ms since acceptance, events}, the job's log so far where
--- the step was begun before; or {why not}: 'gone' (no such job), 'ended' (the job has its terminal
+-- Returns {'taken', attempt, job JSON, ms of waiting, events}, the job's log so far where the
+-- step was begun before; or {why not}: 'gone' (no such job), 'ended' (the job has its terminal
 -- event), 'done' (the step has its outcome), 'held' (it runs; the keeper ends the lease of a dead
 -- worker), 'late' (its deadline is over; the keeper ends it), 'alone' (it crashed its worker and
 -- may only run alone).
@@ -48,6 +48,13 @@ end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- What ran before waits from when it was given back.
+local waits_from_ms = tonumber(created_ms)
+local score = attempt and redis.call('ZSCORE', KEYS[3], ARGV[2])
+if score then
+  waits_from_ms = score % 1e13
+end
+
 local function taken()
   local before = {}
   if tonumber(attempt) > 1 then
@@ -55,7 +62,7 @@ local function taken()
       before[#before + 1] = entry[2][2]
     end
   end
-  return {'taken', tonumber(attempt), job, now_ms - created_ms, before}
+  return {'taken', tonumber(attempt), job, now_ms - waits_from_ms, before}
 end
 
 if call == ARGV[5] then
