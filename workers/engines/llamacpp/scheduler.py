@@ -53,7 +53,7 @@ class Scheduler:
         self._age: dict[Sequence, int] = {}
         self._ages = itertools.count()
         self._closing = False
-        self._moved_at = time.monotonic()
+        self._moved_at = time.perf_counter()
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ class Scheduler:
     def stalled_s(self) -> float:
         """Seconds since the last step ended, while there is work; 0 where there is none."""
         busy = self._active or self._waiting
-        return time.monotonic() - self._moved_at if busy else 0.0
+        return time.perf_counter() - self._moved_at if busy else 0.0
 
     def submit(self, sequence: Sequence) -> None:
         """Hand a sequence over; its deltas tell the rest. Safe from any thread."""
@@ -81,7 +81,7 @@ class Scheduler:
         while not self._closing:
             try:
                 self._welcome()
-                self._moved_at = time.monotonic()
+                self._moved_at = time.perf_counter()
                 self._dismiss_unwanted()
                 self._seat_waiting()
                 if parts := self._decode():
