@@ -77,7 +77,7 @@ def test_a_second_service_in_the_same_directory_is_refused(scripted_service):
     refused = subprocess.run(
         [sys.executable, "-m", "web.cli", "up"],
         cwd=ROOT,
-        env=other._environment,
+        env=other.environment,
         capture_output=True,
         text=True,
         timeout=30,
