@@ -9,26 +9,74 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class GgufSource:
+    """Where a model's GGUF file comes from."""
+
+    #: Repository of the Hugging Face hub; None for a file that nobody else has.
+    repo: str | None
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class HfSource:
+    """Where a model's safetensors come from."""
+
+    repo: str
+    #: vLLM's name of the quantization; None: as the repository's own configuration says.
+    quantization: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """How a model marks what it thinks before it answers."""
+
+    #: `marks` (a text before and one behind) or `harmony` (gpt-oss' channels).
+    form: str
+    open: str = ""
+    close: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """One model: what it is called, where its file is, what it can take."""
 
     id: str
-    #: The GGUF file; None where the engine needs none (`scripted`).
+    #: The GGUF file, there or not; None where the engine needs none (`scripted`).
     path: Path | None
     #: The most tokens, prompt and completion, one request may use.
     context_length: int
     #: The primary role first.
     roles: tuple[str, ...] = ("primary",)
+    #: Other names that requests may use.
+    aliases: tuple[str, ...] = ()
     #: Name of the engine that runs it, as in `workers.engines.registry`.
     backend: str = "llamacpp"
+    gguf: GgufSource | None = None
+    hf: HfSource | None = None
+    #: Size of the weights in bytes, as their source tells it; 0 where nobody told.
+    size_bytes: int = 0
+    #: Of the context: what is left behind the system's own part; None: all of it.
+    usable_tokens: int | None = None
+    #: Of that: what an answer may take; None: all of it.
+    generation_tokens: int | None = None
+    #: What it is meant for: `mac`, `server`.
+    hardware: tuple[str, ...] = ("mac", "server")
+    #: Layers on the GPU, instead of what INFERENCE_GPU_LAYERS says.
+    gpu_layers: int | None = None
+    #: Indices of the devices it is loaded on; empty: the engine's own choice.
+    devices: tuple[int, ...] = ()
+    #: Part of a device's memory it may take (vLLM); None: the engine's own default.
+    memory_fraction: float | None = None
     #: A chat template (Jinja) that replaces the file's own.
     chat_template: str | None = None
+    reasoning: Reasoning | None = None
     #: The format the file is requantised to at its first load, e.g. `q8_0`; None: used as it is.
     requantise: str | None = None
     #: The format of the file itself, as its metadata say; None where they do not.
     file_format: str | None = None
     #: What only this model's engine understands.
     options: Mapping[str, Any] = field(default_factory=dict)
+    notes: str = ""
 
     @property
     def format(self) -> str | None:

@@ -101,6 +101,16 @@ class Services:
         finally:
             self.places.release()
 
+    def wanted(self) -> tuple[str, ...]:
+        """The models that the service is to serve."""
+        return self.catalogue.wanted(self.settings.preload_models, self.settings.config)
+
+    def preset_id(self) -> str | None:
+        """The preset that runs; None where models were chosen in another way."""
+        if self.settings.config is None or self.settings.preload_models is not None:
+            return None
+        return self.catalogue.preset(self.settings.config).id
+
     def stop(self) -> None:
         """Let go of Redis."""
         self.hub.stop()

@@ -20,6 +20,7 @@ def load(settings: Settings) -> Catalogue:
         settings.backend,
         roles=settings.model_roles,
         formats=tuned_formats(settings),
+        own=settings.catalogue_dir,
     )
 
 

@@ -8,9 +8,12 @@ import sys
 import click
 
 import web
+from presets.catalogue import Catalogue, UnknownPreset
+from presets.schema import CatalogueError
 from web.cli.config import config
 from web.cli.jobs import jobs, submit
 from web.cli.keys import keys
+from web.cli.presets import presets
 from web.cli.tune import tune
 from workers import settings as settings_
 from workers.settings import Settings, SettingsError
@@ -24,6 +27,19 @@ def load_settings() -> Settings:
         click.echo(f"inference-service cannot start:\n{error}", err=True)
         sys.exit(2)
     return settings
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue; a file of it that is wrong ends the process with status 2 and is named."""
+    from workers import catalogue
+
+    try:
+        found = catalogue.load(settings)
+        found.wanted(settings.preload_models, settings.config)
+    except (CatalogueError, UnknownPreset) as error:
+        click.echo(f"inference-service cannot start: {error}", err=True)
+        sys.exit(2)
+    return found
 
 
 def warn(settings: Settings) -> None:
@@ -40,11 +56,16 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--flower", is_flag=True, help="Also show the queues with Flower, on loopback.")
-def up(flower: bool) -> None:
+@click.option("--preset", help="The models to start, as INFERENCE_CONFIG; see: presets list.")
+def up(flower: bool, preset: str | None) -> None:
     """Start everything, watch over it, and stop it together."""
     from web.cli.up import run
 
+    if preset is not None:  # for the processes that it starts too
+        os.environ["INFERENCE_CONFIG"] = preset
+        os.environ.pop("INFERENCE_PRELOAD_MODELS", None)
     settings = load_settings()
+    load_catalogue(settings)
     warn(settings)
     sys.exit(run(settings, flower=flower))
 
@@ -63,6 +84,7 @@ def web_() -> None:
     except KeysError as error:
         click.echo(f"inference-service cannot start: {error}", err=True)
         sys.exit(2)
+    load_catalogue(settings)
     serve(settings)
 
 
@@ -73,7 +95,6 @@ def worker(model: str | None, orchestration: bool) -> None:
     """Answer for one MODEL (the default model where none is named)."""
     from presets.catalogue import UnknownModel
     from web.cli.orphans import end_with_supervisor
-    from workers import catalogue as catalogue_
     from workers import process
 
     if model and orchestration:
@@ -82,9 +103,9 @@ def worker(model: str | None, orchestration: bool) -> None:
     settings = load_settings()
     if orchestration:
         sys.exit(process.run_orchestration_worker(settings))
+    catalogue = load_catalogue(settings)
     if model is None:
-        catalogue = catalogue_.load(settings)
-        model = catalogue.wanted(settings.preload_models)[0]
+        model = catalogue.wanted(settings.preload_models, settings.config)[0]
     try:
         sys.exit(process.run_model_worker(settings, model))
     except UnknownModel as error:
@@ -153,4 +174,5 @@ cli.add_command(config)
 cli.add_command(jobs)
 cli.add_command(submit)
 cli.add_command(keys)
+cli.add_command(presets)
 cli.add_command(tune)

@@ -121,7 +121,7 @@ def _end_silent(supervisor: Supervisor, absences: Absences) -> None:
 
 def _wanted(settings: Settings) -> tuple[str, ...]:
     catalogue = catalogue_.load(settings)
-    wanted = catalogue.wanted(settings.preload_models)
+    wanted = catalogue.wanted(settings.preload_models, settings.config)
     for model_id in wanted:
         try:
             catalogue.get(model_id)

@@ -25,7 +25,7 @@ def alive() -> dict[str, str]:
 def ready() -> Response | dict[str, Any]:
     """Whether a request would be answered."""
     found = services()
-    wanted = found.catalogue.wanted(found.settings.preload_models)
+    wanted = found.wanted()
     try:
         workers = found.directory.workers()
         loaded_once = found.directory.loaded_once()
@@ -40,7 +40,7 @@ def ready() -> Response | dict[str, Any]:
         return _not_ready("no model has a live worker", f"0/{len(wanted)}")
     return {
         "status": "ready",
-        "config": None,
+        "config": found.preset_id(),
         "loaded_models": sorted(serving),
         "orchestration_mode": "single",
         "degraded": [model_id for model_id in wanted if model_id not in serving],

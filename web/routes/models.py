@@ -29,12 +29,17 @@ def index() -> dict[str, Any]:
     found = services()
     workers = [worker for worker in found.directory.workers() if worker.model is not None]
     listed = {spec.id: spec for spec in found.catalogue.present}
-    for model_id in found.catalogue.wanted(found.settings.preload_models):
+    for model_id in found.wanted():
         if found.catalogue.has(model_id):
             listed.setdefault(model_id, found.catalogue.get(model_id))
     entries = [_entry(spec, [w for w in workers if w.model == spec.id]) for spec in listed.values()]
     entries.sort(key=lambda entry: (entry["status"] != "loaded", entry["id"]))
-    return {"object": "list", "data": entries, "config": None, "orchestration_mode": "single"}
+    return {
+        "object": "list",
+        "data": entries,
+        "config": found.preset_id(),
+        "orchestration_mode": "single",
+    }
 
 
 def _entry(spec: ModelSpec, workers: list[Worker]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from workers.settings import kinds
 from workers.settings.variable import setting
 
-_CATALOGUE = "the catalogue of models and presets"
 _ROUTING = "routing by role"
 _LOADING = "loading and unloading"
 
@@ -25,13 +24,12 @@ class Models:
     )  # fmt: skip
     catalogue_dir: Path | None = setting(
         "INFERENCE_CATALOGUE_DIR", None, kinds.DIRECTORY,
-        "A directory with models and presets of your own, laid over those that are shipped.",
-        used_from=_CATALOGUE,
+        "A directory with models (`models/*.yaml`) and presets (`presets.yaml`) of your own, laid "
+        "over those that are shipped.",
     )  # fmt: skip
     config: str | None = setting(
         "INFERENCE_CONFIG", None, kinds.NAME,
-        "The preset to run, such as D3; INFERENCE_PRELOAD_MODELS is obeyed over its models.",
-        used_from=_CATALOGUE,
+        "The preset whose models run, such as D3; INFERENCE_PRELOAD_MODELS is obeyed over it.",
     )  # fmt: skip
     preload_models: tuple[str, ...] | None = setting(
         "INFERENCE_PRELOAD_MODELS", None, kinds.names(),

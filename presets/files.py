@@ -1,0 +1,101 @@
+"""The files of the catalogue: those that are shipped, and a user's own laid over them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from presets.model import ModelSpec
+from presets.preset import Preset
+from presets.schema import CatalogueError, ModelSchema, PresetSchema, read
+
+#: Beside a user's `models/*.yaml`: the user's presets.
+PRESETS_FILE = "presets.yaml"
+
+
+def models(own: Path | None) -> dict[str, ModelSpec]:
+    """Every model that a file describes, a user's own instead of a shipped one of its id.
+
+    A model that comes with an installed package has its path already.
+
+    Raises:
+        CatalogueError: a file is wrong; names file, entry and field.
+    """
+    found: dict[str, ModelSpec] = {}
+    for root in _roots(own):
+        for file in _yaml_files(root.joinpath("models")):
+            spec, package = read(ModelSchema(), _parse(file), _name(file))
+            if package is not None:
+                spec = replace(spec, path=_packaged(package["name"], package["file"]))
+            found[spec.id] = spec
+    return found
+
+
+def presets(own: Path | None, known: dict[str, ModelSpec]) -> dict[str, Preset]:
+    """Every preset, a user's own instead of a shipped one of its id.
+
+    Raises:
+        CatalogueError: a file is wrong, or a preset names a model that `known` has not.
+    """
+    found: dict[str, Preset] = {}
+    for root in _roots(own):
+        file = root.joinpath(PRESETS_FILE)
+        if not file.is_file():
+            continue
+        data = _parse(file)
+        entries = data.get("presets") if isinstance(data, dict) else None
+        if not isinstance(entries, list):
+            raise CatalogueError(_name(file), "", "presets must be a list")
+        for number, entry in enumerate(entries, start=1):
+            named = isinstance(entry, dict) and entry.get("id")
+            preset = read(PresetSchema(), entry, _name(file), str(named or f"entry {number}"))
+            for model in preset.models:
+                if model not in known:
+                    problem = f"models: there is no model {model!r}"
+                    raise CatalogueError(_name(file), preset.id, problem)
+            found[preset.id] = preset
+    return found
+
+
+def _roots(own: Path | None) -> Iterator[Traversable]:
+    yield resources.files("presets")
+    if own is not None:
+        yield own
+
+
+def _yaml_files(directory: Traversable) -> list[Traversable]:
+    if not directory.is_dir():
+        return []
+    return sorted(
+        (entry for entry in directory.iterdir() if entry.name.endswith((".yaml", ".yml"))),
+        key=lambda entry: entry.name,
+    )
+
+
+def _parse(file: Traversable) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogueError(_name(file), "", f"cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        problem = f"is no YAML: {' '.join(str(error).split())}"
+        raise CatalogueError(_name(file), "", problem) from None
+
+
+def _name(file: Traversable) -> str:
+    return str(file) if isinstance(file, Path) else file.name
+
+
+def _packaged(package: str, file: str) -> Path:
+    """A file inside an installed package, which is looked up and never imported."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        return Path(package) / file  # its worker reports the package that is missing
+    return Path(next(iter(found.submodule_search_locations))) / file

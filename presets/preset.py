@@ -1,0 +1,47 @@
+"""What the catalogue says of one preset: models that run together, and what each does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a pipeline."""
+
+    #: `draft`, `refine`, `expand`, `code` or `validate`.
+    stage: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Models that run together, the mode in which they answer, and what each does in it."""
+
+    id: str
+    models: tuple[str, ...]
+    #: `single`, `critique`, `debate`, `ensemble` or `pipeline`.
+    mode: str
+    #: `mac` fits 16 GB beside other work, `mac-alone` fits them alone, `server` needs 24 GB of
+    #: GPU memory or more.
+    hardware: str
+    #: Of a pipeline, in order; empty: the mode's own.
+    stages: tuple[Stage, ...] = ()
+    #: Of a critique.
+    generator: str | None = None
+    critic: str | None = None
+    #: Of a debate: who writes the answer.
+    reconciler: str | None = None
+    #: Of an ensemble: who writes the answer.
+    synthesiser: str | None = None
+    note: str = ""
+
+    def parts(self) -> dict[str, str]:
+        """What each model does, by model, for people to read."""
+        told: dict[str, list[str]] = {model: [] for model in self.models}
+        for number, stage in enumerate(self.stages, start=1):
+            told[stage.model].append(f"{number}. {stage.stage}")
+        for part in ("generator", "critic", "reconciler", "synthesiser"):
+            if model := getattr(self, part):
+                told[model].append(part)
+        return {model: ", ".join(parts) or "answers" for model, parts in told.items()}

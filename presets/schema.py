@@ -1,0 +1,221 @@
+"""The form of the catalogue's files, and what is said where one has another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import (
+    RAISE,
+    Schema,
+    ValidationError,
+    fields,
+    post_load,
+    validate,
+    validates_schema,
+)
+
+from presets.model import GgufSource, HfSource, ModelSpec, Reasoning
+from presets.preset import Preset, Stage
+
+#: What a model may be called: it stands in addresses, file and queue names.
+MODEL_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+ROLES = ("primary", "fast", "coder", "thinker", "longctx")
+STAGES = ("draft", "expand", "refine", "code", "validate")
+MODES = ("single", "critique", "debate", "ensemble", "pipeline")
+HARDWARE = ("mac", "mac-alone", "server")
+_GB = 10**9
+
+
+class CatalogueError(ValueError):
+    """A file of the catalogue is wrong; the message names file, entry and field."""
+
+    def __init__(self, file: str, entry: str, problem: str) -> None:
+        super().__init__(f"{file}: {entry}: {problem}" if entry else f"{file}: {problem}")
+
+
+class _Strict(Schema):
+    class Meta:
+        """Marshmallow's options."""
+
+        unknown = RAISE
+
+
+def _id(**options: Any) -> fields.String:
+    wrong = "must be letters, digits and . _ -, at most 100"
+    return fields.String(validate=validate.Regexp(f"^{MODEL_ID}$", error=wrong), **options)
+
+
+def _whole(least: int, **options: Any) -> fields.Integer:
+    return fields.Integer(strict=True, validate=validate.Range(min=least), **options)
+
+
+class _PackageSchema(_Strict):
+    name = fields.String(required=True)
+    file = fields.String(required=True)
+
+
+class _GgufSchema(_Strict):
+    repo = fields.String(load_default=None)
+    file = fields.String(required=True)
+
+
+class _HfSchema(_Strict):
+    repo = fields.String(required=True)
+    quantization = fields.String(load_default=None)
+
+
+class _SourcesSchema(_Strict):
+    package = fields.Nested(_PackageSchema)
+    gguf = fields.Nested(_GgufSchema)
+    hf = fields.Nested(_HfSchema)
+
+
+class _ReasoningField(fields.Field[Reasoning]):
+    """`harmony`, or an object with the opening and the closing mark."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Reasoning:
+        if value == "harmony":
+            return Reasoning("harmony")
+        marks = isinstance(value, dict) and set(value) == {"open", "close"}
+        if not marks or not all(isinstance(mark, str) and mark for mark in value.values()):
+            raise ValidationError("must be harmony, or an object with open and close")
+        return Reasoning("marks", value["open"], value["close"])
+
+
+class ModelSchema(_Strict):
+    """One model; `load` gives a `ModelSpec` without its path, and the package it comes with."""
+
+    id = _id(required=True)
+    aliases = fields.List(_id(), load_default=())
+    sources = fields.Nested(_SourcesSchema, load_default=dict)
+    size_gb = fields.Float(load_default=0.0, validate=validate.Range(min=0))
+    context_length = _whole(16, required=True)
+    usable_tokens = _whole(1, load_default=None)
+    generation_tokens = _whole(1, load_default=None)
+    roles = fields.List(
+        fields.String(validate=validate.OneOf(ROLES)),
+        load_default=("primary",),
+        validate=validate.Length(min=1),
+    )
+    hardware = fields.List(
+        fields.String(validate=validate.OneOf(("mac", "server"))), load_default=("mac", "server")
+    )
+    backend = fields.String(load_default=None)
+    gpu_layers = _whole(-1, load_default=None)
+    devices = fields.List(_whole(0), load_default=())
+    memory_fraction = fields.Float(load_default=None, validate=validate.Range(min=0.05, max=1))
+    chat_template = fields.String(load_default=None)
+    reasoning = _ReasoningField(load_default=None)
+    requantise = fields.String(load_default=None)
+    options = fields.Dict(keys=fields.String(), load_default=dict)
+    notes = fields.String(load_default="")
+
+    @validates_schema
+    def _check_budget(self, data: Mapping[str, Any], **_: Any) -> None:
+        usable = data["usable_tokens"] or data["context_length"]
+        if usable > data["context_length"]:
+            raise ValidationError("must not be more than context_length", "usable_tokens")
+        if (data["generation_tokens"] or 0) > usable:
+            raise ValidationError("must not be more than usable_tokens", "generation_tokens")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> tuple[ModelSpec, Mapping[str, str] | None]:
+        sources = data.pop("sources")
+        gguf, hf = sources.get("gguf"), sources.get("hf")
+        rest = _frozen(data)
+        spec = ModelSpec(
+            path=None,
+            backend=rest.pop("backend") or "",
+            size_bytes=round(rest.pop("size_gb") * _GB),
+            gguf=GgufSource(**gguf) if gguf else None,
+            hf=HfSource(**hf) if hf else None,
+            **rest,
+        )
+        return spec, sources.get("package")
+
+
+class _StageSchema(_Strict):
+    stage = fields.String(required=True, validate=validate.OneOf(STAGES))
+    model = _id(required=True)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Stage:
+        return Stage(**data)
+
+
+class PresetSchema(_Strict):
+    """One preset."""
+
+    id = _id(required=True)
+    models = fields.List(_id(), required=True, validate=validate.Length(min=1))
+    mode = fields.String(required=True, validate=validate.OneOf(MODES))
+    hardware = fields.String(required=True, validate=validate.OneOf(HARDWARE))
+    stages = fields.List(fields.Nested(_StageSchema), load_default=())
+    generator = _id(load_default=None)
+    critic = _id(load_default=None)
+    reconciler = _id(load_default=None)
+    synthesiser = _id(load_default=None)
+    note = fields.String(load_default="")
+
+    #: Part -> the only mode that has it.
+    _OF_MODE: ClassVar = {
+        "stages": "pipeline",
+        "generator": "critique",
+        "critic": "critique",
+        "reconciler": "debate",
+        "synthesiser": "ensemble",
+    }
+
+    @validates_schema
+    def _check_parts(self, data: Mapping[str, Any], **_: Any) -> None:
+        models = data["models"]
+        if len(set(models)) < len(models):
+            raise ValidationError("must not name a model twice", "models")
+        for part, mode in self._OF_MODE.items():
+            named = data[part]
+            if named and data["mode"] != mode:
+                raise ValidationError(f"goes only with mode {mode}", part)
+            of_part = [stage.model for stage in named] if part == "stages" else [named]
+            for model in of_part if named else ():
+                if model not in models:
+                    raise ValidationError(f"{model} is none of the preset's models", part)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Preset:
+        return Preset(**_frozen(data))
+
+
+def read(schema: Schema, data: Any, file: str, entry: str = "") -> Any:
+    """Load one entry of a file.
+
+    Raises:
+        CatalogueError: it has another form.
+    """
+    if not isinstance(data, dict):
+        raise CatalogueError(file, entry, "must be an object with fields")
+    entry = entry or str(data.get("id", ""))
+    try:
+        return schema.load(data)
+    except ValidationError as error:
+        raise CatalogueError(file, entry, _first(error.normalized_messages())) from None
+
+
+def _frozen(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+    }
+
+
+def _first(messages: Any) -> str:
+    path: list[str] = []
+    while isinstance(messages, dict):
+        name, messages = next(iter(messages.items()))
+        path.append(str(name))
+    problem = str(messages[0] if isinstance(messages, list) else messages).rstrip(".")
+    wording = {
+        "Missing data for required field": "is missing",
+        "Unknown field": "is no field of it",
+        "Not a valid list": "must be a list",
+    }
+    return f"{'.'.join(path)} {wording.get(problem, problem)}"
