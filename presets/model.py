@@ -63,10 +63,6 @@ class ModelSpec:
     hardware: tuple[str, ...] = ("mac", "server")
     #: Layers on the GPU, instead of what INFERENCE_GPU_LAYERS says.
     gpu_layers: int | None = None
-    #: Indices of the devices it is loaded on; empty: the engine's own choice.
-    devices: tuple[int, ...] = ()
-    #: Part of a device's memory it may take (vLLM); None: the engine's own default.
-    memory_fraction: float | None = None
     #: A chat template (Jinja) that replaces the file's own.
     chat_template: str | None = None
     reasoning: Reasoning | None = None

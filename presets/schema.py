@@ -103,8 +103,6 @@ class ModelSchema(_Strict):
     )
     backend = fields.String(load_default=None)
     gpu_layers = _whole(-1, load_default=None)
-    devices = fields.List(_whole(0), load_default=())
-    memory_fraction = fields.Float(load_default=None, validate=validate.Range(min=0.05, max=1))
     chat_template = fields.String(load_default=None)
     reasoning = _ReasoningField(load_default=None)
     requantise = fields.String(load_default=None)

@@ -118,7 +118,7 @@ def _load(
         concurrency=concurrency,
         cache_dir=settings.data_dir / "cache",
         threads=settings.engine_threads,
-        gpu_layers=settings.gpu_layers,
+        gpu_layers=settings.gpu_layers if spec.gpu_layers is None else spec.gpu_layers,
     )
     told_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,6 +7,7 @@ import pytest
 
 from presets.catalogue import SHIPPED, Catalogue
 from tests.service import ROOT, Service
+from workers.presence import Directory
 
 LINKED = ("phi-4", "deepseek-r1-7b", "qwen2.5-7b", "llama-3.2-3b")
 
@@ -64,3 +65,20 @@ def test_presets_are_listed_and_shown(scripted_service):
     assert "T1 " not in listed.stdout
     shown = scripted_service.run("presets", "show", "d1")
     assert '"llama-3.2-3b": "1. draft"' in shown.stdout
+
+
+def test_a_model_of_ones_own_with_its_own_concurrency(tmp_path):
+    (tmp_path / "own" / "models").mkdir(parents=True)
+    (tmp_path / "own" / "models" / "mine.yaml").write_text(
+        "id: mine\naliases: [my-own]\ncontext_length: 512\noptions: {concurrency: 3}\n"
+    )
+    environment = {
+        "INFERENCE_CATALOGUE_DIR": str(tmp_path / "own"),
+        "INFERENCE_BACKEND": "scripted",
+        "INFERENCE_PRELOAD_MODELS": "mine",
+    }
+    with Service(tmp_path / "data", **environment) as service:
+        answer = service.post({**service.ask({"text": "x"}), "model": "my-own"})
+        assert answer.json()["model"] == "mine"
+        (worker,) = [w for w in Directory(service.redis(), ttl_s=0).serving("mine")]
+        assert (worker.concurrency, worker.context_length) == (3, 512)
