@@ -80,5 +80,5 @@ def test_a_model_of_ones_own_with_its_own_concurrency(tmp_path):
     with Service(tmp_path / "data", **environment) as service:
         answer = service.post({**service.ask({"text": "x"}), "model": "my-own"})
         assert answer.json()["model"] == "mine"
-        (worker,) = [w for w in Directory(service.redis(), ttl_s=0).serving("mine")]
+        (worker,) = Directory(service.redis(), ttl_s=0).serving("mine")
         assert (worker.concurrency, worker.context_length) == (3, 512)
