@@ -95,6 +95,11 @@ class Exchange:
         self._ended = False
 
     @property
+    def entered(self) -> bool:
+        """Whether its job was accepted; a full service may let it wait for that."""
+        return self._reader is not None
+
+    @property
     def seq(self) -> int:
         """Number of the last event read."""
         return 0 if self._reader is None else self._reader.seq

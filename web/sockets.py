@@ -101,8 +101,18 @@ class Conversation:
 
 def carry_exchange(conversation: Conversation, exchange: Exchange) -> None:
     """Tell an exchange's events up to its end, and close."""
+    accepted = False
+
+    def tell_acceptance() -> None:
+        nonlocal accepted
+        if exchange.entered and not accepted:  # a full service may let it wait outside first
+            conversation.tell([{"type": "accepted", "id": exchange.job.id}])
+            accepted = True
+
     try:
+        tell_acceptance()
         for events in exchange.events():
+            tell_acceptance()
             conversation.tell(_frame(event) for event in events)
     except JobCancelled as cancelled:
         reason = cancelled.details.get("reason", "")

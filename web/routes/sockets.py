@@ -41,7 +41,6 @@ def chat(socket: Server) -> None:
         asked = intake.read(message)
         job = intake.job(asked)
         with services().exchanges.open(job, idempotency=asked.idempotency) as exchange:
-            conversation.tell([{"type": "accepted", "id": exchange.job.id}])
             conversation.listen(lambda: exchange.cancel("its caller cancelled it"), exchange.leave)
             sockets.carry_exchange(conversation, exchange)
 
