@@ -11,6 +11,7 @@ from flask import Flask, Response
 from kombu.exceptions import OperationalError
 from redis.exceptions import OutOfMemoryError, RedisError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing.exceptions import WebsocketMismatch
 
 from workers.contract import errors
 from workers.contract.errors import InferenceError
@@ -126,6 +127,14 @@ def _broker_away(error: Exception) -> Response:
 
 
 def _of_werkzeug(error: HTTPException) -> Response:
+    if isinstance(error, WebsocketMismatch):
+        opens = flask.request.headers.get("Upgrade", "").lower() == "websocket"
+        told = "no WebSockets" if opens else "WebSockets only: connect with ws:// or wss://"
+        return response(
+            errors.ValidationFailed(
+                f"This address takes {told}.", details={"path": flask.request.path}
+            )
+        )
     status = error.code or 500
     if status < 400:
         return flask.make_response(error.get_response())

@@ -93,7 +93,10 @@ def _told(record: JobRecord) -> dict[str, Any]:
         **({} if record.deadline_ms is None else {"deadline": record.deadline_ms // 1000}),
         **_addresses(job.id),
         "attempt": max((step.attempt for step in record.steps), default=0),
-        "steps": [_step(step, record.outcomes.get(step.step)) for step in record.steps],
+        "steps": [
+            _step(step, record.outcomes.get(step.step), over=record.ended_ms is not None)
+            for step in record.steps
+        ],
         **measured,
     }
 
@@ -102,11 +105,12 @@ def _addresses(job_id: str) -> dict[str, str]:
     return {"status_url": address(job_id), "events_url": f"{address(job_id)}/events"}
 
 
-def _step(step: StepRecord, outcome: Outcome | None) -> dict[str, Any]:
+def _step(step: StepRecord, outcome: Outcome | None, *, over: bool) -> dict[str, Any]:
+    stopped = over and step.state is not StepState.DONE
     told: dict[str, Any] = {
         "step": step.step,
         "model": step.model,
-        "state": step.state.value,
+        "state": "stopped" if stopped else step.state.value,
         "attempt": step.attempt,
     }
     if outcome is not None and step.state is StepState.DONE:

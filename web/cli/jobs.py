@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 import httpx
-from rich.console import Console
 from rich.table import Column, Table
 
+from web.cli.console import console
 from workers.contract.job import JobState, Priority
 
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
@@ -66,7 +66,7 @@ def list_(state: str | None, model: str | None, limit: int) -> None:
         created = datetime.datetime.fromtimestamp(entry["created"]).isoformat(sep=" ")
         priority = Priority(entry["priority"]).name.lower()
         table.add_row(entry["id"], entry["state"], entry["model"], priority, created)
-    Console().print(table)
+    console().print(table)
 
 
 @jobs.command()
