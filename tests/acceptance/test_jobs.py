@@ -119,6 +119,7 @@ def test_a_running_job_is_cancelled_and_frees_its_place(narrow_service):
     assert answer.status_code == 200
     assert answer.json()["state"] == "cancelled"
     assert answer.json()["reason"]
+    assert answer.json()["steps"][0]["state"] == "stopped"
     next_ = submit(narrow_service, {"text": "x"})
     assert ended(narrow_service, next_["id"])["state"] == "completed"
     assert read_events(narrow_service, running["id"])[-1][1] == "cancelled"

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 import httpx
-from rich.console import Console
 from rich.table import Table
 
+from web.cli.console import console
 from web.cli.up import address
 from web.keys import authorization
 from workers import catalogue as catalogue_
@@ -40,7 +40,7 @@ def run(settings: Settings) -> None:
             ", ".join(entry["roles"]),
             failure.get("message", ""),
         )
-    Console().print(table)
+    console().print(table)
 
 
 def _of_catalogue(settings: Settings) -> list[dict[str, Any]]:

@@ -7,12 +7,12 @@ import sys
 
 import click
 import psutil
-from rich.console import Console
 from rich.table import Table
 
 from presets.catalogue import Catalogue, UnknownPreset
 from presets.preset import Preset
 from presets.pressure import pressure
+from web.cli.console import console
 
 _GB = 10**9
 
@@ -40,7 +40,7 @@ def list_(mode: str | None, fits: bool) -> None:
         missing = "\n".join(_missing(catalogue, preset))
         models = "\n".join(preset.models)
         table.add_row(preset.id, preset.mode, f"{size / _GB:.1f}", told, models, missing)
-    Console(soft_wrap=True).print(table)
+    console().print(table)
 
 
 @presets.command()

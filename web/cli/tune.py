@@ -9,6 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from web.cli.console import console
+
 #: Mean divergence, in nats per token, up to which a format counts as the same model: below it the
 #: most likely next token is the same nearly everywhere.
 MOST_LOSS = 0.02
@@ -34,8 +36,8 @@ def tune(model: str, max_loss: float, form: str | None, dry_run: bool) -> None:
     settings = load_settings()
     try:
         spec = catalogue.load(settings).get(model)
-        console = Console(stderr=True)
-        found = list(tuning.measure(settings, spec, lambda name: console.print(f"trying {name}")))
+        progress = Console(stderr=True)
+        found = list(tuning.measure(settings, spec, lambda name: progress.print(f"trying {name}")))
         chosen = _named(found, form) if form else tuning.choose(found, max_loss)
         _print(found, chosen)
         if dry_run:
@@ -75,7 +77,7 @@ def _print(found: list[Any], chosen: Any) -> None:
             f"{one.divergence:.4f}",
             "chosen" if one is chosen else "",
         )
-    Console().print(table)
+    console().print(table)
     click.echo(
         f"Tokens per second on this machine, of one answer and of {rows} at once; seconds of a "
         "256-token prompt and a 128-token answer;\nperplexity, and KL "
