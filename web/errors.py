@@ -129,10 +129,10 @@ def _broker_away(error: Exception) -> Response:
 def _of_werkzeug(error: HTTPException) -> Response:
     if isinstance(error, WebsocketMismatch):
         opens = flask.request.headers.get("Upgrade", "").lower() == "websocket"
-        told = "no WebSockets" if opens else "WebSockets only: connect with ws:// or wss://"
+        takes = "no WebSockets" if opens else "WebSockets only: connect with ws:// or wss://"
         return response(
             errors.ValidationFailed(
-                f"This address takes {told}.", details={"path": flask.request.path}
+                f"This address takes {takes}.", details={"path": flask.request.path}
             )
         )
     status = error.code or 500
