@@ -162,7 +162,7 @@ def test_the_models(client, service):
     assert entry["status"] == "loaded"
     assert entry["context_length"] == 8192
     assert entry["memory_mb"] > 100
-    assert entry["roles"] == ["primary"]
+    assert entry["roles"] == ["primary", "fast"]
     assert entry["format"] == "q8_0"
 
 
