@@ -12,14 +12,6 @@ from workers.contract.errors import (
 )
 from workers.presence import Directory, WorkerStatus
 
-#: What a caller may say its request is for; anything else is routed as if nothing had been said.
-TASK_TYPES = frozenset(
-    {
-        "analyze", "chat", "classify", "code", "compare", "debate", "debug", "document", "explain",
-        "extract", "general", "plan", "quick", "rag", "reason", "refactor", "review", "simple",
-        "summarize", "summarize_long", "test",
-    }
-)  # fmt: skip
 #: Prefixes under which gateways name our models.
 PREFIXES = ("inference:", "local:")
 

@@ -14,7 +14,7 @@ from typing import Any
 import flask
 from flask import Response
 
-from orchestration.routing import TASK_TYPES
+from orchestration.roles import ROLES_OF
 from web import auth
 from web.schemas import completion
 from web.schemas.body import read_object
@@ -79,7 +79,7 @@ def note(asked: Completion, response: Response) -> None:
     """Tell the caller what of its request was taken and changes nothing."""
     if asked.ignored:
         response.headers["X-Ignored-Parameters"] = ", ".join(asked.ignored)
-    if asked.task_type is not None and asked.task_type not in TASK_TYPES:
+    if asked.task_type is not None and asked.task_type not in ROLES_OF:
         told = f"task_type {shown(asked.task_type)} is unknown and was routed as the default"
         response.headers["Warning"] = f'299 inference-service "{told}"'
 
