@@ -1,13 +1,31 @@
-"""Mode `single`: one model answers."""
+"""Mode `single`: one model answers, and its step's end is the job's end."""
 
 from __future__ import annotations
 
-from workers.contract.job import Job, StepRequest
+from orchestration.mode import Reading
+from orchestration.rounds import Done, Next, Round, Step, Story
+from workers.contract.job import ANSWER, Assignment, Job
 
-#: Name of the step whose tokens are the answer.
-ANSWER = "answer"
 
+class Single:
+    """One step. Its worker writes the terminal event itself: there is nothing to decide."""
 
-def plan(job: Job) -> tuple[StepRequest, ...]:
-    """One step, whose end is the job's end: the worker itself writes the terminal event."""
-    return (StepRequest(job_id=job.id, step=ANSWER, model=job.model, ends_job=True),)
+    def total_steps(self, _job: Job) -> int:
+        """See `Mode.total_steps`."""
+        return 1
+
+    def plan(self, job: Job) -> Round:
+        """See `Mode.plan`."""
+        return Round((Step(ANSWER, ANSWER, job.model),), ends_job=True)
+
+    def advance(self, job: Job, _story: Story) -> Next:
+        """Nothing follows; never asked."""
+        return self.plan(job)
+
+    def read(self, _job: Job, _done: Done) -> Reading:
+        """See `Mode.read`."""
+        return Reading()
+
+    def fresh(self, _job: Job, done: Done) -> Assignment | None:
+        """See `Mode.fresh`."""
+        return done.step.assignment

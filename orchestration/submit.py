@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from celery import Celery
-from celery.canvas import Signature
 
-from orchestration import routing, single
+from orchestration import routing, sending
 from orchestration.admission import Admission
+from orchestration.director import Director
+from orchestration.mode import Mode
 from presets.catalogue import Catalogue
 from workers.admission import Full, Idempotency, Known, NotOnDisk, Stored, Terms
-from workers.app import generate_task, model_queue
 from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobNotFound
-from workers.contract.job import Job, StepRequest
-from workers.jobs import JobStore, PlannedStep
+from workers.contract.job import Job
+from workers.jobs import JobStore
+from workers.planned import PlannedStep
 from workers.presence import Directory
 
 log = logging.getLogger(__name__)
-
-#: Mode -> its plan. A mode is one file here and one line in this table.
-PLANS = {"single": single.plan}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Accepted:
     """A job whose record is stored and whose messages are not sent yet."""
 
     job: Job
-    signatures: tuple[Mapping[str, Any], ...]
+    steps: tuple[PlannedStep, ...]
     #: The queue priority of its messages: 0 runs first, 9 last.
     rank: int
     #: Its place in its model's queue, 1 the next.
@@ -62,6 +59,8 @@ class Submitter:
         jobs: JobStore,
         app: Celery,
         admission: Admission,
+        director: Director,
+        modes: Mapping[str, Mode],
         *,
         fsync: bool,
     ) -> None:
@@ -70,13 +69,17 @@ class Submitter:
         self._jobs = jobs
         self._app = app
         self._admission = admission
+        self._director = director
+        self._modes = modes
         self._fsync = fsync
 
     def accept(self, job: Job, idempotency: Idempotency | None = None) -> Accepted | Attached:
-        """Resolve the model, plan the job and store it.
+        """Resolve the model, settle mode and cast, plan the first round and store it.
 
         Raises:
-            ModelNotFound, ModelLoading, ModelLoadFailed, NoWorker: as in `routing`.
+            ModelNotFound, ModelLoading, ModelLoadFailed, NoWorker: as in `routing`, of every model
+                that takes part.
+            NotEnoughModels: as `Director.direct`.
             TemporaryResource, DeadlineUnreachable: as `Admission.terms`.
             QueueFull: as many jobs of its kind are there as may be.
             IdempotencyConflict: the key stands for another body.
@@ -84,10 +87,11 @@ class Submitter:
             redis.RedisError: Redis is away.
         """
         spec = routing.resolve(job.model, self._catalogue)
-        routing.require_worker(spec, self._directory)
-        job = replace(job, model=spec.id)
+        job = self._director.direct(job, spec)
+        for model in dict.fromkeys([spec.id, *(part.model for part in job.cast)]):
+            routing.require_worker(self._catalogue.get(model), self._directory)
         terms = self._admission.terms(job, idempotency)
-        steps = [self._planned(request) for request in PLANS[job.mode](job)]
+        steps = sending.plan(self._app, job.id, 1, self._modes[job.mode].plan(job))
         match self._store(job, steps, terms):
             case Full() as full:
                 raise self._admission.refusal(job, full)
@@ -102,9 +106,7 @@ class Submitter:
         Raises:
             kombu.exceptions.OperationalError: Redis is away; the record stays, unstarted.
         """
-        for signature in accepted.signatures:
-            message = Signature.from_dict(dict(signature), app=self._app)
-            message.apply_async(priority=accepted.rank)
+        sending.send(self._app, accepted.steps, accepted.rank)
 
     def _store(self, job: Job, steps: Sequence[PlannedStep], terms: Terms) -> Stored | Full | Known:
         try:
@@ -119,12 +121,12 @@ class Submitter:
             ) from error
 
     def _accepted(self, job: Job, steps: Sequence[PlannedStep], stored: Stored) -> Accepted:
-        capacity = self._admission.capacity(job.model)
+        first = steps[0].request.model
+        capacity = self._admission.capacity(first)
         wait_s: float | None = 0.0
         if stored.position > max(0, capacity - stored.running):
-            wait_s = self._admission.wait_s(job.model, stored.position)
-        signatures = tuple(step.signature for step in steps)
-        return Accepted(job, signatures, stored.rank, stored.position, wait_s)
+            wait_s = self._admission.wait_s(first, stored.position)
+        return Accepted(job, tuple(steps), stored.rank, stored.position, wait_s)
 
     def _attached(self, known: Known) -> Attached:
         record = self._jobs.record(known.job_id)
@@ -137,15 +139,3 @@ class Submitter:
         if record is None:
             raise JobNotFound(f"{known.job_id} is no longer kept.")
         return Attached(record.job)
-
-    def _planned(self, request: StepRequest) -> PlannedStep:
-        signature = self._app.signature(
-            generate_task(request.model),
-            args=(request.to_dict(),),
-            queue=model_queue(request.model),
-            routing_key=model_queue(request.model),
-            task_id=f"{request.job_id}|{request.step}",
-            argsrepr=request.step,  # what Flower shows; Celery's own takes longer than sending
-            kwargsrepr="",
-        )
-        return PlannedStep(request, dict(signature))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from workers.contract.job import Job, Outcome, Usage
+from workers.contract.events import Assessed, Completed, Event, Started, StepFinished, Token
+from workers.contract.job import Job, Usage, is_answer
 
 
-def completion(job: Job, text: str, outcome: Outcome) -> dict[str, Any]:
-    """The body of a plain answer."""
+def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:
+    """The body of a plain answer, from all events of a job that has completed."""
+    text, completed = [], None
+    for event in events:
+        if isinstance(event, Token) and is_answer(event.step):
+            text.append(event.text)
+        elif isinstance(event, Completed):
+            completed = event
+    if completed is None:
+        raise ValueError(f"{job.id} has not completed")
+    outcome = completed.outcome
     return {
         "id": job.id,
         "object": "chat.completion",
@@ -17,12 +28,12 @@ def completion(job: Job, text: str, outcome: Outcome) -> dict[str, Any]:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": text},
+                "message": {"role": "assistant", "content": "".join(text)},
                 "finish_reason": outcome.finish_reason,
             }
         ],
         "usage": usage(outcome.usage),
-        **_about(job, outcome),
+        **_about(job, completed),
     }
 
 
@@ -31,15 +42,35 @@ def chunk(job: Job, delta: dict[str, str]) -> dict[str, Any]:
     return _chunk(job, [{"index": 0, "delta": delta, "finish_reason": None}])
 
 
-def last_chunk(job: Job, outcome: Outcome) -> dict[str, Any]:
+def last_chunk(job: Job, completed: Completed) -> dict[str, Any]:
     """The frame that says how the answer ended."""
-    choice = {"index": 0, "delta": {}, "finish_reason": outcome.finish_reason}
-    return {**_chunk(job, [choice]), **_about(job, outcome)}
+    choice = {"index": 0, "delta": {}, "finish_reason": completed.outcome.finish_reason}
+    return {**_chunk(job, [choice]), **_about(job, completed)}
 
 
-def usage_chunk(job: Job, outcome: Outcome) -> dict[str, Any]:
+def usage_chunk(job: Job, completed: Completed) -> dict[str, Any]:
     """The frame with the usage, for those who asked for it."""
-    return {**_chunk(job, []), "usage": usage(outcome.usage)}
+    return {**_chunk(job, []), "usage": usage(completed.outcome.usage)}
+
+
+def step_chunk(job: Job, event: Event) -> dict[str, Any] | None:
+    """The frame that tells what a step does, for those who asked for it; None for other events."""
+    match event:
+        case Started():
+            told = {"event": "step_started", "step": event.step, "model": event.model,
+                    "role": event.part, "attempt": event.attempt}  # fmt: skip
+        case Token() if not is_answer(event.step):
+            told = {"event": "step_tokens", "step": event.step, "text": event.text}
+        case StepFinished(outcome=ended):
+            told = {"event": "step_finished", "step": ended.step, "model": ended.model,
+                    "finish_reason": ended.finish_reason, "usage": usage(ended.usage)}  # fmt: skip
+            if ended.error is not None:
+                told["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
+        case Assessed():
+            told = {"event": "step_assessed", "step": event.step, **event.findings}
+        case _:
+            return None
+    return {**_chunk(job, []), "orchestration": told}
 
 
 def usage(used: Usage) -> dict[str, Any]:
@@ -62,16 +93,17 @@ def _chunk(job: Job, choices: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _about(job: Job, outcome: Outcome) -> dict[str, Any]:
+def _about(job: Job, completed: Completed) -> dict[str, Any]:
     """How the answer came about. What nothing measured is left out."""
-    models = [outcome.model]
+    outcome = completed.outcome
+    told = completed.report or {"mode": job.mode, "models_used": [outcome.model], "rounds": 1}
     return {
-        "orchestration": {"mode": job.mode, "models_used": models, "rounds": 1},
+        "orchestration": told,
         "inference_metadata": {
             "config": None,
             "orchestration_mode": job.mode,
-            "models_used": models,
-            "handoff_steps": 0,
+            "models_used": told["models_used"],
+            "handoff_steps": max(0, len(told.get("steps", ())) - 1),
             "compression_applied": False,
             "context_utilization": round(outcome.usage.total_tokens / outcome.context_length, 2),
         },

@@ -21,8 +21,8 @@ from web.live import Hub, Reader
 from web.slots import Slots
 from workers.admission import Idempotency
 from workers.contract.errors import JobCancelled, QueueFull, RequestTimeout
-from workers.contract.events import Cancelled, Event, Failed, Token
-from workers.contract.job import Job
+from workers.contract.events import Cancelled, Event, Failed, Started, Token
+from workers.contract.job import Job, is_answer
 from workers.jobs import JobStore
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,8 @@ class Exchange:
         self._left = threading.Event()
         self._owns_slot = False
         self._ended = False
+        #: Events that were read and not given out yet.
+        self._gathered: list[Event] = []
 
     @property
     def entered(self) -> bool:
@@ -146,8 +148,13 @@ class Exchange:
         self._reader = reader
         return True
 
-    def before_first_token(self, patience_s: float) -> list[Event] | None:
+    def before_first_token(
+        self, patience_s: float, *, of_steps: bool = False
+    ) -> list[Event] | None:
         """The events up to the first token or the end; None where `patience_s` passed first.
+
+        With `of_steps` a step's beginning counts like a token of the answer. A job of several
+        steps may take its time, as long as one after the other moves.
 
         Raises:
             InferenceError: the job failed, or was cancelled.
@@ -161,8 +168,12 @@ class Exchange:
             if now >= patient_until:
                 return None
             events = self._batch(min(self._answer_by, patient_until) - now)
-            if self._ended or any(isinstance(event, Token) for event in events):
-                return events
+            self._gathered += events
+            if events and self.job.cast:
+                self._answer_by = time.monotonic() + self._shared.timeout_s - MARGIN_S
+            if self._ended or any(_counts(event, of_steps) for event in events):
+                gathered, self._gathered = self._gathered, []
+                return gathered
 
     def rest(self) -> Iterator[list[Event]]:
         """What comes behind the first token, in batches, up to the terminal event.
@@ -282,3 +293,10 @@ class Exchange:
             with contextlib.suppress(RedisError):
                 self._shared.jobs.cancel(self.job.id, "request timeout")
         return timeout
+
+
+def _counts(event: Event, of_steps: bool) -> bool:
+    """Whether this event is the first thing that a caller is told."""
+    if of_steps and isinstance(event, Started):
+        return True
+    return isinstance(event, Token) and is_answer(event.step)

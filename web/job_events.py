@@ -15,7 +15,7 @@ from web.live import Reader
 from web.sse import HEADERS, Closing
 from workers.contract.errors import InvalidEventId
 from workers.contract.events import TERMINAL, Event, Heartbeat
-from workers.jobs import JobRecord
+from workers.records import JobRecord
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from orchestration.submit import Accepted
 from web import answers, errors
-from workers.contract.events import Cancelled, Completed, Event, Failed, Token
+from workers.contract.errors import InferenceError
+from workers.contract.events import Cancelled, Completed, Event, Failed
 from workers.contract.job import Job, Outcome, StepState
-from workers.jobs import JobEntry, JobRecord, StepRecord
+from workers.records import JobEntry, JobRecord, StepRecord
 from workers.webhooks import Attempt
 
 
@@ -82,7 +83,8 @@ def _webhook(url: str, told: list[Attempt]) -> dict[str, Any]:
 def _told(record: JobRecord) -> dict[str, Any]:
     """What is told of every job. What is not known is left out."""
     job = record.job
-    measured = {"timings_ms": _timings(record.outcomes.values())} if record.outcomes else {}
+    outcomes = [step.outcome for step in record.steps if step.outcome is not None]
+    measured = {"timings_ms": _timings(outcomes)} if outcomes else {}
     return {
         "id": job.id,
         "object": "job",
@@ -93,10 +95,7 @@ def _told(record: JobRecord) -> dict[str, Any]:
         **({} if record.deadline_ms is None else {"deadline": record.deadline_ms // 1000}),
         **_addresses(job.id),
         "attempt": max((step.attempt for step in record.steps), default=0),
-        "steps": [
-            _step(step, record.outcomes.get(step.step), over=record.ended_ms is not None)
-            for step in record.steps
-        ],
+        "steps": [_step(step, over=record.ended_ms is not None) for step in record.steps],
         **measured,
     }
 
@@ -105,16 +104,20 @@ def _addresses(job_id: str) -> dict[str, str]:
     return {"status_url": address(job_id), "events_url": f"{address(job_id)}/events"}
 
 
-def _step(step: StepRecord, outcome: Outcome | None, *, over: bool) -> dict[str, Any]:
+def _step(step: StepRecord, *, over: bool) -> dict[str, Any]:
+    outcome = step.outcome
     stopped = over and step.state is not StepState.DONE
     told: dict[str, Any] = {
         "step": step.step,
+        "part": step.part,
         "model": step.model,
         "state": "stopped" if stopped else step.state.value,
         "attempt": step.attempt,
     }
     if outcome is not None and step.state is StepState.DONE:
         told["finish_reason"] = outcome.finish_reason
+        if outcome.error is not None:
+            told["error"] = errors.body(InferenceError.from_dict(outcome.error))["error"]
         told["usage"] = answers.usage(outcome.usage)
         told["timings_ms"] = _timings([outcome])
     return told
@@ -133,8 +136,7 @@ def _timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
 def _end(job: Job, events: list[Event]) -> dict[str, Any]:
     last = events[-1] if events else None
     if isinstance(last, Completed):
-        text = "".join(event.text for event in events if isinstance(event, Token))
-        return {"result": answers.completion(job, text, last.outcome)}
+        return {"result": answers.completion(job, events)}
     if isinstance(last, Failed):
         return errors.body(last.exception())
     if isinstance(last, Cancelled):

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import flask
 from redis import Redis
 
+from orchestration import modes
 from orchestration.admission import Admission
+from orchestration.director import Director
 from orchestration.submit import Submitter
 from presets.catalogue import Catalogue
 from web.departures import Departures
@@ -39,6 +41,7 @@ class Services:
     exchanges: Exchanges
     submitter: Submitter
     admission: Admission
+    director: Director
     jobs: JobStore
     hub: Hub
     departures: Departures
@@ -60,7 +63,17 @@ class Services:
         slots = Slots(redis)
         slots.start()
         admission = Admission(settings, directory, jobs, Memory(redis))
-        submitter = Submitter(catalogue, directory, jobs, app, admission, fsync=settings.jobs_fsync)
+        director = Director(settings, catalogue, directory)
+        submitter = Submitter(
+            catalogue,
+            directory,
+            jobs,
+            app,
+            admission,
+            director,
+            modes.load(settings.catalogue_dir),
+            fsync=settings.jobs_fsync,
+        )
         exchanges = Exchanges(
             submitter=submitter,
             jobs=jobs,
@@ -78,6 +91,7 @@ class Services:
             exchanges=exchanges,
             submitter=submitter,
             admission=admission,
+            director=director,
             jobs=jobs,
             hub=hub,
             departures=departures,
@@ -107,9 +121,8 @@ class Services:
 
     def preset_id(self) -> str | None:
         """The preset that runs; None where models were chosen in another way."""
-        if self.settings.config is None or self.settings.preload_models is not None:
-            return None
-        return self.catalogue.preset(self.settings.config).id
+        preset = self.director.preset
+        return None if preset is None else preset.id
 
     def stop(self) -> None:
         """Let go of Redis."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response
@@ -15,6 +16,7 @@ from web.exchange import PATIENCE_S, Exchange
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, Token
+from workers.contract.job import is_answer
 
 log = logging.getLogger(__name__)
 
@@ -24,33 +26,40 @@ HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 Closing = contextlib.ExitStack
 
 
-def respond(exchange: Exchange, closing: Closing, *, include_usage: bool) -> Response:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a stream tells beside the answer."""
+
+    usage: bool
+    #: What the steps do, as chunks without choices.
+    steps: bool
+
+
+def respond(exchange: Exchange, closing: Closing, told: Told) -> Response:
     """A streaming response; `closing` is closed when it ends, however it ends.
 
-    Waits for the first token, at most `PATIENCE_S`.
+    Waits for what is told first, at most `PATIENCE_S`.
 
     Raises:
         InferenceError: the job failed before its first token.
     """
-    first = exchange.before_first_token(PATIENCE_S)
-    frames = _frames(exchange, first, include_usage=include_usage)
+    first = exchange.before_first_token(PATIENCE_S, of_steps=told.steps)
+    frames = _frames(exchange, first, told)
     response = Response(frames, mimetype="text/event-stream", headers=HEADERS)
     response.call_on_close(closing.close)
     return response
 
 
-def _frames(
-    exchange: Exchange, first: list[Event] | None, *, include_usage: bool
-) -> Iterator[bytes]:
+def _frames(exchange: Exchange, first: list[Event] | None, told: Told) -> Iterator[bytes]:
     try:
         while first is None:
             yield f": {exchange.whereabouts()}\n\n".encode()
-            first = exchange.before_first_token(PATIENCE_S)
+            first = exchange.before_first_token(PATIENCE_S, of_steps=told.steps)
         role = answers.chunk(exchange.job, {"role": "assistant"})
         # The role is no event of its own: whoever resumes behind it still wants the first token.
-        yield _frame(first[0].seq - 1, role) + _batch(exchange, first, include_usage)
+        yield _frame(first[0].seq - 1, role) + _batch(exchange, first, told)
         for events in exchange.rest():
-            yield _batch(exchange, events, include_usage)
+            yield _batch(exchange, events, told)
     except InferenceError as error:
         with _logged(exchange):
             log.warning("the stream ends with %s: %s", error.code, error.message)
@@ -67,16 +76,19 @@ def _logged(exchange: Exchange) -> contextlib.AbstractContextManager[None]:
     return logs.bound(request_id=job.request_id or "", job_id=job.id, model=job.model)
 
 
-def _batch(exchange: Exchange, events: list[Event], include_usage: bool) -> bytes:
+def _batch(exchange: Exchange, events: list[Event], told: Told) -> bytes:
     """The frames of several events, to be sent as one."""
+    job = exchange.job
     frames: list[bytes] = []
     for event in events:
-        if isinstance(event, Token) and event.text:
-            frames.append(_frame(event.seq, answers.chunk(exchange.job, {"content": event.text})))
+        if told.steps and (chunk := answers.step_chunk(job, event)) is not None:
+            frames.append(_frame(event.seq, chunk))
+        if isinstance(event, Token) and event.text and is_answer(event.step):
+            frames.append(_frame(event.seq, answers.chunk(job, {"content": event.text})))
         elif isinstance(event, Completed):
-            frames.append(_frame(event.seq, answers.last_chunk(exchange.job, event.outcome)))
-            if include_usage:
-                frames.append(_frame(event.seq, answers.usage_chunk(exchange.job, event.outcome)))
+            frames.append(_frame(event.seq, answers.last_chunk(job, event)))
+            if told.usage:
+                frames.append(_frame(event.seq, answers.usage_chunk(job, event)))
             frames.append(b"data: [DONE]\n\n")
     return b"".join(frames)
 

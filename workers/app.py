@@ -7,7 +7,7 @@ from kombu import Queue
 
 import celeryconfig
 from workers import connections, transport
-from workers.contract.job import Priority
+from workers.contract.job import ORCHESTRATOR, Priority
 from workers.settings import Settings
 from workers.transport import Channel
 
@@ -22,7 +22,7 @@ ORCHESTRATION_QUEUE = "orchestration"
 
 def model_queue(model_id: str) -> str:
     """Name of the queue that the workers of a model consume."""
-    return f"model.{model_id}"
+    return ORCHESTRATION_QUEUE if model_id == ORCHESTRATOR else f"model.{model_id}"
 
 
 def priority_lists(queue_name: str) -> list[str]:
@@ -44,6 +44,8 @@ def make_app(settings: Settings) -> Celery:
     app = Celery("inference-service", set_as_current=False)
     app.config_from_object(celeryconfig)
     app.conf.broker_url = connections.broker_url(settings)
+    # Only chords use it: it counts which members have ended.
+    app.conf.result_backend = connections.broker_url(settings)
     return app
 
 

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Failed, Started, StepFinished, Token
-from workers.contract.job import JobState, Outcome, StepRequest, Timings
+from workers.contract.job import Assignment, JobState, Outcome, StepRequest, Timings, Usage
 from workers.engines.base import Delta, Engine, GenerationRequest
 from workers.isolation import Isolation
 from workers.leases import Lease, Leases
@@ -45,57 +45,60 @@ class Workshop:
     loading: Loading | None = None
 
 
-def run(request: StepRequest, workshop: Workshop) -> None:
+def run(request: StepRequest, workshop: Workshop) -> bool:
     """Run a step unless it runs elsewhere or has ended; its events tell everything else.
+
+    Returns whether the step has its outcome by now, so that what follows it may go on.
 
     Raises:
         redis.RedisError: the lease could not be taken; nothing has happened.
     """
     with workshop.isolation.together() as entered:
         if not entered:
-            return
+            return False
         lease = workshop.leases.take(request)
         if isinstance(lease, Lease):
-            _run(lease, workshop)
-            return
+            return _run(lease, workshop)
     if lease.reason != "alone":
         log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
-        return
+        return lease.reason == "done"
     with workshop.isolation.alone() as entered:
         if not entered:
-            return
+            return False
         lease = workshop.leases.take(request, alone=True)
-        if isinstance(lease, Lease):
-            _run(lease, workshop)
+        return isinstance(lease, Lease) and _run(lease, workshop)
 
 
-def _run(lease: Lease, workshop: Workshop) -> None:
+def _run(lease: Lease, workshop: Workshop) -> bool:
+    """Returns whether the step has its outcome by now."""
     request = lease.request
     writer = workshop.token_log.writer(request.job_id, request.step, lease.attempt)
     with logs.bound(
         job_id=request.job_id, model=request.model, request_id=lease.job.request_id or ""
     ):
         try:
-            _decode(lease, workshop, writer)
+            return _decode(lease, workshop, writer)
         except InferenceError as error:
             log.warning("%s: %s", error.code, error.message)
-            writer.end(Failed(seq=0, error=error.to_dict()), ends_as=JobState.FAILED)
+            return _fail(lease, workshop.engine, writer, error)
         except Exception:
             log.exception("the step failed in a way nobody foresaw")
-            writer.end(Failed(seq=0, error=Internal().to_dict()), ends_as=JobState.FAILED)
+            return _fail(lease, workshop.engine, writer, Internal())
         finally:
             workshop.leases.drop(lease)
 
 
-def _decode(lease: Lease, workshop: Workshop, writer: StepWriter) -> None:
+def _decode(lease: Lease, workshop: Workshop, writer: StepWriter) -> bool:
     request, job = lease.request, lease.job
+    asked = lease.assignment or Assignment(job.messages, job.sampling)
+    said = [lease.said]
     loading = workshop.loading
     loading_ms = loading.part_of(lease.waited_ms) if loading else 0.0
-    writer.write(Started(0, request.step, lease.attempt, request.model))
+    writer.write(Started(0, request.step, lease.attempt, request.model, request.part))
     generation = GenerationRequest(
         id=f"{request.job_id}|{request.step}",
-        messages=job.messages,
-        sampling=job.sampling,
+        messages=asked.messages,
+        sampling=asked.sampling,
         priority=job.priority,
         produced=lease.produced,
     )
@@ -104,14 +107,16 @@ def _decode(lease: Lease, workshop: Workshop, writer: StepWriter) -> None:
     for last in deltas:
         if last.token_ids or last.text:
             writer.write(Token(0, request.step, lease.attempt, last.token_ids, last.text))
+            said.append(last.text)
         if writer.refused.is_set():
             lease.stop.set()
     if last.finish_reason != "cancelled":
-        _finish(lease, workshop.engine, writer, last, loading_ms)
-    elif lease.giving_back.is_set():
+        return _finish(lease, workshop.engine, writer, last, loading_ms, "".join(said))
+    if lease.giving_back.is_set():
         _give_back(lease, workshop.leases, writer)
     else:
         log.info("stopped: the job was ended by others")
+    return False
 
 
 def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
@@ -126,8 +131,8 @@ def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
 
 
 def _finish(
-    lease: Lease, engine: Engine, writer: StepWriter, last: Delta, loading_ms: float
-) -> None:
+    lease: Lease, engine: Engine, writer: StepWriter, last: Delta, loading_ms: float, text: str
+) -> bool:
     request = lease.request
     if last.finish_reason is None or last.usage is None:
         raise Internal("The engine ended without a finish reason and usage.")
@@ -147,12 +152,31 @@ def _finish(
         context_length=engine.context_length,
     )
     if request.ends_job:
-        writer.end(Completed(0, outcome), ends_as=JobState.COMPLETED, outcome=outcome)
+        written = writer.end(Completed(0, outcome), ends_as=JobState.COMPLETED, outcome=outcome)
     else:
-        writer.end(StepFinished(0, outcome), outcome=outcome)
+        written = writer.end(StepFinished(0, outcome), outcome=outcome, text=text)
     log.info(
         "answered: %d prompt and %d completion tokens, %s",
         outcome.usage.prompt_tokens,
         outcome.usage.completion_tokens,
         outcome.finish_reason,
     )
+    return written
+
+
+def _fail(lease: Lease, engine: Engine, writer: StepWriter, error: InferenceError) -> bool:
+    """End the job with an error, or only the step where others may make good for it."""
+    request = lease.request
+    if request.ends_job:
+        return writer.end(Failed(seq=0, error=error.to_dict()), ends_as=JobState.FAILED)
+    outcome = Outcome(
+        step=request.step,
+        model=request.model,
+        attempt=lease.attempt,
+        finish_reason="error",
+        usage=Usage(0, 0),
+        timings=Timings(queued_ms=lease.waited_ms),
+        context_length=engine.context_length,
+        error=error.to_dict(),
+    )
+    return writer.end(StepFinished(0, outcome), outcome=outcome)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from redis import Redis
@@ -14,7 +12,10 @@ from workers import dead_letters
 from workers.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
 from workers.contract import events, keys
 from workers.contract.events import Cancelled, Event, Queued
-from workers.contract.job import Job, JobState, Outcome, Priority, StepRequest, StepState
+from workers.contract.job import Job, JobState
+from workers.leases import Lease
+from workers.planned import PlannedStep, asked, dump
+from workers.records import LISTED, JobEntry, JobRecord, job_entry, job_record
 from workers.scripts import script
 from workers.token_log import Entry, append, read_events
 from workers.webhooks import Attempt, attempts
@@ -25,58 +26,6 @@ DISK_TIMEOUT_MS = 4000
 _PAGE = 100
 #: Scores of waiting steps are this many ms apart from one rank to the next (`store.lua`).
 RANK_SPAN = 10**13
-#: Fields of a record that a list shows.
-_LISTED = ["state", "model", "priority", "created_ms", "ended_ms"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """A step and the Celery signature that runs it, as the keeper would send it again."""
-
-    request: StepRequest
-    signature: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """A step as the record tells of it."""
-
-    step: str
-    model: str
-    state: StepState
-    #: How often it was begun.
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class JobEntry:
-    """A job in a list: what is told of it without its prompt and answer."""
-
-    id: str
-    state: JobState
-    model: str
-    priority: Priority
-    created_ms: int
-    ended_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """A job as its record tells of it."""
-
-    job: Job
-    state: JobState
-    #: Unix time in milliseconds, by Redis.
-    created_ms: int
-    ended_ms: int | None
-    #: Number of its last event.
-    last_seq: int
-    #: Its steps, in the order in which they were planned.
-    steps: tuple[StepRecord, ...]
-    #: Outcomes of the steps that ended, by step.
-    outcomes: Mapping[str, Outcome]
-    #: Unix time in milliseconds by which it must have ended; None without a deadline.
-    deadline_ms: int | None = None
 
 
 class JobStore:
@@ -85,6 +34,7 @@ class JobStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._store = script(redis, "store")
+        self._advance = script(redis, "advance")
 
     def store(
         self, job: Job, steps: Sequence[PlannedStep], terms: Terms, *, on_disk: bool = False
@@ -117,7 +67,7 @@ class JobStore:
             events.encode(Queued(seq=0)),
             keys.ACCEPTED_TTL_S,
             job.id,
-            _dump(job.to_dict()),
+            dump(job.to_dict()),
             terms.rank,
             max(1, int(terms.keep_s)),
             job.model,
@@ -141,37 +91,39 @@ class JobStore:
             keys.QUEUED,
             keys.DEADLINES,
             keys.idempotency(known.scope if known else ""),
+            keys.DUE,
+            keys.running(steps[0].request.model),
         ]
-        for step in steps:
-            model = step.request.model
-            arguments += [step.request.step, model, _dump(step.signature)]
-            names += [
-                keys.waiting(model),
-                keys.waiting_of(job.owner or "", model),
-                keys.running(model),
-            ]
-        return names, arguments
+        names_of_steps, arguments_of_steps = asked(steps, job.owner)
+        return names + names_of_steps, arguments + arguments_of_steps
+
+    def advance(self, lease: Lease, worker_id: str, steps: Sequence[PlannedStep]) -> bool:
+        """End the step that decided what comes next, and add the steps that it decided on.
+
+        Returns False when it may not: the job has ended, or another attempt decides.
+        """
+        request = lease.request
+        member = keys.lease_member(request.job_id, request.step)
+        names, arguments = asked(steps, lease.job.owner)
+        advanced = self._advance(
+            keys=[
+                keys.job(request.job_id),
+                keys.LEASES,
+                keys.running(request.model),
+                keys.held(worker_id),
+                keys.MODELS,
+                keys.DUE,
+                *names,
+            ],
+            args=[request.step, member, lease.attempt, request.job_id, *arguments],
+        )
+        return bool(advanced)
 
     def record(self, job_id: str) -> JobRecord | None:
         """The job's record; None when there is none, or no longer."""
         raw: Any = self._redis.hgetall(keys.job(job_id))
         fields: dict[str, bytes] = {name.decode(): value for name, value in raw.items()}
-        if not fields:
-            return None
-        return JobRecord(
-            job=Job.from_dict(json.loads(fields["job"])),
-            state=JobState(fields["state"].decode()),
-            created_ms=int(fields["created_ms"]),
-            ended_ms=int(fields["ended_ms"]) if "ended_ms" in fields else None,
-            last_seq=int(fields["seq"]),
-            steps=tuple(_step(step, fields) for step in fields["steps"].decode().split()),
-            outcomes={
-                name.removesuffix(":outcome"): Outcome.from_dict(json.loads(value))
-                for name, value in fields.items()
-                if name.endswith(":outcome")
-            },
-            deadline_ms=int(fields["deadline_ms"]) if "deadline_ms" in fields else None,
-        )
+        return job_record(fields) if fields else None
 
     def events(self, job_id: str) -> list[Event]:
         """The job's events so far, in order."""
@@ -212,10 +164,10 @@ class JobStore:
     def _entries(self, ids: Sequence[str]) -> list[JobEntry | None]:
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.hmget(keys.job(job_id), _LISTED)
+                pipe.hmget(keys.job(job_id), LISTED)
             rows = pipe.execute()
         return [
-            None if row[0] is None else _entry(job_id, row)
+            None if row[0] is None else job_entry(job_id, row)
             for job_id, row in zip(ids, rows, strict=True)
         ]
 
@@ -284,28 +236,3 @@ def _verdict(verdict: str, answer: Sequence[Any]) -> Stored | Full | Known:
     if verdict == "full":
         return Full(*answer)
     return Known(answer[0].decode(), same_body=verdict == "same")
-
-
-def _step(step: str, fields: Mapping[str, bytes]) -> StepRecord:
-    return StepRecord(
-        step=step,
-        model=fields[f"{step}:model"].decode(),
-        state=StepState(fields[f"{step}:state"].decode()),
-        attempt=int(fields.get(f"{step}:attempt", 0)),
-    )
-
-
-def _entry(job_id: str, row: Sequence[Any]) -> JobEntry:
-    state, model, priority, created_ms, ended_ms = row
-    return JobEntry(
-        id=job_id,
-        state=JobState(state.decode()),
-        model=model.decode(),
-        priority=Priority(int(priority)),
-        created_ms=int(created_ms),
-        ended_ms=None if ended_ms is None else int(ended_ms),
-    )
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from workers.contract import events, keys
 from workers.contract.events import Token
-from workers.contract.job import Job, StepRequest
+from workers.contract.job import Assignment, Job, StepRequest
 from workers.scripts import script
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ HEARTBEAT_S = 0.5
 class Refusal:
     """Why a step may not run now."""
 
-    #: `gone`, `ended`, `done`, `held`, `late` or `alone`, as the script says.
+    #: `gone`, `ended`, `done`, `held`, `early`, `late` or `alone`, as the script says.
     reason: str
 
 
@@ -49,8 +49,11 @@ class Lease:
     job: Job
     #: Milliseconds from acceptance, or from when it was given back, to now.
     waited_ms: float
-    #: Token ids that earlier attempts logged.
+    #: Token ids that earlier attempts logged, and their text.
     produced: tuple[int, ...]
+    said: str
+    #: What it is to decode; None where that is what the job's caller sent.
+    assignment: Assignment | None = None
     #: Set when the right is lost: stop decoding.
     stop: threading.Event = field(default_factory=threading.Event)
     #: Set, before `stop`, where the step is to go on elsewhere: this worker ends.
@@ -112,13 +115,16 @@ class Leases:
         )
         if verdict != b"taken":
             return Refusal(verdict.decode())
-        attempt, job, waited_ms, log_so_far = answer
+        attempt, job, waited_ms, log_so_far, assignment = answer
+        produced, said = _produced(request.step, log_so_far)
         lease = Lease(
             request,
             int(attempt),
             Job.from_dict(json.loads(job)),
             float(waited_ms),
-            _produced(request.step, log_so_far),
+            produced,
+            said,
+            Assignment.from_dict(json.loads(assignment)) if assignment else None,
         )
         with self._lock:
             self._held.add(lease)
@@ -199,12 +205,9 @@ class Leases:
                 lease.stop.set()
 
 
-def _produced(step: str, raw_events: Iterable[bytes]) -> tuple[int, ...]:
-    """The token ids that a step has in the log."""
-    tokens = (events.decode(raw) for raw in raw_events)
-    return tuple(
-        token_id
-        for event in tokens
-        if isinstance(event, Token) and event.step == step
-        for token_id in event.token_ids
-    )
+def _produced(step: str, raw_events: Iterable[bytes]) -> tuple[tuple[int, ...], str]:
+    """The token ids that a step has in the log, and their text."""
+    decoded = (events.decode(raw) for raw in raw_events)
+    tokens = [event for event in decoded if isinstance(event, Token) and event.step == step]
+    ids = tuple(token_id for event in tokens for token_id in event.token_ids)
+    return ids, "".join(event.text for event in tokens)

@@ -1,4 +1,4 @@
-"""Messages that are sent again: those of steps that lost their worker, and those that were lost.
+"""Messages the keeper sends: of steps whose time has come or that lost their worker, and lost ones.
 
 A message is a hint. Whatever was lost between a queue and a worker shows as a step that waits while
 no list holds its message; sending it twice does no harm.
@@ -22,10 +22,11 @@ from workers.app import model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.job import StepState
 from workers.jobs import RANK_SPAN
+from workers.scripts import script
 
 log = logging.getLogger(__name__)
 
-#: Messages sent in one sweep at most.
+#: Messages sent, and steps woken, in one sweep at most.
 BATCH = 256
 #: Seconds between two looks at the lengths of queues.
 LOOK_S = 1.0
@@ -38,6 +39,7 @@ class Messages:
     def __init__(self, redis: Redis, app: Celery) -> None:
         self._redis = redis
         self._app = app
+        self._wake = script(redis, "wake")
         self._next_look = 0.0
         #: Steps that waited without a message at the last look: on its way, or lost.
         self._missing: set[bytes] = set()
@@ -52,6 +54,10 @@ class Messages:
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK_S
             self._look()
+        self._wake(
+            keys=[keys.DUE, keys.RESEND],
+            args=[keys.job(""), BATCH, keys.waiting(""), keys.WAITING_OF],
+        )
         due: Any = self._redis.zrange(keys.RESEND, 0, BATCH - 1, withscores=True)
         for raw, rank in due:
             self._send(raw.decode(), int(rank))

@@ -15,28 +15,21 @@ from typing import Any
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
-from redis import Redis
 
 from presets.model import ModelSpec
-from workers import catalogue, connections, logs, memory, revoking
-from workers.aging import Aging
-from workers.app import ORCHESTRATION_QUEUE, make_app, model_queue, queue
+from workers import catalogue, connections, logs, revoking
+from workers.app import make_app, model_queue, queue
 from workers.contract.errors import InferenceError, ModelLoadFailed
-from workers.deadlines import Deadlines
 from workers.engines import registry
 from workers.engines.base import Engine, EngineOptions
 from workers.generation import Loading, Workshop
 from workers.jobs import JobStore
-from workers.keeper import Duty, Keeper
 from workers.leases import Leases
-from workers.losses import Losses
-from workers.messages import Messages
 from workers.presence import Presence, Worker
 from workers.settings import Settings
 from workers.tasks import register_generate
 from workers.token_log import TokenLog
 from workers.watchdog import Watchdog
-from workers.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +47,7 @@ def run_model_worker(settings: Settings, model_id: str) -> int:
     spec = catalogue.load(settings).get(model_id)
     concurrency = int(spec.options.get("concurrency", settings.max_concurrent_per_model))
     redis = connections.client(settings)
-    worker = _worker(spec.id, concurrency)
+    worker = worker_record(spec.id, concurrency)
     presence = Presence(redis, worker)
     presence.start()
     try:
@@ -68,38 +61,8 @@ def run_model_worker(settings: Settings, model_id: str) -> int:
         presence.stop()
 
 
-def run_orchestration_worker(settings: Settings) -> int:
-    """Run plans and the keeper until SIGTERM or SIGINT; returns the exit status."""
-    logs.configure(settings, "orchestration")
-    redis = connections.client(settings)
-    app = make_app(settings)
-    worker = _worker(None, concurrency=4)
-    presence = Presence(redis, worker)
-    keeper = Keeper(redis, _duties(settings, redis, app))
-    presence.start()
-    presence.loaded(memory_bytes=0, context_length=0)
-    keeper.start()
-    try:
-        memory.warn_of_eviction(redis)
-        return _consume(app, worker, ORCHESTRATION_QUEUE)
-    finally:
-        keeper.stop()
-        presence.stop()
-
-
-def _duties(settings: Settings, redis: Redis, app: Celery) -> list[Duty]:
-    duties: list[Duty] = [
-        Losses(redis),
-        Messages(redis, app),
-        Deadlines(redis),
-        Webhooks(redis, settings.webhook_secret, settings.webhook_networks),
-    ]
-    if settings.effective_queue_strategy == "priority":
-        duties.append(Aging(redis, settings.aging_s))
-    return duties
-
-
-def _worker(model_id: str | None, concurrency: int) -> Worker:
+def worker_record(model_id: str | None, concurrency: int) -> Worker:
+    """What a process says of itself at its start; `model_id` None for the orchestration worker."""
     name = model_id or "orchestration"
     return Worker(
         id=f"{name}@{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
@@ -185,7 +148,7 @@ def _serve_model(
     worker_shutting_down.connect(end_in_time, weak=False)
     watchdog.start()
     try:
-        return _consume(app, worker, model_queue(spec.id))
+        return consume(app, worker, model_queue(spec.id))
     finally:
         watchdog.stop()
         token_log.stop(timeout_s=2.0)
@@ -201,7 +164,7 @@ def _give_back(leases: Leases) -> None:
         lease.stop.set()
 
 
-def _consume(app: Celery, worker: Worker, queue_name: str) -> int:
+def consume(app: Celery, worker: Worker, queue_name: str) -> int:
     """Consume one queue until a signal ends the process; Celery handles the signals."""
     setup_logging.connect(_leave_logging_alone, weak=False)
     # Celery warns root because of pickled messages; ours are JSON, and containers run as root.

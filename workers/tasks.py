@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery, Task
+from celery.exceptions import Ignore
 
 from workers import generation
 from workers.app import generate_task
@@ -17,6 +18,7 @@ def register_generate(app: Celery, model_id: str, workshop: Workshop) -> Task:
 
     @app.task(name=generate_task(model_id))
     def generate(request: dict[str, Any]) -> None:
-        generation.run(StepRequest.from_dict(request), workshop)
+        if not generation.run(StepRequest.from_dict(request), workshop):
+            raise Ignore  # what follows the step in a chain or chord is not to go on
 
     return generate

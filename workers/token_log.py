@@ -46,6 +46,8 @@ class Entry:
     ends_as: JobState | None = None
     #: The step's outcome, where the event ends the step.
     outcome: Outcome | None = None
+    #: The step's whole text, where the event ends the step and another follows it.
+    text: str = ""
 
 
 def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
@@ -75,6 +77,7 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
             entry.number,
             entry.ends_as or "",
             json.dumps(entry.outcome.to_dict(), separators=(",", ":")) if entry.outcome else "",
+            entry.text.encode(errors="replace"),
         ]
     numbers: list[int] = script(redis, "append")(keys=names, args=arguments)
     return numbers
@@ -108,13 +111,19 @@ class StepWriter:
             self._news.wait_for(lambda: self._answered >= self._written)
 
     def end(
-        self, event: Event, *, ends_as: JobState | None = None, outcome: Outcome | None = None
+        self,
+        event: Event,
+        *,
+        ends_as: JobState | None = None,
+        outcome: Outcome | None = None,
+        text: str = "",
     ) -> bool:
         """Write the step's last event and wait until Redis has it, however long Redis is away.
 
-        Returns False when it was refused.
+        `text` is the step's whole text, where another step follows it. Returns False when it was
+        refused.
         """
-        self._put(event, ends_as=ends_as, outcome=outcome)
+        self._put(event, ends_as=ends_as, outcome=outcome, text=text)
         self.settle_all()
         return not self.refused.is_set()
 

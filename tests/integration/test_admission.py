@@ -5,7 +5,6 @@ import queue
 
 import pytest
 
-from orchestration import single
 from tests.waiting import wait_for
 from web.slots import Slots
 from workers.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
@@ -13,10 +12,20 @@ from workers.aging import Aging
 from workers.app import make_app, model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.events import Completed, Failed
-from workers.contract.job import Job, JobState, Message, Outcome, StepRequest, Timings, Usage
+from workers.contract.job import (
+    ANSWER,
+    Job,
+    JobState,
+    Message,
+    Outcome,
+    StepRequest,
+    Timings,
+    Usage,
+)
 from workers.deadlines import Deadlines
-from workers.jobs import JobStore, PlannedStep
+from workers.jobs import JobStore
 from workers.leases import Leases, Refusal
+from workers.planned import PlannedStep
 from workers.settings import read
 from workers.token_log import Entry, append
 
@@ -36,7 +45,7 @@ def jobs(redis):
 @pytest.fixture
 def store(jobs):
     def store(made, rank=4, **terms):
-        steps = [PlannedStep(request, {}) for request in single.plan(made)]
+        steps = [PlannedStep(request_of(made), {})]
         return jobs.store(made, steps, Terms(rank, **terms))
 
     return store
@@ -53,7 +62,7 @@ def end(redis, made):
 
 
 def request_of(made):
-    return StepRequest(made.id, single.ANSWER, MODEL, ends_job=True)
+    return StepRequest(made.id, ANSWER, MODEL, ends_job=True)
 
 
 def order(redis):
@@ -216,7 +225,7 @@ def test_an_estimate_of_the_wait(backlog, position, capacity, wait_s):
 
 def test_without_an_append_only_file_nothing_is_promised_to_be_on_disk(jobs):
     made = job(asynchronous=True)
-    steps = [PlannedStep(request, {}) for request in single.plan(made)]
+    steps = [PlannedStep(request_of(made), {})]
     with pytest.raises(NotOnDisk, match="appendonly"):
         jobs.store(made, steps, Terms(4), on_disk=True)
 

@@ -7,20 +7,20 @@ import time
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from orchestration import single
 from tests.waiting import wait_for
 from workers import dead_letters
 from workers.admission import Terms
 from workers.app import generate_task, make_app, model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.events import Cancelled, Token
-from workers.contract.job import Job, JobState, Message, StepRequest
+from workers.contract.job import ANSWER, Job, JobState, Message, StepRequest
 from workers.isolation import Isolation
-from workers.jobs import JobStore, PlannedStep
+from workers.jobs import JobStore
 from workers.keeper import Keeper
 from workers.leases import Leases, Refusal
 from workers.losses import FORGOTTEN_MS, MOST_CRASHES, Losses
 from workers.messages import Messages
+from workers.planned import PlannedStep
 from workers.settings import read
 from workers.token_log import Entry, append
 
@@ -45,7 +45,7 @@ def step(jobs, celery):
 
     def step():
         job = Job(f"chatcmpl-{next(_numbers)}", MODEL, (Message("user", "x"),), created=1)
-        (request,) = single.plan(job)
+        request = StepRequest(job.id, ANSWER, MODEL, ends_job=True)
         signature = celery.signature(
             generate_task(MODEL),
             args=(request.to_dict(),),

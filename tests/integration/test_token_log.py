@@ -18,8 +18,9 @@ from workers.contract.job import (
     Timings,
     Usage,
 )
-from workers.jobs import JobStore, PlannedStep
+from workers.jobs import JobStore
 from workers.leases import Leases, Refusal
+from workers.planned import PlannedStep
 from workers.token_log import Entry, TokenLog, append, read_events
 
 REQUEST = StepRequest("chatcmpl-1", "answer", "m", ends_job=True)
@@ -125,7 +126,7 @@ def test_exactly_one_terminal_event(redis, jobs, lease):
     assert isinstance(read_events(redis, "chatcmpl-1")[-1], Completed)
     record = jobs.record("chatcmpl-1")
     assert record.state is JobState.COMPLETED
-    assert record.outcomes == {"answer": outcome()}
+    assert [step.outcome for step in record.steps] == [outcome()]
 
 
 def test_an_ended_job_leaves_every_set_and_expires(redis, jobs, lease):

@@ -9,14 +9,14 @@ import threading
 
 import pytest
 
-from orchestration import single
 from tests.waiting import wait_for
 from workers import destinations, webhooks
 from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.events import Failed
-from workers.contract.job import Job, JobState, Message
-from workers.jobs import JobStore, PlannedStep
+from workers.contract.job import ANSWER, Job, JobState, Message, StepRequest
+from workers.jobs import JobStore
+from workers.planned import PlannedStep
 from workers.token_log import Entry, append
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()
@@ -32,7 +32,8 @@ def jobs(redis):
 def end(redis, jobs):
     def end(url, keep_s=300):
         job = Job("chatcmpl-1", "m", (Message("user", "hi"),), created=1, webhook=url)
-        jobs.store(job, [PlannedStep(step, {}) for step in single.plan(job)], Terms(4, keep_s))
+        step = StepRequest(job.id, ANSWER, job.model, ends_job=True)
+        jobs.store(job, [PlannedStep(step, {})], Terms(4, keep_s))
         assert redis.zcard(keys.WEBHOOKS) == 0
         append(redis, [Entry(job.id, Failed(0, {}), ends_as=JobState.FAILED)])
         return job.id

@@ -15,7 +15,7 @@ import httpx
 from rich.table import Column, Table
 
 from web.cli.console import console
-from workers.contract.job import JobState, Priority
+from workers.contract.job import JobState, Priority, is_answer
 
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 #: `chatcmpl-` and 32 hexadecimal digits.
@@ -174,7 +174,7 @@ def _watch(job_id: str) -> int:
             if not line.startswith("data: "):
                 continue
             event = json.loads(line.removeprefix("data: "))
-            if event["type"] == "token":
+            if event["type"] == "token" and is_answer(event["step"]):
                 click.echo(event["text"], nl=False)
             elif event["type"] == "completed":
                 click.echo()

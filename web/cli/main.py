@@ -93,6 +93,8 @@ def web_() -> None:
 @click.option("--orchestration", is_flag=True, help="Run plans and the keeper, and no model.")
 def worker(model: str | None, orchestration: bool) -> None:
     """Answer for one MODEL (the default model where none is named)."""
+    from orchestration import worker as orchestration_worker
+    from orchestration.prompts import PromptError
     from presets.catalogue import UnknownModel
     from web.cli.orphans import end_with_supervisor
     from workers import process
@@ -102,7 +104,11 @@ def worker(model: str | None, orchestration: bool) -> None:
     end_with_supervisor()
     settings = load_settings()
     if orchestration:
-        sys.exit(process.run_orchestration_worker(settings))
+        try:
+            sys.exit(orchestration_worker.run(settings))
+        except PromptError as error:
+            click.echo(f"inference-service cannot start: {error}", err=True)
+            sys.exit(2)
     catalogue = load_catalogue(settings)
     if model is None:
         model = catalogue.wanted(settings.preload_models, settings.config)[0]

@@ -10,7 +10,6 @@ from flask import Blueprint, Response
 from web import answers, intake, sse
 from web.exchange import Exchange
 from web.services import services
-from workers.contract.events import Completed, Token
 
 blueprint = Blueprint("completions", __name__)
 
@@ -27,7 +26,8 @@ def create() -> Response:
             services().exchanges.open(job, connection, asked.idempotency)
         )
         if asked.stream:
-            response = sse.respond(exchange, closing.pop_all(), include_usage=asked.include_usage)
+            told = sse.Told(usage=asked.include_usage, steps=asked.include_steps)
+            response = sse.respond(exchange, closing.pop_all(), told)
         else:
             response = _plain(exchange)
     if exchange.queue_position is not None:
@@ -37,7 +37,4 @@ def create() -> Response:
 
 
 def _plain(exchange: Exchange) -> Response:
-    events = exchange.answer()
-    text = "".join(event.text for event in events if isinstance(event, Token))
-    outcome = next(event.outcome for event in events if isinstance(event, Completed))
-    return flask.jsonify(answers.completion(exchange.job, text, outcome))
+    return flask.jsonify(answers.completion(exchange.job, exchange.answer()))

@@ -13,7 +13,7 @@ from web import auth, intake, job_view
 from web.routes.jobs import find, start
 from web.services import services
 from workers.contract.errors import JobNotFound
-from workers.jobs import JobRecord
+from workers.records import JobRecord
 
 blueprint = Blueprint("dead_letters", __name__)
 

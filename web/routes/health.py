@@ -42,7 +42,7 @@ def ready() -> Response | dict[str, Any]:
         "status": "ready",
         "config": found.preset_id(),
         "loaded_models": sorted(serving),
-        "orchestration_mode": "single",
+        "orchestration_mode": found.director.default_mode,
         "degraded": [model_id for model_id in wanted if model_id not in serving],
     }
 

@@ -15,7 +15,7 @@ from web.schemas.job_list import read_query
 from web.services import services
 from workers.admission import Idempotency
 from workers.contract.errors import JobNotFound
-from workers.jobs import JobRecord
+from workers.records import JobRecord
 
 blueprint = Blueprint("jobs", __name__)
 

@@ -38,7 +38,7 @@ def index() -> dict[str, Any]:
         "object": "list",
         "data": entries,
         "config": found.preset_id(),
-        "orchestration_mode": "single",
+        "orchestration_mode": found.director.default_mode,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
+from orchestration.modes import MODES as BUILT_MODES
 from web.schemas import messages, parameters, response_format
 from web.schemas.fields import Decimal, Flag, Stop, Text, Whole
 from web.schemas.messages import MessageSchema
@@ -19,7 +20,6 @@ from workers.contract.keys import ACCEPTED_TTL_S
 
 #: Every mode there will be; those that are not built yet are refused by name.
 MODES = ("single", "critique", "debate", "ensemble", "pipeline")
-BUILT_MODES = ("single",)
 #: More tokens than any context has.
 _MOST_TOKENS = 10_000_000
 _SEED = 2**63
@@ -45,12 +45,15 @@ class Completion:
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling
-    mode: str
+    #: None: as the settings and the preset say.
+    mode: str | None
     priority: Priority
     task_type: str | None
     user: str | None
     stream: bool
     include_usage: bool
+    #: The stream tells of the steps, too.
+    include_steps: bool
     deadline_s: float | None
     webhook: str | None
     #: Names of parameters that were taken and change nothing.
@@ -68,6 +71,7 @@ class StreamOptionsSchema(Schema):
         unknown = EXCLUDE
 
     include_usage = Flag()
+    include_steps = Flag()
 
 
 class CompletionSchema(Schema):
@@ -129,8 +133,8 @@ def load(
     except ValidationError as error:
         param, problem = _first(error.normalized_messages())
         raise ValidationFailed(f"{param} {problem}.", details={"param": param}) from None
-    mode = data.get("orchestration_mode") or "single"
-    if mode not in BUILT_MODES:
+    mode = data.get("orchestration_mode")
+    if mode is not None and mode not in BUILT_MODES:
         raise UnsupportedParameter(
             f"orchestration_mode {mode!r} is not there yet; this version has "
             f"{', '.join(BUILT_MODES)}.",
@@ -152,6 +156,7 @@ def load(
         user=data.get("user"),
         stream=stream,
         include_usage=bool((options or {}).get("include_usage")),
+        include_steps=bool((options or {}).get("include_steps")),
         deadline_s=data.get("deadline_s"),
         webhook=data.get("webhook"),
         ignored=(*ignored, *messages.unknown_names(body.get("messages"))),

@@ -46,6 +46,8 @@ class Started(Event):
     step: str
     attempt: int
     model: str
+    #: What the model does in the job.
+    part: str = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,16 @@ class StepFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Assessed(Event):
+    """What was found in a finished step's text before the next round."""
+
+    type = "assessed"
+    step: str
+    #: `score` (0 to 1), `verdict`, `contamination` (its severity), `problem`: what there was.
+    findings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat(Event):
     """Nothing happened for a while. Made by readers, never stored; its `seq` is the last seen."""
 
@@ -76,10 +88,15 @@ class Heartbeat(Event):
 
 @dataclass(frozen=True, slots=True)
 class Completed(Event):
-    """The job ended with an answer."""
+    """The job ended with an answer.
+
+    Its outcome is that of the step which answered; of a job of several steps it is their sum, and
+    `report` tells of them.
+    """
 
     type = "completed"
     outcome: Outcome
+    report: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +122,8 @@ class Cancelled(Event):
 TERMINAL = (Completed, Failed, Cancelled)
 
 _BY_TYPE: dict[str, type[Event]] = {
-    kind.type: kind for kind in (Queued, Started, Token, StepFinished, Heartbeat, *TERMINAL)
+    kind.type: kind
+    for kind in (Queued, Started, Token, StepFinished, Assessed, Heartbeat, *TERMINAL)
 }
 
 

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 #: Raised when an old reader could misunderstand what a new writer wrote.
 VERSION = 1
+
+#: Name of the step whose tokens are the answer; tokens of other steps are not.
+ANSWER = "answer"
+#: Stands for the model of steps that need none: what decides between two rounds. No model id
+#: begins with such a character.
+ORCHESTRATOR = "@orchestration"
 
 
 class JobState(enum.StrEnum):
@@ -124,6 +130,15 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one model does in a job."""
+
+    #: `answer`, `generator`, `critic`, `draft`, `refine`, `participant`, ...: the mode's own words.
+    part: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One request, as it was accepted. Never changes; its record in Redis holds what does."""
 
@@ -133,6 +148,7 @@ class Job:
     #: Unix time in seconds.
     created: int
     sampling: Sampling = field(default_factory=Sampling)
+    #: "" until it is settled, which it is before the job is stored.
     mode: str = "single"
     priority: Priority = Priority.NORMAL
     task_type: str | None = None
@@ -147,6 +163,10 @@ class Job:
     deadline_s: float | None = None
     #: Where the keeper tells of its end.
     webhook: str | None = None
+    #: Who does what, in the mode's order; empty in mode `single`.
+    cast: tuple[Part, ...] = ()
+    #: The mode's bounds, as the settings had them when it was accepted.
+    bounds: Mapping[str, float | str] = field(default_factory=dict)
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -163,21 +183,28 @@ class Job:
         if data["version"] > VERSION:
             raise ValueError(f"job of version {data['version']}; this process reads {VERSION}")
         known = _known(cls, data)
-        known["messages"] = tuple(
-            Message(**{**_known(Message, m), "tool_calls": _tuple(m.get("tool_calls"))})
-            for m in data["messages"]
-        )
-        sampling = _known(Sampling, data["sampling"])
-        form = sampling.get("response_format")
-        known["sampling"] = Sampling(
-            **{
-                **sampling,
-                "stop": tuple(sampling["stop"]),
-                "response_format": ResponseFormat(**_known(ResponseFormat, form)) if form else None,
-            }
-        )
+        known["messages"] = _messages(data["messages"])
+        known["sampling"] = _sampling(data["sampling"])
         known["priority"] = Priority(data["priority"])
+        known["cast"] = tuple(Part(**_known(Part, part)) for part in data.get("cast", ()))
         return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one step is to decode, where that is not what its job's caller sent."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Assignment:
+        """Rebuild an assignment."""
+        return cls(_messages(data["messages"]), _sampling(data["sampling"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +212,19 @@ class StepRequest:
     """One model's part in a job, as the plan names it. Holds ids, never prompts."""
 
     job_id: str
-    #: Name of the step, unique in its job: `answer`, `draft`, `critique-1`.
+    #: Name of the step, unique in its job: `answer`, `draft`, `critique-1`; what is done again has
+    #: a number behind a dot, `draft.2`.
     step: str
     model: str
-    #: True where this step's tokens are the answer and its end is the job's end.
+    #: True where this step's end is the job's end; else what comes next is decided then.
     ends_job: bool
+    #: What its model does in the job.
+    part: str = ANSWER
+
+    @property
+    def answers(self) -> bool:
+        """Whether its tokens are the answer."""
+        return is_answer(self.step)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
@@ -225,6 +260,9 @@ class Outcome:
     timings: Timings
     #: The most tokens (prompt and completion) one request of this model may use.
     context_length: int
+    #: `InferenceError.to_dict()` of a step that failed without ending its job; its finish reason is
+    #: `error` then.
+    error: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
@@ -237,6 +275,30 @@ class Outcome:
         known["usage"] = Usage(**_known(Usage, data["usage"]))
         known["timings"] = Timings(**_known(Timings, data["timings"]))
         return cls(**known)
+
+
+def is_answer(step: str) -> bool:
+    """Whether the tokens of the step of this name are the answer."""
+    return step.partition(".")[0] == ANSWER
+
+
+def _messages(data: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
+    return tuple(
+        Message(**{**_known(Message, one), "tool_calls": _tuple(one.get("tool_calls"))})
+        for one in data
+    )
+
+
+def _sampling(data: Mapping[str, Any]) -> Sampling:
+    sampling = _known(Sampling, data)
+    form = sampling.get("response_format")
+    return Sampling(
+        **{
+            **sampling,
+            "stop": tuple(sampling["stop"]),
+            "response_format": ResponseFormat(**_known(ResponseFormat, form)) if form else None,
+        }
+    )
 
 
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,10 @@ held:{worker}              set          Lua: take, append,     while a worker li
                                         reclaim, hand_back     runs, which crash with it
 resend                     sorted set   Lua: reclaim,          steps whose message is to be sent
                                         hand_back; keeper      again; score: its rank
+due                        sorted set   Lua: advance, wake     steps that are to run later; score:
+                                                               when
+handoff:{job}:{round}      string       orchestration          HANDOFF_TTL_S: what one round hands
+                                                               to the next (JSON)
 dead                       sorted set   keeper; dead letters   dead letters; score: when
 models                     set          Lua: store             for ever: models that had a job
 slots                      sorted set   Lua: store, hold,      open synchronous requests; score:
@@ -49,7 +53,10 @@ long it outlives its end), `owner`, `deadline_ms`, `webhook`, `state`, `seq` (la
 (names), and for each step S: `S:state`, `S:model`, `S:signature` (JSON, what the keeper sends
 again), `S:attempt`, `S:owner`, `S:call` (which call took the lease), `S:taken_ms`, `S:crashes` (of
 workers that ran it alone), `S:crashes_together`, `S:alone` (it may only run alone), `S:written`
-(last entry of this attempt in the log), `S:outcome` (JSON).
+(last entry of this attempt in the log), `S:outcome` (JSON), `S:part` (what its model does in the
+job), `S:added_ms`, `S:assignment` (JSON, what it is to decode where that is not the caller's own),
+`S:text` (its whole text, for what follows), `S:then` (the step that follows it and its like),
+`S:follows` (how many steps it still waits for).
 All times are Redis TIME in milliseconds.
 """
 
@@ -66,6 +73,8 @@ ACCEPTED_TTL_S = 7 * 86_400
 PRESENCE_TTL_MS = 3000
 #: A synchronous request whose front end died is no longer counted as open after this long.
 SLOT_MS = 10_000
+#: How long what one round handed to the next can be read.
+HANDOFF_TTL_S = 3600
 #: The keeper's lock falls to another process after this long without a renewal.
 KEEPER_TTL_S = 3.0
 
@@ -73,6 +82,7 @@ LEASES = f"{PREFIX}leases"
 CANCELS = f"{PREFIX}cancels"
 MODELS = f"{PREFIX}models"
 RESEND = f"{PREFIX}resend"
+DUE = f"{PREFIX}due"
 DEAD = f"{PREFIX}dead"
 SLOTS = f"{PREFIX}slots"
 QUEUED = f"{PREFIX}queued"
@@ -141,6 +151,11 @@ def pace(model: str) -> str:
 def webhook(job_id: str) -> str:
     """Attempts to tell of the job's end, in order: list of JSON."""
     return f"{PREFIX}job:{job_id}:webhook"
+
+
+def handoff(job_id: str, round_: int) -> str:
+    """What this round of a job handed to the next: JSON."""
+    return f"{PREFIX}handoff:{job_id}:{round_}"
 
 
 def idempotency(scope: str) -> str:

@@ -13,7 +13,8 @@
 -- for each event:    live channel, job id, event as JSON without its number,
 --                    step ('' where no step writes it), attempt, number of the entry within the
 --                    attempt, state the job ends in ('' where it does not end),
---                    outcome JSON ('' where the step does not end)
+--                    outcome JSON ('' where the step does not end), and the step's whole text,
+--                    where what follows needs it
 --
 -- Returns for each event its number in the job, or 0 when it was refused: there is no such job,
 -- the job has its terminal event, or an older attempt wrote it. An entry that was appended
@@ -36,6 +37,21 @@ local function forget_step(job, job_id, step, owner)
   redis.call('ZREM', ARGV[2] .. model, member)
   if owner and owner ~= '' then
     redis.call('ZREM', ARGV[3] .. owner .. ':' .. model, member)
+  end
+end
+
+-- What follows a step waits for a worker once all that it follows have ended.
+local function release_follower(job, job_id, step)
+  local follower, owner = unpack(redis.call('HMGET', job, step .. ':then', 'owner'))
+  if not follower or redis.call('HINCRBY', job, follower .. ':follows', -1) > 0 then
+    return
+  end
+  local model = redis.call('HGET', job, follower .. ':model')
+  local member = job_id .. '|' .. follower
+  redis.call('HSET', job, follower .. ':added_ms', now_ms)
+  redis.call('ZADD', ARGV[2] .. model, now_ms, member)  -- rank 0: the job has started
+  if owner and owner ~= '' then
+    redis.call('ZADD', ARGV[3] .. owner .. ':' .. model, now_ms, member)
   end
 end
 
@@ -67,8 +83,8 @@ end
 local numbers = {}
 for i = 1, (#KEYS - FIRST_KEY + 1) / 2 do
   local job, events = KEYS[FIRST_KEY + 2 * i - 2], KEYS[FIRST_KEY + 2 * i - 1]
-  local at = FIRST_ARG + 8 * (i - 1)
-  local live, job_id, event, step, attempt, entry, state, outcome = unpack(ARGV, at, at + 7)
+  local at = FIRST_ARG + 9 * (i - 1)
+  local live, job_id, event, step, attempt, entry, state, outcome, text = unpack(ARGV, at, at + 8)
   local seq, terminal, current, written, step_state = unpack(redis.call('HMGET', job,
     'seq', 'terminal', step .. ':attempt', step .. ':written', step .. ':state'))
   local by_step = step ~= ''
@@ -86,8 +102,12 @@ for i = 1, (#KEYS - FIRST_KEY + 1) / 2 do
     end
     if outcome ~= '' then
       redis.call('HSET', job, step .. ':state', 'done', step .. ':outcome', outcome)
+      if text ~= '' then
+        redis.call('HSET', job, step .. ':text', text)
+      end
       forget_step(job, job_id, step, nil)
       measure(job, step)
+      release_follower(job, job_id, step)
     end
     if state ~= '' then
       redis.call('HSET', job, 'state', state, 'terminal', seq, 'ended_ms', now_ms)

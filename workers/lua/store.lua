@@ -8,9 +8,9 @@
 -- KEYS[6]  queued               sorted set
 -- KEYS[7]  deadlines            sorted set
 -- KEYS[8]  idempotency:{scope}  string
--- for each step:  waiting:{model}             sorted set
---                 waiting_of:{owner}:{model}  sorted set
---                 running:{model}             set
+-- KEYS[9]  due                  sorted set
+-- KEYS[10] running:{model}      set, of the first step's model
+-- KEYS[11..] for each step, as in steps.lua; the first step waits for a worker
 -- ARGV[1]  the job's live channel
 -- ARGV[2]  the Queued event, JSON without its number
 -- ARGV[3]  seconds the record may live while the job does not end
@@ -29,18 +29,17 @@
 -- ARGV[16] where its end is told, '' nowhere
 -- ARGV[17] hash of the body that an Idempotency-Key stands for, '' without a key
 -- ARGV[18] prefix of a job's record
--- for each step:  name, model, signature JSON
+-- ARGV[19..] for each step, as in steps.lua
 --
 -- Returns {'stored', rank, position, running} of its first step, or why it was not stored:
 -- {'same', id} (the key stands for that job),
 -- {'conflict', id} (it stands for another body), {'full', jobs of its kind, waiting, running}.
 
-local FIRST_KEY, FIRST_ARG = 9, 19
-local RANK_SPAN = 1e13  -- ms: further apart than any two times, it is 316 years
+local FIRST_KEY, FIRST_ARG = 11, 19
 
 local function stored(rank)
   local place = redis.call('ZRANK', KEYS[FIRST_KEY], ARGV[4] .. '|' .. ARGV[FIRST_ARG])
-  return {'stored', tonumber(rank), (place or 0) + 1, redis.call('SCARD', KEYS[FIRST_KEY + 2])}
+  return {'stored', tonumber(rank), (place or 0) + 1, redis.call('SCARD', KEYS[10])}
 end
 
 if redis.call('EXISTS', KEYS[1]) == 1 then  -- the answer to this very call was lost
@@ -62,7 +61,7 @@ local kind = asynchronous and KEYS[6] or KEYS[5]
 local there = asynchronous and redis.call('ZCARD', kind)
   or redis.call('ZCOUNT', kind, '(' .. now_ms, '+inf')
 if ARGV[12] ~= '' and there >= tonumber(ARGV[12]) then
-  return {'full', there, redis.call('ZCARD', KEYS[FIRST_KEY]), redis.call('SCARD', KEYS[FIRST_KEY + 2])}
+  return {'full', there, redis.call('ZCARD', KEYS[FIRST_KEY]), redis.call('SCARD', KEYS[10])}
 end
 
 local rank = tonumber(ARGV[6])
@@ -79,20 +78,7 @@ end
 redis.call('HSET', KEYS[1], 'state', 'queued', 'seq', 1, 'created_ms', now_ms,
   'job', ARGV[5], 'rank', rank, 'keep_s', ARGV[7], 'model', ARGV[8], 'priority', ARGV[9],
   'owner', ARGV[11])
-local names = {}
-for i = FIRST_KEY, #KEYS, 3 do
-  local at = FIRST_ARG + #names * 3
-  local name, model, signature = unpack(ARGV, at, at + 2)
-  names[#names + 1] = name
-  redis.call('HSET', KEYS[1], name .. ':state', 'pending', name .. ':model', model,
-    name .. ':signature', signature)
-  local member, score = ARGV[4] .. '|' .. name, rank * RANK_SPAN + now_ms
-  redis.call('ZADD', KEYS[i], score, member)
-  if ARGV[11] ~= '' then
-    redis.call('ZADD', KEYS[i + 1], score, member)
-  end
-  redis.call('SADD', KEYS[4], model)
-end
+local names = add_steps(KEYS[1], ARGV[4], ARGV[11], KEYS[4], KEYS[9], rank, now_ms, FIRST_KEY, FIRST_ARG)
 redis.call('HSET', KEYS[1], 'steps', table.concat(names, ' '))
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('XADD', KEYS[2], '1-0', 'e', '{"seq":1,' .. string.sub(ARGV[2], 2))

@@ -17,11 +17,11 @@
 -- ARGV[8]  model
 -- ARGV[9]  '1' where nothing else runs on this worker, nor will while this step does
 --
--- Returns {'taken', attempt, job JSON, ms of waiting, events}, the job's log so far where the
--- step was begun before; or {why not}: 'gone' (no such job), 'ended' (the job has its terminal
--- event), 'done' (the step has its outcome), 'held' (it runs; the keeper ends the lease of a dead
--- worker), 'late' (its deadline is over; the keeper ends it), 'alone' (it crashed its worker and
--- may only run alone).
+-- Returns {'taken', attempt, job JSON, ms of waiting, events, assignment JSON or ''}, the job's log
+-- so far where the step was begun before; or {why not}: 'gone' (no such job), 'ended' (the job has
+-- its terminal event), 'done' (the step has its outcome), 'held' (it runs; the keeper ends the lease
+-- of a dead worker), 'early' (steps that it follows have not ended), 'late' (its deadline is over;
+-- the keeper ends it), 'alone' (it crashed its worker and may only run alone).
 
 local state, terminal, key, deadline_ms = unpack(redis.call('HMGET', KEYS[1], 'state', 'terminal',
   'owner', 'deadline_ms'))
@@ -39,8 +39,9 @@ if not state or terminal then
 end
 
 local step = ARGV[1] .. ':'
-local step_state, alone, call, attempt, job, created_ms = unpack(redis.call('HMGET', KEYS[1],
-  step .. 'state', step .. 'alone', step .. 'call', step .. 'attempt', 'job', 'created_ms'))
+local step_state, alone, call, attempt, follows, assignment, added_ms, job = unpack(redis.call(
+  'HMGET', KEYS[1], step .. 'state', step .. 'alone', step .. 'call', step .. 'attempt',
+  step .. 'follows', step .. 'assignment', step .. 'added_ms', 'job'))
 if step_state == 'done' then
   return {'done'}
 end
@@ -49,7 +50,7 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- What ran before waits from when it was given back.
-local waits_from_ms = tonumber(created_ms)
+local waits_from_ms = tonumber(added_ms)
 local score = attempt and redis.call('ZSCORE', KEYS[3], ARGV[2])
 if score then
   waits_from_ms = score % 1e13
@@ -62,7 +63,7 @@ local function taken()
       before[#before + 1] = entry[2][2]
     end
   end
-  return {'taken', tonumber(attempt), job, now_ms - waits_from_ms, before}
+  return {'taken', tonumber(attempt), job, now_ms - waits_from_ms, before, assignment or ''}
 end
 
 if call == ARGV[5] then
@@ -70,6 +71,9 @@ if call == ARGV[5] then
 end
 if step_state == 'running' then
   return {'held'}
+end
+if tonumber(follows or 0) > 0 then
+  return {'early'}
 end
 if deadline_ms and now_ms >= tonumber(deadline_ms) then
   return {'late'}

@@ -1,0 +1,131 @@
+"""The cast: in which mode a job is answered, and which model does what in it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestration.roles import ANY, ranked, roles_for
+from presets.model import ModelSpec
+from presets.preset import Preset
+from workers.contract.errors import NotEnoughModels
+from workers.contract.job import Part
+
+#: Part -> the roles that are asked in turn for it, where the task does not decide.
+_ROLES = {
+    "draft": ("fast", "primary", ANY),
+    "refine": ("coder", "thinker", "primary", ANY),
+    "expand": ("longctx", "thinker", "primary", ANY),
+    "code": ("coder", "primary", ANY),
+    "validate": ("primary", ANY),
+    "critic": ("thinker", "primary", ANY),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a cast is chosen from."""
+
+    #: The model that the caller named, or that was routed for it: it leads.
+    lead: ModelSpec
+    #: Models that this service is to serve, or serves.
+    configured: tuple[ModelSpec, ...]
+    #: The preset that runs, where it is one of the job's mode.
+    preset: Preset | None
+    task_type: str | None
+    #: Stages of a pipeline whose preset names none.
+    stages: tuple[str, ...]
+
+    def others(self, *taken: str) -> tuple[ModelSpec, ...]:
+        """Configured models that are none of these."""
+        return tuple(spec for spec in self.configured if spec.id not in taken)
+
+    def best(self, part: str, *taken: str) -> ModelSpec | None:
+        """The model that fits a part best, of those that are not taken."""
+        roles = _ROLES[part]
+        if part == "refine" and "coder" not in roles_for(self.task_type):
+            roles = ("thinker", "coder", "primary", ANY)
+        found = ranked(self.others(*taken), roles)
+        return found[0] if found else None
+
+
+def cast(mode: str, scene: Scene) -> tuple[Part, ...]:
+    """Who does what, in the mode's order; empty in mode `single`.
+
+    Raises:
+        NotEnoughModels: the mode needs more models than are configured; names what is missing.
+    """
+    return _CASTS[mode](scene)
+
+
+def _single(_scene: Scene) -> tuple[Part, ...]:
+    return ()
+
+
+def _critique(scene: Scene) -> tuple[Part, ...]:
+    generator, preset = scene.lead.id, scene.preset
+    named = [preset.critic, preset.generator] if preset is not None else []
+    critic = next((one for one in named if one is not None and one != generator), None)
+    if critic is None:
+        found = scene.best("critic", generator)
+        critic = None if found is None else found.id
+    if critic is None:
+        raise _missing("critique", scene, "a critic beside the model that answers")
+    return (Part("generator", generator), Part("critic", critic))
+
+
+def _pipeline(scene: Scene) -> tuple[Part, ...]:
+    preset = scene.preset
+    if preset is not None and preset.stages:
+        parts = [Part(one.stage, one.model) for one in preset.stages]
+        return _led(parts, scene.lead.id)
+    if preset is not None:
+        between = ["refine"] * (len(preset.models) - 2)
+        stages = ["draft", *between, "validate"][: max(2, len(preset.models))]
+        if len(preset.models) < 2:
+            raise _missing("pipeline", scene, "a second model")
+        parts = [Part(s, m) for s, m in zip(stages, preset.models, strict=True)]
+        return _led(parts, scene.lead.id)
+    return _staged(scene)
+
+
+def _staged(scene: Scene) -> tuple[Part, ...]:
+    """The stages of the settings, each by the model that fits it best; the lead does the last.
+
+    A model works on another's text before on its own: it does two stages only where there are
+    fewer models than stages.
+    """
+    if len(scene.others(scene.lead.id)) < 1:
+        raise _missing("pipeline", scene, "a model that drafts, beside the one that answers")
+    parts: list[Part] = []
+    taken = [scene.lead.id]
+    for stage in scene.stages[:-1]:
+        found = scene.best(stage, *taken) or scene.best(stage, parts[-1].model, scene.lead.id)
+        found = found or scene.best(stage, parts[-1].model)
+        if found is None:
+            raise _missing("pipeline", scene, f"a model for the stage {stage}")
+        parts.append(Part(stage, found.id))
+        taken.append(found.id)
+    return (*parts, Part(scene.stages[-1], scene.lead.id))
+
+
+def _led(parts: Sequence[Part], lead: str) -> tuple[Part, ...]:
+    """The lead does the last part; where it had another, they change places."""
+    last = parts[-1].model
+    if last == lead:
+        return tuple(parts)
+    changed = [Part(one.part, last if one.model == lead else one.model) for one in parts[:-1]]
+    return (*changed, Part(parts[-1].part, lead))
+
+
+def _missing(mode: str, scene: Scene, what: str) -> NotEnoughModels:
+    there = [spec.id for spec in scene.configured]
+    return NotEnoughModels(
+        f"Mode {mode} needs {what}; configured: {', '.join(there) or 'none'}. Name more in "
+        "INFERENCE_PRELOAD_MODELS, or start a preset of this mode: inference-service presets list "
+        f"--mode {mode}",
+        details={"mode": mode, "missing": what, "configured": there},
+    )
+
+
+_CASTS = {"single": _single, "critique": _critique, "pipeline": _pipeline}

@@ -1,0 +1,70 @@
+"""Contamination: signs that a step's text should not be handed on. Pure.
+
+What it can see: that a model speaks of its own failure instead of answering (markers), and that
+more has gone wrong than steps have gone by. What it cannot see: a wrong statement made with
+confidence.
+A contradiction with what was settled before is seen only where a step is asked for it and returns
+JSON, which the critic of mode `critique` does; there it bars a revision (`critique.py`).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+#: A model says so of its own answer, seldom of anything else.
+MARKERS = (
+    "I apologize",
+    "I made an error",
+    "That's incorrect",
+    "hallucination",
+    "I don't have information about",
+)
+
+
+class Severity(enum.IntEnum):
+    """What is done with the text."""
+
+    #: Nothing was found.
+    NONE = 0
+    #: It is handed on, and what was found with it.
+    WARNING = 1
+    #: It is put aside, and the step is done once more without what came before it.
+    HIGH = 2
+    #: It was high again: the job ends with what it has.
+    CRITICAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found in one text."""
+
+    severity: Severity
+    #: One sentence for each sign.
+    signs: tuple[str, ...] = ()
+
+
+def examine(
+    text: str,
+    request: str,
+    *,
+    active_errors: int = 0,
+    current_step: int = 1,
+) -> Findings:
+    """Look at the text of a step that ends as the job's step number `current_step`.
+
+    A marker that the request itself contains is no sign: then the text is about it. One marker is a
+    warning; two, or more active errors than steps, are high.
+    """
+    said, asked = _plain(text), _plain(request)
+    markers = [mark for mark in MARKERS if _plain(mark) in said and _plain(mark) not in asked]
+    signs = [f"says {mark!r}" for mark in markers]
+    severity = Severity(min(len(markers), int(Severity.HIGH)))
+    if active_errors + len(markers) > current_step:
+        signs.append(f"{active_errors + len(markers)} errors are open at step {current_step}")
+        severity = Severity.HIGH
+    return Findings(severity, tuple(signs))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("\u2019", "'").casefold().split())

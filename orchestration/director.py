@@ -1,0 +1,71 @@
+"""The director: settles in which mode a job is answered and by whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestration.casting import Scene, cast
+from orchestration.modes import MODES
+from presets.catalogue import Catalogue
+from presets.model import ModelSpec
+from presets.preset import Preset
+from workers.contract.job import Job
+from workers.presence import Directory
+from workers.settings import Settings
+
+
+class Director:
+    """Knows the settings, the preset that runs, and which models there are."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, directory: Directory) -> None:
+        self._settings = settings
+        self._catalogue = catalogue
+        self._directory = directory
+
+    @property
+    def preset(self) -> Preset | None:
+        """The preset that runs; None where models were chosen in another way."""
+        if self._settings.config is None or self._settings.preload_models is not None:
+            return None
+        return self._catalogue.preset(self._settings.config)
+
+    @property
+    def default_mode(self) -> str:
+        """The mode of a request that names none."""
+        if self._settings.orchestration_mode is not None:
+            return self._settings.orchestration_mode
+        preset = self.preset
+        return preset.mode if preset is not None and preset.mode in MODES else "single"
+
+    def direct(self, job: Job, lead: ModelSpec) -> Job:
+        """The job with its mode, cast and bounds; `lead` answers, reconciles or validates.
+
+        Raises:
+            NotEnoughModels: its mode needs more models than are configured.
+            redis.RedisError: Redis is away.
+        """
+        mode = job.mode or self.default_mode
+        preset = self.preset
+        scene = Scene(
+            lead=lead,
+            configured=self._configured(),
+            preset=preset if preset is not None and preset.mode == mode else None,
+            task_type=job.task_type,
+            stages=self._settings.pipeline_stages,
+        )
+        settings = self._settings
+        bounds = {
+            "critique_max_rounds": settings.critique_max_rounds,
+            "critique_threshold": settings.critique_threshold,
+        }
+        return replace(
+            job, model=lead.id, mode=mode, cast=cast(mode, scene),
+            bounds={name: value for name, value in bounds.items() if name.startswith(mode)},
+        )  # fmt: skip
+
+    def _configured(self) -> tuple[ModelSpec, ...]:
+        """Models that the service is to serve, and those that somebody started beside them."""
+        wanted = self._catalogue.wanted(self._settings.preload_models, self._settings.config)
+        running = [worker.model for worker in self._directory.workers() if worker.model]
+        names = dict.fromkeys([*wanted, *running])
+        return tuple(self._catalogue.get(name) for name in names if self._catalogue.has(name))

@@ -1,0 +1,29 @@
+"""The modes there are. A new one is a module here, a line in this table, and its cast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestration.critique import Critique
+from orchestration.mode import Mode
+from orchestration.pipeline import Pipeline
+from orchestration.prompts import Prompts
+from orchestration.single import Single
+
+#: Names of the modes, for those who only ask which there are.
+MODES = ("single", "critique", "pipeline")
+
+
+def load(own: Path | None) -> Mapping[str, Mode]:
+    """Every mode by its name; `own` may have templates of an operator's own.
+
+    Raises:
+        PromptError: a template cannot be used.
+    """
+    templates = Prompts(own)
+    return {
+        "single": Single(),
+        "critique": Critique(templates),
+        "pipeline": Pipeline(templates),
+    }

@@ -1,0 +1,83 @@
+"""What an answer tells of how it came about. Pure; what nothing measured is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from orchestration.rounds import Answer, Done
+from workers.contract.job import Job, Outcome, Timings, Usage
+
+
+def outcome(ended: Sequence[Done], answer: Answer) -> Outcome:
+    """The job's outcome: the answer's own, with usage and timings of all steps together."""
+    told = answer.done.outcome
+    outcomes = [done.outcome for done in ended]
+    return Outcome(
+        step=answer.done.step.name,
+        model=answer.done.step.model,
+        attempt=told.attempt,
+        finish_reason="partial" if answer.error is not None else told.finish_reason,
+        usage=_usage(outcomes),
+        timings=_timings(outcomes),
+        context_length=told.context_length,
+    )
+
+
+def report(job: Job, ended: Sequence[Done], answer: Answer) -> dict[str, Any]:
+    """The `orchestration` object."""
+    told: dict[str, Any] = {
+        "mode": job.mode,
+        "models_used": list(dict.fromkeys([job.model, *(done.step.model for done in ended)])),
+        **answer.facts,
+        "answer_step": answer.done.step.name,
+        "steps": [_step(done) for done in ended],
+    }
+    if answer.error is not None:
+        told |= {
+            "completed_steps": sum(done.usable for done in ended),
+            "total_steps": answer.total_steps,
+            "error": {"code": answer.error.code, "message": answer.error.message},
+            "partial": True,
+        }
+    return told
+
+
+def _step(done: Done) -> dict[str, Any]:
+    ended = done.outcome
+    told: dict[str, Any] = {
+        "step": done.step.name,
+        "role": done.step.part,
+        "model": done.step.model,
+        "tokens": {
+            "prompt": ended.usage.prompt_tokens,
+            "completion": ended.usage.completion_tokens,
+        },
+        "queue_ms": round(ended.timings.queued_ms, 1),
+        "prefill_ms": round(ended.timings.prefill_ms, 1),
+        "decode_ms": round(ended.timings.decode_ms, 1),
+        "attempt": ended.attempt,
+        "finish_reason": ended.finish_reason,
+    }
+    if ended.error is not None:
+        told["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
+    return told
+
+
+def _usage(outcomes: Iterable[Outcome]) -> Usage:
+    used = [one.usage for one in outcomes]
+    return Usage(
+        prompt_tokens=sum(one.prompt_tokens for one in used),
+        completion_tokens=sum(one.completion_tokens for one in used),
+        cached_tokens=sum(one.cached_tokens for one in used),
+    )
+
+
+def _timings(outcomes: Iterable[Outcome]) -> Timings:
+    spent = [one.timings for one in outcomes]
+    return Timings(
+        queued_ms=sum(one.queued_ms for one in spent),
+        loading_ms=sum(one.loading_ms for one in spent),
+        prefill_ms=sum(one.prefill_ms for one in spent),
+        decode_ms=sum(one.decode_ms for one in spent),
+    )

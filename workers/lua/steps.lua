@@ -1,0 +1,43 @@
+-- Shared by scripts that add steps to a job; not run by itself.
+--
+-- A step is given as two keys, waiting:{model} and waiting_of:{owner}:{model}, and eight arguments:
+-- name, model, what it does in the job, signature JSON, assignment JSON ('' for what the job's
+-- caller sent), the step that follows it and its like ('' for none), how many steps it follows
+-- itself (0 for none), and ms until it is to run. What follows others waits for a worker once they
+-- have ended (append.lua); what is to run later waits in `due` until the keeper wakes it (wake.lua).
+
+local STEP_KEYS, STEP_ARGS = 2, 8
+local RANK_SPAN = 1e13  -- ms: further apart than any two times, it is 316 years
+
+-- Writes the steps from this key and this argument on into the record; returns their names.
+local function add_steps(job, job_id, owner, models, due, rank, now_ms, key, arg)
+  local names = {}
+  while arg <= #ARGV do
+    local name, model, part, signature, assignment, follower, follows, delay_ms =
+      unpack(ARGV, arg, arg + STEP_ARGS - 1)
+    local prefix = name .. ':'
+    redis.call('HSET', job, prefix .. 'state', 'pending', prefix .. 'model', model,
+      prefix .. 'part', part, prefix .. 'signature', signature, prefix .. 'added_ms', now_ms)
+    if assignment ~= '' then
+      redis.call('HSET', job, prefix .. 'assignment', assignment)
+    end
+    if follower ~= '' then
+      redis.call('HSET', job, prefix .. 'then', follower)
+    end
+    local member, score = job_id .. '|' .. name, rank * RANK_SPAN + now_ms
+    if follows ~= '0' then
+      redis.call('HSET', job, prefix .. 'follows', follows)
+    elseif delay_ms ~= '0' then
+      redis.call('ZADD', due, now_ms + delay_ms, member)
+    else
+      redis.call('ZADD', KEYS[key], score, member)
+      if owner ~= '' then
+        redis.call('ZADD', KEYS[key + 1], score, member)
+      end
+    end
+    redis.call('SADD', models, model)
+    names[#names + 1] = name
+    key, arg = key + STEP_KEYS, arg + STEP_ARGS
+  end
+  return names
+end

@@ -1,0 +1,53 @@
+"""Steps as they are written into a job's record: what to run, and what follows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workers.contract import keys
+from workers.contract.job import Assignment, StepRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step and the Celery signature that runs it, as the keeper would send it again."""
+
+    request: StepRequest
+    signature: Mapping[str, Any]
+    #: What it is to decode; None: what the job's caller sent.
+    assignment: Assignment | None = None
+    #: The step that follows once this one and its like have ended; None: none does.
+    then: str | None = None
+    #: How many steps it follows itself; such a step waits for their end, not for a worker.
+    follows: int = 0
+    #: Milliseconds until it is to run.
+    delay_ms: int = 0
+
+
+def asked(steps: Iterable[PlannedStep], owner: str | None) -> tuple[list[str], list[Any]]:
+    """Keys and arguments with which a script adds steps (`lua/steps.lua`)."""
+    names: list[str] = []
+    arguments: list[Any] = []
+    for step in steps:
+        request = step.request
+        names += [keys.waiting(request.model), keys.waiting_of(owner or "", request.model)]
+        arguments += [
+            request.step,
+            request.model,
+            request.part,
+            dump(step.signature),
+            dump(step.assignment.to_dict()) if step.assignment else "",
+            step.then or "",
+            step.follows,
+            step.delay_ms,
+        ]
+    return names, arguments
+
+
+def dump(value: Any) -> bytes:
+    """Compact JSON; a lone surrogate, which no text of Redis can hold, is replaced."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="replace")
