@@ -18,6 +18,11 @@ worker_pool = "threads"
 #: Outcomes are kept in the job's record, where readers look; nobody asks Celery for a result.
 task_ignore_result = True
 task_store_errors_even_if_ignored = False
+#: A chord's members are counted in Redis. Who cannot reach it says so at once; the job's record
+#: counts too, and the keeper sends what was not.
+result_backend_transport_options = {
+    "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+}
 
 #: kombu takes a message without priority for the most urgent.
 task_default_priority = 4

@@ -7,11 +7,13 @@ too, and a deciding task whose message is lost, or whose chord never fires, is s
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
 from celery.canvas import Signature
+from redis.exceptions import RedisError
 
 from orchestration.rounds import Round
 from workers.app import ORCHESTRATION_QUEUE, generate_task, model_queue
@@ -56,7 +58,8 @@ def send(app: Celery, planned: Sequence[PlannedStep], rank: int) -> None:
     """
     members = [step for step in planned if not step.follows]
     if group := members[0].signature["options"].get("group_id"):
-        app.backend.set_chord_size(group, len(members))
+        with contextlib.suppress(RedisError):  # the record counts, too
+            app.backend.set_chord_size(group, len(members))
     for step in members:
         if not step.delay_ms:
             Signature.from_dict(dict(step.signature), app=app).apply_async(priority=rank)
@@ -98,6 +101,7 @@ def _signature(app: Celery, task: str, request: StepRequest, **options: Any) -> 
         task_id=f"{request.job_id}|{request.step}",
         argsrepr=request.step,  # what Flower shows; Celery's own takes longer than sending
         kwargsrepr="",
+        ignore_result=True,  # else Celery listens for a result of every task that is sent
         **options,
     )
     return dict(signature)

@@ -51,6 +51,7 @@ def step(jobs, celery):
             args=(request.to_dict(),),
             queue=model_queue(MODEL),
             task_id=f"{job.id}|{request.step}",
+            ignore_result=True,
         )
         jobs.store(job, [PlannedStep(request, dict(signature))], Terms(4))
         return request
