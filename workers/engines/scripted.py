@@ -1,10 +1,15 @@
 """The scripted engine: fixed text at a fixed pace, faults on demand. No model, no GPU.
 
 For demonstrations, tests and measurements of everything around the engine. What it does comes from
-the model's options; a last user message that is a JSON object with the key `scripted` overrides
-them for its request:
+the model's options; a JSON object with the key `scripted` in the last user message overrides them
+for its request:
 
     {"scripted": {"text": "one two three", "tokens_per_s": 50, "die_after": 2}}
+
+Where several steps or models answer one request, `steps` and `models` in it override that again, by
+the step's name (with the number of its try, or without) and by the model's id:
+
+    {"scripted": {"text": "a draft", "steps": {"critique-1": {"text": "{}"}}}}
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ from workers.contract.errors import (
     UnsupportedParameter,
     ValidationFailed,
 )
-from workers.contract.job import Message, Timings, Usage
+from workers.contract.job import Timings, Usage
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
 from workers.engines.text import TextAssembler
 
@@ -35,6 +40,8 @@ from workers.engines.text import TextAssembler
 PANGRAM = "The quick brown fox jumps over the lazy dog. "
 #: A token is a word with the white space behind it.
 _TOKEN = re.compile(r"\S+\s*|\s+")
+#: Where a script begins, whatever stands around it.
+_BEGIN = re.compile(r'\{\s*"scripted"')
 #: How often a wait looks whether the engine was closed, in seconds; cancelling wakes it at once.
 _CLOSE_CHECK_S = 0.2
 
@@ -151,13 +158,13 @@ class ScriptedEngine:
         """Speak the script; see `Engine.generate`."""
         if self._closed.is_set():
             raise EngineFailed("The engine is closed.")
-        if request.sampling.response_format is not None:
+        script = self._script.overridden(_asked(request, self._name))
+        if request.sampling.response_format is not None and not _is_json(script.text):
             raise UnsupportedParameter(
-                "The scripted engine says what its script says, not JSON; leave response_format "
-                "out.",
+                "The scripted engine says what its script says, and that is no JSON; leave "
+                "response_format out.",
                 details={"param": "response_format"},
             )
-        script = self._script.overridden(_asked(request.messages))
         prompt_tokens = script.prompt_tokens
         if prompt_tokens is None:
             prompt_tokens = sum(self.count_tokens(m.content or "") for m in request.messages)
@@ -232,16 +239,31 @@ class ScriptedEngine:
         return False
 
 
-def _asked(messages: tuple[Message, ...]) -> Mapping[str, Any]:
-    """What the last user message scripts, if it does."""
-    last = next((m.content or "" for m in reversed(messages) if m.role == "user"), "")
-    if '"scripted"' not in last:
+def _asked(request: GenerationRequest, model: str) -> Mapping[str, Any]:
+    """What the last user message scripts for this step of this model, if it does."""
+    last = next((m.content or "" for m in reversed(request.messages) if m.role == "user"), "")
+    begin = _BEGIN.search(last)
+    if begin is None:
         return {}
     try:
-        asked = json.loads(last)["scripted"]
+        asked = json.JSONDecoder().raw_decode(last, begin.start())[0]["scripted"]
     except (ValueError, KeyError, TypeError):
         return {}
-    return asked if isinstance(asked, dict) else {}
+    if not isinstance(asked, dict):
+        return {}
+    step = request.id.rpartition("|")[2]
+    of_models, of_steps = asked.pop("models", {}), asked.pop("steps", {})
+    for found in (of_models.get(model), of_steps.get(step.partition(".")[0]), of_steps.get(step)):
+        asked |= found or {}
+    return asked
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _fault(script: Script, produced: int) -> None:
