@@ -63,8 +63,8 @@ class Done:
 
     @property
     def streamed(self) -> bool:
-        """Whether its caller has seen some of its text already."""
-        return is_answer(self.step.name) and bool(self.text)
+        """Whether its caller has seen something of its text already; white space is nothing."""
+        return is_answer(self.step.name) and bool(self.text.strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,45 @@
+"""Jobs, and steps of them that have ended, for tests of what modes decide."""
+
+from orchestration.rounds import Done, Step
+from workers.contract.errors import EngineFailed, WorkerLost
+from workers.contract.job import Job, Message, Outcome, Part, Timings, Usage
+
+RETRIABLE = WorkerLost(retry_after_ms=700)
+FINAL = EngineFailed("it broke")
+
+
+def job(mode, *cast, request="What is it?", **bounds):
+    parts = tuple(Part(*one.split(":")) for one in cast)
+    return Job(
+        "chatcmpl-1", parts[-1].model, (Message("user", request),), created=1, mode=mode,
+        cast=parts, bounds=bounds,
+    )  # fmt: skip
+
+
+def ended(step, number, text="A text.", *, error=None, reason="stop"):
+    """A step as a round planned it, with what came of it."""
+    outcome = Outcome(
+        step=step.name,
+        model=step.model,
+        attempt=1,
+        finish_reason="error" if error else reason,
+        usage=Usage(10, 5),
+        timings=Timings(queued_ms=1, prefill_ms=2, decode_ms=3),
+        context_length=100,
+        error=error.to_dict() if error else None,
+    )
+    return Done(step, number, "" if error and text == "A text." else text, outcome)
+
+
+def step(name, part="draft", model="m"):
+    return Step(name, part, model)
+
+
+def shape(round_):
+    """What a round runs: name, part and model of each step."""
+    return [(one.name, one.part, one.model) for one in round_.steps]
+
+
+def user(one):
+    """What a step's model reads last."""
+    return one.assignment.messages[-1].content

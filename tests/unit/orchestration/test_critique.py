@@ -1,0 +1,153 @@
+"""Critiques, by their steps and by which text stands in the end."""
+
+import json
+
+import pytest
+
+from orchestration.critique import SCHEMA, Critique, Judgement
+from orchestration.prompts import Prompts
+from orchestration.rounds import Answer, Failure
+from orchestration.saga import decide
+from tests.unit.orchestration.stories import FINAL, ended, job, shape, user
+from workers.contract.json_schema import check_schema
+
+MODE = Critique(Prompts())
+DEFECT = {"problem": "2 is no prime sum", "quote": "it is 5"}
+
+
+def judged(score, verdict="revise", defects=(DEFECT,), contradictions=()):
+    told = {"verdict": verdict, "score": score, "defects": list(defects)}
+    return json.dumps({**told, "contradictions": list(contradictions)})
+
+
+@pytest.fixture
+def made():
+    return job("critique", "generator:a", "critic:b", critique_max_rounds=2, critique_threshold=0.8)
+
+
+def run(made, *texts):
+    """Let steps end with these texts in turn; a pair is a text and how it ended."""
+    done, next_ = [], MODE.plan(made)
+    for number, text in enumerate(texts, start=1):
+        (step,) = next_.steps
+        text, how = text if isinstance(text, tuple) else (text, {})
+        done.append(ended(step, number, text, **how))
+        next_ = decide(made, MODE, done).next
+    return next_, done
+
+
+def test_a_good_draft_is_judged_once_and_stands(made):
+    assert shape(MODE.plan(made)) == [("draft", "generator", "a")]
+    critique, _ = run(made, "it is 4")
+    assert shape(critique) == [("critique-1", "critic", "b")]
+    assert critique.steps[0].assignment.sampling.response_format.schema == SCHEMA
+    assert "it is 4" in user(critique.steps[0])
+    answer, done = run(made, "it is 4", judged(0.9))
+    assert answer.done is done[0]
+    assert answer.facts == {"rounds": 0, "confidence": 0.9}
+
+
+def test_the_schema_is_one_that_engines_hold():
+    check_schema(SCHEMA)
+
+
+def test_no_change_ends_whatever_the_score(made):
+    answer, done = run(made, "it is 4", judged(0.1, "no change", ()))
+    assert answer.done is done[0]
+
+
+def test_a_revision_reads_the_defects_and_is_judged_too(made):
+    revision, _ = run(made, "it is 5", judged(0.2))
+    assert shape(revision) == [("revision-1", "generator", "a")]
+    assert DEFECT["problem"] in user(revision.steps[0])
+    assert DEFECT["quote"] in user(revision.steps[0])
+    second, _ = run(made, "it is 5", judged(0.2), "it is 4")
+    assert shape(second) == [("critique-2", "critic", "b")]
+    answer, done = run(made, "it is 5", judged(0.2), "it is 4", judged(0.95))
+    assert answer.done is done[2]
+    assert answer.facts == {"rounds": 1, "confidence": 0.95}
+
+
+def test_rounds_have_a_bound_and_the_last_revision_is_scored(made):
+    texts = ["1", judged(0.1), "2", judged(0.2), "3"]
+    last, _ = run(made, *texts)
+    assert shape(last) == [("critique-3", "critic", "b")]
+    answer, done = run(made, *texts, judged(0.3))
+    assert answer.done is done[4]
+    assert answer.facts == {"rounds": 2, "confidence": 0.3}
+    assert len(done) == MODE.total_steps(made)
+
+
+@pytest.mark.parametrize(
+    ("revision", "why"),
+    [
+        ((" ", {}), "empty"),
+        (("it is", {"reason": "length"}), "cut off"),
+        (("", {"error": FINAL}), "it broke"),
+    ],
+)
+def test_the_draft_stays_when_its_revision_is_not_whole(made, revision, why):
+    answer, done = run(made, "it is 5", judged(0.2), revision)
+    assert answer.done is done[0]
+    assert answer.error is None
+    assert why in answer.facts["note"]
+
+
+def test_the_draft_stays_when_its_revision_is_worse(made):
+    answer, done = run(made, "it is 5", judged(0.5), "it is 6", judged(0.4))
+    assert answer.done is done[0]
+    assert answer.facts["confidence"] == 0.5
+
+
+def test_a_revision_that_contradicts_what_was_settled_never_stands(made):
+    told = judged(0.9, contradictions=["that it is even"])
+    answer, done = run(made, "it is 5", judged(0.2), "it is 7", told)
+    assert answer.done is done[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nice!", "[]", "{}", judged(7), judged(-1), judged(0.5, "perhaps"),
+        '{"verdict": "revise", "score": "?", "defects": [], "contradictions": []}',
+    ],
+)  # fmt: skip
+def test_a_critic_that_cannot_judge_changes_nothing(made, text):
+    answer, done = run(made, "it is 4", text)
+    assert isinstance(answer, Answer)
+    assert answer.done is done[0]
+    assert answer.error is None
+    assert "unusable" in answer.facts["note"]
+    assert "confidence" not in answer.facts
+
+
+def test_a_critique_that_was_cut_off_is_not_believed(made):
+    answer, done = run(made, "it is 4", (judged(0.1), {"reason": "length"}))
+    assert answer.done is done[0]
+
+
+def test_without_a_draft_there_is_no_answer(made):
+    failure, _ = run(made, ("", {"error": FINAL}))
+    assert isinstance(failure, Failure)
+
+
+def test_a_critics_own_words_are_no_contamination(made):
+    defect = {"problem": "a hallucination; I apologize", "quote": ""}
+    next_, _ = run(made, "it is 5", judged(0.2, defects=[defect]))
+    assert shape(next_) == [("revision-1", "generator", "a")]
+
+
+def test_what_the_critic_found_is_handed_on_and_resolved_by_a_revision(made):
+    _, done = run(made, "it is 5", judged(0.2), "it is 4")
+    before = decide(made, MODE, done[:2])
+    assert before.handoff.active_errors == (DEFECT["problem"],)
+    assert before.handoff.evidence_refs == (DEFECT["quote"],)
+    assert before.assessed[0].findings["score"] == 0.2
+    after = decide(made, MODE, done)
+    assert after.handoff.active_errors == ()
+    assert DEFECT["problem"] in after.handoff.resolved_errors
+
+
+def test_a_judgement_keeps_its_quotes():
+    found = Judgement.read(judged(0.5))
+    assert found.defects == (DEFECT,)

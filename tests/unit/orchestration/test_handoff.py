@@ -1,0 +1,109 @@
+"""The state between rounds, the prompts of steps, and signs of contamination."""
+
+import fakeredis
+import pytest
+
+from orchestration import handoff
+from orchestration.contamination import MARKERS, Severity, examine
+from orchestration.handoff import HandoffState
+from orchestration.prompts import PromptError, Prompts, Trajectory, describe
+from tests.unit.orchestration.stories import job
+from workers.contract import keys
+from workers.contract.errors import HandoffStateInvalid
+from workers.contract.job import Job, Message
+
+
+@pytest.fixture
+def state():
+    return handoff.begin(job("pipeline", "draft:a", "validate:b"), 2)
+
+
+def test_a_state_is_kept_for_an_hour_and_read_again(state):
+    redis = fakeredis.FakeRedis()
+    handoff.save(redis, state.accepted("draft by a: x", "x"), 1)
+    assert handoff.load(redis, "chatcmpl-1", 1).compressed_context == "x"
+    assert 3590 < redis.ttl(keys.handoff("chatcmpl-1", 1)) <= 3600
+    assert handoff.load(redis, "chatcmpl-1", 2) is None
+
+
+@pytest.mark.parametrize("field", [*HandoffState.__dataclass_fields__])
+def test_a_missing_field_is_named(state, field):
+    told = state.to_dict()
+    del told[field]
+    with pytest.raises(HandoffStateInvalid, match=field):
+        HandoffState.from_dict(told)
+
+
+@pytest.mark.parametrize(("field", "value"), [("current_step", "1"), ("decisions_made", [1])])
+def test_a_wrong_field_is_named(state, field, value):
+    with pytest.raises(HandoffStateInvalid, match=field):
+        HandoffState.from_dict({**state.to_dict(), field: value})
+
+
+@pytest.mark.parametrize("raw", [b"{", b"[]"])
+def test_what_is_no_state_is_refused(raw):
+    redis = fakeredis.FakeRedis()
+    redis.set(keys.handoff("chatcmpl-1", 1), raw)
+    with pytest.raises(HandoffStateInvalid):
+        handoff.load(redis, "chatcmpl-1", 1)
+
+
+def test_constraints_are_the_callers(state):
+    turns = (Message("system", "Be brief."), Message("user", "x" * 1000))
+    begun = handoff.begin(Job("chatcmpl-1", "m", turns, created=1), 2)
+    assert begun.constraints == ("Be brief.",)
+    assert len(begun.goal) < 700
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ("Paris.", Severity.NONE),
+        ("I APOLOGIZE, Paris.", Severity.WARNING),
+        ("That\u2019s   incorrect.", Severity.WARNING),
+        ("I apologize, I made an error.", Severity.HIGH),
+        *((marker, Severity.WARNING) for marker in MARKERS),
+    ],
+)
+def test_markers(text, severity):
+    assert examine(text, "What is it?").severity is severity
+
+
+def test_a_marker_that_was_asked_about_is_none():
+    assert examine("A hallucination is...", "What is a hallucination?").severity is Severity.NONE
+
+
+@pytest.mark.parametrize(("errors", "step", "high"), [(1, 1, False), (2, 1, True), (2, 2, False)])
+def test_errors_add_up(errors, step, high):
+    found = examine("x", "y", active_errors=errors, current_step=step)
+    assert (found.severity is Severity.HIGH) == high
+
+
+def test_the_conversation_stays_and_the_last_message_goes_into_the_template():
+    turns = (
+        Message("system", "Be brief."),
+        Message("user", "one"),
+        Message("assistant", "two"),
+        Message("user", "three"),
+    )
+    made = Job("chatcmpl-1", "m", turns, created=1)
+    told = Prompts().messages(made, "refine", describe(["draft", "refine"], 2), previous="DRAFT")
+    assert [turn.role for turn in told] == ["system", "user", "assistant", "user"]
+    assert told[0].content.startswith("Be brief.\n\nGoal: three\nStep 2/2: refine")
+    assert "three" in told[3].content
+    assert "DRAFT" in told[3].content
+
+
+def test_an_operators_template_is_used_instead(tmp_path):
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "draft.jinja").write_text("Please: {{ request }}")
+    told = Prompts(tmp_path).messages(job("pipeline", "draft:a"), "draft", Trajectory(1, 1, "x"))
+    assert told[-1].content == "Please: What is it?"
+
+
+@pytest.mark.parametrize("wrong", ["{{ nothing }}", "{% if %}"])
+def test_a_template_that_cannot_be_used_is_named_at_start(tmp_path, wrong):
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "revise.jinja").write_text(wrong)
+    with pytest.raises(PromptError, match=r"revise\.jinja"):
+        Prompts(tmp_path)
