@@ -2,6 +2,7 @@
 #              you have, instead of compiling it)
 # make test    lint, types, import rules, and all tests but the next
 # make test-faults   kill, cut and stop real processes under streams; every text stays whole
+# make test-modes    several models answer one request, on real processes; kills between steps
 # make chaos   the same at random for five minutes, and a report
 # make bench   measure the service beside the bare engine
 SHELL := /bin/bash
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 LOG := $(VENV)/install.log
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
@@ -31,6 +32,9 @@ lint: $(VENV)/.for-test
 
 test-faults: $(VENV)/.for-test
 	$(BIN)/python -m pytest tests/faults $(ARGS)
+
+test-modes: $(VENV)/.for-test
+	$(BIN)/python -m pytest tests/modes $(ARGS)
 
 chaos: $(VENV)/.for-test
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
@@ -75,4 +79,4 @@ $(VENV)/.for-bench: $(VENV)/.for-test
 	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,test,bench]'
 	@touch $@
 
-.PHONY: help up test test-faults chaos lint bench clean
+.PHONY: help up test test-faults test-modes chaos lint bench clean

@@ -4,9 +4,12 @@ import threading
 
 import pytest
 
+from presets.catalogue import SHIPPED, Catalogue
 from tests.receiver import Receiver
 from tests.service import Service
 
+#: Models of the shipped catalogue whose files are links to the shipped model.
+LINKED = ("phi-4", "deepseek-r1-7b", "qwen2.5-7b", "llama-3.2-3b")
 #: Tests that share a service are not to refuse each other.
 MANY = {"INFERENCE_MAX_CONCURRENT_REQUESTS": "200"}
 
@@ -50,3 +53,15 @@ def receiver():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory):
+    """Four of the catalogue's models, each the shipped file under another name."""
+    directory = tmp_path_factory.mktemp("models")
+    catalogue = Catalogue.load(None, "llamacpp")
+    for model in LINKED:
+        (directory / model).mkdir()
+        file = directory / model / catalogue.get(model).gguf.file
+        file.symlink_to(catalogue.get(SHIPPED).path)
+    return directory

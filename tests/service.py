@@ -181,6 +181,10 @@ class Service:
         """A plain GET."""
         return self._http.get(path, headers=headers)
 
+    def delete(self, path):
+        """A plain DELETE."""
+        return self._http.delete(path)
+
     def post(self, body=None, **options):
         """A plain POST of a completion."""
         content = {"json": body} if body is not None else {}

@@ -45,6 +45,18 @@ class Workshop:
     loading: Loading | None = None
 
 
+@dataclass(slots=True)
+class _Said:
+    """What a step has said so far, in all its attempts."""
+
+    texts: list[str]
+    tokens: int
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+
 def run(request: StepRequest, workshop: Workshop) -> bool:
     """Run a step unless it runs elsewhere or has ended; its events tell everything else.
 
@@ -76,22 +88,22 @@ def _run(lease: Lease, workshop: Workshop) -> bool:
     with logs.bound(
         job_id=request.job_id, model=request.model, request_id=lease.job.request_id or ""
     ):
+        said = _Said([lease.said], len(lease.produced))
         try:
-            return _decode(lease, workshop, writer)
+            return _decode(lease, workshop, writer, said)
         except InferenceError as error:
             log.warning("%s: %s", error.code, error.message)
-            return _fail(lease, workshop.engine, writer, error)
+            return _fail(lease, workshop.engine, writer, said, error)
         except Exception:
             log.exception("the step failed in a way nobody foresaw")
-            return _fail(lease, workshop.engine, writer, Internal())
+            return _fail(lease, workshop.engine, writer, said, Internal())
         finally:
             workshop.leases.drop(lease)
 
 
-def _decode(lease: Lease, workshop: Workshop, writer: StepWriter) -> bool:
+def _decode(lease: Lease, workshop: Workshop, writer: StepWriter, said: _Said) -> bool:
     request, job = lease.request, lease.job
     asked = lease.assignment or Assignment(job.messages, job.sampling)
-    said = [lease.said]
     loading = workshop.loading
     loading_ms = loading.part_of(lease.waited_ms) if loading else 0.0
     writer.write(Started(0, request.step, lease.attempt, request.model, request.part))
@@ -107,11 +119,12 @@ def _decode(lease: Lease, workshop: Workshop, writer: StepWriter) -> bool:
     for last in deltas:
         if last.token_ids or last.text:
             writer.write(Token(0, request.step, lease.attempt, last.token_ids, last.text))
-            said.append(last.text)
+            said.texts.append(last.text)
+            said.tokens += len(last.token_ids)
         if writer.refused.is_set():
             lease.stop.set()
     if last.finish_reason != "cancelled":
-        return _finish(lease, workshop.engine, writer, last, loading_ms, "".join(said))
+        return _finish(lease, workshop.engine, writer, last, loading_ms, said.text)
     if lease.giving_back.is_set():
         _give_back(lease, workshop.leases, writer)
     else:
@@ -164,7 +177,9 @@ def _finish(
     return written
 
 
-def _fail(lease: Lease, engine: Engine, writer: StepWriter, error: InferenceError) -> bool:
+def _fail(
+    lease: Lease, engine: Engine, writer: StepWriter, said: _Said, error: InferenceError
+) -> bool:
     """End the job with an error, or only the step where others may make good for it."""
     request = lease.request
     if request.ends_job:
@@ -174,9 +189,9 @@ def _fail(lease: Lease, engine: Engine, writer: StepWriter, error: InferenceErro
         model=request.model,
         attempt=lease.attempt,
         finish_reason="error",
-        usage=Usage(0, 0),
+        usage=Usage(0, said.tokens),
         timings=Timings(queued_ms=lease.waited_ms),
         context_length=engine.context_length,
         error=error.to_dict(),
     )
-    return writer.end(StepFinished(0, outcome), outcome=outcome)
+    return writer.end(StepFinished(0, outcome), outcome=outcome, text=said.text)

@@ -5,23 +5,9 @@ import sys
 
 import pytest
 
-from presets.catalogue import SHIPPED, Catalogue
+from presets.catalogue import Catalogue
 from tests.service import ROOT, Service
 from workers.presence import Directory
-
-LINKED = ("phi-4", "deepseek-r1-7b", "qwen2.5-7b", "llama-3.2-3b")
-
-
-@pytest.fixture(scope="module")
-def models_dir(tmp_path_factory):
-    """Four of the catalogue's models, each the shipped file under another name."""
-    directory = tmp_path_factory.mktemp("models")
-    catalogue = Catalogue.load(None, "llamacpp")
-    shipped = catalogue.get(SHIPPED).path
-    for model in LINKED:
-        (directory / model).mkdir()
-        (directory / model / catalogue.get(model).gguf.file).symlink_to(shipped)
-    return directory
 
 
 @pytest.mark.parametrize("preset", ["D3", "D4"])

@@ -27,6 +27,7 @@ from typing import Any
 
 from presets.model import ModelSpec
 from workers.contract.errors import (
+    BY_CODE,
     EngineFailed,
     ModelLoadFailed,
     UnsupportedParameter,
@@ -60,8 +61,10 @@ class Script:
     prefill_s: float = 0.0
     #: Length of the prompt; None: its words are counted.
     prompt_tokens: int | None = None
-    #: Raise EngineFailed after this many tokens.
+    #: Fail after this many tokens,
     fail_after: int | None = None
+    #: with this code; others wait as long before they are tried again as their class says.
+    fail_with: str = EngineFailed.code
     #: Kill the process after this many tokens.
     die_after: int | None = None
     #: Produce nothing more after this many tokens, and do not hear cancel either.
@@ -106,9 +109,15 @@ _LEAST = {
     "die_after": 0,
     "hang_after": 0,
 }
+#: What a script may also take back.
+_OPTIONAL = {"token_bytes", "prompt_tokens", "fail_after", "die_after", "hang_after"}
 
 
 def _fits(name: str, value: Any) -> bool:
+    if value is None:
+        return name in _OPTIONAL
+    if name == "fail_with":
+        return value in BY_CODE
     if name == "text":
         return isinstance(value, str) and value != ""
     if name == "repeat":
@@ -268,6 +277,6 @@ def _is_json(text: str) -> bool:
 
 def _fault(script: Script, produced: int) -> None:
     if produced == script.fail_after:
-        raise EngineFailed(f"The script fails after {produced} tokens.")
+        raise BY_CODE[script.fail_with](f"The script fails after {produced} tokens.")
     if produced == script.die_after:
         os.kill(os.getpid(), signal.SIGKILL)

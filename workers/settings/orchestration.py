@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from workers.settings import kinds
 from workers.settings.variable import setting
 
-_PIPELINE = "orchestration by pipeline and critique"
 _DEBATE = "orchestration by debate and ensemble"
 MODES = ("single", "critique", "debate", "ensemble", "pipeline")
 
@@ -20,17 +19,14 @@ class Orchestration:
         "INFERENCE_ORCHESTRATION_MODE", None, kinds.choice(*MODES),
         "Mode of a request that names none.",
         unset="the preset's, or single",
-        used_from=_PIPELINE,
     )  # fmt: skip
     critique_max_rounds: int = setting(
         "INFERENCE_CRITIQUE_MAX_ROUNDS", 2, kinds.integer(1, 10),
         "Rounds of one critique and one revision at most.",
-        used_from=_PIPELINE,
     )  # fmt: skip
     critique_threshold: float = setting(
         "INFERENCE_CRITIQUE_THRESHOLD", 0.8, kinds.number(0, 1),
         "The critic's score at which an answer is good enough.",
-        used_from=_PIPELINE,
     )  # fmt: skip
     debate_max_rounds: int = setting(
         "INFERENCE_DEBATE_MAX_ROUNDS", 3, kinds.integer(1, 10),
@@ -60,5 +56,4 @@ class Orchestration:
     pipeline_stages: tuple[str, ...] = setting(
         "INFERENCE_PIPELINE_STAGES", ("draft", "refine", "validate"), kinds.stages(),
         "Stages of a pipeline, in their order.",
-        used_from=_PIPELINE,
     )  # fmt: skip

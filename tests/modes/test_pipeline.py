@@ -1,0 +1,236 @@
+"""Pipelines on real processes with the scripted engine: what callers see, and what breaks."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from tests.modes.talk import (
+    FIRST,
+    LAST,
+    MIDDLE,
+    ask,
+    await_end,
+    await_step,
+    chunks,
+    conductors,
+    content,
+    deltas,
+    job,
+    submit,
+    told_steps,
+)
+from tests.waiting import wait_for
+from workers.contract import keys
+from workers.contract.job import ORCHESTRATOR
+
+TEXTS = {
+    "draft": {"text": "a draft of it"},
+    "refine": {"text": "a finer one"},
+    "answer": {"text": "the answer itself"},
+}
+SCRIPT = {"steps": TEXTS}
+CLEAN = {"text": "clean"}
+#: Two seconds for each step, to be in the middle of.
+SLOW = {
+    "steps": {
+        name: {"text": " ".join(f"{name}{n}" for n in range(40)), "tokens_per_s": 20}
+        for name in TEXTS
+    }
+}
+
+
+def with_steps(**changes):
+    of_steps = {name: {**TEXTS.get(name, {}), **change} for name, change in changes.items()}
+    return {"steps": {**TEXTS, **of_steps}}
+
+
+def test_a_plain_answer_is_the_last_stages_and_tells_of_all(scripted):
+    body = ask(scripted, SCRIPT)
+    assert content(body) == "the answer itself"
+    assert body["choices"][0]["finish_reason"] == "stop"
+    assert told_steps(body) == [
+        ("draft", "draft", FIRST),
+        ("refine", "refine", MIDDLE),
+        ("answer", "validate", LAST),
+    ]
+    told = body["orchestration"]
+    assert told["mode"] == "pipeline"
+    assert told["models_used"] == [LAST, FIRST, MIDDLE]
+    assert "partial" not in told
+    counted = [one["tokens"] for one in told["steps"]]
+    assert body["usage"]["completion_tokens"] == sum(one["completion"] for one in counted) == 10
+    assert body["usage"]["prompt_tokens"] == sum(one["prompt"] for one in counted)
+    for one in told["steps"]:
+        assert {"queue_ms", "prefill_ms", "decode_ms", "attempt"} <= set(one)
+
+
+def test_a_stream_is_ordinary_deltas_for_the_official_client(scripted):
+    stream = scripted.openai().chat.completions.create(
+        model=LAST,
+        messages=scripted.ask(SCRIPT)["messages"],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    found = list(stream)
+    texts = [chunk.choices[0].delta.content for chunk in found if chunk.choices]
+    assert "".join(text or "" for text in texts) == "the answer itself"
+    assert found[-1].usage.completion_tokens == 10
+
+
+def test_steps_are_told_to_those_who_ask(scripted):
+    frames = chunks(scripted, SCRIPT, stream_options={"include_steps": True})
+    assert "".join(deltas(frames)) == "the answer itself"
+    told = [f["orchestration"] for f in frames if not f["choices"] and "orchestration" in f]
+    assert [(one["event"], one["step"]) for one in told if one["event"] != "step_tokens"] == [
+        ("step_started", "draft"),
+        ("step_finished", "draft"),
+        ("step_started", "refine"),
+        ("step_finished", "refine"),
+        ("step_started", "answer"),
+        ("step_finished", "answer"),
+    ]
+    said = [one["text"] for one in told if one["event"] == "step_tokens" and one["step"] == "draft"]
+    assert "".join(said) == "a draft of it"
+
+
+def test_without_asking_nothing_of_the_steps_is_streamed(scripted):
+    frames = chunks(scripted, SCRIPT)
+    assert all(frame["choices"] for frame in frames)
+    assert frames[-1]["orchestration"]["mode"] == "pipeline"
+
+
+def test_a_request_may_ask_for_a_single_model(scripted):
+    body = ask(scripted, {"text": "mine alone"}, orchestration_mode="single")
+    assert content(body) == "mine alone"
+    assert body["orchestration"] == {"mode": "single", "models_used": [LAST], "rounds": 1}
+
+
+def test_a_named_model_does_the_last_stage(scripted):
+    body = ask(scripted, SCRIPT, model=FIRST)
+    assert body["model"] == FIRST
+    assert told_steps(body)[-1] == ("answer", "validate", FIRST)
+    assert body["orchestration"]["models_used"][0] == FIRST
+
+
+def test_a_job_shows_its_steps(scripted):
+    shown = await_end(scripted, submit(scripted, SCRIPT))
+    assert shown["state"] == "completed"
+    assert [(one["step"], one["part"], one["state"]) for one in shown["steps"]] == [
+        ("draft", "draft", "done"),
+        ("refine", "refine", "done"),
+        ("answer", "validate", "done"),
+    ]
+    assert content(shown["result"]) == "the answer itself"
+
+
+def test_a_retriable_error_is_tried_again_after_its_pause(scripted):
+    script = with_steps(
+        refine={"fail_after": 1, "fail_with": "MODEL_BUSY"}, **{"refine.2": {"fail_after": None}}
+    )
+    body = ask(scripted, script)
+    assert content(body) == "the answer itself"
+    names = [one["step"] for one in body["orchestration"]["steps"]]
+    assert names == ["draft", "refine", "refine.2", "answer"]
+    assert body["orchestration"]["steps"][1]["error"]["code"] == "MODEL_BUSY"
+
+
+def test_what_fails_for_good_leaves_the_best_so_far(scripted):
+    body = ask(scripted, with_steps(refine={"fail_after": 1}))
+    assert content(body) == "a draft of it"
+    assert body["choices"][0]["finish_reason"] == "partial"
+    told = body["orchestration"]
+    assert told["partial"] is True
+    assert (told["completed_steps"], told["total_steps"]) == (1, 3)
+    assert told["error"]["code"] == "ENGINE_FAILED"
+
+
+def test_a_stream_that_breaks_off_keeps_what_was_sent(scripted):
+    frames = chunks(scripted, with_steps(answer={"fail_after": 2}))
+    assert "".join(deltas(frames)) == "the answer "
+    assert frames[-1]["choices"][0]["finish_reason"] == "partial"
+
+
+def test_nothing_usable_is_an_error(scripted):
+    answer = scripted.post(scripted.ask(with_steps(draft={"fail_after": 0})))
+    assert answer.status_code == 502
+    assert answer.json()["error"]["code"] == "ORCHESTRATION_FAILED"
+
+
+def test_contamination_is_put_aside_and_told(scripted):
+    script = with_steps(refine={"text": "I apologize, I made an error."}, **{"refine.2": CLEAN})
+    # A marker that the request has is none: here it is written so that only JSON reads it.
+    content = json.dumps({"scripted": script}).replace("apologize", "apologi\\u007ae")
+    content = content.replace("I made", "I\\u0020made")
+    frames = chunks(scripted, content, stream_options={"include_steps": True})
+    told = [f["orchestration"] for f in frames if f.get("orchestration", {}).get("event")]
+    (found,) = [one for one in told if one["event"] == "step_assessed"]
+    assert (found["step"], found["contamination"]) == ("refine", "high")
+    assert "".join(deltas(frames)) == "the answer itself"
+
+
+@pytest.mark.parametrize(
+    ("step", "model"), [("draft", FIRST), ("refine", MIDDLE), ("answer", LAST)]
+)
+def test_a_killed_worker_repeats_its_step_only(scripted, step, model):
+    job_id = submit(scripted, SLOW)
+    await_step(scripted, job_id, step, tokens=5)
+    (pid,) = scripted.worker_pids(model)
+    os.kill(pid, signal.SIGKILL)
+    shown = await_end(scripted, job_id)
+    assert shown["state"] == "completed", shown
+    assert content(shown["result"]) == SLOW["steps"]["answer"]["text"]
+    attempts = {one["step"]: one["attempt"] for one in shown["steps"]}
+    assert attempts == {name: 2 if name == step else 1 for name in TEXTS}
+    wait_for(scripted.is_ready, 20)
+
+
+@pytest.mark.parametrize("step", ["draft", "refine", "answer"])
+def test_a_conductor_that_dies_between_steps_is_replaced(scripted, step):
+    job_id = submit(scripted, SLOW)
+    await_step(scripted, job_id, step, tokens=5)
+    for pid in conductors(scripted):
+        os.kill(pid, signal.SIGKILL)
+    shown = await_end(scripted, job_id)
+    assert content(shown["result"]) == SLOW["steps"]["answer"]["text"]
+    assert [one["step"] for one in shown["steps"]] == list(TEXTS)
+    wait_for(lambda: len(conductors(scripted)) == 1, 20)
+
+
+def test_a_message_that_a_dying_conductor_took_with_it_is_sent_again(scripted):
+    job_id = submit(scripted, SLOW)
+    await_step(scripted, job_id, "draft")
+    redis = scripted.redis()
+    (pid,) = conductors(scripted)
+    os.kill(pid, signal.SIGSTOP)  # what Redis hands out now is read by nobody
+    member = f"{job_id}|advance-1"
+    wait_for(lambda: redis.zscore(keys.waiting(ORCHESTRATOR), member) is not None)
+    os.kill(pid, signal.SIGKILL)
+    assert await_end(scripted, job_id)["state"] == "completed"
+
+
+def test_cancelling_stops_the_step_that_runs_and_all_that_would_follow(scripted):
+    job_id = submit(scripted, SLOW)
+    await_step(scripted, job_id, "refine")
+    scripted.delete(f"/v1/jobs/{job_id}")
+    shown = await_end(scripted, job_id)
+    assert shown["state"] == "cancelled"
+    assert [one["state"] for one in shown["steps"]] == ["done", "stopped"]
+
+
+def test_a_deadline_holds_for_the_whole_job(scripted):
+    began = time.monotonic()
+    shown = await_end(scripted, submit(scripted, SLOW, deadline_s=3))
+    assert shown["state"] == "expired"
+    assert [one["state"] for one in shown["steps"]] == ["done", "stopped"]
+    assert time.monotonic() - began < 30
+
+
+def test_a_client_that_leaves_cancels_the_rest(scripted):
+    with scripted.open_stream(scripted.ask(SLOW, stream_options={"include_steps": True})) as stream:
+        frame = next(stream.events())
+    job_id = frame.split('"id":"')[1].split('"')[0]
+    assert await_end(scripted, job_id)["state"] == "cancelled"
+    assert job(scripted, job_id)["reason"] == "client left"
