@@ -30,14 +30,13 @@ BEHIND_THE_QUEUE = [
     errors.JobCancelled(details={"reason": "it was cancelled"}),
     errors.JobExpired(),
     errors.JobPoisoned(),
+    errors.HandoffStateInvalid(),
+    errors.OrchestrationFailed(),
 ]
 #: Their capability comes later; each names it.
 NOT_YET = {
     "COMPRESSION_FAILED": "context compression",
-    "HANDOFF_STATE_INVALID": "orchestration",
     "MODEL_BUSY": "loading and swapping",
-    "NOT_ENOUGH_MODELS": "orchestration",
-    "ORCHESTRATION_FAILED": "orchestration",
 }
 _raised = set()
 
@@ -125,6 +124,7 @@ def ask(client, body=None, **options):
         ({"json": {**BODY, "n": 2}}, "UNSUPPORTED_PARAMETER"),
         ({"json": {**BODY, "model": "smollm2-135"}}, "MODEL_NOT_FOUND"),
         ({"json": BODY}, "NO_WORKER"),
+        ({"json": {**BODY, "orchestration_mode": "critique"}}, "NOT_ENOUGH_MODELS"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
