@@ -119,13 +119,7 @@ class Router:
         expected = configured(self._settings, self._catalogue, self._directory)
         models = ranked(self._specs({spec.id for spec in expected}), wish.roles)
         if not models:
-            wanted_roles = " or ".join(wish.roles)
-            raise NoWorker(
-                f"No model that is loaded or wanted has the role {wanted_roles}, as {wish.said} "
-                "asks for. Start one, give one the role with INFERENCE_MODEL_ROLES, or name a "
-                "model.",
-                details={"roles": list(wish.roles)},
-            )
+            raise _nobody(wish)
         if not self._settings.auto_route_fallback:
             return models
         return tuple(sorted(models, key=lambda spec: not self._is_loading(spec.id)))
@@ -157,6 +151,19 @@ def _wish(name: str, task_type: str | None) -> _Wish:
         return _Wish(roles.DEFAULT, "no task_type")
     unknown = "" if task_type in ROLES_OF else "unknown "
     return _Wish(roles.roles_for(task_type), f"{unknown}task_type {task_type}")
+
+
+def _nobody(wish: _Wish) -> NoWorker:
+    if ANY in wish.roles:
+        return NoWorker(
+            "No model is loaded, nor to be. Start one with: inference-service worker MODEL"
+        )
+    return NoWorker(
+        f"No model that is loaded or to be has the role {' or '.join(wish.roles)}, which "
+        f"{wish.said} asks for. Start one that has, give one the role with INFERENCE_MODEL_ROLES, "
+        "or name a model.",
+        details={"roles": list(wish.roles)},
+    )
 
 
 def _role(spec: ModelSpec, wish: _Wish) -> str:

@@ -93,10 +93,11 @@ class Models:
     auto_route_strategy: str = setting(
         "INFERENCE_AUTO_ROUTE_STRATEGY", "least_busy",
         kinds.choice("least_busy", "round_robin", "capability_match"),
-        "How one of several fitting models is chosen: the one with the fewest tokens queued and "
-        "running, each in turn, or by context and order of roles.",
+        "How one of several loaded models is chosen: the one with the fewest tokens queued and "
+        "running, each in turn, or by room in its context and order of roles.",
     )  # fmt: skip
     auto_route_fallback: bool = setting(
         "INFERENCE_AUTO_ROUTE_FALLBACK", True, kinds.BOOLEAN,
-        "Where the chosen model is gone, take another that fits.",
+        "Where the model that a role comes to first is gone, take another that fits; while false, "
+        "its request is refused.",
     )  # fmt: skip

@@ -178,9 +178,16 @@ def test_where_nothing_is_loaded_the_one_that_is_loading_is_chosen(strategy):
 
 
 def test_a_role_that_nobody_has_is_told():
-    with pytest.raises(NoWorker, match="role longctx or thinker, as task_type rag asks") as caught:
+    with pytest.raises(
+        NoWorker, match="role longctx or thinker, which task_type rag asks"
+    ) as caught:
         router(LLAMA, specs=(LLAMA, QWEN)).route(job(task_type="rag"))
     assert caught.value.details == {"roles": ["longctx", "thinker"]}
+
+
+def test_where_there_is_no_model_at_all_that_is_told():
+    with pytest.raises(NoWorker, match="No model is loaded, nor to be"):
+        router(specs=()).route(job())
 
 
 def test_a_route_can_travel():
