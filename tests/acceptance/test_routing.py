@@ -139,6 +139,14 @@ def test_the_busy_one_is_avoided_until_it_is_free(routed):
     assert routed.post({**ASKED, "model": "fast"}).json()["model"] == C
 
 
+def test_where_several_models_answer_the_routed_one_leads(routed):
+    answer = routed.post({**ASKED, "task_type": "code", "orchestration_mode": "pipeline"})
+    told = answer.json()["inference_metadata"]
+    assert answer.json()["model"] == told["routing"]["model"] == B
+    assert {B, C} <= set(told["models_used"])
+    assert not list(routed.redis().scan_iter("inference:burden:*"))  # every step took its part off
+
+
 def test_the_official_client_needs_no_more_than_a_word(routed):
     answer = routed.openai().chat.completions.create(model="coder", messages=ASKED["messages"])
     assert answer.model == B
