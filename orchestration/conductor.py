@@ -76,7 +76,7 @@ class Conductor:
         decision = saga.decide(record.job, mode, ended, self._handed_on(job_id, number - 1))
         match decision.next:
             case Round() as round_:
-                planned = sending.plan(self._app, job_id, number + 1, round_)
+                planned = sending.plan(self._app, record.job, number + 1, round_)
                 handoff.save(self._redis, decision.handoff, number)
                 self._tell(lease, decision.assessed)
                 if self._jobs.advance(lease, self._worker_id, planned):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from orchestration.casting import Scene, cast
 from orchestration.modes import MODES
+from orchestration.routing import configured
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
 from presets.preset import Preset
@@ -48,7 +49,7 @@ class Director:
         preset = self.preset
         scene = Scene(
             lead=lead,
-            configured=self._configured(),
+            configured=configured(self._settings, self._catalogue, self._directory),
             preset=preset if preset is not None and preset.mode == mode else None,
             task_type=job.task_type,
             stages=self._settings.pipeline_stages,
@@ -62,10 +63,3 @@ class Director:
             job, model=lead.id, mode=mode, cast=cast(mode, scene),
             bounds={name: value for name, value in bounds.items() if name.startswith(mode)},
         )  # fmt: skip
-
-    def _configured(self) -> tuple[ModelSpec, ...]:
-        """Models that the service is to serve, and those that somebody started beside them."""
-        wanted = self._catalogue.wanted(self._settings.preload_models, self._settings.config)
-        running = [worker.model for worker in self._directory.workers() if worker.model]
-        names = dict.fromkeys([*wanted, *running])
-        return tuple(self._catalogue.get(name) for name in names if self._catalogue.has(name))

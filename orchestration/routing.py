@@ -11,9 +11,19 @@ from workers.contract.errors import (
     NoWorker,
 )
 from workers.presence import Directory, WorkerStatus
+from workers.settings import Settings
 
+#: What a request says instead of a model that any may answer it.
+AUTO = "auto"
 #: Prefixes under which gateways name our models.
 PREFIXES = ("inference:", "local:")
+
+
+def bare(name: str) -> str:
+    """A model's name without the prefix of a gateway."""
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
 
 
 def resolve(name: str, catalogue: Catalogue) -> ModelSpec:
@@ -22,8 +32,7 @@ def resolve(name: str, catalogue: Catalogue) -> ModelSpec:
     Raises:
         ModelNotFound: there is none; suggests the nearest.
     """
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
+    name = bare(name)
     try:
         return catalogue.get(name)
     except UnknownModel as unknown:
@@ -32,6 +41,20 @@ def resolve(name: str, catalogue: Catalogue) -> ModelSpec:
         raise ModelNotFound(
             f"There is no model {name!r}.{hint} GET /v1/models lists them.", details=details
         ) from None
+
+
+def configured(
+    settings: Settings, catalogue: Catalogue, directory: Directory
+) -> tuple[ModelSpec, ...]:
+    """Models that the service is to serve, and those that somebody started beside them.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    wanted = catalogue.wanted(settings.preload_models, settings.config)
+    running = [worker.model for worker in directory.workers() if worker.model]
+    known = [catalogue.get(name) for name in (*wanted, *running) if catalogue.has(name)]
+    return tuple({spec.id: spec for spec in known}.values())
 
 
 def require_worker(spec: ModelSpec, directory: Directory) -> None:

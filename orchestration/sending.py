@@ -15,9 +15,10 @@ from celery import Celery
 from celery.canvas import Signature
 from redis.exceptions import RedisError
 
-from orchestration.rounds import Round
+from orchestration import estimate
+from orchestration.rounds import Round, Step
 from workers.app import ORCHESTRATION_QUEUE, generate_task, model_queue
-from workers.contract.job import ORCHESTRATOR, StepRequest
+from workers.contract.job import ORCHESTRATOR, Job, StepRequest
 from workers.planned import PlannedStep
 
 #: Name of the task that decides what follows a round.
@@ -26,16 +27,17 @@ ADVANCE = "orchestration.advance"
 NEXT_RANK = 0
 
 
-def plan(app: Celery, job_id: str, number: int, round_: Round) -> list[PlannedStep]:
+def plan(app: Celery, job: Job, number: int, round_: Round) -> list[PlannedStep]:
     """The steps of round `number`, and behind them the one that decides what follows."""
     requests = [
-        StepRequest(job_id, step.name, step.model, ends_job=round_.ends_job, part=step.part)
+        StepRequest(job.id, step.name, step.model, ends_job=round_.ends_job, part=step.part)
         for step in round_.steps
     ]
     if round_.ends_job:
         (step,), (request,) = round_.steps, requests
-        return [PlannedStep(request, _generate(app, request), step.assignment)]
-    deciding = StepRequest(job_id, deciding_step(number), ORCHESTRATOR, ends_job=False)
+        signature = _generate(app, request)
+        return [PlannedStep(request, signature, step.assignment, tokens=_tokens(job, step))]
+    deciding = StepRequest(job.id, deciding_step(number), ORCHESTRATOR, ends_job=False)
     follows = _decide(app, deciding)
     planned = [
         PlannedStep(
@@ -44,6 +46,7 @@ def plan(app: Celery, job_id: str, number: int, round_: Round) -> list[PlannedSt
             step.assignment,
             then=deciding.step,
             delay_ms=step.delay_ms,
+            tokens=_tokens(job, step),
         )
         for number, (step, request) in enumerate(zip(round_.steps, requests, strict=True))
     ]
@@ -73,6 +76,11 @@ def deciding_step(number: int) -> str:
 def round_of(deciding: str | None) -> int:
     """The number of the round behind which this step decides; 0 where none does."""
     return 0 if deciding is None else int(deciding.rpartition("-")[2])
+
+
+def _tokens(job: Job, step: Step) -> int:
+    asked = step.assignment or job
+    return estimate.tokens(asked.messages, asked.sampling)
 
 
 def _linked(follows: dict[str, Any], number: int, steps: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from celery import Celery
 
@@ -12,6 +12,7 @@ from orchestration import routing, sending
 from orchestration.admission import Admission
 from orchestration.director import Director
 from orchestration.mode import Mode
+from orchestration.router import Router
 from presets.catalogue import Catalogue
 from workers.admission import Full, Idempotency, Known, NotOnDisk, Stored, Terms
 from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobNotFound
@@ -59,6 +60,7 @@ class Submitter:
         jobs: JobStore,
         app: Celery,
         admission: Admission,
+        router: Router,
         director: Director,
         modes: Mapping[str, Mode],
         *,
@@ -69,14 +71,16 @@ class Submitter:
         self._jobs = jobs
         self._app = app
         self._admission = admission
+        self._router = router
         self._director = director
         self._modes = modes
         self._fsync = fsync
 
     def accept(self, job: Job, idempotency: Idempotency | None = None) -> Accepted | Attached:
-        """Resolve the model, settle mode and cast, plan the first round and store it.
+        """Route the job or resolve its model, settle mode and cast, plan the first round, store it.
 
         Raises:
+            ModelNotFound, NoWorker: as `Router.route`.
             ModelNotFound, ModelLoading, ModelLoadFailed, NoWorker: as in `routing`, of every model
                 that takes part.
             NotEnoughModels: as `Director.direct`.
@@ -86,12 +90,14 @@ class Submitter:
             BrokerUnavailable: Redis cannot put it on disk, though it is set to.
             redis.RedisError: Redis is away.
         """
+        if route := self._router.route(job):
+            job = replace(job, model=route.model, routing=route.to_dict())
         spec = routing.resolve(job.model, self._catalogue)
         job = self._director.direct(job, spec)
         for model in dict.fromkeys([spec.id, *(part.model for part in job.cast)]):
             routing.require_worker(self._catalogue.get(model), self._directory)
         terms = self._admission.terms(job, idempotency)
-        steps = sending.plan(self._app, job.id, 1, self._modes[job.mode].plan(job))
+        steps = sending.plan(self._app, job, 1, self._modes[job.mode].plan(job))
         match self._store(job, steps, terms):
             case Full() as full:
                 raise self._admission.refusal(job, full)

@@ -83,6 +83,11 @@ def usage(used: Usage) -> dict[str, Any]:
     }
 
 
+def routing(job: Job) -> dict[str, Any]:
+    """How the job's model was chosen; nothing where its caller named it."""
+    return {} if job.routing is None else {"routing": dict(job.routing)}
+
+
 def _chunk(job: Job, choices: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": job.id,
@@ -106,5 +111,6 @@ def _about(job: Job, completed: Completed) -> dict[str, Any]:
             "handoff_steps": max(0, len(told.get("steps", ())) - 1),
             "compression_applied": False,
             "context_utilization": round(outcome.usage.total_tokens / outcome.context_length, 2),
+            **routing(job),
         },
     }

@@ -39,7 +39,12 @@ def read(body: dict[str, Any] | None = None, *, asynchronous: bool = False) -> C
     """
     body = read_object() if body is None else body
     priority = auth.default_priority(services().settings)
-    asked = completion.load(body, priority, asynchronous=asynchronous)
+    asked = completion.load(
+        body,
+        priority,
+        asynchronous=asynchronous,
+        auto_route=services().settings.auto_route_enabled,
+    )
     auth.check_priority(asked.priority)
     if asked.webhook is not None:
         _check_webhook(asked.webhook)
@@ -75,8 +80,10 @@ def new_id() -> str:
     return f"chatcmpl-{uuid.uuid4().hex}"
 
 
-def note(asked: Completion, response: Response) -> None:
-    """Tell the caller what of its request was taken and changes nothing."""
+def note(asked: Completion, accepted: Job, response: Response) -> None:
+    """Tell the caller what became of its request's parameters: which model, which nothing."""
+    if accepted.routing is not None:
+        response.headers["X-Routed-Model"] = accepted.model
     if asked.ignored:
         response.headers["X-Ignored-Parameters"] = ", ".join(asked.ignored)
     if asked.task_type is not None and asked.task_type not in ROLES_OF:

@@ -30,6 +30,7 @@ def accepted(taken: Accepted) -> dict[str, Any]:
         "model": job.model,
         "priority": job.priority.value,
         "created": job.created,
+        **answers.routing(job),
         **_addresses(job.id),
         **_waiting(taken.position, taken.wait_s),
     }
@@ -92,6 +93,7 @@ def _told(record: JobRecord) -> dict[str, Any]:
         "model": job.model,
         "priority": job.priority.value,
         "created": record.created_ms // 1000,
+        **answers.routing(job),
         **({} if record.deadline_ms is None else {"deadline": record.deadline_ms // 1000}),
         **_addresses(job.id),
         "attempt": max((step.attempt for step in record.steps), default=0),

@@ -10,7 +10,7 @@ from marshmallow import fields
 
 import web
 from web.errors import STATUS
-from web.schemas.completion import CompletionSchema, JobSchema
+from web.schemas.completion import ROUTED, CompletionSchema, JobSchema
 from web.schemas.fields import Content, Decimal, Flag, Stop, Text, Whole
 from web.schemas.job_list import MOST
 from workers.contract.job import JobState
@@ -87,8 +87,9 @@ _IDEMPOTENCY_KEY = {
 _JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def describe() -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
+def describe(*, auto_route: bool) -> dict[str, Any]:
+    """The OpenAPI 3.1 document; with `auto_route` requests need not name a model."""
+    options = ROUTED if auto_route else {}
     plugin = MarshmallowPlugin()
     spec = APISpec(
         title="inference-service",
@@ -107,8 +108,8 @@ def describe() -> dict[str, Any]:
     spec.components.schema("Health", _HEALTH)
     spec.components.schema("Job", _JOB)
     spec.components.schema("Jobs", _JOBS)
-    spec.components.schema("ChatCompletionRequest", schema=CompletionSchema)
-    spec.components.schema("JobRequest", schema=JobSchema)
+    spec.components.schema("ChatCompletionRequest", schema=CompletionSchema(**options))
+    spec.components.schema("JobRequest", schema=JobSchema(**options))
     body = {"$ref": "#/components/schemas/ChatCompletionRequest"}
     event = {"type": "object", "properties": {"data": {"type": "string"}}}
     stream = {"schema": event}

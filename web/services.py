@@ -13,6 +13,7 @@ from redis import Redis
 from orchestration import modes
 from orchestration.admission import Admission
 from orchestration.director import Director
+from orchestration.router import Router
 from orchestration.submit import Submitter
 from presets.catalogue import Catalogue
 from web.departures import Departures
@@ -23,6 +24,7 @@ from web.slots import Slots
 from workers import catalogue as catalogue_
 from workers import connections
 from workers.app import make_app
+from workers.balance import Balance
 from workers.contract.errors import TemporaryResource
 from workers.jobs import JobStore
 from workers.memory import Memory
@@ -63,6 +65,7 @@ class Services:
         slots = Slots(redis)
         slots.start()
         admission = Admission(settings, directory, jobs, Memory(redis))
+        router = Router(settings, catalogue, directory, Balance(redis))
         director = Director(settings, catalogue, directory)
         submitter = Submitter(
             catalogue,
@@ -70,6 +73,7 @@ class Services:
             jobs,
             app,
             admission,
+            router,
             director,
             modes.load(settings.catalogue_dir),
             fsync=settings.jobs_fsync,

@@ -15,13 +15,14 @@ from typing import Any
 from simple_websocket import ConnectionClosed, Server
 from wsproto.frame_protocol import CloseReason
 
-from web import errors
+from web import answers, errors
 from web.exchange import Exchange
 from web.job_events import live_events
 from web.live import Reader
 from web.schemas.body import parse_object
 from workers.contract.errors import InferenceError, JobCancelled, ValidationFailed
 from workers.contract.events import TERMINAL, Completed, Event, Failed
+from workers.contract.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def carry_exchange(conversation: Conversation, exchange: Exchange) -> None:
     def tell_acceptance() -> None:
         nonlocal accepted
         if exchange.entered and not accepted:  # a full service may let it wait outside first
-            conversation.tell([{"type": "accepted", "id": exchange.job.id}])
+            conversation.tell([_accepted(exchange.job)])
             accepted = True
 
     try:
@@ -144,6 +145,10 @@ def _message(raw: str | bytes) -> dict[str, Any]:
     if not isinstance(message.get("type"), str):
         raise ValidationFailed('A message needs a "type".', details={"param": "type"})
     return message
+
+
+def _accepted(job: Job) -> dict[str, Any]:
+    return {"type": "accepted", "id": job.id, "model": job.model, **answers.routing(job)}
 
 
 def _frame(event: Event) -> dict[str, Any]:

@@ -100,6 +100,7 @@ class Leases:
                 keys.QUEUED,
                 keys.held(self._owner),
                 keys.events(request.job_id),
+                keys.burden(request.model),
             ],
             args=[
                 request.step,

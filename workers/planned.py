@@ -25,6 +25,8 @@ class PlannedStep:
     follows: int = 0
     #: Milliseconds until it is to run.
     delay_ms: int = 0
+    #: Tokens it is expected to take: what it adds to its model's burden until it ends.
+    tokens: int = 0
 
 
 def asked(steps: Iterable[PlannedStep], owner: str | None) -> tuple[list[str], list[Any]]:
@@ -33,7 +35,11 @@ def asked(steps: Iterable[PlannedStep], owner: str | None) -> tuple[list[str], l
     arguments: list[Any] = []
     for step in steps:
         request = step.request
-        names += [keys.waiting(request.model), keys.waiting_of(owner or "", request.model)]
+        names += [
+            keys.waiting(request.model),
+            keys.waiting_of(owner or "", request.model),
+            keys.burden(request.model),
+        ]
         arguments += [
             request.step,
             request.model,
@@ -43,6 +49,7 @@ def asked(steps: Iterable[PlannedStep], owner: str | None) -> tuple[list[str], l
             step.then or "",
             step.follows,
             step.delay_ms,
+            step.tokens,
         ]
     return names, arguments
 

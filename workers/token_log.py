@@ -65,6 +65,7 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
         keys.running(""),
         keys.pace(""),
         keys.held(""),
+        keys.burden(""),
     ]
     for entry in entries:
         names += [keys.job(entry.job_id), keys.events(entry.job_id)]

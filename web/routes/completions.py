@@ -32,7 +32,7 @@ def create() -> Response:
             response = _plain(exchange)
     if exchange.queue_position is not None:
         response.headers["X-Queue-Position"] = str(exchange.queue_position)
-    intake.note(asked, response)
+    intake.note(asked, exchange.job, response)
     return response
 
 

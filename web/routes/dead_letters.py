@@ -38,6 +38,7 @@ def retry(job_id: str) -> Response:
         created=int(time.time()),
         request_id=flask.g.request_id,
         asynchronous=True,
+        routing=None,  # it names its model now
     )
     accepted = found.submitter.accept(job)
     if not isinstance(accepted, Accepted):

@@ -38,7 +38,7 @@ def submit() -> Response:
         response = flask.jsonify(job_view.accepted(accepted))
     response.status_code = 202
     response.headers["Location"] = job_view.address(accepted.job.id)
-    intake.note(asked, response)
+    intake.note(asked, accepted.job, response)
     return response
 
 

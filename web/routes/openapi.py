@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint
 
 from web.openapi import describe
+from web.services import services
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -17,4 +18,4 @@ _described = cache(describe)
 @blueprint.get("/openapi.json")
 def document() -> dict[str, Any]:
     """The description of this API."""
-    return _described()
+    return _described(auto_route=services().settings.auto_route_enabled)

@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from orchestration.modes import MODES as BUILT_MODES
+from orchestration.routing import AUTO
 from web.schemas import messages, parameters, response_format
 from web.schemas.fields import Decimal, Flag, Stop, Text, Whole
 from web.schemas.messages import MessageSchema
@@ -82,7 +83,16 @@ class CompletionSchema(Schema):
 
         unknown = EXCLUDE
 
-    model = Text(required=True, least=1, most=200)
+    #: `ROUTED` loads a body without it.
+    model = Text(
+        required=True,
+        least=1,
+        most=200,
+        error_messages={
+            "required": "is missing. Name one of GET /v1/models; only with "
+            "INFERENCE_AUTO_ROUTE_ENABLED=true it may be left out"
+        },
+    )
     messages = fields.List(
         fields.Nested(MessageSchema), required=True, validate=validate.Length(min=1)
     )
@@ -113,14 +123,22 @@ class JobSchema(CompletionSchema):
     webhook = Text(least=1, most=2000)
 
 
+#: What a schema is made with, besides, where a request without a model is routed.
+ROUTED: Mapping[str, Any] = {"partial": ("model",)}
 _SCHEMA = CompletionSchema()
 _JOB_SCHEMA = JobSchema()
 
 
 def load(
-    body: Mapping[str, Any], default_priority: Priority, *, asynchronous: bool = False
+    body: Mapping[str, Any],
+    default_priority: Priority,
+    *,
+    asynchronous: bool = False,
+    auto_route: bool = False,
 ) -> Completion:
     """Validate a body: of a chat completion or, `asynchronous`, of a job.
+
+    With `auto_route` one without a model asks for any.
 
     Raises:
         ValidationFailed: a field is missing or wrong; names it.
@@ -129,7 +147,7 @@ def load(
     schema = _JOB_SCHEMA if asynchronous else _SCHEMA
     known, ignored = parameters.sort_out(body, schema.fields)
     try:
-        data: dict[str, Any] = schema.load(known)
+        data: dict[str, Any] = schema.load(known, **(ROUTED if auto_route else {}))
     except ValidationError as error:
         param, problem = _first(error.normalized_messages())
         raise ValidationFailed(f"{param} {problem}.", details={"param": param}) from None
@@ -147,7 +165,7 @@ def load(
             "stream_options goes only with stream: true.", details={"param": "stream_options"}
         )
     return Completion(
-        model=data["model"],
+        model=data.get("model", AUTO),
         messages=messages.read(data["messages"]),
         sampling=_sampling(data),
         mode=mode,

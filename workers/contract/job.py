@@ -167,6 +167,9 @@ class Job:
     cast: tuple[Part, ...] = ()
     #: The mode's bounds, as the settings had them when it was accepted.
     bounds: Mapping[str, float | str] = field(default_factory=dict)
+    #: Where its model was chosen for it: `model`, `requested`, `strategy` and `reason`. None where
+    #: its caller named the model.
+    routing: Mapping[str, str] | None = None
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:

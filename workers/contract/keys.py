@@ -14,6 +14,10 @@ running:{model}            set          Lua: take, append,     while steps run
                                         reclaim
 pace:{model}               string       Lua: append            for ever: what a step takes, in ms,
                                                                recent ones weighing most
+burden:{model}             hash         Lua: store, advance,   while steps wait or run: the tokens
+                                        append, take           that each is expected to take, by
+                                                               its member, and their `total`
+turns:{role}               string       balance                for ever: requests routed by turns
 held:{worker}              set          Lua: take, append,     while a worker lives: steps it
                                         reclaim, hand_back     runs, which crash with it
 resend                     sorted set   Lua: reclaim,          steps whose message is to be sent
@@ -146,6 +150,16 @@ def held(worker_id: str) -> str:
 def pace(model: str) -> str:
     """Milliseconds that a step of this model takes, as a moving average."""
     return f"{PREFIX}pace:{model}"
+
+
+def burden(model: str) -> str:
+    """Tokens that waiting and running steps of this model are expected to take: hash."""
+    return f"{PREFIX}burden:{model}"
+
+
+def turns(role: str) -> str:
+    """How many requests were routed to the models of a role, each model in its turn."""
+    return f"{PREFIX}turns:{role}"
 
 
 def webhook(job_id: str) -> str:

@@ -8,8 +8,8 @@
 -- for each event:    job:{id}          hash
 --                    job:{id}:events   stream
 -- ARGV[1]            the channel that tells workers which jobs others ended
--- ARGV[2..6]         prefixes of waiting:{model}, waiting_of:{owner}:{model}, running:{model},
---                    pace:{model} and held:{worker}
+-- ARGV[2..7]         prefixes of waiting:{model}, waiting_of:{owner}:{model}, running:{model},
+--                    pace:{model}, held:{worker} and burden:{model}
 -- for each event:    live channel, job id, event as JSON without its number,
 --                    step ('' where no step writes it), attempt, number of the entry within the
 --                    attempt, state the job ends in ('' where it does not end),
@@ -20,11 +20,24 @@
 -- the job has its terminal event, or an older attempt wrote it. An entry that was appended
 -- before (the answer to its writer was lost with a connection) gets the last number.
 
-local FIRST_KEY, FIRST_ARG = 6, 7
+local FIRST_KEY, FIRST_ARG = 6, 8
 local WEIGHT = 0.2  -- of the latest step in the moving average of what steps take
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- A step's own field goes with its part of the total, so that it is taken off once.
+local function unburden(model, member)
+  local burden = ARGV[7] .. model
+  local tokens = redis.call('HGET', burden, member)
+  if tokens then
+    redis.call('HDEL', burden, member)
+    redis.call('HINCRBY', burden, 'total', -tokens)
+  end
+  if redis.call('HLEN', burden) == 1 then
+    redis.call('DEL', burden)
+  end
+end
 
 local function forget_step(job, job_id, step, owner)
   local member = job_id .. '|' .. step
@@ -38,6 +51,7 @@ local function forget_step(job, job_id, step, owner)
   if owner and owner ~= '' then
     redis.call('ZREM', ARGV[3] .. owner .. ':' .. model, member)
   end
+  unburden(model, member)
 end
 
 -- What follows a step waits for a worker once all that it follows have ended.

@@ -1,19 +1,19 @@
 -- Shared by scripts that add steps to a job; not run by itself.
 --
--- A step is given as two keys, waiting:{model} and waiting_of:{owner}:{model}, and eight arguments:
--- name, model, what it does in the job, signature JSON, assignment JSON ('' for what the job's
--- caller sent), the step that follows it and its like ('' for none), how many steps it follows
--- itself (0 for none), and ms until it is to run. What follows others waits for a worker once they
+-- A step is given as three keys, waiting:{model}, waiting_of:{owner}:{model} and burden:{model}, and
+-- nine arguments: name, model, what it does in the job, signature JSON, assignment JSON ('' for what
+-- the job's caller sent), the step that follows it and its like ('' for none), how many steps it
+-- follows itself (0 for none), ms until it is to run, and the tokens it is expected to take. What follows others waits for a worker once they
 -- have ended (append.lua); what is to run later waits in `due` until the keeper wakes it (wake.lua).
 
-local STEP_KEYS, STEP_ARGS = 2, 8
+local STEP_KEYS, STEP_ARGS = 3, 9
 local RANK_SPAN = 1e13  -- ms: further apart than any two times, it is 316 years
 
 -- Writes the steps from this key and this argument on into the record; returns their names.
 local function add_steps(job, job_id, owner, models, due, rank, now_ms, key, arg)
   local names = {}
   while arg <= #ARGV do
-    local name, model, part, signature, assignment, follower, follows, delay_ms =
+    local name, model, part, signature, assignment, follower, follows, delay_ms, tokens =
       unpack(ARGV, arg, arg + STEP_ARGS - 1)
     local prefix = name .. ':'
     redis.call('HSET', job, prefix .. 'state', 'pending', prefix .. 'model', model,
@@ -34,6 +34,9 @@ local function add_steps(job, job_id, owner, models, due, rank, now_ms, key, arg
       if owner ~= '' then
         redis.call('ZADD', KEYS[key + 1], score, member)
       end
+    end
+    if tokens ~= '0' and redis.call('HSETNX', KEYS[key + 2], member, tokens) == 1 then
+      redis.call('HINCRBY', KEYS[key + 2], 'total', tokens)
     end
     redis.call('SADD', models, model)
     names[#names + 1] = name

@@ -7,6 +7,7 @@
 -- KEYS[5]  queued               sorted set
 -- KEYS[6]  held:{worker}        set
 -- KEYS[7]  job:{id}:events      stream
+-- KEYS[8]  burden:{model}       hash
 -- ARGV[1]  step
 -- ARGV[2]  member of the step in the sorted sets
 -- ARGV[3]  owner: the worker's id
@@ -35,6 +36,11 @@ end
 
 if not state or terminal then
   wait_no_longer()
+  local tokens = redis.call('HGET', KEYS[8], ARGV[2])
+  if tokens then  -- the record expired before anything ended the step
+    redis.call('HDEL', KEYS[8], ARGV[2])
+    redis.call('HINCRBY', KEYS[8], 'total', -tokens)
+  end
   return {state and 'ended' or 'gone'}
 end
 

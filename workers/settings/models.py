@@ -9,7 +9,6 @@ from pathlib import Path
 from workers.settings import kinds
 from workers.settings.variable import setting
 
-_ROUTING = "routing by role"
 _LOADING = "loading and unloading"
 
 
@@ -90,17 +89,15 @@ class Models:
         "INFERENCE_AUTO_ROUTE_ENABLED", False, kinds.BOOLEAN,
         "`auto`, a role's name or no model at all in a request means: a model that fits. While "
         "false, a request must name its model.",
-        used_from=_ROUTING,
     )  # fmt: skip
     auto_route_strategy: str = setting(
         "INFERENCE_AUTO_ROUTE_STRATEGY", "least_busy",
         kinds.choice("least_busy", "round_robin", "capability_match"),
-        "How one of several fitting models is chosen: the one with the fewest tokens queued and "
-        "running, each in turn, or by context and order of roles.",
-        used_from=_ROUTING,
+        "How one of several loaded models is chosen: the one with the fewest tokens queued and "
+        "running, each in turn, or by room in its context and order of roles.",
     )  # fmt: skip
     auto_route_fallback: bool = setting(
         "INFERENCE_AUTO_ROUTE_FALLBACK", True, kinds.BOOLEAN,
-        "Where the chosen model is gone, take another that fits.",
-        used_from=_ROUTING,
+        "Where the model that a role comes to first is gone, take another that fits; while false, "
+        "its request is refused.",
     )  # fmt: skip
