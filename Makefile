@@ -67,16 +67,16 @@ $(VENV)/.engine: $(VENV)/bin/python
 
 $(VENV)/.for-up: $(VENV)/.engine setup.cfg pyproject.toml
 	@echo "installing the service"
-	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile]'
+	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull]'
 	@touch $@
 
 $(VENV)/.for-test: $(VENV)/.for-up
 	@echo "installing what the tests need"
-	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,test]'
+	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,test]'
 	@touch $@
 
 $(VENV)/.for-bench: $(VENV)/.for-test
-	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,test,bench]'
+	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,test,bench]'
 	@touch $@
 
 .PHONY: help up test test-faults test-modes chaos lint bench clean

@@ -63,6 +63,12 @@ def file_format(metadata: Mapping[str, Scalar]) -> str | None:
     return _FILE_TYPES.get(number) if isinstance(number, int) else None
 
 
+def context_length(metadata: Mapping[str, Scalar]) -> int | None:
+    """The tokens that the model was trained to take; None where the file does not tell."""
+    value = metadata.get(f"{metadata.get('general.architecture')}.context_length")
+    return value if isinstance(value, int) else None
+
+
 def read_metadata(path: Path) -> dict[str, Scalar]:
     """Keys and values of a GGUF file's head, arrays left out.
 

@@ -67,7 +67,7 @@ def job(jobs, celery):
         f"chatcmpl-{next(_numbers)}", "c", (Message("user", "Why?"),), created=1,
         mode="pipeline", cast=CAST,
     )  # fmt: skip
-    planned = sending.plan(celery, made.id, 1, MODES["pipeline"].plan(made))
+    planned = sending.plan(celery, made, 1, MODES["pipeline"].plan(made))
     jobs.store(made, planned, Terms(4))
     sending.send(celery, planned, 4)
     return made

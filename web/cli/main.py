@@ -13,7 +13,9 @@ from presets.schema import CatalogueError
 from web.cli.config import config
 from web.cli.jobs import jobs, submit
 from web.cli.keys import keys
+from web.cli.models import models
 from web.cli.presets import presets
+from web.cli.pull import pull
 from web.cli.tune import tune
 from workers import settings as settings_
 from workers.settings import Settings, SettingsError
@@ -149,14 +151,6 @@ def flower() -> None:
 
 
 @cli.command()
-def models() -> None:
-    """List the models: of the running service, else of the catalogue."""
-    from web.cli.models import run
-
-    run(load_settings())
-
-
-@cli.command()
 @click.argument("prompt", required=False)
 @click.option("--model", "-m", help="The model to talk to; the first loaded one where not named.")
 @click.option("--system", "-s", help="A system message to begin with.")
@@ -180,5 +174,7 @@ cli.add_command(config)
 cli.add_command(jobs)
 cli.add_command(submit)
 cli.add_command(keys)
+cli.add_command(models)
 cli.add_command(presets)
+cli.add_command(pull)
 cli.add_command(tune)

@@ -1,58 +1,163 @@
-"""`inference-service models`."""
+"""`inference-service models`: which models there are, and what could run here."""
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
 import httpx
+import psutil
 from rich.table import Table
 
+from presets import weight_files
+from presets.catalogue import Catalogue
+from presets.model import ModelSpec
+from presets.pressure import pressure
 from web.cli.console import console
-from web.cli.up import address
-from web.keys import authorization
-from workers import catalogue as catalogue_
 from workers.settings import Settings
 
+_GB = 10**9
+#: Statuses of models that no worker has, which come last.
+_ORDER = {"available": 1, "present": 1, "missing": 2}
 
-def run(settings: Settings) -> None:
-    """Print a table of the models."""
-    try:
-        answer = httpx.get(
-            f"{address(settings)}/v1/models", headers=authorization(settings), timeout=5.0
-        )
-        answer.raise_for_status()
-        entries = answer.json()["data"]
-    except httpx.HTTPStatusError as error:
-        click.echo(f"The service answered {error.response.status_code}.", err=True)
-        entries = _of_catalogue(settings)
-    except (httpx.HTTPError, ValueError):
-        click.echo(f"No service answers at {address(settings)}; this is the catalogue.", err=True)
-        entries = _of_catalogue(settings)
-    table = Table("model", "status", "memory MB", "context", "roles", "", box=None)
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List the models, and add files of your own."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for a program.")
+def list_(as_json: bool) -> None:
+    """List models: whether they are there or run, their size, and whether they fit this machine."""
+    from web.cli.main import load_catalogue, load_settings
+
+    settings = load_settings()
+    entries = _entries(load_catalogue(settings), _running(settings))
+    if as_json:
+        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        return
+    table = Table(box=None)
+    for name in ("model", "status", "GB", "memory MB", "fits", "context", "roles"):
+        table.add_column(name, no_wrap=name != "roles")
+    table.add_column("files, those that are missing where some are", overflow="fold")
     for entry in entries:
-        failure = entry.get("error") or {}
         table.add_row(
             entry["id"],
             entry["status"],
-            str(entry["memory_mb"]),
+            f"{entry['size_gb']:.1f}",
+            str(entry["memory_mb"] or ""),
+            entry["fits"],
             str(entry["context_length"]),
             ", ".join(entry["roles"]),
-            failure.get("message", ""),
+            entry["error"] or ", ".join(Path(file).name for file in entry["files"]),
         )
     console().print(table)
+    if any(entry["status"] == "missing" for entry in entries):
+        unset = "" if settings.models_dir else "set INFERENCE_MODELS_DIR, then "
+        click.echo(f"To fetch what is missing: {unset}inference-service pull MODEL", err=True)
 
 
-def _of_catalogue(settings: Settings) -> list[dict[str, Any]]:
-    catalogue = catalogue_.load(settings)
-    present = {spec.id for spec in catalogue.present}
-    return [
-        {
-            "id": spec.id,
-            "status": "available" if spec.id in present else "missing",
-            "memory_mb": catalogue.estimate_bytes(spec) // 2**20,
-            "context_length": spec.context_length,
-            "roles": spec.roles,
-        }
-        for spec in catalogue.all()
+@models.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--id", "model_id", help="What to call it; else what the file is called.")
+@click.option("--copy/--link", "copy", default=False, help="Copy the file, or link to it (as is).")
+def add(file: Path, model_id: str | None, copy: bool) -> None:
+    """Make FILE, a GGUF, a model of yours.
+
+    Writes models/<id>.yaml in INFERENCE_CATALOGUE_DIR from the file's own metadata, and links the
+    file into the models directory.
+    """
+    from presets.adding import AddError
+    from presets.adding import add as add_
+    from web.cli.main import load_catalogue, load_settings
+
+    settings = load_settings()
+    catalogue = load_catalogue(settings)
+    for variable, value in (
+        ("INFERENCE_MODELS_DIR", settings.models_dir),
+        ("INFERENCE_CATALOGUE_DIR", settings.catalogue_dir),
+    ):
+        if value is None:
+            told = f"set {variable} to a directory of yours; it is written to"
+            click.echo(f"inference-service models add: {told}", err=True)
+            sys.exit(2)
+    assert settings.models_dir is not None
+    assert settings.catalogue_dir is not None
+    try:
+        added = add_(
+            file, catalogue, settings.models_dir.absolute(), settings.catalogue_dir,
+            model_id=model_id, copy=copy,
+        )  # fmt: skip
+    except (AddError, OSError) as error:
+        click.echo(f"inference-service models add: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"{added.spec.id} is described in {added.description}; change there what you like")
+    click.echo(f"start with: INFERENCE_PRELOAD_MODELS={added.spec.id} inference-service up")
+
+
+def _running(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What a running service says of its models, by id."""
+    from web.cli.up import address
+    from web.keys import authorization
+
+    url = address(settings)
+    try:
+        answer = httpx.get(f"{url}/v1/models", headers=authorization(settings), timeout=5.0)
+        answer.raise_for_status()
+        return {entry["id"]: entry for entry in answer.json()["data"]}
+    except httpx.HTTPStatusError as error:
+        told = f"The service at {url} answered {error.response.status_code}"
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        told = f"No service answers at {url}"
+    click.echo(f"{told}; this is the catalogue.", err=True)
+    return {}
+
+
+def _entries(catalogue: Catalogue, running: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each model, those first that run; the service may know some that are not here."""
+    entries = [_entry(catalogue, spec, running.get(spec.id)) for spec in catalogue.all()]
+    entries += [
+        {**dict.fromkeys(entries[0]), **_told(entry), "size_gb": 0.0, "fits": "", "files": []}
+        for model_id, entry in running.items()
+        if not catalogue.has(model_id)
     ]
+    entries.sort(key=lambda entry: _ORDER.get(entry["status"], 0))
+    return entries
+
+
+def _entry(catalogue: Catalogue, spec: ModelSpec, running: dict[str, Any] | None) -> dict[str, Any]:
+    missing = weight_files.missing(spec)
+    size = catalogue.estimate_bytes(spec)
+    entry: dict[str, Any] = {
+        "id": spec.id,
+        "status": "missing" if missing else "present",
+        "size_gb": round(size / _GB, 2),
+        "memory_mb": None,
+        "fits": _fits(size),
+        "context_length": spec.context_length,
+        "roles": list(spec.roles),
+        "files": [str(file) for file in missing or weight_files.files(spec)],
+        "error": None,
+    }
+    if running is not None and running["status"] != "available":
+        entry |= _told(running)
+    return entry
+
+
+def _told(running: dict[str, Any]) -> dict[str, Any]:
+    """What the service says of a model better than the catalogue."""
+    names = ("id", "status", "memory_mb", "context_length", "roles")
+    error = running.get("error") or {}
+    return {**{name: running[name] for name in names}, "error": error.get("message")}
+
+
+def _fits(size_bytes: int) -> str:
+    """What a model's weights leave of this machine's memory."""
+    return pressure(size_bytes, psutil.virtual_memory().total)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from redis.exceptions import RedisError
 
+from presets import weight_files
 from presets.catalogue import UnknownModel
 from web.cli.absences import Absences
 from web.cli.supervisor import Child, Supervisor
@@ -124,9 +125,11 @@ def _wanted(settings: Settings) -> tuple[str, ...]:
     wanted = catalogue.wanted(settings.preload_models, settings.config)
     for model_id in wanted:
         try:
-            catalogue.get(model_id)
+            spec = catalogue.get(model_id)
         except UnknownModel as error:
             raise _Refusal(f"INFERENCE_PRELOAD_MODELS: {error}") from None
+        if absence := weight_files.absence(spec):  # the others serve all the same
+            _say(f"warning: {model_id} cannot be loaded: {absence}")
     return wanted
 
 

@@ -1,25 +1,8 @@
-import struct
-
 import pytest
 
 from presets.catalogue import SHIPPED, Catalogue, UnknownModel
 from presets.gguf import NotGGUF, read_metadata
-
-
-def text(value: str) -> bytes:
-    raw = value.encode()
-    return struct.pack("<Q", len(raw)) + raw
-
-
-def gguf(context_length: int, size: int = 0) -> bytes:
-    """The head of a small GGUF file, with an array in the way, as real files have one."""
-    pairs = [
-        text("general.architecture") + struct.pack("<I", 8) + text("llama"),
-        text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("b"),
-        text("tokenizer.ggml.scores") + struct.pack("<IIQ2f", 9, 6, 2, 0.5, 1.5),
-        text("llama.context_length") + struct.pack("<II", 4, context_length),
-    ]
-    return b"GGUF" + struct.pack("<IQQ", 3, 0, len(pairs)) + b"".join(pairs) + bytes(size)
+from tests.gguf import gguf
 
 
 @pytest.fixture
@@ -74,19 +57,6 @@ def test_roles_can_be_replaced(models_dir):
 
     assert catalogue.get("small").roles == ("critic",)
     assert catalogue.get("large").roles == ("primary",)
-
-
-def test_a_split_file_is_one_model_of_the_size_of_all_parts(tmp_path):
-    (tmp_path / "big").mkdir()
-    for part in (1, 2):
-        (tmp_path / "big" / f"w-0000{part}-of-00002.gguf").write_bytes(gguf(2048, size=100))
-    catalogue = Catalogue.load(tmp_path, "llamacpp")
-
-    spec = catalogue.get("big")
-
-    assert spec.path is not None
-    assert spec.path.name == "w-00001-of-00002.gguf"
-    assert catalogue.estimate_bytes(spec) == 2 * len(gguf(2048, size=100))
 
 
 def test_a_broken_file_stays_in_the_catalogue_for_its_worker_to_report(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from presets.catalogue import Catalogue, UnknownPreset
 from presets.pressure import pressure
 from presets.schema import CatalogueError
+from tests.gguf import gguf
 
 GB = 10**9
 #: Sizes in GB of the presets' models together.
@@ -88,8 +89,6 @@ def test_a_preset_is_wanted_unless_models_are_named(catalogue):
 
 
 def test_a_file_of_another_name_serves_a_described_model(tmp_path):
-    from tests.unit.presets.test_catalogue import gguf
-
     (tmp_path / "phi-4").mkdir()
     (tmp_path / "phi-4" / "other.gguf").write_bytes(gguf(2048, size=100))
     spec = Catalogue.load(tmp_path, "llamacpp").get("phi-4")

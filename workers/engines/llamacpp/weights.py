@@ -12,6 +12,7 @@ from pathlib import Path
 import llama_cpp
 import psutil
 
+from presets import weight_files
 from presets.gguf import NotGGUF, Scalar, read_metadata
 from presets.model import ModelSpec
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed
@@ -37,8 +38,8 @@ def check(spec: ModelSpec) -> Path:
     """
     if spec.path is None:
         raise ModelLoadFailed(f"The catalogue names no file for {spec.id}.")
-    if not spec.path.is_file():
-        raise ModelLoadFailed(f"The file of {spec.id} is missing: {spec.path}")
+    if absence := weight_files.absence(spec):
+        raise ModelLoadFailed(f"The file of {spec.id} is missing: {absence}.")
     try:
         read_metadata(spec.path)
     except NotGGUF as error:

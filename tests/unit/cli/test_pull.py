@@ -1,0 +1,177 @@
+"""`inference-service pull` and `models`, as they are typed, with a hub on this machine."""
+
+import json
+import os
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from huggingface_hub import constants
+
+from presets.catalogue import Catalogue
+from tests.gguf import gguf
+from tests.hub import StandInHub
+from tests.service import free_port
+from web.cli.main import cli
+
+MODEL = """id: {id}
+context_length: 512
+size_gb: 0.5
+sources: {{gguf: {{repo: x/{id}, file: {id}.gguf}}}}
+"""
+PAIR = "presets:\n- {id: pair, models: [one, two], mode: debate, reconciler: one, hardware: mac}\n"
+WEIGHTS = gguf(1024, size=5000)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with StandInHub() as server:
+        # Both are made of HF_ENDPOINT when the client is imported.
+        template = "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.endpoint + template)
+        server.repos = {f"x/{name}": {f"{name}.gguf": WEIGHTS} for name in ("one", "two")}
+        yield server
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs a command in an installation with two models, one preset, and no service."""
+    for variable in [name for name in os.environ if name.startswith("INFERENCE_")]:
+        monkeypatch.delenv(variable)
+    (tmp_path / "own" / "models").mkdir(parents=True)
+    (tmp_path / "models").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "own" / "models" / f"{name}.yaml").write_text(MODEL.format(id=name))
+    (tmp_path / "own" / "presets.yaml").write_text(PAIR)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INFERENCE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("INFERENCE_MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("INFERENCE_CATALOGUE_DIR", str(tmp_path / "own"))
+    monkeypatch.setenv("INFERENCE_PORT", str(free_port()))
+    return lambda *words: CliRunner().invoke(cli, words)
+
+
+def test_a_model_is_pulled_and_then_found_right(command, hub, tmp_path):
+    told = command("pull", "one")
+    assert told.exit_code == 0, told.output
+    there = tmp_path / "models" / "one" / "one.gguf"
+    assert there.read_bytes() == WEIGHTS
+    assert "one: 1 file, 0.00 GB, of x/one" in told.stdout
+    assert "INFERENCE_PRELOAD_MODELS=one inference-service up" in told.stdout
+    again = command("pull", "one")
+    assert (again.exit_code, len(hub.sent("one.gguf"))) == (0, 1)
+    assert f"{there} is there and right" in again.stdout
+
+
+def test_of_a_preset_what_is_missing_is_pulled(command, hub, tmp_path):
+    (tmp_path / "models" / "two").mkdir()
+    (tmp_path / "models" / "two" / "of-another-name.gguf").write_bytes(gguf())
+    told = command("pull", "PAIR")
+    assert told.exit_code == 0, told.output
+    assert "two is there" in told.stdout
+    assert "inference-service up --preset pair" in told.stdout
+    assert (len(hub.sent("one.gguf")), len(hub.sent("two.gguf"))) == (1, 0)
+
+
+def test_the_total_of_a_preset_is_told_and_compared_with_the_disk(command, hub, monkeypatch):
+    usage = SimpleNamespace(free=2 * len(WEIGHTS) - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+    told = command("pull", "pair")
+    assert told.exit_code == 1
+    assert "are free in" in told.stderr
+    assert hub.sent("one.gguf") == []
+
+
+def test_the_safetensors_are_pulled_for_vllm(command, hub, tmp_path):
+    own = tmp_path / "own" / "models" / "one.yaml"
+    own.write_text(own.read_text().replace("{gguf", "{hf: {repo: x/one-hf}, gguf"))
+    hub.repos["x/one-hf"] = {"config.json": b"{}", "model.safetensors": b"weights"}
+    told = command("pull", "one", "--hf")
+    assert told.exit_code == 0, told.output
+    there = {path.name for path in (tmp_path / "models" / "one").iterdir()}
+    assert there == {"config.json", "model.safetensors"}
+    none = command("pull", "two", "--hf")
+    assert (none.exit_code, "names no safetensors of two" in none.stderr) == (1, True)
+
+
+def test_a_split_model_is_pulled_whole_and_used(command, hub, tmp_path):
+    hub.repos["x/one"] = {f"one-0000{n}-of-00002.gguf": gguf(1024, size=n) for n in (1, 2)}
+    assert command("pull", "one").exit_code == 0
+    catalogue = Catalogue.load(tmp_path / "models", "llamacpp", own=tmp_path / "own")
+    assert catalogue.get("one") in catalogue.present
+    assert catalogue.get("one").path.name == "one-00001-of-00002.gguf"
+
+
+def test_names_that_nobody_knows(command):
+    told = command("pull", "twoo")
+    assert told.exit_code == 2
+    assert "no model and no preset 'twoo'; did you mean 'two'?" in told.stderr
+
+
+def test_what_is_refused_is_one_line_and_status_1(command, hub):
+    hub.status = 503
+    told = command("pull", "one")
+    assert told.exit_code == 1
+    assert told.stderr.startswith("inference-service pull: the hub at http://127.0.0.1")
+    assert len(told.stderr.splitlines()) == 1
+
+
+def test_without_a_models_directory_pull_names_the_setting(command, hub, monkeypatch):
+    monkeypatch.delenv("INFERENCE_MODELS_DIR")
+    told = command("pull", "one")
+    assert (told.exit_code, "INFERENCE_MODELS_DIR is not set" in told.stderr) == (2, True)
+    assert hub.seen == []
+
+
+def test_the_shipped_model_needs_no_pull(command):
+    told = command("pull", "smollm2-135m")
+    assert (told.exit_code, "smollm2-135m is there" in told.stdout) == (0, True)
+
+
+def test_ctrl_c_is_told_with_what_to_do(command, hub, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("presets.hub.Hub.read", interrupt)
+    told = command("pull", "one")
+    assert (told.exit_code, "goes on from here" in told.stderr) == (130, True)
+
+
+def test_models_are_listed_present_and_missing(command, tmp_path):
+    (tmp_path / "models" / "two").mkdir()
+    (tmp_path / "models" / "two" / "two-00001-of-00002.gguf").write_bytes(gguf())
+    (tmp_path / "models" / "one").mkdir()
+    (tmp_path / "models" / "one" / "one.gguf").write_bytes(WEIGHTS)
+    listed = json.loads(command("models", "list", "--json").stdout)
+    found = {entry["id"]: entry for entry in listed}
+    assert (found["one"]["status"], found["two"]["status"]) == ("present", "missing")
+    assert found["one"]["files"] == [str(tmp_path / "models" / "one" / "one.gguf")]
+    assert found["two"]["files"] == [str(tmp_path / "models" / "two" / "two-00002-of-00002.gguf")]
+    assert (found["two"]["size_gb"], found["one"]["fits"]) == (0.5, "light")
+    for words in (("models",), ("models", "list")):
+        table = command(*words)
+        assert table.exit_code == 0
+        assert "two-00002-of-00002.gguf" in table.stdout
+        assert "inference-service pull MODEL" in table.stderr
+
+
+def test_a_file_is_added_and_listed(command, tmp_path):
+    (tmp_path / "My-Model-Q8_0.gguf").write_bytes(gguf(2048))
+    told = command("models", "add", "My-Model-Q8_0.gguf")
+    assert told.exit_code == 0, told.output
+    assert "INFERENCE_PRELOAD_MODELS=my-model inference-service up" in told.stdout
+    listed = json.loads(command("models", "list", "--json").stdout)
+    (mine,) = (entry for entry in listed if entry["id"] == "my-model")
+    assert (mine["status"], mine["context_length"]) == ("present", 2048)
+    again = command("models", "add", "My-Model-Q8_0.gguf")
+    assert (again.exit_code, "give it another with --id" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("variable", ["INFERENCE_MODELS_DIR", "INFERENCE_CATALOGUE_DIR"])
+def test_adding_needs_both_directories(command, monkeypatch, variable):
+    monkeypatch.delenv(variable)
+    told = command("models", "add", "mine.gguf")
+    assert (told.exit_code, f"set {variable}" in told.stderr) == (2, True)
