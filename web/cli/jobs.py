@@ -14,6 +14,7 @@ import click
 import httpx
 from rich.table import Column, Table
 
+from orchestration.modes import MODES
 from web.cli.console import console
 from workers.contract.job import JobState, Priority, is_answer
 
@@ -139,6 +140,9 @@ def drop(job_id: str) -> None:
 @click.option("--deadline", "deadline_s", type=float, help="Seconds until it must have ended.")
 @click.option("--webhook", help="An address that is told of its end.")
 @click.option("--idempotency-key", help="Submitting it again under this key makes no second job.")
+@click.option(
+    "--mode", "orchestration_mode", type=click.Choice(MODES), help="How several models answer it."
+)
 @click.option("--watch", "watches", is_flag=True, help="Show the answer as it is made.")
 @_telling
 def submit(

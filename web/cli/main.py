@@ -8,6 +8,7 @@ import sys
 import click
 
 import web
+from orchestration.modes import MODES
 from presets.catalogue import Catalogue, UnknownPreset
 from presets.schema import CatalogueError
 from web.cli.config import config
@@ -156,17 +157,19 @@ def flower() -> None:
 @click.option("--system", "-s", help="A system message to begin with.")
 @click.option("--max-tokens", type=int, help="Tokens of an answer at most.")
 @click.option("--temperature", "-t", type=float, help="0 takes the most likely token every time.")
+@click.option("--mode", type=click.Choice(MODES), help="How several models answer.")
 def chat(
     prompt: str | None,
     model: str | None,
     system: str | None,
     max_tokens: int | None,
     temperature: float | None,
+    mode: str | None,
 ) -> None:
     """Talk to a model in the terminal; with PROMPT, ask once and end."""
     from web.cli.chat import run
 
-    options = {"max_tokens": max_tokens, "temperature": temperature}
+    options = {"max_tokens": max_tokens, "temperature": temperature, "orchestration_mode": mode}
     sys.exit(run(load_settings(), prompt=prompt, model=model, system=system, options=options))
 
 
