@@ -78,9 +78,12 @@ class _ReasoningField(fields.Field[Reasoning]):
         if value == "harmony":
             return Reasoning("harmony")
         marks = isinstance(value, dict) and set(value) == {"open", "close"}
-        if not marks or not all(isinstance(mark, str) and mark for mark in value.values()):
+        if not marks or not all(isinstance(m, str) and m.strip() for m in value.values()):
             raise ValidationError("must be harmony, or an object with open and close")
-        return Reasoning("marks", value["open"], value["close"])
+        opening, closing = value["open"].strip(), value["close"].strip()
+        if opening == closing:
+            raise ValidationError("must have two marks that differ")
+        return Reasoning("marks", opening, closing)
 
 
 class ModelSchema(_Strict):

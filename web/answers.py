@@ -10,16 +10,23 @@ from workers.contract.job import Job, Usage, is_answer
 
 
 def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:
-    """The body of a plain answer, from all events of a job that has completed."""
-    text, completed = [], None
+    """The body of a plain answer, from all events of a job that has completed.
+
+    `reasoning_content` is what the model thought before this answer; left out where it did not.
+    """
+    tokens: list[Token] = []
+    completed = None
     for event in events:
         if isinstance(event, Token) and is_answer(event.step):
-            text.append(event.text)
+            tokens.append(event)
         elif isinstance(event, Completed):
             completed = event
     if completed is None:
         raise ValueError(f"{job.id} has not completed")
     outcome = completed.outcome
+    reasoning = "".join(token.reasoning for token in tokens)
+    thought = {"reasoning_content": reasoning} if reasoning else {}
+    text = "".join(token.text for token in tokens)
     return {
         "id": job.id,
         "object": "chat.completion",
@@ -28,13 +35,19 @@ def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "".join(text)},
+                "message": {"role": "assistant", **thought, "content": text},
                 "finish_reason": outcome.finish_reason,
             }
         ],
         "usage": usage(outcome.usage),
         **_about(job, completed),
     }
+
+
+def delta(token: Token) -> dict[str, str]:
+    """What a token adds to the answer; empty where it shows nothing yet."""
+    parts = {"reasoning_content": token.reasoning, "content": token.text}
+    return {name: text for name, text in parts.items() if text}
 
 
 def chunk(job: Job, delta: dict[str, str]) -> dict[str, Any]:
@@ -61,6 +74,8 @@ def step_chunk(job: Job, event: Event) -> dict[str, Any] | None:
                     "role": event.part, "attempt": event.attempt}  # fmt: skip
         case Token() if not is_answer(event.step):
             told = {"event": "step_tokens", "step": event.step, "text": event.text}
+            if event.reasoning:
+                told["reasoning_content"] = event.reasoning
         case StepFinished(outcome=ended):
             told = {"event": "step_finished", "step": ended.step, "model": ended.model,
                     "finish_reason": ended.finish_reason, "usage": usage(ended.usage)}  # fmt: skip
@@ -80,6 +95,7 @@ def usage(used: Usage) -> dict[str, Any]:
         "completion_tokens": used.completion_tokens,
         "total_tokens": used.total_tokens,
         "prompt_tokens_details": {"cached_tokens": used.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": used.reasoning_tokens},
     }
 
 

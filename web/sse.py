@@ -83,8 +83,9 @@ def _batch(exchange: Exchange, events: list[Event], told: Told) -> bytes:
     for event in events:
         if told.steps and (chunk := answers.step_chunk(job, event)) is not None:
             frames.append(_frame(event.seq, chunk))
-        if isinstance(event, Token) and event.text and is_answer(event.step):
-            frames.append(_frame(event.seq, answers.chunk(job, {"content": event.text})))
+        if isinstance(event, Token) and is_answer(event.step):
+            if delta := answers.delta(event):
+                frames.append(_frame(event.seq, answers.chunk(job, delta)))
         elif isinstance(event, Completed):
             frames.append(_frame(event.seq, answers.last_chunk(job, event)))
             if told.usage:

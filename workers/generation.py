@@ -117,8 +117,10 @@ def _decode(lease: Lease, workshop: Workshop, writer: StepWriter, said: _Said) -
     last = Delta()
     deltas = workshop.engine.generate(generation, lease.stop)
     for last in deltas:
-        if last.token_ids or last.text:
-            writer.write(Token(0, request.step, lease.attempt, last.token_ids, last.text))
+        if last.token_ids or last.text or last.reasoning:
+            writer.write(
+                Token(0, request.step, lease.attempt, last.token_ids, last.text, last.reasoning)
+            )
             said.texts.append(last.text)
             said.tokens += len(last.token_ids)
         if writer.refused.is_set():

@@ -222,6 +222,7 @@ def _merge(batch: list[_Pending]) -> list[_Pending]:
                 before.entry.event,
                 token_ids=before.entry.event.token_ids + token.token_ids,
                 text=before.entry.event.text + token.text,
+                reasoning=before.entry.event.reasoning + token.reasoning,
             )
             # The later number: both are written, or neither.
             before.entry = replace(pending.entry, event=joined)

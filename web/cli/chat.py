@@ -9,6 +9,7 @@ from typing import Any
 import click
 import httpx
 
+from web.cli.speech import Speech
 from web.cli.up import address
 from web.keys import authorization
 from workers.settings import Settings
@@ -28,20 +29,24 @@ def run(
     model: str | None,
     system: str | None,
     options: Mapping[str, Any],
+    thinks_aloud: bool,
 ) -> int:
-    """Talk until the user leaves, or answer one prompt; returns the exit status."""
+    """Talk until the user leaves, or answer one prompt; returns the exit status.
+
+    `thinks_aloud`: what the model thinks is printed too.
+    """
     service, headers = address(settings), authorization(settings)
     with httpx.Client(base_url=service, headers=headers, timeout=_SILENCE_S) as client:
         try:
             model = model or _first_loaded(client)
             conversation = [{"role": "system", "content": system}] if system else []
             if prompt is not None:
-                _turn(client, model, conversation, prompt, options)
+                _turn(client, model, conversation, prompt, options, thinks_aloud)
                 return 0
             click.echo(f"{model}; an empty line or Ctrl-D ends.", err=True)
             while line := _ask():
                 try:
-                    _turn(client, model, conversation, line, options)
+                    _turn(client, model, conversation, line, options, thinks_aloud)
                 except KeyboardInterrupt:
                     click.echo(" [stopped]")
         except _Refused as error:
@@ -83,14 +88,17 @@ def _turn(
     conversation: list[dict[str, str]],
     line: str,
     options: Mapping[str, Any],
+    thinks_aloud: bool,
 ) -> None:
     conversation.append({"role": "user", "content": line})
     said: list[str] = []
+    speech = Speech(thinks_aloud=thinks_aloud)
     try:
-        for text in _stream(client, model, conversation, options):
-            click.echo(text, nl=False)
-            said.append(text)
-        click.echo()
+        for delta in _stream(client, model, conversation, options):
+            speech.think(delta.get("reasoning_content", ""))
+            speech.say(delta.get("content", ""))
+            said.append(delta.get("content", ""))
+        speech.end()
     finally:
         conversation.append({"role": "assistant", "content": "".join(said)})
 
@@ -100,7 +108,7 @@ def _stream(
     model: str,
     conversation: list[dict[str, str]],
     options: Mapping[str, Any],
-) -> Iterator[str]:
+) -> Iterator[dict[str, str]]:
     body = {"model": model, "messages": conversation, "stream": True, **options}
     with client.stream("POST", "/v1/chat/completions", json=body) as answer:
         if answer.is_error:
@@ -113,7 +121,7 @@ def _stream(
             if "error" in frame:
                 raise _Refused(f"\n{frame['error']['code']}: {frame['error']['message']}")
             for choice in frame["choices"]:
-                yield choice["delta"].get("content", "")
+                yield choice["delta"]
 
 
 def _raise_for_error(answer: httpx.Response) -> None:

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 
 from orchestration.modes import MODES
 from web.cli.console import console
+from web.cli.speech import Speech
 from workers.contract.job import JobState, Priority, is_answer
 
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
@@ -83,10 +84,11 @@ def show(job_id: str) -> None:
 
 @jobs.command()
 @click.argument("job_id")
+@click.option("--reasoning/--no-reasoning", default=True, help="Show what the model thinks.")
 @_telling
-def watch(job_id: str) -> None:
+def watch(job_id: str, reasoning: bool) -> None:
     """Show a job's answer as it is made, from its beginning."""
-    sys.exit(_watch(job_id))
+    sys.exit(_watch(job_id, Speech(thinks_aloud=reasoning)))
 
 
 @jobs.command()
@@ -165,10 +167,10 @@ def submit(
     job_id = answer.json()["id"]
     click.echo(job_id, err=watches)
     if watches:
-        sys.exit(_watch(job_id))
+        sys.exit(_watch(job_id, Speech(thinks_aloud=True)))
 
 
-def _watch(job_id: str) -> int:
+def _watch(job_id: str, speech: Speech) -> int:
     """Print a job's text up to its end; returns the exit status."""
     with _client() as client, client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
         if answer.is_error:
@@ -179,9 +181,10 @@ def _watch(job_id: str) -> int:
                 continue
             event = json.loads(line.removeprefix("data: "))
             if event["type"] == "token" and is_answer(event["step"]):
-                click.echo(event["text"], nl=False)
+                speech.think(event.get("reasoning", ""))
+                speech.say(event["text"])
             elif event["type"] == "completed":
-                click.echo()
+                speech.end()
                 return 0
             elif event["type"] in ("failed", "cancelled"):
                 reason = event.get("reason") or event["error"]["message"]

@@ -158,6 +158,7 @@ def flower() -> None:
 @click.option("--max-tokens", type=int, help="Tokens of an answer at most.")
 @click.option("--temperature", "-t", type=float, help="0 takes the most likely token every time.")
 @click.option("--mode", type=click.Choice(MODES), help="How several models answer.")
+@click.option("--reasoning/--no-reasoning", default=True, help="Show what the model thinks.")
 def chat(
     prompt: str | None,
     model: str | None,
@@ -165,12 +166,22 @@ def chat(
     max_tokens: int | None,
     temperature: float | None,
     mode: str | None,
+    reasoning: bool,
 ) -> None:
     """Talk to a model in the terminal; with PROMPT, ask once and end."""
     from web.cli.chat import run
 
     options = {"max_tokens": max_tokens, "temperature": temperature, "orchestration_mode": mode}
-    sys.exit(run(load_settings(), prompt=prompt, model=model, system=system, options=options))
+    sys.exit(
+        run(
+            load_settings(),
+            prompt=prompt,
+            model=model,
+            system=system,
+            options=options,
+            thinks_aloud=reasoning,
+        )
+    )
 
 
 cli.add_command(config)

@@ -28,6 +28,7 @@ class MessageSchema(Schema):
     name = Text(most=256)
     tool_calls = fields.List(fields.Dict(), allow_none=True)
     tool_call_id = Text(most=256)
+    reasoning_content = Text()
 
 
 _KNOWN = frozenset(MessageSchema().fields)
@@ -69,6 +70,7 @@ def _message(path: str, turn: Mapping[str, Any]) -> Message:
         name=turn.get("name"),
         tool_calls=tuple(calls) if calls else None,
         tool_call_id=turn.get("tool_call_id"),
+        reasoning_content=turn.get("reasoning_content"),
     )
 
 

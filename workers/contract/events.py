@@ -52,13 +52,25 @@ class Started(Event):
 
 @dataclass(frozen=True, slots=True)
 class Token(Event):
-    """Tokens of a step: their ids, and the text that they completed (it may be empty)."""
+    """Tokens of a step: their ids, and the text that they completed (it may be empty).
+
+    One event may hold both the end of a thought and the beginning of the answer.
+    """
 
     type = "token"
     step: str
     attempt: int
     token_ids: tuple[int, ...]
     text: str
+    #: What the model thinks; never part of the answer.
+    reasoning: str = ""
+
+    def payload(self) -> dict[str, Any]:
+        """As `Event.payload`; `reasoning` only where there is some."""
+        body = Event.payload(self)
+        if not self.reasoning:
+            del body["reasoning"]
+        return body
 
 
 @dataclass(frozen=True, slots=True)

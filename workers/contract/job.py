@@ -69,6 +69,9 @@ class Message:
     name: str | None = None
     tool_calls: tuple[Mapping[str, Any], ...] | None = None
     tool_call_id: str | None = None
+    #: What the assistant thought before it said this. Templates decide what becomes of it: those
+    #: that know the name send it again within a round of tool calls and drop it else.
+    reasoning_content: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The message as a chat template expects it: absent fields left out, content a string."""
@@ -79,6 +82,8 @@ class Message:
             turn["tool_calls"] = list(self.tool_calls)
         if self.tool_call_id:
             turn["tool_call_id"] = self.tool_call_id
+        if self.reasoning_content:
+            turn["reasoning_content"] = self.reasoning_content
         return turn
 
 
@@ -122,6 +127,8 @@ class Usage:
     completion_tokens: int
     #: Prompt tokens that were already in the cache.
     cached_tokens: int = 0
+    #: Of the completion tokens: those in which the model thought.
+    reasoning_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:

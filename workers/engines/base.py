@@ -49,7 +49,8 @@ class Delta:
     """A piece of the answer. Only the last has a finish reason, and with it usage and timings.
 
     The ids say what was decoded, the text what of it can be shown by now: a delta may carry ids
-    whose bytes complete no character yet, or text held back while it could begin a stop string.
+    whose bytes complete no character yet, or text held back while it could begin a mark or a stop
+    string.
     """
 
     text: str = ""
@@ -58,6 +59,8 @@ class Delta:
     finish_reason: str | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+    #: What the model thinks, by `ModelSpec.reasoning`; never part of the text.
+    reasoning: str = ""
 
 
 def require_room(model: str, prompt_tokens: int, context_length: int) -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
-from presets.model import ModelSpec
+from presets.model import ModelSpec, Reasoning
 from workers.contract.errors import (
     BY_CODE,
     EngineFailed,
@@ -34,8 +34,9 @@ from workers.contract.errors import (
     ValidationFailed,
 )
 from workers.contract.job import Timings, Usage
+from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
-from workers.engines.text import TextAssembler
+from workers.engines.text import Shown, TextAssembler
 
 #: The answer where none is scripted.
 PANGRAM = "The quick brown fox jumps over the lazy dog. "
@@ -52,6 +53,8 @@ class Script:
     """What one request does."""
 
     text: str = PANGRAM
+    #: What its prompt ends with: an opening mark here, and the text begins as a thought.
+    prompt_end: str = ""
     #: Say the text again and again until `max_tokens`.
     repeat: bool = False
     #: Tokens of so many bytes instead of words: characters are cut over their borders.
@@ -118,8 +121,8 @@ def _fits(name: str, value: Any) -> bool:
         return name in _OPTIONAL
     if name == "fail_with":
         return value in BY_CODE
-    if name == "text":
-        return isinstance(value, str) and value != ""
+    if name in ("text", "prompt_end"):
+        return isinstance(value, str) and (value != "" or name != "text")
     if name == "repeat":
         return isinstance(value, bool)
     kind = float if name.endswith("_s") else int
@@ -135,6 +138,7 @@ class ScriptedEngine:
         self.memory_bytes = 0
         self._script = Script()
         self._name = ""
+        self._reasoning: Reasoning | None = None
         self._closed = Event()
         #: When each running generation last moved.
         self._moved_at: dict[Event, float] = {}
@@ -161,6 +165,7 @@ class ScriptedEngine:
         except ValidationFailed as error:
             raise ModelLoadFailed(error.message) from error
         self._name = spec.id
+        self._reasoning = spec.reasoning
         self.context_length = spec.context_length
 
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
@@ -205,7 +210,8 @@ class ScriptedEngine:
         if request.sampling.max_tokens is not None:
             limit = min(limit, request.sampling.max_tokens)
         natural = limit if script.repeat else len(words)
-        text = TextAssembler(request.sampling.stop)
+        splitter = reasoning.splitter(self._reasoning, script.prompt_end)
+        text = TextAssembler(request.sampling.stop, splitter)
         for token in request.produced:
             text.push(words[token % len(words)])
         produced = len(request.produced)
@@ -225,16 +231,20 @@ class ScriptedEngine:
                 token = produced % len(words)
                 produced += 1
                 due += 1 / script.tokens_per_s
-                yield Delta(text.push(words[token]), (token,))
+                shown = text.push(words[token])
+                yield Delta(shown.text, (token,), reasoning=shown.reasoning)
+        # What is held back of a cancelled answer comes from whoever goes on with it.
+        rest = Shown() if reason == "cancelled" else text.finish()
         yield Delta(
-            text.finish(),
+            rest.text,
             (),
             reason,
-            Usage(prompt_tokens, produced),
+            Usage(prompt_tokens, produced, reasoning_tokens=text.reasoning_tokens),
             Timings(
                 prefill_ms=round(script.prefill_s * 1e3, 3),
                 decode_ms=round(max(0.0, time.perf_counter() - first_at) * 1e3, 3),
             ),
+            rest.reasoning,
         )
 
     def _wait_until(self, due: float, cancelled: Event) -> bool:

@@ -1,57 +1,93 @@
-"""From token bytes to text that can be shown: whole characters, and nothing of a stop string."""
+"""From token bytes to text that can be shown: whole characters, sorted, no stop string."""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from workers.engines.marks import Run, possible_begin
+from workers.engines.reasoning import Plain, Splitter
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Text that can be shown: of the content, and of what the model thinks."""
+
+    text: str = ""
+    reasoning: str = ""
+
+    def __add__(self, other: Shown) -> Shown:
+        return Shown(self.text + other.text, self.reasoning + other.reasoning)
 
 
 class TextAssembler:
     """Joins the bytes of one answer's tokens.
 
     How the bytes are split over tokens does not change the text. Of several stop strings the one
-    that is complete first ends the answer; where two end together, the longer.
+    that is complete first ends the answer; where two end together, the longer. They are looked for
+    in the content alone: a blank line or a number that ends an answer is common in a thought, which
+    would leave the answer empty.
     """
 
-    def __init__(self, stop: Sequence[str] = ()) -> None:
+    def __init__(self, stop: Sequence[str] = (), splitter: Splitter | None = None) -> None:
+        """`splitter`: sorts thought from content; None: all is content."""
         self._stop = tuple(text for text in stop if text)
+        self._splitter = splitter or Plain()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         #: A stop string was met; the text before it has been returned.
         self.stopped = False
+        #: Tokens pushed whose text is thought, the marks around it included.
+        self.reasoning_tokens = 0
 
-    def push(self, piece: bytes) -> str:
-        """Take a token's bytes; returns the text that can be shown by now, often ""."""
+    @property
+    def thinking(self) -> bool:
+        """The model thinks."""
+        return self._splitter.thinking
+
+    @property
+    def answering(self) -> bool:
+        """Content has begun, or what comes next is content whatever it is."""
+        return self._splitter.answering
+
+    def push(self, piece: bytes) -> Shown:
+        """Take a token's bytes; returns the text that can be shown by now, often none."""
         if self.stopped:
-            return ""
-        return self._shown(self._held + self._decoder.decode(piece))
+            return Shown()
+        was_thinking = self.thinking
+        runs = self._splitter.push(self._decoder.decode(piece))
+        if was_thinking or self.thinking or any(run.is_thought for run in runs):
+            self.reasoning_tokens += 1
+        return self._shown(runs)
 
-    def finish(self) -> str:
-        """What was held back, when the answer ends without a stop string; "" after one.
+    def finish(self) -> Shown:
+        """What was held back, when the answer ends without a stop string; nothing after one.
 
         Bytes that complete no character become U+FFFD.
         """
         if self.stopped:
-            return ""
-        text = self._shown(self._held + self._decoder.decode(b"", final=True))
+            return Shown()
+        runs = self._splitter.push(self._decoder.decode(b"", final=True))
+        shown = self._shown(runs + self._splitter.finish())
         rest, self._held = self._held, ""
-        return text if self.stopped else text + rest
+        return shown + Shown(rest)
 
-    def _shown(self, text: str) -> str:
+    def _shown(self, runs: Iterable[Run]) -> Shown:
+        shown = Shown()
+        for run in runs:
+            shown += Shown(reasoning=run.text) if run.is_thought else Shown(self._content(run.text))
+            if self.stopped:
+                break
+        return shown
+
+    def _content(self, text: str) -> str:
+        text = self._held + text
         matches = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
         if matches:
             self.stopped = True
             self._held = ""
             return text[: min(matches)[1]]
-        begin = self._first_possible_stop(text)
+        begin = possible_begin(text, self._stop)
         self._held = text[begin:]
         return text[:begin]
-
-    def _first_possible_stop(self, text: str) -> int:
-        """Where the longest end of the text begins that could still become a stop string."""
-        longest = max(map(len, self._stop), default=1) - 1
-        for begin in range(max(0, len(text) - longest), len(text)):
-            tail = text[begin:]
-            if any(stop.startswith(tail) for stop in self._stop):
-                return begin
-        return len(text)

@@ -12,6 +12,7 @@ from workers.engines.llamacpp.chunks import PATIENCE_S, TILE, Chunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
+from workers.engines.reasoning import Plain
 
 #: The bound that running answers are promised, in seconds.
 BOUND_S = 0.4
@@ -125,7 +126,7 @@ def sequence(prompt, answer, name="one", priority=Priority.NORMAL):
     )
     letters = Letters()
     tokens = [first, *range(1000, 1000 + prompt - 1)]
-    return Sequence(request, tokens, letters, letters, 32_768, threading.Event())
+    return Sequence(request, tokens, letters, letters, 32_768, threading.Event(), Plain())
 
 
 def tiles(rows, depth):

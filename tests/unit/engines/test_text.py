@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.engines.text import TextAssembler
+from presets.model import Reasoning
+from workers.engines.reasoning import splitter
+from workers.engines.text import Shown, TextAssembler
 
 
 def assemble(pieces, stop=()):
     """Every shown part, the last from `finish`, and whether a stop string was met."""
     assembler = TextAssembler(stop)
-    shown = [assembler.push(piece) for piece in pieces]
-    return [*shown, assembler.finish()], assembler.stopped
+    shown = [assembler.push(piece).text for piece in pieces]
+    return [*shown, assembler.finish().text], assembler.stopped
 
 
 @st.composite
@@ -70,7 +72,7 @@ def test_nothing_is_held_back_that_cannot_become_a_stop_string(split, stop):
     pushed, shown = "", ""
     for piece in pieces:
         pushed += piece.decode()
-        shown += assembler.push(piece)
+        shown += assembler.push(piece).text
         if assembler.stopped:
             break
         held = pushed[len(shown) :]
@@ -97,31 +99,90 @@ def test_which_stop_string_wins(pieces, stop, text):
 
 def test_a_possible_stop_string_is_held_until_it_is_none():
     assembler = TextAssembler(["STOP"])
-    assert assembler.push(b"go ST") == "go "
-    assert assembler.push(b"O") == ""
-    assert assembler.push(b"RM") == "STORM"
+    assert assembler.push(b"go ST").text == "go "
+    assert assembler.push(b"O").text == ""
+    assert assembler.push(b"RM").text == "STORM"
     assert not assembler.stopped
 
 
 def test_held_text_comes_with_the_end():
     assembler = TextAssembler(["STOP"])
-    assert assembler.push(b"go STO") == "go "
-    assert assembler.finish() == "STO"
+    assert assembler.push(b"go STO").text == "go "
+    assert assembler.finish().text == "STO"
 
 
 def test_behind_a_stop_string_nothing_comes():
     assembler = TextAssembler(["."])
-    assert assembler.push(b"One. Two") == "One"
+    assert assembler.push(b"One. Two").text == "One"
     assert assembler.stopped
-    assert assembler.push(b"more") == ""
-    assert assembler.finish() == ""
+    assert assembler.push(b"more").text == ""
+    assert assembler.finish().text == ""
 
 
 def test_an_incomplete_character_is_replaced_at_the_end():
     assembler = TextAssembler()
-    assert assembler.push("é".encode()[:1]) == ""
-    assert assembler.finish() == "\ufffd"
+    assert assembler.push("é".encode()[:1]).text == ""
+    assert assembler.finish().text == "\ufffd"
 
 
 def test_an_empty_stop_string_stops_nothing():
     assert assemble([b"text"], [""]) == (["text", ""], False)
+
+
+THINK = Reasoning("marks", "<think>", "</think>")
+
+
+def thinking(stop=(), prompt=""):
+    return TextAssembler(stop, splitter(THINK, prompt))
+
+
+def test_a_stop_string_in_a_thought_stops_nothing():
+    assembler = thinking(["."])
+    assert assembler.push(b"<think>One. Two.</think>Three. Four") == Shown("Three", "One. Two.")
+    assert assembler.stopped
+
+
+def test_a_stop_string_is_not_made_of_a_thought_and_content():
+    assembler = thinking(["ab"])
+    assert assembler.push(b"<think>a</think>b") == Shown("b", "a")
+    assert not assembler.stopped
+
+
+def test_tokens_of_a_thought_are_counted_with_its_marks():
+    assembler = thinking()
+    counts = []
+    for piece in (b"<think>", b"\n", b"one ", b"\xc3", b"\xa9", b"</", b"think>", b"\n\n", b"two"):
+        assembler.push(piece)
+        counts.append(assembler.reasoning_tokens)
+    assert counts == [1, 2, 3, 4, 5, 6, 7, 7, 7]
+
+
+def test_a_thought_whole_in_one_token_is_counted():
+    assembler = thinking()
+    assert assembler.push(b"<think>so</think>yes") == Shown("yes", "so")
+    assert assembler.reasoning_tokens == 1
+
+
+def test_held_text_comes_with_the_end_as_what_it_is():
+    assembler = thinking(["STOP"], "<think>\n")
+    assert assembler.push(b"so </thi") == Shown("", "so")
+    assert assembler.finish() == Shown("", " </thi")
+    assembler = thinking(["STOP"], "<think>\n")
+    assert assembler.push(b"so</think>go STO") == Shown("go ", "so")
+    assert assembler.finish() == Shown("STO", "")
+
+
+@given(split_bytes("abé<think>/ \n"), st.lists(st.text("ab<", min_size=1, max_size=3), max_size=2))
+def test_pushing_the_pieces_again_gives_the_same_state(split, stop):
+    """As a generation does that goes on elsewhere: what was shown and what comes add up."""
+    _, pieces = split
+    whole = thinking(stop, "<think>")
+    parts = [whole.push(piece) for piece in pieces]
+    last = whole.finish()
+    for cut in range(len(pieces) + 1):
+        again = thinking(stop, "<think>")
+        for piece in pieces[:cut]:
+            again.push(piece)
+        assert [again.push(piece) for piece in pieces[cut:]] == parts[cut:]
+        assert again.finish() == last
+        assert again.reasoning_tokens == whole.reasoning_tokens

@@ -11,11 +11,13 @@ from threading import Event
 import llama_cpp
 import psutil
 
-from presets.model import ModelSpec
+from presets.model import ModelSpec, Reasoning
 from workers.contract.errors import EngineFailed, ModelLoadFailed
+from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
 from workers.engines.llamacpp import grammar, weights
 from workers.engines.llamacpp.chunks import Chunks
+from workers.engines.llamacpp.gate import Gate
 from workers.engines.llamacpp.native import Context, ContextSize, Model
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.scheduler import Scheduler
@@ -42,6 +44,7 @@ class LlamaCppEngine:
         self.memory_bytes = 0
         self._options = options
         self._name = ""
+        self._reasoning: Reasoning | None = None
         self._model: Model | None = None
         self._context: Context | None = None
         self._scheduler: Scheduler | None = None
@@ -67,8 +70,9 @@ class LlamaCppEngine:
         before = psutil.Process().memory_info().rss
         model = self._model = Model(path, self._options.gpu_layers, on_progress)
         self._name = spec.id
+        self._reasoning = spec.reasoning
         self.context_length = min(spec.context_length, model.trained_context, kv_tokens)
-        self._vocabulary = Vocabulary(model)
+        self._vocabulary = Vocabulary(model, reasoning.marks(spec.reasoning))
         self._template = self._chat_template(spec, model)
         batch_tokens = min(BATCH_TOKENS, kv_tokens)
         self._context = context = Context(
@@ -105,11 +109,19 @@ class LlamaCppEngine:
         scheduler = self._scheduler
         if scheduler is None:
             raise EngineFailed("The engine is closed.")
-        prompt = self._vocabulary.prompt(self._template.render(request.messages))
+        rendered = self._template.render(request.messages)
+        prompt = self._vocabulary.prompt(rendered)
         require_room(self._name, len(prompt), self.context_length)
-        sampler = grammar.sampler(request.sampling, self._vocabulary, request.produced)
+        gate = Gate(self._vocabulary, reasoning.splitter(self._reasoning, rendered))
+        sampler = grammar.sampler(request.sampling, self._vocabulary, request.produced, gate)
         sequence = Sequence(
-            request, prompt, sampler, self._vocabulary, self.context_length, cancelled
+            request,
+            prompt,
+            sampler,
+            self._vocabulary,
+            self.context_length,
+            cancelled,
+            reasoning.splitter(self._reasoning, rendered),
         )
         if reason := sequence.finished_before_start:
             sampler.free()

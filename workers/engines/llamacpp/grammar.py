@@ -9,12 +9,17 @@ from llama_cpp.llama_grammar import JSON_GBNF, json_schema_to_gbnf
 from workers.contract.errors import ValidationFailed
 from workers.contract.job import ResponseFormat, Sampling
 from workers.contract.json_schema import UnsupportedSchema, check_schema
+from workers.engines.llamacpp.gate import Gate
 from workers.engines.llamacpp.sampling import ConstrainedSampler, Sampler
 from workers.engines.llamacpp.vocabulary import Vocabulary
 
 
-def sampler(sampling: Sampling, vocabulary: Vocabulary, produced: tuple[int, ...]) -> Sampler:
+def sampler(
+    sampling: Sampling, vocabulary: Vocabulary, produced: tuple[int, ...], gate: Gate
+) -> Sampler:
     """The sampler of a request, held to its response format if it has one.
+
+    `gate`: a fresh one, which tells where in the answer the format begins.
 
     Raises:
         ValidationFailed: the schema cannot be made into a grammar.
@@ -23,7 +28,7 @@ def sampler(sampling: Sampling, vocabulary: Vocabulary, produced: tuple[int, ...
     if form is None:
         return Sampler(sampling, vocabulary, produced)
     try:
-        return ConstrainedSampler(sampling, vocabulary, produced, _grammar(form))
+        return ConstrainedSampler(sampling, vocabulary, produced, _grammar(form), gate)
     # The converter says with these, and with nothing of its own, that it cannot.
     except (ValueError, AssertionError, KeyError, TypeError, RecursionError) as error:
         raise ValidationFailed(

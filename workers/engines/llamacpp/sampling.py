@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from workers.contract.errors import EngineFailed
 from workers.contract.job import Sampling
+from workers.engines.llamacpp.gate import Gate, Part
 from workers.engines.llamacpp.native import Context
 from workers.engines.llamacpp.vocabulary import Vocabulary
 
@@ -80,10 +81,18 @@ class ConstrainedSampler(Sampler):
     The chain chooses as if there were none; only where the grammar refuses its choice does the
     grammar go first, and the chain choose again among what it leaves (llama.cpp's own way,
     `common_sampler_sample`).
+
+    The grammar holds the content, not what the model thinks before it. Only two things are refused
+    to a thought: to end the turn, and to end in the middle of a token that also begins the content.
     """
 
     def __init__(
-        self, sampling: Sampling, vocabulary: Vocabulary, produced: Ids[int], grammar: str
+        self,
+        sampling: Sampling,
+        vocabulary: Vocabulary,
+        produced: Ids[int],
+        grammar: str,
+        gate: Gate,
     ) -> None:
         """Build chain and grammar as they are after `produced` tokens.
 
@@ -97,8 +106,10 @@ class ConstrainedSampler(Sampler):
             raise ValueError("llama.cpp cannot read the grammar")
         super().__init__(sampling, vocabulary, produced)
         self._grammar = compiled
+        self._gate = gate
         for token in produced:
-            llama_cpp.llama_sampler_accept(compiled, token)
+            if gate.take(token) is Part.CONTENT:
+                llama_cpp.llama_sampler_accept(compiled, token)
         self._size = vocabulary.size
         #: Survivors in the head that make looking at the rest needless: what `top_k` can reach,
         #: and as many again as penalties can push down.
@@ -107,7 +118,7 @@ class ConstrainedSampler(Sampler):
         self._enough = reach + PENALTY_LAST_N
 
     def sample(self, context: Context, row: int) -> int:
-        """Choose a token that the grammar allows, and remember it.
+        """Choose a token that the grammar allows where it holds, and remember it.
 
         Raises:
             EngineFailed: the grammar allows no token at all.
@@ -115,9 +126,10 @@ class ConstrainedSampler(Sampler):
         pointer = llama_cpp.llama_get_logits_ith(context.pointer, row)
         logits = np.ctypeslib.as_array(pointer, shape=(self._size,))
         token = self._choose(self._candidates(logits, np.arange(self._size, dtype=np.int32)))
-        if not self._allows(token):
-            token = self._choose(self._allowed(logits))
-        llama_cpp.llama_sampler_accept(self._grammar, token)
+        if not self._fits(token):
+            token = self._fitting(logits)
+        if self._gate.take(token) is Part.CONTENT:
+            llama_cpp.llama_sampler_accept(self._grammar, token)
         llama_cpp.llama_sampler_accept(self._chain, token)
         return token
 
@@ -125,6 +137,22 @@ class ConstrainedSampler(Sampler):
         """Give the memory back; the sampler is of no use afterwards."""
         llama_cpp.llama_sampler_free(self._grammar)
         super().free()
+
+    def _fits(self, token: int) -> bool:
+        part = self._gate.part(token)
+        return part is Part.THOUGHT or (part is Part.CONTENT and self._allows(token))
+
+    def _fitting(self, logits: NDArray[np.float32]) -> int:
+        """A token instead of one that does not fit."""
+        if not self._gate.thinking:
+            token = self._choose(self._allowed(logits))
+            if self._fits(token):
+                return token
+        # In a thought, or with a part of a mark said: the likeliest that fits.
+        for token in np.argsort(-logits):
+            if self._fits(int(token)):
+                return int(token)
+        raise EngineFailed("No token can follow what was said before the answer.")
 
     def _allowed(self, logits: NDArray[np.float32]) -> NDArray[np.void]:
         if self._size > _HEAD:

@@ -12,7 +12,10 @@ from workers.contract.job import Timings, Usage
 from workers.engines.base import Delta, GenerationRequest
 from workers.engines.llamacpp.sampling import Sampler
 from workers.engines.llamacpp.vocabulary import Vocabulary
-from workers.engines.text import TextAssembler
+from workers.engines.reasoning import Splitter
+from workers.engines.text import Shown, TextAssembler
+
+_NOTHING = Shown()
 
 
 class Sequence:
@@ -30,6 +33,7 @@ class Sequence:
         vocabulary: Vocabulary,
         context_length: int,
         cancelled: Event,
+        splitter: Splitter,
     ) -> None:
         self.request = request
         #: Prompt, then answer.
@@ -43,7 +47,7 @@ class Sequence:
         self.cached_tokens = 0
         self.sampler = sampler
         self._vocabulary = vocabulary
-        self._text = TextAssembler(request.sampling.stop)
+        self._text = TextAssembler(request.sampling.stop, splitter)
         for token in request.produced:
             self._text.push(vocabulary.piece(token))
         limit = request.sampling.max_tokens
@@ -96,20 +100,27 @@ class Sequence:
             self.end("stop", self._text.finish())
             return True
         self.tokens.append(token)
-        text = self._text.push(self._vocabulary.piece(token))
+        shown = self._text.push(self._vocabulary.piece(token))
         if self._text.stopped:
-            self.end("stop", text, (token,))
+            self.end("stop", shown, (token,))
             return True
         if self.produced_length >= self._max_tokens:
-            self.end("length", text + self._text.finish(), (token,))
+            self.end("length", shown + self._text.finish(), (token,))
             return True
-        self._deltas.put(Delta(text, (token,)))
+        self._deltas.put(Delta(shown.text, (token,), reasoning=shown.reasoning))
         return False
 
-    def end(self, reason: str, text: str = "", token_ids: tuple[int, ...] = ()) -> None:
+    def end(self, reason: str, shown: Shown = _NOTHING, token_ids: tuple[int, ...] = ()) -> None:
         """Give the last delta."""
-        usage = Usage(self.prompt_length, self.produced_length, self.cached_tokens)
-        self._deltas.put(Delta(text, token_ids, reason, usage, self._timings()))
+        usage = Usage(
+            self.prompt_length,
+            self.produced_length,
+            self.cached_tokens,
+            self._text.reasoning_tokens,
+        )
+        self._deltas.put(
+            Delta(shown.text, token_ids, reason, usage, self._timings(), shown.reasoning)
+        )
 
     def fail(self, error: InferenceError) -> None:
         """Let the reader raise this error."""

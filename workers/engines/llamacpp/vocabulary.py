@@ -14,13 +14,19 @@ _FIRST_PIECE_BYTES = 64
 class Vocabulary:
     """A model's tokens. Safe from several threads."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, visible: tuple[str, ...] = ()) -> None:
+        """`visible`: marks whose tokens have their text as piece in an answer, others have none."""
         self.pointer = llama_cpp.llama_model_get_vocab(model.pointer)
         self.size = int(llama_cpp.llama_vocab_n_tokens(self.pointer))
         self.bos = self._special(llama_cpp.llama_vocab_bos(self.pointer))
         self.eos = self._special(llama_cpp.llama_vocab_eos(self.pointer))
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
+        self._visible = {
+            token
+            for mark in visible
+            for token in self.tokenize(mark, add_special=False, parse_special=True)
+        }
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of a text.
@@ -45,11 +51,11 @@ class Vocabulary:
         return self.tokenize(text, add_special=not has_bos, parse_special=True)
 
     def piece(self, token: int) -> bytes:
-        """The bytes of a token in an answer; marks have none."""
+        """The bytes of a token in an answer; marks have none, except the visible ones."""
         try:
             return self._pieces[token]
         except KeyError:
-            piece = self._pieces[token] = self._read_piece(token, special=False)
+            piece = self._pieces[token] = self._read_piece(token, special=token in self._visible)
             return piece
 
     def ends_turn(self, token: int) -> bool:

@@ -1,0 +1,71 @@
+"""What a model thinks before it answers, sorted from what it answers.
+
+The sorting sees text alone and only forward: the same text gives the same two texts however it is
+cut into pieces, and a generation that goes on elsewhere gets its state from pushing the produced
+tokens once more.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from presets.model import Reasoning
+from workers.engines import harmony
+from workers.engines.harmony import Harmony
+from workers.engines.marks import Marks, Run
+
+
+class Splitter(Protocol):
+    """Sorts the text of one answer into thought and content."""
+
+    @property
+    def thinking(self) -> bool:
+        """A block of thinking is open."""
+
+    @property
+    def answering(self) -> bool:
+        """Content has begun, or what comes next is content whatever it is."""
+
+    def push(self, text: str) -> list[Run]:
+        """Take text; gives what is sure by now, in its order, no empty runs.
+
+        What could be the beginning of a mark is held back.
+        """
+
+    def finish(self) -> list[Run]:
+        """What was held back, when the answer ends."""
+
+
+class Plain:
+    """The splitter of a model that does not mark what it thinks: all is content."""
+
+    thinking = False
+    answering = True
+
+    def push(self, text: str) -> list[Run]:
+        """See `Splitter.push`."""
+        return [Run(text)] if text else []
+
+    def finish(self) -> list[Run]:
+        """See `Splitter.finish`."""
+        return []
+
+
+def splitter(form: Reasoning | None, prompt: str) -> Splitter:
+    """A splitter for the answer behind a rendered prompt.
+
+    Whether thinking is open already is read from the prompt's end and nowhere else: templates of
+    one model differ in that, and with what they are given.
+    """
+    if form is None:
+        return Plain()
+    if form.form == "harmony":
+        return Harmony(prompt)
+    return Marks(form.open, form.close, is_open=prompt.rstrip().endswith(form.open))
+
+
+def marks(form: Reasoning | None) -> tuple[str, ...]:
+    """The texts that a splitter must see, where a model has tokens for them that else show none."""
+    if form is None:
+        return ()
+    return harmony.MARKS if form.form == "harmony" else (form.open, form.close)
