@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -176,13 +177,14 @@ def test_the_flusher_keeps_order_and_joins_what_gathered(redis, lease, token_log
     writer = token_log.writer("chatcmpl-1", "answer", 1)
     writer.write(Started(0, "answer", 1, "m"))
     for number in range(200):
-        writer.write(token(f"{number} ", ids=(number,)))
+        writer.write(replace(token(f"{number} ", ids=(number,)), reasoning=f"({number})"))
 
     assert writer.end(Completed(0, outcome()), ends_as=JobState.COMPLETED, outcome=outcome())
 
     logged = read_events(redis, "chatcmpl-1")
     tokens = [event for event in logged if isinstance(event, Token)]
     assert "".join(event.text for event in tokens) == "".join(f"{n} " for n in range(200))
+    assert "".join(event.reasoning for event in tokens) == "".join(f"({n})" for n in range(200))
     assert [i for event in tokens for i in event.token_ids] == list(range(200))
     assert isinstance(logged[-1], Completed)
 

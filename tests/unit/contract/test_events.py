@@ -15,6 +15,7 @@ OUTCOME = Outcome("answer", "m", 1, "stop", Usage(3, 4), Timings(), 2048)
         events.Queued(3),
         events.Started(3, "answer", 1, "m"),
         events.Token(3, "answer", 1, (5, 6), "é🦊"),
+        events.Token(3, "answer", 1, (5, 6), "so", "é🦊"),
         events.StepFinished(3, OUTCOME),
         events.Heartbeat(3),
         events.Completed(3, OUTCOME),
@@ -40,3 +41,8 @@ def test_a_failure_can_be_raised_again():
 
 def test_a_quoted_lone_surrogate_does_not_stop_the_log():
     assert b"?" in events.encode(events.Cancelled(1, "\ud800"))
+
+
+def test_without_a_thought_a_token_does_not_speak_of_one():
+    assert "reasoning" not in events.Token(1, "answer", 1, (5,), "so").payload()
+    assert events.Token(1, "answer", 1, (5,), "", "so").payload()["reasoning"] == "so"

@@ -66,6 +66,10 @@ def test_an_outcome_survives_the_journey():
             Message("tool", "42", name="f", tool_call_id="c1"),
             {"role": "tool", "content": "42", "name": "f", "tool_call_id": "c1"},
         ),
+        (
+            Message("assistant", "4", reasoning_content="2 + 2"),
+            {"role": "assistant", "content": "4", "reasoning_content": "2 + 2"},
+        ),
     ],
 )
 def test_a_template_gets_only_what_is_set(message, turn):

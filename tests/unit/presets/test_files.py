@@ -123,6 +123,8 @@ def test_a_users_own_model_lies_over_a_shipped_one(own):
         (MODEL.replace("id: mine", "id: a/b"), "id must be letters"),
         (MODEL + "usable_tokens: 9999\n", "usable_tokens must not be more"),
         (MODEL + "reasoning: loud\n", "reasoning must be harmony"),
+        (MODEL + "reasoning: {open: ' ', close: x}\n", "reasoning must be harmony"),
+        (MODEL + "reasoning: {open: '|', close: '|'}\n", "reasoning must have two marks"),
         ("- a list\n", "must be an object"),
         ("id: [", "is no YAML"),
     ],
