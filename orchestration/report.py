@@ -70,6 +70,7 @@ def _usage(outcomes: Iterable[Outcome]) -> Usage:
         prompt_tokens=sum(one.prompt_tokens for one in used),
         completion_tokens=sum(one.completion_tokens for one in used),
         cached_tokens=sum(one.cached_tokens for one in used),
+        reasoning_tokens=sum(one.reasoning_tokens for one in used),
     )
 
 
