@@ -173,7 +173,7 @@ class ScriptedEngine:
         if self._closed.is_set():
             raise EngineFailed("The engine is closed.")
         script = self._script.overridden(_asked(request, self._name))
-        if request.sampling.response_format is not None and not _is_json(script.text):
+        if request.sampling.response_format is not None and not _is_json(self._content(script)):
             raise UnsupportedParameter(
                 "The scripted engine says what its script says, and that is no JSON; leave "
                 "response_format out.",
@@ -192,6 +192,12 @@ class ScriptedEngine:
     def close(self) -> None:
         """End all generations."""
         self._closed.set()
+
+    def _content(self, script: Script) -> str:
+        """The script's text without its thoughts."""
+        splitter = reasoning.splitter(self._reasoning, script.prompt_end)
+        runs = splitter.push(script.text) + splitter.finish()
+        return "".join(run.text for run in runs if not run.is_thought)
 
     def _moving(self, deltas: Iterator[Delta], cancelled: Event) -> Iterator[Delta]:
         """The same deltas; while they are made the generation counts as running."""

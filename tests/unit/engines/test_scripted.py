@@ -8,10 +8,15 @@ import time
 
 import pytest
 
-from presets.model import ModelSpec
-from workers.contract.errors import ContextBudgetExceeded, EngineFailed, ModelLoadFailed
+from presets.model import ModelSpec, Reasoning
+from workers.contract.errors import (
+    ContextBudgetExceeded,
+    EngineFailed,
+    ModelLoadFailed,
+    UnsupportedParameter,
+)
 from workers.contract.errors import ValidationFailed as Refused
-from workers.contract.job import Message, Sampling
+from workers.contract.job import Message, ResponseFormat, Sampling
 from workers.engines.base import EngineOptions, GenerationRequest
 from workers.engines.scripted import PANGRAM, ScriptedEngine
 
@@ -21,10 +26,12 @@ def load(tmp_path):
     """Loads engines with the given options; closes them at the end."""
     engines = []
 
-    def loaded(**options):
+    def loaded(reasoning=None, **options):
         engine = ScriptedEngine(EngineOptions(concurrency=4, cache_dir=tmp_path))
         engines.append(engine)
-        spec = ModelSpec("scripted", None, 100, backend="scripted", options=options)
+        spec = ModelSpec(
+            "scripted", None, 100, backend="scripted", reasoning=reasoning, options=options
+        )
         engine.load(spec, lambda _fraction: None)
         return engine
 
@@ -187,3 +194,17 @@ def test_200_streams_at_once_are_cheap(load):
         thread.join(20)
     assert [last.usage.completion_tokens for last in ended] == [20] * 200
     assert time.process_time() - cpu_before < 1.0
+
+
+def test_a_format_is_kept_by_what_it_says_behind_its_thoughts(load):
+    engine = load(Reasoning("marks", "<think>", "</think>"))
+    held = {"response_format": ResponseFormat("json_object")}
+    for script in (
+        {"text": '<think>Well.</think>{"a": 1}'},
+        {"text": 'Well.</think>{"a": 1}', "prompt_end": "<think>\n"},
+    ):
+        found = deltas(engine, ask(script, **held))
+        assert json.loads(text(found)) == {"a": 1}
+        assert "".join(delta.reasoning for delta in found) == "Well."
+    with pytest.raises(UnsupportedParameter, match="no JSON"):
+        deltas(engine, ask({"text": "<think>{}</think>Well."}, **held))
