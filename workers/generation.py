@@ -117,12 +117,10 @@ def _decode(lease: Lease, workshop: Workshop, writer: StepWriter, said: _Said) -
     last = Delta()
     deltas = workshop.engine.generate(generation, lease.stop)
     for last in deltas:
-        if last.token_ids or last.text or last.reasoning:
-            writer.write(
-                Token(0, request.step, lease.attempt, last.token_ids, last.text, last.reasoning)
-            )
-            said.texts.append(last.text)
-            said.tokens += len(last.token_ids)
+        said.texts.append(last.text)
+        said.tokens += len(last.token_ids)
+        if last.finish_reason is None and (last.token_ids or last.text or last.reasoning):
+            writer.write(_token(lease, last))
         if writer.refused.is_set():
             lease.stop.set()
     if last.finish_reason != "cancelled":
@@ -132,6 +130,11 @@ def _decode(lease: Lease, workshop: Workshop, writer: StepWriter, said: _Said) -
     else:
         log.info("stopped: the job was ended by others")
     return False
+
+
+def _token(lease: Lease, delta: Delta) -> Token:
+    step, attempt = lease.request.step, lease.attempt
+    return Token(0, step, attempt, delta.token_ids, delta.text, delta.reasoning)
 
 
 def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
@@ -166,10 +169,15 @@ def _finish(
         ),
         context_length=engine.context_length,
     )
+    # With the step's end: text that was held back until then has no ids by which a next attempt
+    # would know that it is in the log.
+    token = _token(lease, last) if last.token_ids or last.text or last.reasoning else None
     if request.ends_job:
-        written = writer.end(Completed(0, outcome), ends_as=JobState.COMPLETED, outcome=outcome)
+        written = writer.end(
+            Completed(0, outcome), token, ends_as=JobState.COMPLETED, outcome=outcome
+        )
     else:
-        written = writer.end(StepFinished(0, outcome), outcome=outcome, text=text)
+        written = writer.end(StepFinished(0, outcome), token, outcome=outcome, text=text)
     log.info(
         "answered: %d prompt and %d completion tokens, %s",
         outcome.usage.prompt_tokens,

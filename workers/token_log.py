@@ -104,7 +104,7 @@ class StepWriter:
 
     def write(self, event: Event) -> None:
         """Hand an event to the flusher and return at once."""
-        self._put(event)
+        self._log.put(self, self._entry(event))
 
     def settle_all(self) -> None:
         """Wait until Redis has answered to everything written, however long it is away."""
@@ -114,6 +114,7 @@ class StepWriter:
     def end(
         self,
         event: Event,
+        before: Event | None = None,
         *,
         ends_as: JobState | None = None,
         outcome: Outcome | None = None,
@@ -121,17 +122,18 @@ class StepWriter:
     ) -> bool:
         """Write the step's last event and wait until Redis has it, however long Redis is away.
 
-        `text` is the step's whole text, where another step follows it. Returns False when it was
-        refused.
+        What is given as `before` is written with it, both or neither. `text` is the step's whole
+        text, where another step follows it. Returns False when it was refused.
         """
-        self._put(event, ends_as=ends_as, outcome=outcome, text=text)
+        first = [] if before is None else [self._entry(before)]
+        last = self._entry(event, ends_as=ends_as, outcome=outcome, text=text)
+        self._log.put(self, *first, last)
         self.settle_all()
         return not self.refused.is_set()
 
-    def _put(self, event: Event, **ending: Any) -> None:
+    def _entry(self, event: Event, **ending: Any) -> Entry:
         self._written += 1
-        entry = replace(self._template, event=event, number=self._written, **ending)
-        self._log.put(self, entry)
+        return replace(self._template, event=event, number=self._written, **ending)
 
     def settle(self, number: int, *, stored: bool) -> None:
         """The flusher's answer to the entries up to this number."""
@@ -153,7 +155,7 @@ class TokenLog:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Pending] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
 
     def start(self) -> None:
@@ -169,9 +171,9 @@ class TokenLog:
         """A pen for one attempt at one step."""
         return StepWriter(self, job_id, step, attempt)
 
-    def put(self, writer: StepWriter, entry: Entry) -> None:
-        """Queue one entry; called by writers."""
-        self._queue.put(_Pending(writer, entry))
+    def put(self, writer: StepWriter, *entries: Entry) -> None:
+        """Queue entries that are written in one call of the script; called by writers."""
+        self._queue.put([_Pending(writer, entry) for entry in entries])
 
     def _run(self) -> None:
         while (batch := self._gather()) is not None:
@@ -185,13 +187,13 @@ class TokenLog:
         first = self._queue.get()
         if first is None:
             return None
-        batch = [first]
+        batch = list(first)
         while len(batch) < BATCH and not self._queue.empty():
             more = self._queue.get()
             if more is None:
                 self._queue.put(None)  # write what there is, then meet the end again
                 break
-            batch.append(more)
+            batch += more
         return batch
 
     def _append(self, batch: list[_Pending]) -> list[int]:

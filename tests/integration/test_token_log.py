@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from workers import token_log as token_log_
 from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.events import Cancelled, Completed, Failed, Queued, Started, Token
@@ -187,6 +188,18 @@ def test_the_flusher_keeps_order_and_joins_what_gathered(redis, lease, token_log
     assert "".join(event.reasoning for event in tokens) == "".join(f"({n})" for n in range(200))
     assert [i for event in tokens for i in event.token_ids] == list(range(200))
     assert isinstance(logged[-1], Completed)
+
+
+def test_a_text_that_was_held_back_is_written_with_the_end(redis, lease, token_log, monkeypatch):
+    written = []
+    monkeypatch.setattr(token_log_, "BATCH", 1)
+    monkeypatch.setattr(token_log_, "append", lambda r, es: written.append(es) or append(r, es))
+    writer = token_log.writer("chatcmpl-1", "answer", 1)
+    ended = Completed(0, outcome())
+    assert writer.end(ended, token("ab", ids=()), ends_as=JobState.COMPLETED, outcome=outcome())
+    assert [[entry.event.type for entry in entries] for entries in written] == [
+        ["token", "completed"]
+    ]
 
 
 def test_a_writer_whose_job_ended_is_told(jobs, lease, token_log):
