@@ -1,7 +1,8 @@
 """The metadata at the head of a GGUF file, read without loading the model.
 
-Format: GGUF specification of ggml (versions 2 and 3, little endian). Arrays are skipped: a
-vocabulary of 150,000 words says nothing that a catalogue needs.
+Format: GGUF specification of ggml (versions 2 and 3, little endian). Of arrays only short ones of
+numbers are kept, such as the heads of each layer: a vocabulary of 150,000 words says nothing that
+a catalogue needs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 Scalar = int | float | bool | str
+#: A value of the metadata: one, or one for each layer.
+Value = Scalar | tuple[int | float | bool, ...]
 
 _MAGIC = b"GGUF"
 _STRING, _ARRAY = 8, 9
@@ -49,6 +52,9 @@ _FILE_TYPES = {
     18: "q6_k",
     32: "bf16",
 }
+#: No model has more layers; longer arrays are vocabularies.
+_LONGEST_ARRAY = 1024
+_VOCABULARY = "tokenizer."
 #: No honest name or template is longer; a broken file must not ask for gigabytes.
 _LONGEST_TEXT = 16 * 1024 * 1024
 
@@ -57,20 +63,20 @@ class NotGGUF(ValueError):
     """The file is not a readable GGUF file; the message says why."""
 
 
-def file_format(metadata: Mapping[str, Scalar]) -> str | None:
+def file_format(metadata: Mapping[str, Value]) -> str | None:
     """The format of most of the file's weights, e.g. `q4_k_m`; None where it has no name here."""
     number = metadata.get("general.file_type")
     return _FILE_TYPES.get(number) if isinstance(number, int) else None
 
 
-def context_length(metadata: Mapping[str, Scalar]) -> int | None:
+def context_length(metadata: Mapping[str, Value]) -> int | None:
     """The tokens that the model was trained to take; None where the file does not tell."""
     value = metadata.get(f"{metadata.get('general.architecture')}.context_length")
     return value if isinstance(value, int) else None
 
 
-def read_metadata(path: Path) -> dict[str, Scalar]:
-    """Keys and values of a GGUF file's head, arrays left out.
+def read_metadata(path: Path) -> dict[str, Value]:
+    """Keys and values of a GGUF file's head, arrays of texts and of vocabularies left out.
 
     Raises:
         NotGGUF: it is another kind of file, or cut off within its head.
@@ -84,12 +90,14 @@ def read_metadata(path: Path) -> dict[str, Scalar]:
             if version not in (2, 3):
                 raise NotGGUF(f"{path} is of GGUF version {version}; 2 and 3 are known")
             _number(file, "Q")  # count of tensors
-            found: dict[str, Scalar] = {}
+            found: dict[str, Value] = {}
             for _ in range(int(_number(file, "Q"))):
                 key = _text(file)
                 kind = int(_number(file, "I"))
                 if kind == _ARRAY:
-                    _skip_array(file)
+                    numbers = _array(file)
+                    if numbers and not key.startswith(_VOCABULARY):
+                        found[key] = numbers
                 elif kind == _STRING:
                     found[key] = _text(file)
                 elif kind in _FORMATS:
@@ -117,17 +125,21 @@ def _text(file: BinaryIO) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _skip_array(file: BinaryIO) -> None:
+def _array(file: BinaryIO) -> tuple[int | float | bool, ...]:
+    """The numbers of a short array; of any other none, and the file stands behind it."""
     kind, count = int(_number(file, "I")), int(_number(file, "Q"))
-    skip: Callable[[], object]
     if kind in _FORMATS:
+        if count <= _LONGEST_ARRAY:
+            return tuple(_number(file, _FORMATS[kind]) for _ in range(count))
         file.seek(count * struct.calcsize("<" + _FORMATS[kind]), 1)
-        return
+        return ()
+    skip: Callable[[], object]
     if kind == _STRING:
         skip = lambda: file.seek(int(_number(file, "Q")), 1)  # noqa: E731
     elif kind == _ARRAY:
-        skip = lambda: _skip_array(file)  # noqa: E731
+        skip = lambda: _array(file)  # noqa: E731
     else:
         raise OverflowError
     for _ in range(count):
         skip()
+    return ()

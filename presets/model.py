@@ -63,6 +63,10 @@ class ModelSpec:
     hardware: tuple[str, ...] = ("mac", "server")
     #: Layers on the GPU, instead of what INFERENCE_GPU_LAYERS says.
     gpu_layers: int | None = None
+    #: The devices it runs on, by nvidia-smi's index; empty: those that have the room.
+    devices: tuple[int, ...] = ()
+    #: The part of its devices' memory, or of the RAM, that it may take; None: what is free.
+    memory_fraction: float | None = None
     #: A chat template (Jinja) that replaces the file's own.
     chat_template: str | None = None
     reasoning: Reasoning | None = None

@@ -106,11 +106,21 @@ class ModelSchema(_Strict):
     )
     backend = fields.String(load_default=None)
     gpu_layers = _whole(-1, load_default=None)
+    devices = fields.List(_whole(0), load_default=())
+    memory_fraction = fields.Float(
+        load_default=None,
+        validate=validate.Range(min=0, max=1, min_inclusive=False),
+    )
     chat_template = fields.String(load_default=None)
     reasoning = _ReasoningField(load_default=None)
     requantise = fields.String(load_default=None)
     options = fields.Dict(keys=fields.String(), load_default=dict)
     notes = fields.String(load_default="")
+
+    @validates_schema
+    def _check_devices(self, data: Mapping[str, Any], **_: Any) -> None:
+        if len(set(data["devices"])) < len(data["devices"]):
+            raise ValidationError("must not name a device twice", "devices")
 
     @validates_schema
     def _check_budget(self, data: Mapping[str, Any], **_: Any) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from presets import split
-from presets.gguf import NotGGUF, Scalar, context_length, file_format, read_metadata
+from presets.gguf import NotGGUF, Value, context_length, file_format, read_metadata
 from presets.model import ModelSpec
 from presets.schema import MODEL_ID
 
@@ -120,7 +120,7 @@ def _models_in(directory: Path) -> list[Path]:
     return [directory / name for name in sorted(names)]
 
 
-def _metadata(path: Path) -> Mapping[str, Scalar]:
+def _metadata(path: Path) -> Mapping[str, Value]:
     if not path.is_file():
         return {}
     try:

@@ -55,7 +55,16 @@ _MODELS = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["id", "object", "status", "memory_mb", "context_length", "roles"],
+                "required": [
+                    "id",
+                    "object",
+                    "status",
+                    "memory_mb",
+                    "context_length",
+                    "context_available",
+                    "fits",
+                    "roles",
+                ],
             },
         },
     },

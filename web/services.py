@@ -15,14 +15,18 @@ from orchestration.admission import Admission
 from orchestration.director import Director
 from orchestration.router import Router
 from orchestration.submit import Submitter
+from presets import machine
 from presets.catalogue import Catalogue
+from presets.machine import Machine
+from presets.model import ModelSpec
+from presets.plan import Placed
 from web.departures import Departures
 from web.exchange import Exchanges
 from web.line import Line
 from web.live import Hub
 from web.slots import Slots
 from workers import catalogue as catalogue_
-from workers import connections
+from workers import connections, planning
 from workers.app import make_app
 from workers.balance import Balance
 from workers.contract.errors import TemporaryResource
@@ -47,6 +51,8 @@ class Services:
     jobs: JobStore
     hub: Hub
     departures: Departures
+    #: This machine with nothing on it, for plans of models that are not loaded.
+    machine: Machine
     #: One permit for each completion that may be open at once.
     places: threading.BoundedSemaphore
 
@@ -99,6 +105,7 @@ class Services:
             jobs=jobs,
             hub=hub,
             departures=departures,
+            machine=machine.read().emptied(),
             places=threading.BoundedSemaphore(max(1, settings.web_threads - SPARE_WEB_THREADS)),
         )
 
@@ -122,6 +129,10 @@ class Services:
     def wanted(self) -> tuple[str, ...]:
         """The models that the service is to serve."""
         return self.catalogue.wanted(self.settings.preload_models, self.settings.config)
+
+    def planned(self, spec: ModelSpec) -> Placed:
+        """Where a model would go, and how large its pool would be, alone on this machine."""
+        return planning.plan(self.settings, [spec], self.machine).of(spec.id)
 
     def preset_id(self) -> str | None:
         """The preset that runs; None where models were chosen in another way."""

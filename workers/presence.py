@@ -55,8 +55,10 @@ class Worker:
     progress: float = 0.0
     #: `InferenceError.to_dict()` where loading failed.
     error: Mapping[str, Any] | None = None
-    #: Bytes the loaded model takes, as measured; 0 while it is not loaded.
+    #: Bytes the model takes: as planned while it loads, as measured from then on.
     memory_bytes: int = 0
+    #: The devices it was placed on; empty: the RAM.
+    devices: tuple[int, ...] = ()
     #: Tokens one request may use; 0 while the model is not loaded.
     context_length: int = 0
     #: Format of the weights it runs, e.g. `q8_0`; None where that says nothing.
@@ -67,6 +69,7 @@ class Worker:
         """Rebuild a worker; fields of a newer version are ignored."""
         names = {f.name for f in dataclasses.fields(cls)}
         known = {name: value for name, value in data.items() if name in names}
+        known["devices"] = tuple(data.get("devices", ()))
         return cls(**{**known, "status": WorkerStatus(data["status"])})
 
 
@@ -99,6 +102,10 @@ class Presence:
         """Loading is this far, from 0 to 1."""
         self._worker = replace(self._worker, progress=round(fraction, 2))
 
+    def placed(self, memory_bytes: int, devices: tuple[int, ...]) -> None:
+        """The model is to take this much; others plan around it from now on."""
+        self._tell(memory_bytes=memory_bytes, devices=devices)
+
     def loaded(self, memory_bytes: int, context_length: int, form: str | None = None) -> None:
         """The model answers from now on."""
         self._tell(
@@ -111,7 +118,7 @@ class Presence:
 
     def failed(self, error: InferenceError) -> None:
         """The model could not be loaded."""
-        self._tell(status=WorkerStatus.FAILED, error=error.to_dict())
+        self._tell(status=WorkerStatus.FAILED, error=error.to_dict(), memory_bytes=0)
 
     def wedged(self, reason: str) -> None:
         """This worker does not work; told at once, since it ends."""

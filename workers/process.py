@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import signal
 import socket
 import threading
 import time
 import uuid
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from redis.exceptions import RedisError
 
+from presets.catalogue import Catalogue
+from presets.devices import show_only
 from presets.model import ModelSpec
-from workers import catalogue, connections, logs, revoking
+from presets.plan import Placed
+from workers import catalogue, connections, logs, planning, revoking
 from workers.app import make_app, model_queue, queue
 from workers.contract.errors import InferenceError, ModelLoadFailed
 from workers.engines import registry
@@ -25,7 +31,8 @@ from workers.engines.base import Engine, EngineOptions
 from workers.generation import Loading, Workshop
 from workers.jobs import JobStore
 from workers.leases import Leases
-from workers.presence import Presence, Worker
+from workers.loading_turn import loading_turn
+from workers.presence import Directory, Presence, Worker
 from workers.settings import Settings
 from workers.tasks import register_generate
 from workers.token_log import TokenLog
@@ -34,9 +41,12 @@ from workers.watchdog import Watchdog
 log = logging.getLogger(__name__)
 
 
-def run_model_worker(settings: Settings, model_id: str) -> int:
+def run_model_worker(
+    settings: Settings, model_id: str, *, devices: tuple[int, ...] = (), force: bool = False
+) -> int:
     """Serve one model until SIGTERM or SIGINT; returns the process's exit status.
 
+    `devices` are obeyed over the catalogue's; `force` loads it even where it does not fit.
     A model that cannot be loaded leaves the process alive and its status `failed`: the reason
     stays visible, and a supervisor does not load a broken file again and again.
 
@@ -44,15 +54,16 @@ def run_model_worker(settings: Settings, model_id: str) -> int:
         presets.catalogue.UnknownModel: the catalogue has no such model.
     """
     logs.configure(settings, f"worker {model_id}")
-    spec = catalogue.load(settings).get(model_id)
-    concurrency = int(spec.options.get("concurrency", settings.max_concurrent_per_model))
+    known = catalogue.load(settings)
+    spec = known.get(model_id)
+    spec = replace(spec, devices=devices or spec.devices)
     redis = connections.client(settings)
-    worker = worker_record(spec.id, concurrency)
+    worker = worker_record(spec.id, planning.concurrency(settings, spec))
     presence = Presence(redis, worker)
     presence.start()
     try:
         began = time.monotonic()
-        engine = _load(spec, concurrency, settings, presence)
+        engine = _load(settings, known, spec, presence, force=force)
         if engine is None:
             return 0
         loading = Loading(began, time.monotonic())
@@ -74,22 +85,19 @@ def worker_record(model_id: str | None, concurrency: int) -> Worker:
 
 
 def _load(
-    spec: ModelSpec, concurrency: int, settings: Settings, presence: Presence
+    settings: Settings, known: Catalogue, spec: ModelSpec, presence: Presence, *, force: bool
 ) -> Engine | None:
     """The loaded engine; None when loading failed and the process was then told to end."""
-    options = EngineOptions(
-        concurrency=concurrency,
-        cache_dir=settings.data_dir / "cache",
-        threads=settings.engine_threads,
-        gpu_layers=settings.gpu_layers if spec.gpu_layers is None else spec.gpu_layers,
-    )
     told_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _end_loading(told_to_end))
     try:
-        engine = registry.create(spec.backend, options)
-        log.info("loading %s", spec.path or spec.id)
-        engine.load(spec, presence.progress)
+        with loading_turn(settings.data_dir):
+            placed = planning.place(settings, known, spec, _workers(settings), force=force)
+            presence.placed(placed.planned_bytes, placed.devices)
+            engine = registry.create(spec.backend, _options(settings, spec, placed))
+            log.info("loading %s", spec.path or spec.id)
+            engine.load(spec, presence.progress)
     except _EndedWhileLoading:
         log.info("told to end while loading")
         return None
@@ -108,6 +116,34 @@ def _load(
     except _EndedWhileLoading:
         log.info("ending; %s was never loaded", spec.id)
     return None
+
+
+def _options(settings: Settings, spec: ModelSpec, placed: Placed) -> EngineOptions:
+    """What the engine is told, and what its libraries will see of the machine."""
+    layers = planning.gpu_layers(settings, spec)
+    if placed.want.device_share and not placed.devices:
+        log.warning("no device has room for %s: it runs on the CPU", spec.id)
+        layers = 0
+    if platform.system() != "Darwin" and (placed.devices or layers == 0):
+        show_only(placed.devices, os.environ)
+    return EngineOptions(
+        concurrency=planning.concurrency(settings, spec),
+        cache_dir=settings.data_dir / "cache",
+        threads=settings.engine_threads,
+        gpu_layers=layers,
+        devices=placed.devices,
+        memory_fraction=spec.memory_fraction,
+        kv_tokens=placed.kv_tokens,
+    )
+
+
+def _workers(settings: Settings) -> tuple[Worker, ...]:
+    """Who is there; nobody while Redis is away, since loading does not wait for it."""
+    try:
+        return Directory(connections.client(settings)).workers()
+    except RedisError as away:
+        log.warning("loading without knowing of other models: %s", away)
+        return ()
 
 
 class _EndedWhileLoading(Exception):

@@ -60,7 +60,8 @@ def cli() -> None:
 @cli.command()
 @click.option("--flower", is_flag=True, help="Also show the queues with Flower, on loopback.")
 @click.option("--preset", help="The models to start, as INFERENCE_CONFIG; see: presets list.")
-def up(flower: bool, preset: str | None) -> None:
+@click.option("--force", is_flag=True, help="Start models that do not fit the memory, too.")
+def up(flower: bool, preset: str | None, force: bool) -> None:
     """Start everything, watch over it, and stop it together."""
     from web.cli.up import run
 
@@ -70,7 +71,7 @@ def up(flower: bool, preset: str | None) -> None:
     settings = load_settings()
     load_catalogue(settings)
     warn(settings)
-    sys.exit(run(settings, flower=flower))
+    sys.exit(run(settings, flower=flower, force=force))
 
 
 @cli.command("web")
@@ -94,7 +95,15 @@ def web_() -> None:
 @cli.command()
 @click.argument("model", required=False)
 @click.option("--orchestration", is_flag=True, help="Run plans and the keeper, and no model.")
-def worker(model: str | None, orchestration: bool) -> None:
+@click.option(
+    "--device",
+    "devices",
+    type=click.IntRange(0),
+    multiple=True,
+    help="The GPU to run on, as nvidia-smi counts; several: once for each.",
+)
+@click.option("--force", is_flag=True, help="Load the model even where it does not fit.")
+def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], force: bool) -> None:
     """Answer for one MODEL (the default model where none is named)."""
     from orchestration import worker as orchestration_worker
     from orchestration.prompts import PromptError
@@ -116,7 +125,7 @@ def worker(model: str | None, orchestration: bool) -> None:
     if model is None:
         model = catalogue.wanted(settings.preload_models, settings.config)[0]
     try:
-        sys.exit(process.run_model_worker(settings, model))
+        sys.exit(process.run_model_worker(settings, model, devices=devices, force=force))
     except UnknownModel as error:
         click.echo(f"inference-service cannot start: {error}", err=True)
         sys.exit(2)

@@ -10,12 +10,12 @@ from typing import Any
 import click
 import httpx
 import psutil
+from presets.pressure import pressure
 from rich.table import Table
 
 from presets import weight_files
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
-from presets.pressure import pressure
 from web.cli.console import console
 from workers.settings import Settings
 

@@ -6,15 +6,17 @@ import json
 import sys
 
 import click
-import psutil
 from rich.table import Table
 
+from presets import machine
 from presets.catalogue import Catalogue, UnknownPreset
+from presets.machine import Machine
+from presets.plan import Plan
 from presets.preset import Preset
-from presets.pressure import pressure
+from web.cli import memory_plan
 from web.cli.console import console
-
-_GB = 10**9
+from workers import planning
+from workers.settings import Settings
 
 
 @click.group()
@@ -24,57 +26,63 @@ def presets() -> None:
 
 @presets.command("list")
 @click.option("--mode", help="Only presets of this mode.")
-@click.option("--fits", is_flag=True, help="Only presets whose weights fit this machine's memory.")
+@click.option("--fits", is_flag=True, help="Only presets that fit this machine's memory.")
 def list_(mode: str | None, fits: bool) -> None:
-    """List presets: size, what they would leave of the memory, and which files are missing."""
-    catalogue = _catalogue()
-    total = psutil.virtual_memory().total
+    """List presets: the memory they take, what they leave of it, and which files are missing.
+
+    The memory is that of the models with the least of KV pools, on this machine with nothing else
+    on it.
+    """
+    settings, catalogue, on = _found()
     table = Table(box=None)
     for name in ("preset", "mode", "GB", "memory", "models", "missing"):
         table.add_column(name, overflow="fold", no_wrap=name in ("preset", "mode", "GB", "memory"))
     for preset in catalogue.presets():
-        size = _size(catalogue, preset)
-        told = pressure(size, total)
-        if (mode and preset.mode != mode) or (fits and told == "does not fit"):
+        plan = _plan(settings, catalogue, preset, on)
+        if (mode and preset.mode != mode) or (fits and not plan.fits):
             continue
         missing = "\n".join(_missing(catalogue, preset))
         models = "\n".join(preset.models)
-        table.add_row(preset.id, preset.mode, f"{size / _GB:.1f}", told, models, missing)
+        told = memory_plan.gb(plan.least_bytes)
+        table.add_row(preset.id, preset.mode, told, plan.verdict, models, missing)
     console().print(table)
 
 
 @presets.command()
 @click.argument("preset")
 def show(preset: str) -> None:
-    """Show a preset as JSON."""
-    catalogue = _catalogue()
+    """Show a preset as JSON: its models, what each does, and where the memory plan has it."""
+    settings, catalogue, on = _found()
     try:
         found = catalogue.preset(preset)
     except UnknownPreset as unknown:
         click.echo(f"inference-service: {unknown}", err=True)
         sys.exit(2)
-    size = _size(catalogue, found)
+    plan = _plan(settings, catalogue, found, on)
+    size = sum(catalogue.estimate_bytes(catalogue.get(model)) for model in found.models)
     told = {
         "id": found.id,
         "mode": found.mode,
         "models": found.parts(),
         "hardware": found.hardware,
-        "size_gb": round(size / _GB, 1),
-        "memory": pressure(size, psutil.virtual_memory().total),
+        "size_gb": float(memory_plan.gb(size)),
+        "memory": plan.verdict,
+        "plan": memory_plan.table(plan),
         "missing": _missing(catalogue, found),
         **({"note": found.note} if found.note else {}),
     }
     click.echo(json.dumps(told, indent=2, ensure_ascii=False))
 
 
-def _catalogue() -> Catalogue:
+def _found() -> tuple[Settings, Catalogue, Machine]:
     from web.cli.main import load_catalogue, load_settings
 
-    return load_catalogue(load_settings())
+    settings = load_settings()
+    return settings, load_catalogue(settings), machine.read().emptied()
 
 
-def _size(catalogue: Catalogue, preset: Preset) -> int:
-    return sum(catalogue.estimate_bytes(catalogue.get(model)) for model in preset.models)
+def _plan(settings: Settings, catalogue: Catalogue, preset: Preset, on: Machine) -> Plan:
+    return planning.plan(settings, map(catalogue.get, preset.models), on)
 
 
 def _missing(catalogue: Catalogue, preset: Preset) -> list[str]:

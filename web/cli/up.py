@@ -15,10 +15,11 @@ from redis.exceptions import RedisError
 
 from presets import weight_files
 from presets.catalogue import UnknownModel
+from web.cli import memory_plan
 from web.cli.absences import Absences
 from web.cli.supervisor import Child, Supervisor
 from workers import catalogue as catalogue_
-from workers import connections, embedded
+from workers import connections, embedded, planning
 from workers.presence import Directory, forget_loaded
 from workers.settings import Settings
 
@@ -46,14 +47,18 @@ class _Refusal(Exception):
     """The service cannot start; the message says why and what to do."""
 
 
-def run(settings: Settings, *, flower: bool) -> int:
-    """Start, watch and stop the service; returns the exit status."""
+def run(settings: Settings, *, flower: bool, force: bool) -> int:
+    """Start, watch and stop the service; returns the exit status.
+
+    `force` starts models that do not fit the memory, too.
+    """
     signals = _Signals()
     supervisor = Supervisor(_say)
     try:
         wanted = _wanted(settings)
         _require_free_port(settings)
-        _start(settings, wanted, supervisor, signals, flower=flower)
+        _require_memory(settings, wanted, force=force)
+        _start(settings, wanted, supervisor, signals, flower=flower, force=force)
         return _watch(settings, wanted, supervisor, signals)
     except _Refusal as refusal:
         click.echo(f"inference-service cannot start: {refusal}", err=True)
@@ -69,6 +74,7 @@ def _start(
     signals: _Signals,
     *,
     flower: bool,
+    force: bool,
 ) -> None:
     logs = settings.data_dir / "logs"
 
@@ -86,8 +92,10 @@ def _start(
     if flower:
         start("flower", "flower")
         _say(f"Flower: http://127.0.0.1:{settings.flower_port}")
+    forced = ("--force",) if force else ()
     for model_id in wanted:
-        start(f"worker-{model_id}", "worker", model_id, grace_s=settings.grace_s + _AFTER_GRACE_S)
+        grace_s = settings.grace_s + _AFTER_GRACE_S
+        start(f"worker-{model_id}", "worker", *forced, model_id, grace_s=grace_s)
 
 
 def _watch(
@@ -131,6 +139,16 @@ def _wanted(settings: Settings) -> tuple[str, ...]:
         if absence := weight_files.absence(spec):  # the others serve all the same
             _say(f"warning: {model_id} cannot be loaded: {absence}")
     return wanted
+
+
+def _require_memory(settings: Settings, wanted: tuple[str, ...], *, force: bool) -> None:
+    """Tell the plan of the memory, and refuse one that does not fit."""
+    catalogue = catalogue_.load(settings)
+    plan = planning.plan(settings, map(catalogue.get, wanted), planning.at_hand())
+    for line in memory_plan.lines(plan):
+        _say(line)
+    if not plan.fits and not force:
+        raise _Refusal(memory_plan.refusal(settings, catalogue, plan))
 
 
 def _require_free_port(settings: Settings) -> None:

@@ -44,13 +44,16 @@ def index() -> dict[str, Any]:
 
 def _entry(spec: ModelSpec, workers: list[Worker]) -> dict[str, Any]:
     best = min(workers, key=lambda worker: list(_STATUS).index(worker.status), default=None)
+    planned = services().planned(spec)
     entry: dict[str, Any] = {
         "id": spec.id,
         "object": "model",
         "owned_by": "inference-service",
         "status": "available" if best is None else _STATUS[best.status],
         "memory_mb": _memory_mb(spec, best),
-        "context_length": (best and best.context_length) or spec.context_length,
+        "context_length": spec.context_length,
+        "context_available": (best and best.context_length) or planned.context_available,
+        "fits": planned.fits or (best is not None and best.status is WorkerStatus.LOADED),
         "roles": list(spec.roles),
     }
     if form := (best and best.format) or spec.format:

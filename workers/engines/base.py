@@ -29,6 +29,15 @@ class EngineOptions:
     threads: int | None = None
     #: Layers on the GPU; -1: all.
     gpu_layers: int = -1
+    #: Devices it runs on, by nvidia-smi's index; empty: none, or the engine's choice. The worker
+    #: has set CUDA_VISIBLE_DEVICES to them before the engine was imported, so that inside the
+    #: process they count from 0.
+    devices: tuple[int, ...] = ()
+    #: The part of its devices' memory that it may take; None: what is free.
+    memory_fraction: float | None = None
+    #: Tokens of the KV pool, as the memory plan has it; None: the engine takes what it wants, and
+    #: refuses to load where that is not free.
+    kv_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import pytest
 
 from presets.catalogue import Catalogue, UnknownPreset
-from presets.pressure import pressure
 from presets.schema import CatalogueError
 from tests.gguf import gguf
 
@@ -156,11 +155,3 @@ def test_a_preset_that_is_wrong_is_named_with_its_field(own, entry, told):
 def test_presets_that_are_no_list(own):
     with pytest.raises(CatalogueError, match="must be a list"):
         own(presets="presets: 5\n")
-
-
-@pytest.mark.parametrize(
-    ("gigabytes", "told"),
-    [(7.9, "light"), (9.9, "medium"), (12.3, "full"), (15.5, "does not fit")],
-)
-def test_what_weights_leave_of_16_gb(gigabytes, told):
-    assert pressure(int(gigabytes * GB), 16 * GB) == told

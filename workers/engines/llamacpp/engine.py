@@ -11,6 +11,7 @@ from threading import Event
 import llama_cpp
 import psutil
 
+from presets import footprint
 from presets.model import ModelSpec, Reasoning
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.engines import reasoning
@@ -31,9 +32,6 @@ log = logging.getLogger(__name__)
 MOST_SEQUENCES = 256
 #: Tokens of one step at most; llama.cpp's default for `n_batch`.
 BATCH_TOKENS = 2048
-#: Cells of the pool for each request that is answered at once, where nothing else is set: a
-#: prompt and an answer of a usual chat. One request may use all of them.
-KV_TOKENS_PER_REQUEST = 2048
 
 
 class LlamaCppEngine:
@@ -52,7 +50,8 @@ class LlamaCppEngine:
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Load weights, template and KV pool; see `Engine.load`.
 
-        `spec.options` may set `kv_tokens`, the size of the pool that all requests share.
+        The pool that all requests share is as large as the worker planned it; without a plan as
+        large as the model's footprint wants it, and then the memory must be free.
         """
         concurrency = self._options.concurrency
         kept = max(4, concurrency)
@@ -64,8 +63,10 @@ class LlamaCppEngine:
         path = weights.check(spec)
         if spec.requantise is not None:
             path = weights.requantised(path, spec.requantise, self._options.cache_dir)
-        kv_tokens = self._kv_tokens(spec, concurrency)
-        weights.require_memory(spec, path, kv_tokens, self._options.gpu_layers)
+        kv_tokens = self._options.kv_tokens
+        if kv_tokens is None:
+            kv_tokens = footprint.of(spec, concurrency, self._options.cache_dir).wanted_tokens
+            weights.require_memory(spec, path, kv_tokens, self._options.gpu_layers)
 
         before = psutil.Process().memory_info().rss
         model = self._model = Model(path, self._options.gpu_layers, on_progress)
@@ -149,12 +150,6 @@ class LlamaCppEngine:
 
     def _on_gpu(self) -> bool:
         return self._options.gpu_layers != 0 and bool(llama_cpp.llama_supports_gpu_offload())
-
-    def _kv_tokens(self, spec: ModelSpec, concurrency: int) -> int:
-        asked = spec.options.get("kv_tokens")
-        if asked is not None:
-            return int(asked)
-        return max(spec.context_length, KV_TOKENS_PER_REQUEST * concurrency)
 
     def _chat_template(self, spec: ModelSpec, model: Model) -> ChatTemplate:
         source = spec.chat_template or model.chat_template()

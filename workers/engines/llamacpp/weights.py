@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import llama_cpp
-import psutil
 
-from presets import weight_files
-from presets.gguf import NotGGUF, Scalar, read_metadata
+from presets import machine, split, weight_files
+from presets.footprint import kv_bytes_per_token
+from presets.formats import requantised_file
+from presets.gguf import NotGGUF, read_metadata
 from presets.model import ModelSpec
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed
 
@@ -26,8 +27,6 @@ FORMATS = {
     "bf16": llama_cpp.LLAMA_FTYPE_MOSTLY_BF16,
     "f16": llama_cpp.LLAMA_FTYPE_MOSTLY_F16,
 }
-#: Bytes of one number in the KV cache, which is f16.
-_KV_NUMBER_BYTES = 2
 
 
 def check(spec: ModelSpec) -> Path:
@@ -57,10 +56,8 @@ def requantised(path: Path, form: str, cache_dir: Path) -> Path:
     """
     if form not in FORMATS:
         raise ModelLoadFailed(f"unknown format {form!r}; known: {', '.join(sorted(FORMATS))}")
-    found = path.stat()
-    directory = cache_dir / "weights"
-    directory.mkdir(parents=True, exist_ok=True)
-    target = directory / f"{path.stem}-{found.st_size:x}-{found.st_mtime_ns:x}-{form}.gguf"
+    target = requantised_file(path, form, cache_dir)
+    target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.with_suffix(".lock")):
         if not target.exists():
             log.info("requantising %s to %s, once", path.name, form)
@@ -95,23 +92,6 @@ def _locked(file: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def kv_bytes_per_token(path: Path) -> int:
-    """Memory that one token takes in the KV cache, from the file's metadata; 0 if they lack it."""
-    metadata = read_metadata(path)
-    architecture = metadata.get("general.architecture")
-
-    def value(name: str, default: Scalar = 0) -> int:
-        return int(metadata.get(f"{architecture}.{name}", default))
-
-    heads = value("attention.head_count")
-    if not heads:
-        return 0
-    width = value("embedding_length") // heads
-    per_head = value("attention.key_length", width) + value("attention.value_length", width)
-    kv_heads = value("attention.head_count_kv", heads)
-    return value("block_count") * kv_heads * per_head * _KV_NUMBER_BYTES
-
-
 def require_memory(spec: ModelSpec, path: Path, kv_tokens: int, gpu_layers: int) -> None:
     """Refuse a model that cannot fit, before it drives the machine into swap.
 
@@ -120,9 +100,9 @@ def require_memory(spec: ModelSpec, path: Path, kv_tokens: int, gpu_layers: int)
     """
     if gpu_layers != 0 and llama_cpp.llama_supports_gpu_offload():
         return  # what counts is the device's memory, which llama.cpp itself checks
-    weights = path.stat().st_size
-    pool = kv_tokens * kv_bytes_per_token(path)
-    free = psutil.virtual_memory().available
+    weights = sum(path.with_name(part).stat().st_size for part in split.parts(path.name))
+    pool = kv_tokens * kv_bytes_per_token(read_metadata(path))
+    free = machine.read().available_bytes
     if weights + pool > free:
         raise InsufficientMemory(
             f"{spec.id} needs about {_mb(weights + pool)} MB (weights {_mb(weights)}, KV pool of "

@@ -1,0 +1,171 @@
+"""The memory plan of this installation: models as settings have them, on the machine at hand.
+
+`plan` is the one plan that `up`, the command line, `/v1/models` and every worker go by.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import psutil
+
+from presets import footprint, machine
+from presets import plan as plan_
+from presets.catalogue import Catalogue
+from presets.machine import Machine, Taken
+from presets.model import ModelSpec
+from presets.plan import Placed, Plan
+from presets.preset import Preset
+from presets.rooms import Want
+from workers.contract.errors import InsufficientMemory
+from workers.presence import Worker
+from workers.settings import Settings
+
+_MB = 2**20
+
+
+def plan(settings: Settings, specs: Iterable[ModelSpec], on: Machine) -> Plan:
+    """Where each model would go on a machine, and how large its pool would be."""
+    return plan_.make([_want(settings, spec, on) for spec in specs], on)
+
+
+def needed_bytes(settings: Settings, spec: ModelSpec) -> int:
+    """The least memory with which a model can be loaded: weights, buffers, the least pool."""
+    return _footprint(settings, spec).least_bytes
+
+
+def free_bytes(settings: Settings, spec: ModelSpec, workers: Iterable[Worker]) -> int:
+    """The most memory that a model could have on this machine beside what `workers` hold."""
+    now = at_hand(workers)
+    return plan_.free_bytes(_want(settings, spec, now), now)
+
+
+def at_hand(workers: Iterable[Worker] = ()) -> Machine:
+    """This machine as it is now, beside what the models of `workers` on it take."""
+    return machine.read().beside(_taken(_here(workers)))
+
+
+def place(
+    settings: Settings, catalogue: Catalogue, spec: ModelSpec, workers: Sequence[Worker], *,
+    force: bool = False,
+) -> Placed:  # fmt: skip
+    """Where a worker loads its model now, and how large its pool is.
+
+    Every worker makes the plan of all models that are wanted or there, and takes the part that is
+    its own, never more than is free: so nobody depends on who loads first. Where all of them do
+    not fit, or its part is not free, the model is planned alone.
+
+    `force` places it even where it does not fit, and so does a file that is missing: the engine
+    tells what is wrong with it.
+
+    Raises:
+        InsufficientMemory: not even weights and the least of pools fit; tells the numbers.
+    """
+    here = _here(workers)
+    taken, read = _taken(here), machine.read()
+    now = read.beside(taken)
+    wanted = catalogue.wanted(settings.preload_models, settings.config)
+    ids = dict.fromkeys([*wanted, *(w.model for w in here if w.model), spec.id])
+    others = [catalogue.get(name) for name in ids if catalogue.has(name)]
+    specs = [spec, *(other for other in others if other.id != spec.id)]
+    whole = plan(settings, specs, read.without(taken)).of(spec.id)
+    if whole.fits:
+        (found,) = plan_.make([whole.pinned()], now).placed
+        if found.fits:
+            return replace(whole, kv_tokens=min(whole.kv_tokens, found.kv_tokens))
+    (alone,) = plan(settings, [spec], now).placed
+    if alone.fits:
+        return alone
+    want = _want(settings, spec, now)
+    if force or (spec.path is not None and not spec.path.exists()):
+        return plan_.forced(want, now)
+    raise _refusal(want, plan_.free_bytes(want, now))
+
+
+def fitting(settings: Settings, catalogue: Catalogue, mode: str, on: Machine) -> list[Preset]:
+    """The presets of a mode that fit a machine, the largest first."""
+    plans = {
+        preset.id: plan(settings, map(catalogue.get, preset.models), on)
+        for preset in catalogue.presets()
+        if preset.mode == mode
+    }
+    fit = [name for name, found in plans.items() if found.fits]
+    fit.sort(key=lambda name: -plans[name].least_bytes)
+    return [catalogue.preset(name) for name in fit]
+
+
+def concurrency(settings: Settings, spec: ModelSpec) -> int:
+    """Requests that a worker of this model answers at once."""
+    return int(spec.options.get("concurrency", settings.max_concurrent_per_model))
+
+
+def gpu_layers(settings: Settings, spec: ModelSpec) -> int:
+    """Layers of it that are meant for a device; -1: all."""
+    return settings.gpu_layers if spec.gpu_layers is None else spec.gpu_layers
+
+
+def _footprint(settings: Settings, spec: ModelSpec) -> footprint.Footprint:
+    return footprint.of(spec, concurrency(settings, spec), settings.data_dir / "cache")
+
+
+def _want(settings: Settings, spec: ModelSpec, on: Machine) -> Want:
+    found = _footprint(settings, spec)
+    return Want(
+        footprint=found,
+        device_share=_device_share(settings, spec, found.layers, on),
+        devices=spec.devices,
+        memory_fraction=spec.memory_fraction,
+        ram_will_do=spec.backend != "vllm",
+    )
+
+
+def _device_share(settings: Settings, spec: ModelSpec, layers: int, on: Machine) -> float:
+    """The part of a model that is meant for a device."""
+    if spec.backend == "vllm":
+        return 1.0 if on.devices and not on.unified else 0.0
+    if spec.backend != "llamacpp" or not machine.llama_cpp_offloads(on):
+        return 0.0
+    asked = gpu_layers(settings, spec)
+    return min(1.0, asked / layers) if asked >= 0 and layers else float(asked != 0)
+
+
+def _here(workers: Iterable[Worker]) -> list[Worker]:
+    """Other workers of this machine that still live: presence outlives a process by seconds."""
+    host = socket.gethostname()
+    return [
+        worker
+        for worker in workers
+        if worker.host == host and worker.pid != os.getpid() and psutil.pid_exists(worker.pid)
+    ]
+
+
+def _taken(workers: Iterable[Worker]) -> Taken:
+    """What models take of each memory. Of one on a discrete device the RAM has hardly anything."""
+    taken: Taken = Counter()
+    for worker in workers:
+        for device in worker.devices or (None,):
+            taken[device] += worker.memory_bytes // (len(worker.devices) or 1)
+    return taken
+
+
+def _refusal(want: Want, free: int) -> InsufficientMemory:
+    found = want.footprint
+    pool = found.least_tokens * found.kv_bytes_per_token
+    where = "of the devices' memory" if want.device_share and not want.ram_will_do else "are free"
+    part = "" if want.memory_fraction is None else (
+        f" (its memory_fraction is {want.memory_fraction:g})"
+    )  # fmt: skip
+    return InsufficientMemory(
+        f"{found.model} needs {found.least_bytes // _MB} MB: weights {found.weights_bytes // _MB}, "
+        f"the least KV pool of {found.least_tokens} tokens {pool // _MB}, buffers "
+        f"{found.overhead_bytes // _MB}. {free // _MB} MB {where}{part}.",
+        details={
+            "model": found.model,
+            "needed_mb": found.least_bytes // _MB,
+            "available_mb": free // _MB,
+        },
+    )
