@@ -70,8 +70,8 @@ def place(
     now = read.beside(taken)
     wanted = catalogue.wanted(settings.preload_models, settings.config)
     ids = dict.fromkeys([*wanted, *(w.model for w in here if w.model), spec.id])
-    others = [catalogue.get(name) for name in ids if catalogue.has(name)]
-    specs = [spec, *(other for other in others if other.id != spec.id)]
+    known = {catalogue.get(name).id: catalogue.get(name) for name in ids if catalogue.has(name)}
+    specs = {**known, spec.id: spec}.values()  # in one order for every worker
     whole = plan(settings, specs, read.without(taken)).of(spec.id)
     if whole.fits:
         (found,) = plan_.make([whole.pinned()], now).placed
@@ -81,7 +81,8 @@ def place(
     if alone.fits:
         return alone
     want = _want(settings, spec, now)
-    if force or (spec.path is not None and not spec.path.exists()):
+    missing = spec.backend == "llamacpp" and not (spec.path and spec.path.exists())
+    if force or missing:
         return plan_.forced(want, now)
     raise _refusal(want, plan_.free_bytes(want, now))
 

@@ -70,7 +70,9 @@ def _line(placed: Placed, on: Machine) -> str:
     about = "about " if found.estimated else ""
     if not placed.fits:
         least = f"{found.least_tokens} tokens"
-        return f"{about}{gb(found.least_bytes)} GB with a KV pool of {least}: no place"
+        bound = placed.want.memory_fraction
+        why = "" if bound is None else f"; its memory_fraction is {bound:g}"
+        return f"{about}{gb(found.least_bytes)} GB with a KV pool of {least}: no place{why}"
     pool = placed.kv_tokens * found.kv_bytes_per_token
     short = "" if placed.kv_tokens >= found.wanted_tokens else f" of {found.wanted_tokens}"
     return (
