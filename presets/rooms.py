@@ -95,13 +95,14 @@ def spots(want: Want, all_rooms: list[Room]) -> Iterator[Spot]:
     the RAM.
     """
     *devices, ram = all_rooms
+    named = [room for room in devices if room.device in want.devices]
+    if len(named) < len(want.devices):
+        return
     if not want.device_share or not devices:
         yield {ram: 1.0}
         return
-    if want.devices:
-        named = [room for room in devices if room.device in want.devices]
-        if len(named) == len(want.devices):
-            yield _split(want, named, ram)
+    if named:
+        yield _split(want, named, ram)
         return
     by_room = sorted(devices, key=lambda room: -room.room)
     for room in by_room:

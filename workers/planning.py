@@ -21,7 +21,7 @@ from presets.model import ModelSpec
 from presets.plan import Placed, Plan
 from presets.preset import Preset
 from presets.rooms import Want
-from workers.contract.errors import InsufficientMemory
+from workers.contract.errors import InsufficientMemory, ModelLoadFailed
 from workers.presence import Worker
 from workers.settings import Settings
 
@@ -64,9 +64,11 @@ def place(
 
     Raises:
         InsufficientMemory: not even weights and the least of pools fit; tells the numbers.
+        ModelLoadFailed: a device that it is to run on is not there, or its engine cannot use it.
     """
     here = _here(workers)
     taken, read = _taken(here), machine.read()
+    _require_devices(spec, read)
     now = read.beside(taken)
     wanted = catalogue.wanted(settings.preload_models, settings.config)
     ids = dict.fromkeys([*wanted, *(w.model for w in here if w.model), spec.id])
@@ -118,10 +120,27 @@ def _want(settings: Settings, spec: ModelSpec, on: Machine) -> Want:
     return Want(
         footprint=found,
         device_share=_device_share(settings, spec, found.layers, on),
-        devices=spec.devices,
+        devices=spec.devices if spec.backend != "scripted" else (),
         memory_fraction=spec.memory_fraction,
         ram_will_do=spec.backend != "vllm",
     )
+
+
+def _require_devices(spec: ModelSpec, on: Machine) -> None:
+    if not spec.devices or spec.backend == "scripted":
+        return
+    there = [device.index for device in on.devices]
+    for device in spec.devices:
+        if device not in there:
+            named = ", ".join(map(str, there)) or "none"
+            raise ModelLoadFailed(
+                f"{spec.id} is to run on device {device}, which is not there; there is: {named}."
+            )
+    if spec.backend == "llamacpp" and not machine.llama_cpp_offloads(on):
+        raise ModelLoadFailed(
+            f"{spec.id} is to run on device {spec.devices[0]}, but the installed llama-cpp-python "
+            "is built for the CPU alone; build it with CMAKE_ARGS=-DGGML_CUDA=on."
+        )
 
 
 def _device_share(settings: Settings, spec: ModelSpec, layers: int, on: Machine) -> float:

@@ -95,7 +95,7 @@ def _load(
         with loading_turn(settings.data_dir):
             placed = planning.place(settings, known, spec, _workers(settings), force=force)
             presence.placed(placed.planned_bytes, placed.devices)
-            engine = registry.create(spec.backend, _options(settings, spec, placed))
+            engine = registry.create(spec.backend, engine_options(settings, spec, placed))
             log.info("loading %s", spec.path or spec.id)
             engine.load(spec, presence.progress)
     except _EndedWhileLoading:
@@ -118,8 +118,12 @@ def _load(
     return None
 
 
-def _options(settings: Settings, spec: ModelSpec, placed: Placed) -> EngineOptions:
-    """What the engine is told, and what its libraries will see of the machine."""
+def engine_options(settings: Settings, spec: ModelSpec, placed: Placed) -> EngineOptions:
+    """What the engine is told; sets what its libraries will see of the machine when it is imported.
+
+    CUDA_VISIBLE_DEVICES, rather than an engine's own option, since it means the same to every
+    engine, and keeps the process from holding memory on devices that it does not use.
+    """
     layers = planning.gpu_layers(settings, spec)
     if placed.want.device_share and not placed.devices:
         log.warning("no device has room for %s: it runs on the CPU", spec.id)

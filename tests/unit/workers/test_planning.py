@@ -1,5 +1,6 @@
 """Where a worker loads its model: its part of the plan of all, beside what others took."""
 
+import dataclasses
 import os
 import socket
 
@@ -8,8 +9,8 @@ import pytest
 from presets.devices import Device
 from presets.machine import Machine
 from tests.unit.presets.test_footprint import head, u32
-from workers import catalogue, planning
-from workers.contract.errors import InsufficientMemory
+from workers import catalogue, planning, process
+from workers.contract.errors import InsufficientMemory, ModelLoadFailed
 from workers.presence import Worker, WorkerStatus
 from workers.settings import read
 
@@ -116,6 +117,33 @@ def test_models_share_devices_and_stay_where_the_plan_has_them(settings, machine
     machine(8 * GB, *used)
     beside = place(settings(), "b", worker("a", a.planned_bytes, devices=a.devices))
     assert beside.devices == (1,)
+
+
+def test_a_device_that_is_not_there_or_cannot_be_used_is_told(settings, machine, monkeypatch):
+    known = catalogue.load(settings())
+    on_1 = dataclasses.replace(known.get("a"), devices=(1,))
+    with pytest.raises(ModelLoadFailed, match="device 1, which is not there; there is: none"):
+        planning.place(settings(), known, on_1, (), force=True)
+    machine(8 * GB, Device(0, 2 * GB, 2 * GB), Device(1, 2 * GB, 2 * GB))
+    assert planning.place(settings(), known, on_1, ()).devices == (1,)
+    monkeypatch.setattr(planning.machine, "llama_cpp_offloads", lambda _on: False)
+    with pytest.raises(ModelLoadFailed, match="built for the CPU alone"):
+        planning.place(settings(), known, on_1, ())
+
+
+def test_the_engine_is_told_its_place_and_sees_no_other_device(settings, machine, monkeypatch):
+    monkeypatch.setattr(process.os, "environ", {})
+    machine(8 * GB, Device(0, 2 * GB, 2 * GB), Device(1, 2 * GB, 2 * GB))
+    spec = catalogue.load(settings()).get("a")
+    placed = place(settings(), "b")
+    options = process.engine_options(settings(), spec, placed)
+    assert (options.devices, options.gpu_layers) == ((1,), -1)
+    assert options.kv_tokens == placed.kv_tokens
+    assert process.os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    machine(8 * GB, Device(0, 2 * GB, 0))
+    options = process.engine_options(settings(), spec, place(settings(), "b"))
+    assert (options.devices, options.gpu_layers) == ((), 0)
+    assert process.os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_no_layers_on_the_gpu_means_the_ram(settings, machine):
