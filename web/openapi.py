@@ -46,6 +46,8 @@ _COMPLETION = {
         "inference_metadata": {"type": "object"},
     },
 }
+_MODEL_FIELDS = ["id", "object", "status", "memory_mb", "context_length", "context_available"]
+_MODEL_FIELDS += ["fits", "roles"]
 _MODELS = {
     "type": "object",
     "required": ["object", "data"],
@@ -55,16 +57,7 @@ _MODELS = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": [
-                    "id",
-                    "object",
-                    "status",
-                    "memory_mb",
-                    "context_length",
-                    "context_available",
-                    "fits",
-                    "roles",
-                ],
+                "required": _MODEL_FIELDS,
             },
         },
     },

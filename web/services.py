@@ -26,7 +26,7 @@ from web.line import Line
 from web.live import Hub
 from web.slots import Slots
 from workers import catalogue as catalogue_
-from workers import connections, planning
+from workers import connections, memory_plan
 from workers.app import make_app
 from workers.balance import Balance
 from workers.contract.errors import TemporaryResource
@@ -132,7 +132,7 @@ class Services:
 
     def planned(self, spec: ModelSpec) -> Placed:
         """Where a model would go, and how large its pool would be, alone on this machine."""
-        return planning.plan(self.settings, [spec], self.machine).of(spec.id)
+        return memory_plan.plan(self.settings, [spec], self.machine).of(spec.id)
 
     def preset_id(self) -> str | None:
         """The preset that runs; None where models were chosen in another way."""

@@ -23,7 +23,7 @@ from presets.catalogue import Catalogue
 from presets.devices import show_only
 from presets.model import ModelSpec
 from presets.plan import Placed
-from workers import catalogue, connections, logs, planning, revoking
+from workers import catalogue, connections, logs, memory_plan, revoking
 from workers.app import make_app, model_queue, queue
 from workers.contract.errors import InferenceError, ModelLoadFailed
 from workers.engines import registry
@@ -58,7 +58,7 @@ def run_model_worker(
     spec = known.get(model_id)
     spec = replace(spec, devices=devices or spec.devices)
     redis = connections.client(settings)
-    worker = worker_record(spec.id, planning.concurrency(settings, spec))
+    worker = worker_record(spec.id, memory_plan.concurrency(settings, spec))
     presence = Presence(redis, worker)
     presence.start()
     try:
@@ -93,7 +93,7 @@ def _load(
         signal.signal(number, lambda *_: _end_loading(told_to_end))
     try:
         with loading_turn(settings.data_dir):
-            placed = planning.place(settings, known, spec, _workers(settings), force=force)
+            placed = memory_plan.place(settings, known, spec, _workers(settings), force=force)
             presence.placed(placed.planned_bytes, placed.devices)
             engine = registry.create(spec.backend, engine_options(settings, spec, placed))
             log.info("loading %s", spec.path or spec.id)
@@ -124,14 +124,14 @@ def engine_options(settings: Settings, spec: ModelSpec, placed: Placed) -> Engin
     CUDA_VISIBLE_DEVICES, rather than an engine's own option, since it means the same to every
     engine, and keeps the process from holding memory on devices that it does not use.
     """
-    layers = planning.gpu_layers(settings, spec)
+    layers = memory_plan.gpu_layers(settings, spec)
     if placed.want.device_share and not placed.devices:
         log.warning("no device has room for %s: it runs on the CPU", spec.id)
         layers = 0
     if platform.system() != "Darwin" and (placed.devices or layers == 0):
         show_only(placed.devices, os.environ)
     return EngineOptions(
-        concurrency=planning.concurrency(settings, spec),
+        concurrency=memory_plan.concurrency(settings, spec),
         cache_dir=settings.data_dir / "cache",
         threads=settings.engine_threads,
         gpu_layers=layers,

@@ -13,9 +13,9 @@ from presets.catalogue import Catalogue, UnknownPreset
 from presets.machine import Machine
 from presets.plan import Plan
 from presets.preset import Preset
-from web.cli import memory_plan
+from web.cli import memory_lines
 from web.cli.console import console
-from workers import planning
+from workers import memory_plan
 from workers.settings import Settings
 
 
@@ -43,7 +43,7 @@ def list_(mode: str | None, fits: bool) -> None:
             continue
         missing = "\n".join(_missing(catalogue, preset))
         models = "\n".join(preset.models)
-        told = memory_plan.gb(plan.least_bytes)
+        told = memory_lines.gb(plan.least_bytes)
         table.add_row(preset.id, preset.mode, told, plan.verdict, models, missing)
     console().print(table)
 
@@ -65,9 +65,9 @@ def show(preset: str) -> None:
         "mode": found.mode,
         "models": found.parts(),
         "hardware": found.hardware,
-        "size_gb": float(memory_plan.gb(size)),
+        "size_gb": float(memory_lines.gb(size)),
         "memory": plan.verdict,
-        "plan": memory_plan.table(plan),
+        "plan": memory_lines.table(plan),
         "missing": _missing(catalogue, found),
         **({"note": found.note} if found.note else {}),
     }
@@ -82,7 +82,7 @@ def _found() -> tuple[Settings, Catalogue, Machine]:
 
 
 def _plan(settings: Settings, catalogue: Catalogue, preset: Preset, on: Machine) -> Plan:
-    return planning.plan(settings, map(catalogue.get, preset.models), on)
+    return memory_plan.plan(settings, map(catalogue.get, preset.models), on)
 
 
 def _missing(catalogue: Catalogue, preset: Preset) -> list[str]:

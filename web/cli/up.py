@@ -15,11 +15,11 @@ from redis.exceptions import RedisError
 
 from presets import weight_files
 from presets.catalogue import UnknownModel
-from web.cli import memory_plan
+from web.cli import memory_lines
 from web.cli.absences import Absences
 from web.cli.supervisor import Child, Supervisor
 from workers import catalogue as catalogue_
-from workers import connections, embedded, planning
+from workers import connections, embedded, memory_plan
 from workers.presence import Directory, forget_loaded
 from workers.settings import Settings
 
@@ -144,11 +144,11 @@ def _wanted(settings: Settings) -> tuple[str, ...]:
 def _require_memory(settings: Settings, wanted: tuple[str, ...], *, force: bool) -> None:
     """Tell the plan of the memory, and refuse one that does not fit."""
     catalogue = catalogue_.load(settings)
-    plan = planning.plan(settings, map(catalogue.get, wanted), planning.at_hand())
-    for line in memory_plan.lines(plan):
+    plan = memory_plan.plan(settings, map(catalogue.get, wanted), memory_plan.at_hand())
+    for line in memory_lines.lines(plan):
         _say(line)
     if not plan.fits and not force:
-        raise _Refusal(memory_plan.refusal(settings, catalogue, plan))
+        raise _Refusal(memory_lines.refusal(settings, catalogue, plan))
 
 
 def _require_free_port(settings: Settings) -> None:

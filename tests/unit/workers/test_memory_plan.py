@@ -9,7 +9,7 @@ import pytest
 from presets.devices import Device
 from presets.machine import Machine
 from tests.unit.presets.test_footprint import head, u32
-from workers import catalogue, planning, process
+from workers import catalogue, memory_plan, process
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed
 from workers.presence import Worker, WorkerStatus
 from workers.settings import read
@@ -28,8 +28,8 @@ def machine(monkeypatch):
 
     def use(ram, *devices, total=None):
         found = Machine(total or ram, ram, devices)
-        monkeypatch.setattr(planning.machine, "read", lambda: found)
-        monkeypatch.setattr(planning.machine, "llama_cpp_offloads", lambda on: bool(on.devices))
+        monkeypatch.setattr(memory_plan.machine, "read", lambda: found)
+        monkeypatch.setattr(memory_plan.machine, "llama_cpp_offloads", lambda on: bool(on.devices))
 
     use(GB)
     return use
@@ -66,7 +66,7 @@ def worker(model, memory=0, *, status=WorkerStatus.LOADED, **changes):
 
 def place(settings, model, *workers, **options):
     known = catalogue.load(settings)
-    return planning.place(settings, known, known.get(model), workers, **options)
+    return memory_plan.place(settings, known, known.get(model), workers, **options)
 
 
 def test_whoever_loads_first_leaves_the_others_part_of_the_pools(settings):
@@ -123,12 +123,12 @@ def test_a_device_that_is_not_there_or_cannot_be_used_is_told(settings, machine,
     known = catalogue.load(settings())
     on_1 = dataclasses.replace(known.get("a"), devices=(1,))
     with pytest.raises(ModelLoadFailed, match="device 1, which is not there; there is: none"):
-        planning.place(settings(), known, on_1, (), force=True)
+        memory_plan.place(settings(), known, on_1, (), force=True)
     machine(8 * GB, Device(0, 2 * GB, 2 * GB), Device(1, 2 * GB, 2 * GB))
-    assert planning.place(settings(), known, on_1, ()).devices == (1,)
-    monkeypatch.setattr(planning.machine, "llama_cpp_offloads", lambda _on: False)
+    assert memory_plan.place(settings(), known, on_1, ()).devices == (1,)
+    monkeypatch.setattr(memory_plan.machine, "llama_cpp_offloads", lambda _on: False)
     with pytest.raises(ModelLoadFailed, match="built for the CPU alone"):
-        planning.place(settings(), known, on_1, ())
+        memory_plan.place(settings(), known, on_1, ())
 
 
 def test_the_engine_is_told_its_place_and_sees_no_other_device(settings, machine, monkeypatch):
@@ -169,15 +169,15 @@ def test_vllm_takes_a_device_and_no_ram_instead(settings, machine, tmp_path):
 def test_needed_and_free_bytes_of_a_model(settings, machine):
     machine(2 * GB)
     spec = catalogue.load(settings()).get("a")
-    needed = planning.needed_bytes(settings(), spec)
+    needed = memory_plan.needed_bytes(settings(), spec)
     assert needed == place(settings(), "a").want.footprint.least_bytes
-    free = planning.free_bytes(settings(), spec, [])
+    free = memory_plan.free_bytes(settings(), spec, [])
     assert free == 2 * GB * 15 // 16
-    assert free - planning.free_bytes(settings(), spec, [worker("b", GB)]) == GB
+    assert free - memory_plan.free_bytes(settings(), spec, [worker("b", GB)]) == GB
 
 
 def test_presets_of_a_mode_that_fit_are_named_largest_first(settings, machine):
     machine(8 * GB)
     known = catalogue.load(settings())
-    found = planning.fitting(settings(), known, "single", planning.at_hand())
+    found = memory_plan.fitting(settings(), known, "single", memory_plan.at_hand())
     assert [preset.id for preset in found] == ["S6", "S2", "S3", "S4", "demo-single"]

@@ -7,7 +7,7 @@ from typing import Any
 from presets.catalogue import Catalogue
 from presets.machine import Machine
 from presets.plan import Placed, Plan
-from workers import planning
+from workers import memory_plan
 from workers.settings import Settings
 
 _GB = 10**9
@@ -58,7 +58,7 @@ def refusal(settings: Settings, catalogue: Catalogue, plan: Plan) -> str:
     mode = "single"
     if settings.preload_models is None and settings.config is not None:
         mode = catalogue.preset(settings.config).mode
-    fitting = planning.fitting(settings, catalogue, mode, plan.machine)
+    fitting = memory_plan.fitting(settings, catalogue, mode, plan.machine)
     if fitting:
         names = ", ".join(preset.id for preset in fitting[:_SUGGESTED])
         told += f" Presets of mode {mode} that would fit: {names} (up --preset {fitting[0].id})."
