@@ -46,8 +46,7 @@ _COMPLETION = {
         "inference_metadata": {"type": "object"},
     },
 }
-_MODEL_FIELDS = ["id", "object", "status", "memory_mb", "context_length", "context_available"]
-_MODEL_FIELDS += ["fits", "roles"]
+_MODEL_FIELDS = "id object status memory_mb context_length context_available fits roles"
 _MODELS = {
     "type": "object",
     "required": ["object", "data"],
@@ -57,7 +56,7 @@ _MODELS = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": _MODEL_FIELDS,
+                "required": _MODEL_FIELDS.split(),
             },
         },
     },
