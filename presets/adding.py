@@ -11,7 +11,7 @@ from pathlib import Path
 
 from presets import description, files, split
 from presets.catalogue import Catalogue
-from presets.gguf import NotGGUF, Scalar, context_length, read_metadata
+from presets.gguf import NotGGUF, Value, context_length, read_metadata
 from presets.model import ModelSpec
 from presets.schema import MODEL_ID, CatalogueError
 
@@ -97,7 +97,7 @@ def _parts(file: Path) -> list[Path]:
     return parts
 
 
-def _metadata(file: Path) -> Mapping[str, Scalar]:
+def _metadata(file: Path) -> Mapping[str, Value]:
     try:
         metadata = read_metadata(file)
     except NotGGUF as error:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from presets import split
-from presets.gguf import Scalar, context_length
+from presets.gguf import Value, context_length
 
 #: The format at the end of a file's name, e.g. `-Q4_K_M` or `.f16`: no part of the model's name.
 _FORMAT = re.compile(r"[-._](i?q\d\w*|b?f(p)?(16|32)|mxfp4\w*|ud)$", re.IGNORECASE)
@@ -30,7 +30,7 @@ _FAST_BYTES = 2_500_000_000
 _LONG_CONTEXT = 65_536
 
 
-def suggested_id(name: str, metadata: Mapping[str, Scalar]) -> str:
+def suggested_id(name: str, metadata: Mapping[str, Value]) -> str:
     """What a model may be called: its file's name without the format, else its own name."""
     stem = split.stem(name)
     while (shorter := _FORMAT.sub("", stem)) != stem:
@@ -40,7 +40,7 @@ def suggested_id(name: str, metadata: Mapping[str, Scalar]) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")[:100]
 
 
-def text(model_id: str, parts: list[Path], metadata: Mapping[str, Scalar]) -> str:
+def text(model_id: str, parts: list[Path], metadata: Mapping[str, Value]) -> str:
     """The YAML that describes a model in these files, for a person to go on with."""
     size = sum(part.stat().st_size for part in parts)
     reasoning = _reasoning(metadata)
@@ -62,7 +62,7 @@ def text(model_id: str, parts: list[Path], metadata: Mapping[str, Scalar]) -> st
     )
 
 
-def _reasoning(metadata: Mapping[str, Scalar]) -> str | dict[str, str] | None:
+def _reasoning(metadata: Mapping[str, Value]) -> str | dict[str, str] | None:
     template = str(metadata.get("tokenizer.chat_template", ""))
     if _HARMONY in template:
         return "harmony"
@@ -73,7 +73,7 @@ def _reasoning(metadata: Mapping[str, Scalar]) -> str | dict[str, str] | None:
 
 
 def _roles(
-    model_id: str, size_bytes: int, metadata: Mapping[str, Scalar], *, reasons: bool
+    model_id: str, size_bytes: int, metadata: Mapping[str, Value], *, reasons: bool
 ) -> list[str]:
     roles = ["primary"]
     if "cod" in f"{model_id} {metadata.get('general.name', '')}".lower():

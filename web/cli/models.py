@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 import httpx
-import psutil
-from presets.pressure import pressure
 from rich.table import Table
 
-from presets import weight_files
+from presets import machine, weight_files
 from presets.catalogue import Catalogue
+from presets.machine import Machine
 from presets.model import ModelSpec
 from web.cli.console import console
+from workers import memory_plan
 from workers.settings import Settings
 
 _GB = 10**9
@@ -39,7 +39,7 @@ def list_(as_json: bool) -> None:
     from web.cli.main import load_catalogue, load_settings
 
     settings = load_settings()
-    entries = _entries(load_catalogue(settings), _running(settings))
+    entries = _entries(settings, load_catalogue(settings), _running(settings))
     if as_json:
         click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
         return
@@ -120,9 +120,15 @@ def _running(settings: Settings) -> dict[str, dict[str, Any]]:
     return {}
 
 
-def _entries(catalogue: Catalogue, running: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _entries(
+    settings: Settings, catalogue: Catalogue, running: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
     """A row for each model, those first that run; the service may know some that are not here."""
-    entries = [_entry(catalogue, spec, running.get(spec.id)) for spec in catalogue.all()]
+    on = machine.read().emptied()
+    entries = [
+        _entry(catalogue, spec, running.get(spec.id), _fits(settings, spec, on))
+        for spec in catalogue.all()
+    ]
     entries += [
         {**dict.fromkeys(entries[0]), **_told(entry), "size_gb": 0.0, "fits": "", "files": []}
         for model_id, entry in running.items()
@@ -132,7 +138,9 @@ def _entries(catalogue: Catalogue, running: dict[str, dict[str, Any]]) -> list[d
     return entries
 
 
-def _entry(catalogue: Catalogue, spec: ModelSpec, running: dict[str, Any] | None) -> dict[str, Any]:
+def _entry(
+    catalogue: Catalogue, spec: ModelSpec, running: dict[str, Any] | None, fits: str
+) -> dict[str, Any]:
     missing = weight_files.missing(spec)
     size = catalogue.estimate_bytes(spec)
     entry: dict[str, Any] = {
@@ -140,7 +148,7 @@ def _entry(catalogue: Catalogue, spec: ModelSpec, running: dict[str, Any] | None
         "status": "missing" if missing else "present",
         "size_gb": round(size / _GB, 2),
         "memory_mb": None,
-        "fits": _fits(size),
+        "fits": fits,
         "context_length": spec.context_length,
         "roles": list(spec.roles),
         "files": [str(file) for file in missing or weight_files.files(spec)],
@@ -158,6 +166,6 @@ def _told(running: dict[str, Any]) -> dict[str, Any]:
     return {**{name: running[name] for name in names}, "error": error.get("message")}
 
 
-def _fits(size_bytes: int) -> str:
-    """What a model's weights leave of this machine's memory."""
-    return pressure(size_bytes, psutil.virtual_memory().total)
+def _fits(settings: Settings, spec: ModelSpec, on: Machine) -> str:
+    """What a model alone leaves of a machine's memory."""
+    return memory_plan.plan(settings, [spec], on).verdict
