@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from tests.gguf import gguf
 from tests.service import MODEL, ROOT, Service
-from tests.unit.presets.test_catalogue import gguf
 from tests.waiting import wait_for
 
 #: The shipped file as a model that may have next to no memory.

@@ -4,6 +4,7 @@ import pytest
 
 from presets.catalogue import Catalogue
 from web.cli.models import _entries
+from workers.settings import read
 
 
 def told(model_id, status, **more):
@@ -12,12 +13,15 @@ def told(model_id, status, **more):
     return {model_id: {**entry, **more}}
 
 
+SETTINGS = read({}, env_file=None)
+
+
 @pytest.fixture
 def entries(tmp_path):
     """The rows by id, for what a service says."""
 
     def make(**running):
-        found = _entries(Catalogue.load(tmp_path, "llamacpp"), running)
+        found = _entries(SETTINGS, Catalogue.load(tmp_path, "llamacpp"), running)
         return {entry["id"]: entry for entry in found}
 
     return make

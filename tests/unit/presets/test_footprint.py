@@ -10,7 +10,7 @@ from presets.catalogue import SHIPPED, Catalogue
 from presets.formats import requantised_file
 from presets.gguf import read_metadata
 from presets.model import ModelSpec
-from tests.unit.presets.test_catalogue import text
+from tests.gguf import text
 
 MB = 2**20
 #: llama.cpp of the shipped model with a pool of 8,192 tokens: "KV buffer size = 180.00 MiB".
