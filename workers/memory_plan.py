@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import psutil
 
-from presets import footprint, machine
+from presets import footprint, machine, weight_files
 from presets import plan as plan_
 from presets.catalogue import Catalogue
 from presets.machine import Machine, Taken
@@ -83,8 +83,8 @@ def place(
     if alone.fits:
         return alone
     want = _want(settings, spec, now)
-    missing = spec.backend == "llamacpp" and not (spec.path and spec.path.exists())
-    if force or missing:
+    missing = spec.backend == "llamacpp" and weight_files.missing(spec)
+    if force or missing:  # the engine says which file is missing
         return plan_.forced(want, now)
     raise _refusal(want, plan_.free_bytes(want, now))
 
