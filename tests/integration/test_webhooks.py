@@ -15,17 +15,11 @@ from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.events import Failed
 from workers.contract.job import ANSWER, Job, JobState, Message, StepRequest
-from workers.jobs import JobStore
 from workers.planned import PlannedStep
 from workers.token_log import Entry, append
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()
 LOOPBACK = ["127.0.0.0/8"]
-
-
-@pytest.fixture
-def jobs(redis):
-    return JobStore(redis)
 
 
 @pytest.fixture
