@@ -7,9 +7,9 @@ from workers.app import FIFO_RANK, RANK
 from workers.contract.errors import DeadlineUnreachable, QueueFull, TemporaryResource
 from workers.contract.job import Job
 from workers.contract.keys import SYNC_TTL_S
+from workers.directory import Directory
 from workers.jobs import JobStore
 from workers.memory import FULL, Memory
-from workers.presence import Directory, WorkerStatus
 from workers.settings import Settings
 
 #: What a refused caller is told to wait where nothing was measured yet, at least and at most.
@@ -81,9 +81,7 @@ class Admission:
         if job.asynchronous:
             return self._settings.max_queued_jobs
         at_once = sum(
-            worker.concurrency
-            for worker in self._directory.workers()
-            if worker.model and worker.status is WorkerStatus.LOADED
+            worker.concurrency for worker in self._directory.all_serving() if worker.model
         )
         return self._settings.effective_max_concurrent_requests(at_once)
 

@@ -11,7 +11,7 @@ from presets.catalogue import Catalogue
 from presets.model import ModelSpec
 from presets.preset import Preset
 from workers.contract.job import Job
-from workers.presence import Directory
+from workers.directory import Directory
 from workers.settings import Settings
 
 

@@ -16,7 +16,8 @@ from presets.model import ModelSpec
 from workers.balance import Balance
 from workers.contract.errors import ModelNotFound, NoWorker
 from workers.contract.job import Job
-from workers.presence import Directory, WorkerStatus
+from workers.directory import Directory
+from workers.presence import WorkerStatus
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -130,8 +131,8 @@ class Router:
     def _contexts(self) -> dict[str, int]:
         """Models that are loaded, with the shortest context that a worker of theirs has."""
         found: dict[str, int] = {}
-        for worker in self._directory.workers():
-            if worker.model and worker.status is WorkerStatus.LOADED:
+        for worker in self._directory.all_serving():
+            if worker.model:
                 shortest = found.get(worker.model, worker.context_length)
                 found[worker.model] = min(shortest, worker.context_length)
         return found

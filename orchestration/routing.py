@@ -6,11 +6,14 @@ from presets.catalogue import Catalogue, UnknownModel
 from presets.model import ModelSpec
 from workers.contract.errors import (
     InferenceError,
+    InsufficientMemory,
     ModelLoading,
     ModelNotFound,
     NoWorker,
 )
-from workers.presence import Directory, WorkerStatus
+from workers.directory import Directory
+from workers.loading.tenant import has_failed
+from workers.presence import WorkerStatus
 from workers.settings import Settings
 
 #: What a request says instead of a model that any may answer it.
@@ -57,32 +60,67 @@ def configured(
     return tuple({spec.id: spec for spec in known}.values())
 
 
-def require_worker(spec: ModelSpec, directory: Directory) -> None:
-    """Refuse a request that no live worker would take.
+def require_worker(spec: ModelSpec, directory: Directory, *, on_demand: bool = False) -> None:
+    """Refuse a request that nobody would take.
+
+    With `on_demand` a model that is not loaded is as good as one that is: the request waits, and
+    the keeper has its model loaded.
 
     Raises:
-        ModelLoading: a worker is loading the model.
-        ModelLoadFailed: its workers could not load it; says why.
-        NoWorker: there is no worker of it.
+        ModelLoading: the model is being loaded.
+        ModelLoadFailed, InsufficientMemory: it could not be loaded; says why.
+        NoWorker: it is not loaded; says how to load it.
         redis.RedisError: Redis is away.
     """
-    workers = [worker for worker in directory.workers() if worker.model == spec.id]
-    by_status = {worker.status: worker for worker in workers}
-    details = {"model": spec.id}
-    if WorkerStatus.LOADED in by_status:
+    if directory.serving(spec.id):
         return
-    if loading := by_status.get(WorkerStatus.LOADING):
-        raise ModelLoading(
-            f"{spec.id} is being loaded ({loading.progress:.0%}). Try again in a moment.",
-            details={**details, "progress": loading.progress},
+    waits = on_demand and directory.can_load(spec.id)
+    error = load_error(spec.id, directory)
+    if error is not None and not (waits and isinstance(error, InsufficientMemory)):
+        raise type(error)(
+            f"{spec.id} could not be loaded: {error.message}",
+            details={**error.details, "model": spec.id},
+            retry_after_ms=error.retry_after_ms,
         )
-    if (failed := by_status.get(WorkerStatus.FAILED)) and failed.error:
-        reason = InferenceError.from_dict(failed.error)
-        raise type(reason)(
-            f"{spec.id} could not be loaded: {reason.message}",
-            details={**reason.details, **details},
+    if waits:
+        return
+    progress = load_progress(spec.id, directory)
+    if progress is not None:
+        raise ModelLoading(
+            f"{spec.id} is being loaded ({progress:.0%}). Try again in a moment.",
+            details={"model": spec.id, "progress": progress},
         )
     raise NoWorker(
-        f"No worker serves {spec.id} now. Start one with: inference-service worker {spec.id}",
-        details=details,
+        f"{spec.id} is not loaded. {how_to_load(spec.id, directory)}", details={"model": spec.id}
     )
+
+
+def load_progress(model: str, directory: Directory) -> float | None:
+    """How much of a model is loaded, 0 to 1; None where nobody loads it."""
+    if directory.told_off(model):
+        return None
+    workers = directory.of(model)
+    loading = [w.progress for w in workers if w.status is WorkerStatus.LOADING]
+    if loading:
+        return max(loading)
+    ordered = directory.order(model) is not None
+    return 0.0 if ordered and not workers and directory.supervised else None
+
+
+def load_error(model: str, directory: Directory) -> InferenceError | None:
+    """Why a model could not be loaded; None where it was, or nobody tried, or somebody does."""
+    order = directory.order(model)
+    if order is not None and order.error is not None:
+        return InferenceError.from_dict(order.error)
+    workers = directory.of(model)
+    if any(worker.status is WorkerStatus.LOADING for worker in workers):
+        return None
+    failed = next((worker for worker in workers if has_failed(worker, order)), None)
+    return InferenceError.from_dict(failed.error) if failed and failed.error else None
+
+
+def how_to_load(model: str, directory: Directory) -> str:
+    """The command that loads a model."""
+    if directory.can_load(model):
+        return f"Load it with: inference-service load {model}"
+    return f"Start a worker of it with: inference-service worker {model}"

@@ -17,9 +17,9 @@ from presets.catalogue import Catalogue
 from workers.admission import Full, Idempotency, Known, NotOnDisk, Stored, Terms
 from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobNotFound
 from workers.contract.job import Job
+from workers.directory import Directory
 from workers.jobs import JobStore
 from workers.planned import PlannedStep
-from workers.presence import Directory
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class Submitter:
         modes: Mapping[str, Mode],
         *,
         fsync: bool,
+        load_on_demand: bool = False,
     ) -> None:
         self._catalogue = catalogue
         self._directory = directory
@@ -75,14 +76,15 @@ class Submitter:
         self._director = director
         self._modes = modes
         self._fsync = fsync
+        self._load_on_demand = load_on_demand
 
     def accept(self, job: Job, idempotency: Idempotency | None = None) -> Accepted | Attached:
         """Route the job or resolve its model, settle mode and cast, plan the first round, store it.
 
         Raises:
             ModelNotFound, NoWorker: as `Router.route`.
-            ModelNotFound, ModelLoading, ModelLoadFailed, NoWorker: as in `routing`, of every model
-                that takes part.
+            ModelNotFound, ModelLoading, ModelLoadFailed, InsufficientMemory, NoWorker: as in
+                `routing`, of every model that takes part.
             NotEnoughModels: as `Director.direct`.
             TemporaryResource, DeadlineUnreachable: as `Admission.terms`.
             QueueFull: as many jobs of its kind are there as may be.
@@ -95,7 +97,9 @@ class Submitter:
         spec = routing.resolve(job.model, self._catalogue)
         job = self._director.direct(job, spec)
         for model in dict.fromkeys([spec.id, *(part.model for part in job.cast)]):
-            routing.require_worker(self._catalogue.get(model), self._directory)
+            routing.require_worker(
+                self._catalogue.get(model), self._directory, on_demand=self._load_on_demand
+            )
         terms = self._admission.terms(job, idempotency)
         steps = sending.plan(self._app, job, 1, self._modes[job.mode].plan(job))
         match self._store(job, steps, terms):

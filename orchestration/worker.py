@@ -17,6 +17,7 @@ from workers.contract.job import ORCHESTRATOR, StepRequest
 from workers.deadlines import Deadlines
 from workers.keeper import Duty, Keeper
 from workers.leases import Leases
+from workers.loading.loads import Loads
 from workers.losses import Losses
 from workers.messages import Messages
 from workers.presence import Presence
@@ -67,6 +68,7 @@ def _duties(settings: Settings, redis: Redis, app: Celery) -> list[Duty]:
         Losses(redis),
         Messages(redis, app),
         Deadlines(redis),
+        Loads(redis, settings),
         Webhooks(redis, settings.webhook_secret, settings.webhook_networks),
     ]
     if settings.effective_queue_strategy == "priority":

@@ -190,6 +190,10 @@ class Service:
         content = {"json": body} if body is not None else {}
         return self._http.post("/v1/chat/completions", **content, **options)
 
+    def act(self, path, **query):
+        """A POST without a body, such as loading a model; it may take as long as a load."""
+        return self._http.post(path, params=query)
+
     def ask(self, content="Say hello.", **options):
         """A completion's body."""
         message = content if isinstance(content, str) else json.dumps({"scripted": content})

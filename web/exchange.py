@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from orchestration import routing
 from orchestration.submit import Attached, Submitter
 from web.departures import Departures
 from web.errors import broker_unavailable
@@ -23,6 +24,7 @@ from workers.admission import Idempotency
 from workers.contract.errors import JobCancelled, QueueFull, RequestTimeout
 from workers.contract.events import Cancelled, Event, Failed, Started, Token
 from workers.contract.job import Job, is_answer
+from workers.directory import Directory
 from workers.jobs import JobStore
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Exchanges:
 
     submitter: Submitter
     jobs: JobStore
+    directory: Directory
     hub: Hub
     departures: Departures
     slots: Slots
@@ -113,9 +116,15 @@ class Exchange:
         try:
             record = self._shared.jobs.record(self.job.id)
             place = self._shared.jobs.place(record) if record else None
+            if place is None:
+                return "working"
+            position, model = place
+            progress = routing.load_progress(model, self._shared.directory)
         except RedisError:
-            place = None
-        return "working" if place is None else f"queued position={place[0]}"
+            return "working"
+        if progress is not None and not self._shared.directory.serving(model):
+            return f"loading {progress:.0%}"
+        return f"queued position={position}"
 
     def enter(self) -> bool:
         """Accept and start the job; False where it must wait to be let in.

@@ -9,82 +9,19 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import fields
 
 import web
-from web.errors import STATUS
+from web import shapes
 from web.schemas.completion import ROUTED, CompletionSchema, JobSchema
 from web.schemas.fields import Content, Decimal, Flag, Stop, Text, Whole
 from web.schemas.job_list import MOST
 from workers.contract.job import JobState
 
-_ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "type", "provider", "details"],
-            "properties": {
-                "code": {"type": "string", "enum": sorted(STATUS)},
-                "message": {"type": "string"},
-                "type": {"type": "string", "enum": ["retriable", "non_retriable"]},
-                "provider": {"type": "string", "const": "inference-service"},
-                "details": {"type": "object"},
-            },
-        }
-    },
-}
-_COMPLETION = {
-    "type": "object",
-    "required": ["id", "object", "created", "model", "choices", "usage"],
-    "properties": {
-        "id": {"type": "string", "pattern": "^chatcmpl-"},
-        "object": {"type": "string", "const": "chat.completion"},
-        "created": {"type": "integer"},
-        "model": {"type": "string"},
-        "choices": {"type": "array", "minItems": 1, "items": {"type": "object"}},
-        "usage": {"type": "object"},
-        "orchestration": {"type": "object"},
-        "inference_metadata": {"type": "object"},
-    },
-}
-_MODEL_FIELDS = "id object status memory_mb context_length context_available fits roles"
-_MODELS = {
-    "type": "object",
-    "required": ["object", "data"],
-    "properties": {
-        "object": {"type": "string", "const": "list"},
-        "data": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": _MODEL_FIELDS.split(),
-            },
-        },
-    },
-}
-_JOB = {
-    "type": "object",
-    "required": ["id", "object", "state", "model", "priority", "created"],
-    "properties": {
-        "id": {"type": "string"},
-        "object": {"type": "string", "const": "job"},
-        "state": {"type": "string", "enum": list(JobState)},
-        "position": {"type": "integer", "minimum": 1},
-        "estimated_wait_s": {"type": "number", "minimum": 0},
-        "result": {"$ref": "#/components/schemas/ChatCompletion"},
-    },
-}
-_JOBS = {
-    "type": "object",
-    "required": ["object", "data", "has_more"],
-    "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}}},
-}
-_HEALTH = {"type": "object", "required": ["status"]}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "The same key and body again attach to the running or finished job.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
 }
+_MODEL_ID = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}
 _JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
@@ -103,12 +40,14 @@ def describe(*, auto_route: bool) -> dict[str, Any]:
         raise RuntimeError("apispec has changed: its plugin is not ready once the document is")
     plugin.converter.add_attribute_function(_of_our_fields)
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
-    spec.components.schema("Error", _ERROR)
-    spec.components.schema("ChatCompletion", _COMPLETION)
-    spec.components.schema("Models", _MODELS)
-    spec.components.schema("Health", _HEALTH)
-    spec.components.schema("Job", _JOB)
-    spec.components.schema("Jobs", _JOBS)
+    spec.components.schema("Error", shapes.ERROR)
+    spec.components.schema("ChatCompletion", shapes.COMPLETION)
+    spec.components.schema("Model", shapes.MODEL)
+    spec.components.schema("Models", shapes.MODELS)
+    spec.components.schema("Loading", shapes.LOADING)
+    spec.components.schema("Health", shapes.HEALTH)
+    spec.components.schema("Job", shapes.JOB)
+    spec.components.schema("Jobs", shapes.JOBS)
     spec.components.schema("ChatCompletionRequest", schema=CompletionSchema(**options))
     spec.components.schema("JobRequest", schema=JobSchema(**options))
     body = {"$ref": "#/components/schemas/ChatCompletionRequest"}
@@ -137,6 +76,7 @@ def describe(*, auto_route: bool) -> dict[str, Any]:
     )
     _describe_jobs(spec, stream)
     _describe_dead_letters(spec)
+    _describe_models(spec)
     _describe_sockets(spec)
     for path, summary, name, others in (
         ("/v1/models", "The models, loaded ones first.", "Models", {}),
@@ -218,6 +158,39 @@ def _describe_dead_letters(spec: APISpec) -> None:
         parameters=[_JOB_ID],
         operations={"post": {"summary": "Ask for the same again.", "responses": retried}},
     )
+
+
+def _describe_models(spec: APISpec) -> None:
+    spec.path(
+        "/v1/models/{model_id}",
+        parameters=[_MODEL_ID],
+        operations={
+            "get": {
+                "summary": "One model: its status, and how far its loading is.",
+                "responses": {"200": _answer("The model.", "Model"), **_errors()},
+            }
+        },
+    )
+    for what, summary, done in (
+        ("load", "Load a model, and wait until it answers.", "It is loaded."),
+        ("unload", "Unload a model, once its running answers have ended.", "It is unloaded."),
+    ):
+        later = "It is not there yet: with `wait=false`, or where it takes too long."
+        spec.path(
+            f"/v1/models/{{model_id}}/{what}",
+            parameters=[_MODEL_ID],
+            operations={
+                "post": {
+                    "summary": summary,
+                    "parameters": [_in_query("wait", {"type": "boolean", "default": True})],
+                    "responses": {
+                        "200": _answer(done, "Loading"),
+                        "202": _answer(later, "Loading"),
+                        **_errors(),
+                    },
+                }
+            },
+        )
 
 
 def _describe_sockets(spec: APISpec) -> None:

@@ -13,6 +13,7 @@ from redis import Redis
 from orchestration import modes
 from orchestration.admission import Admission
 from orchestration.director import Director
+from orchestration.loading import Loader
 from orchestration.router import Router
 from orchestration.submit import Submitter
 from presets import machine
@@ -30,9 +31,9 @@ from workers import connections, memory_plan
 from workers.app import make_app
 from workers.balance import Balance
 from workers.contract.errors import TemporaryResource
+from workers.directory import Directory
 from workers.jobs import JobStore
 from workers.memory import Memory
-from workers.presence import Directory
 from workers.settings import Settings
 from workers.settings.contradictions import SPARE_WEB_THREADS
 
@@ -48,6 +49,7 @@ class Services:
     submitter: Submitter
     admission: Admission
     director: Director
+    loader: Loader
     jobs: JobStore
     hub: Hub
     departures: Departures
@@ -83,10 +85,12 @@ class Services:
             director,
             modes.load(settings.catalogue_dir),
             fsync=settings.jobs_fsync,
+            load_on_demand=settings.load_on_demand,
         )
         exchanges = Exchanges(
             submitter=submitter,
             jobs=jobs,
+            directory=directory,
             hub=hub,
             departures=departures,
             slots=slots,
@@ -102,6 +106,7 @@ class Services:
             submitter=submitter,
             admission=admission,
             director=director,
+            loader=Loader(redis, settings.request_timeout_s),
             jobs=jobs,
             hub=hub,
             departures=departures,
@@ -111,7 +116,7 @@ class Services:
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
-        """One of the threads that open answers may hold; the others keep `/health` alive.
+        """One of the threads that waiting callers may hold; the others keep `/health` alive.
 
         Raises:
             TemporaryResource: all are taken.

@@ -101,6 +101,7 @@ class Leases:
                 keys.held(self._owner),
                 keys.events(request.job_id),
                 keys.burden(request.model),
+                keys.USED,
             ],
             args=[
                 request.step,

@@ -7,8 +7,7 @@ import enum
 import json
 import logging
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +36,8 @@ class WorkerStatus(enum.StrEnum):
     UNLOADING = "unloading"
     #: The model could not be loaded; `error` says why.
     FAILED = "failed"
+    #: The process waits for an order to load its model.
+    UNLOADED = "unloaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,13 @@ class Worker:
     context_length: int = 0
     #: Format of the weights it runs, e.g. `q8_0`; None where that says nothing.
     format: str | None = None
+    #: The order under which it loads; None where it was started for its model.
+    order: str | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether its process has the model, or parts of it, in memory."""
+        return self.status not in (WorkerStatus.FAILED, WorkerStatus.UNLOADED)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Worker:
@@ -94,9 +102,31 @@ class Presence:
 
     def stop(self) -> None:
         """Leave: nobody waits for this worker any longer."""
-        self._ending.set()
-        self._news.set()
-        self._thread.join(2 * BEAT_S)
+        self._end(lambda: self._redis.delete(keys.worker(self._worker.id)))
+
+    def sleep(self) -> None:
+        """The model is unloaded; the process is back as a new one in a moment."""
+        self._worker = replace(
+            self._worker, status=WorkerStatus.UNLOADED, progress=0.0, memory_bytes=0, error=None
+        )
+        self._end(lambda: self._beat(keys.REBIRTH_TTL_MS))
+
+    def was_here(self) -> bool:
+        """Whether this process told of itself before it became a new one.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        return bool(self._redis.exists(keys.worker(self._worker.id)))
+
+    def rests(self) -> None:
+        """The process waits for an order to load its model."""
+        if self._worker.status is not WorkerStatus.UNLOADED:
+            self._tell(status=WorkerStatus.UNLOADED)
+
+    def loading(self, order: str | None) -> None:
+        """The model is read from now on, because of this order."""
+        self._tell(status=WorkerStatus.LOADING, order=order)
 
     def progress(self, fraction: float) -> None:
         """Loading is this far, from 0 to 1."""
@@ -145,67 +175,27 @@ class Presence:
                 log.debug("presence cannot be told while Redis is away: %s", error)
             self._news.wait(BEAT_S)
             self._news.clear()
+
+    def _end(self, last_word: Callable[[], object]) -> None:
+        if self._ending.is_set():
+            return
+        self._ending.set()
+        self._news.set()
+        self._thread.join(2 * BEAT_S)
         try:
-            self._redis.delete(keys.worker(self._worker.id))
+            last_word()
         except RedisError as error:
             log.debug("presence expires by itself: %s", error)
 
-    def _beat(self) -> None:
+    def _beat(self, ttl_ms: int = keys.PRESENCE_TTL_MS) -> None:
         worker = self._worker
         key = keys.worker(worker.id)
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(key, json.dumps(dataclasses.asdict(worker)), px=keys.PRESENCE_TTL_MS)
+            pipe.set(key, json.dumps(dataclasses.asdict(worker)), px=ttl_ms)
             pipe.sadd(keys.WORKERS, worker.id)
             if worker.model and worker.status is WorkerStatus.LOADED:
                 pipe.sadd(keys.LOADED_ONCE, worker.model)
             pipe.execute()
-
-
-class Directory:
-    """Who is there. Answers are at most `ttl_s` old, so that load does not multiply reads."""
-
-    def __init__(self, redis: Redis, ttl_s: float = 0.25) -> None:
-        self._redis = redis
-        self._ttl_s = ttl_s
-        self._lock = threading.Lock()
-        self._read_at = float("-inf")
-        self._workers: tuple[Worker, ...] = ()
-        self._loaded_once: frozenset[str] = frozenset()
-
-    def workers(self) -> tuple[Worker, ...]:
-        """Every live worker process.
-
-        Raises:
-            redis.RedisError: Redis is away.
-        """
-        self._refresh()
-        return self._workers
-
-    def serving(self, model: str) -> tuple[Worker, ...]:
-        """Live workers that answer for a model."""
-        return tuple(
-            worker
-            for worker in self.workers()
-            if worker.model == model and worker.status is WorkerStatus.LOADED
-        )
-
-    def loaded_once(self) -> frozenset[str]:
-        """Models that have been loaded at least once since `up` started."""
-        self._refresh()
-        return self._loaded_once
-
-    def _refresh(self) -> None:
-        with self._lock:
-            if time.monotonic() - self._read_at < self._ttl_s:
-                return
-            with self._redis.pipeline(transaction=False) as pipe:
-                pipe.smembers(keys.WORKERS)
-                pipe.smembers(keys.LOADED_ONCE)
-                ids, loaded_once = pipe.execute()
-            told = self._redis.mget([keys.worker(i.decode()) for i in sorted(ids)]) if ids else []
-            self._workers = tuple(Worker.from_dict(json.loads(raw)) for raw in told if raw)
-            self._loaded_once = frozenset(model.decode() for model in loaded_once)
-            self._read_at = time.monotonic()
 
 
 def forget_loaded(redis: Redis) -> None:

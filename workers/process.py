@@ -9,11 +9,12 @@ import signal
 import socket
 import threading
 import time
-import uuid
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import psutil
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
@@ -26,14 +27,17 @@ from presets.plan import Placed
 from workers import catalogue, connections, logs, memory_plan, revoking
 from workers.app import make_app, model_queue, queue
 from workers.contract.errors import InferenceError, ModelLoadFailed
+from workers.directory import Directory
 from workers.engines import registry
 from workers.engines.base import Engine, EngineOptions
 from workers.generation import Loading, Workshop
 from workers.jobs import JobStore
 from workers.leases import Leases
+from workers.loading.obedience import Obedience, become_anew
 from workers.loading_turn import loading_turn
-from workers.presence import Directory, Presence, Worker
+from workers.presence import Presence, Worker
 from workers.settings import Settings
+from workers.supervision import is_supervised
 from workers.tasks import register_generate
 from workers.token_log import TokenLog
 from workers.watchdog import Watchdog
@@ -48,7 +52,8 @@ def run_model_worker(
 
     `devices` are obeyed over the catalogue's; `force` loads it even where it does not fit.
     A model that cannot be loaded leaves the process alive and its status `failed`: the reason
-    stays visible, and a supervisor does not load a broken file again and again.
+    stays visible, and a supervisor does not load a broken file again and again. An order to unload
+    ends the process too; without a supervisor it becomes a new one, which waits.
 
     Raises:
         presets.catalogue.UnknownModel: the catalogue has no such model.
@@ -58,25 +63,72 @@ def run_model_worker(
     spec = known.get(model_id)
     spec = replace(spec, devices=devices or spec.devices)
     redis = connections.client(settings)
-    worker = worker_record(spec.id, memory_plan.concurrency(settings, spec))
-    presence = Presence(redis, worker)
-    presence.start()
+    presence = Presence(redis, worker_record(spec.id, memory_plan.concurrency(settings, spec)))
+    obedience = Obedience(redis, spec.id, presence)
+    told_to_end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _end_now(told_to_end))
+
+    def load() -> Engine | None:
+        return _load(settings, known, spec, presence, force=force)
+
     try:
-        began = time.monotonic()
-        engine = _load(settings, known, spec, presence, force=force)
-        if engine is None:
-            return 0
-        loading = Loading(began, time.monotonic())
-        return _serve_model(settings, spec, engine, loading, presence)
+        status = _live(settings, spec, load, presence, obedience, told_to_end)
+    except _Ended:
+        log.info("told to end; %s was not loaded", spec.id)
+        status = 0
     finally:
-        presence.stop()
+        obedience.stop()
+        if not obedience.leaves or is_supervised():
+            presence.stop()
+    if obedience.leaves and not is_supervised():
+        presence.sleep()
+        become_anew()
+    return status
+
+
+def _live(
+    settings: Settings,
+    spec: ModelSpec,
+    load: Callable[[], Engine | None],
+    presence: Presence,
+    obedience: Obedience,
+    told_to_end: threading.Event,
+) -> int:
+    """From the first beat to the last answer; returns the exit status."""
+    resting = _was_here(presence)
+    if resting:
+        presence.rests()
+    presence.start()
+    if not obedience.await_load(told_to_end, resting=resting):
+        return 0
+    began = time.monotonic()
+    obedience.start()
+    engine = load()
+    if told_to_end.is_set():  # a signal that reached a native call raises nothing
+        if engine is not None:
+            engine.close()
+        return 0
+    if engine is None:
+        told_to_end.wait()
+        return 0
+    loading = Loading(began, time.monotonic())
+    return _serve_model(settings, spec, engine, loading, presence, obedience)
+
+
+def _was_here(presence: Presence) -> bool:
+    try:
+        return presence.was_here()
+    except RedisError:
+        return False
 
 
 def worker_record(model_id: str | None, concurrency: int) -> Worker:
     """What a process says of itself at its start; `model_id` None for the orchestration worker."""
     name = model_id or "orchestration"
+    born = int(psutil.Process().create_time() * 100)  # the same when it becomes a new process
     return Worker(
-        id=f"{name}@{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
+        id=f"{name}@{socket.gethostname()}-{os.getpid():x}-{born:x}",
         model=model_id,
         pid=os.getpid(),
         host=socket.gethostname(),
@@ -87,10 +139,7 @@ def worker_record(model_id: str | None, concurrency: int) -> Worker:
 def _load(
     settings: Settings, known: Catalogue, spec: ModelSpec, presence: Presence, *, force: bool
 ) -> Engine | None:
-    """The loaded engine; None when loading failed and the process was then told to end."""
-    told_to_end = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _end_loading(told_to_end))
+    """The loaded engine; None where the model could not be loaded, which is told."""
     try:
         with loading_turn(settings.data_dir):
             placed = memory_plan.place(settings, known, spec, _workers(settings), force=force)
@@ -98,9 +147,6 @@ def _load(
             engine = registry.create(spec.backend, engine_options(settings, spec, placed))
             log.info("loading %s", spec.path or spec.id)
             engine.load(spec, presence.progress)
-    except _EndedWhileLoading:
-        log.info("told to end while loading")
-        return None
     except InferenceError as error:
         failure = error
     except Exception as error:
@@ -111,10 +157,6 @@ def _load(
         return engine
     log.error("%s cannot be served: %s", spec.id, failure.message)
     presence.failed(failure)
-    try:
-        told_to_end.wait()
-    except _EndedWhileLoading:
-        log.info("ending; %s was never loaded", spec.id)
     return None
 
 
@@ -150,18 +192,23 @@ def _workers(settings: Settings) -> tuple[Worker, ...]:
         return ()
 
 
-class _EndedWhileLoading(Exception):
-    """SIGTERM or SIGINT came before the model was there."""
+class _Ended(BaseException):
+    """SIGTERM or SIGINT came before the model was there; no error that a load could report."""
 
 
-def _end_loading(told_to_end: threading.Event) -> None:
+def _end_now(told_to_end: threading.Event) -> None:
     if not told_to_end.is_set():
         told_to_end.set()
-        raise _EndedWhileLoading
+        raise _Ended
 
 
 def _serve_model(
-    settings: Settings, spec: ModelSpec, engine: Engine, loading: Loading, presence: Presence
+    settings: Settings,
+    spec: ModelSpec,
+    engine: Engine,
+    loading: Loading,
+    presence: Presence,
+    obedience: Obedience,
 ) -> int:
     worker = presence.worker
     leases = Leases(connections.client(settings), worker.id)
@@ -181,9 +228,11 @@ def _serve_model(
         presence.unloading()
         watchdog.stop()
         workshop.isolation.close()
-        timer = threading.Timer(settings.grace_s, _give_back, args=(leases,))
-        timer.daemon = True
-        timer.start()
+        grace_s = obedience.grace_s(settings.grace_s)
+        if grace_s is not None:
+            timer = threading.Timer(grace_s, _give_back, args=(leases,))
+            timer.daemon = True
+            timer.start()
 
     worker_shutting_down.connect(end_in_time, weak=False)
     watchdog.start()

@@ -50,6 +50,7 @@ def test_ready_says_what_serves(scripted_service):
             "loaded_models": [MODEL],
             "orchestration_mode": "single",
             "degraded": [],
+            "models": [{"id": MODEL, "status": "loaded"}],
         },
     )
 

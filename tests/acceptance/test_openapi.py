@@ -26,7 +26,9 @@ def test_it_describes_every_endpoint(scripted_service):
     assert set(document["paths"]) == {
         "/v1/chat/completions", "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/events",
         "/v1/dead-letters", "/v1/dead-letters/{job_id}", "/v1/dead-letters/{job_id}/retry",
-        "/v1/jobs/{job_id}/ws", "/v1/ws/chat", "/v1/models", "/health", "/health/ready",
+        "/v1/jobs/{job_id}/ws", "/v1/ws/chat", "/v1/models",
+        "/v1/models/{model_id}", "/v1/models/{model_id}/load", "/v1/models/{model_id}/unload",
+        "/health", "/health/ready",
     }  # fmt: skip
     body = document["components"]["schemas"]["ChatCompletionRequest"]
     assert set(body["required"]) == {"model", "messages"}
@@ -90,6 +92,9 @@ def test_no_body_ends_in_a_500_or_hangs(scripted_service, mode):
         ("/v1/jobs/{job_id}", "GET", GenerationMode.POSITIVE),
         ("/v1/jobs/{job_id}", "DELETE", GenerationMode.POSITIVE),
         ("/v1/jobs/{job_id}/events", "GET", GenerationMode.POSITIVE),
+        ("/v1/models/{model_id}", "GET", GenerationMode.POSITIVE),
+        ("/v1/models/{model_id}/load", "POST", GenerationMode.POSITIVE),
+        ("/v1/models/{model_id}/unload", "POST", GenerationMode.POSITIVE),
     ],
 )
 def test_no_address_of_a_job_ends_in_a_500_or_hangs(scripted_service, path, method, mode):

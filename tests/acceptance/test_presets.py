@@ -7,10 +7,10 @@ import pytest
 
 from presets.catalogue import Catalogue
 from tests.service import ROOT, Service
-from workers.presence import Directory
+from workers.directory import Directory
 
 
-@pytest.mark.parametrize("preset", ["D3", "D4"])
+@pytest.mark.parametrize("preset", ["D3", "D4", "T3"])
 def test_a_preset_runs_and_each_of_its_models_answers(tmp_path, models_dir, preset):
     command = ("web.cli", "up", "--preset", preset)
     wanted = Catalogue.load(None, "llamacpp").preset(preset).models

@@ -62,7 +62,7 @@ def other_worker(service):
 
 def serving(service):
     """Pids of the workers that say they serve."""
-    from workers.presence import Directory
+    from workers.directory import Directory
 
     return [worker.pid for worker in Directory(service.redis(), ttl_s=0).serving(MODEL)]
 

@@ -17,11 +17,12 @@ from workers.contract import keys
 from workers.contract.events import Completed, Failed, StepFinished, Token
 from workers.contract.job import Job, JobState, Message, Outcome, StepRequest, Timings, Usage
 from workers.deadlines import Deadlines
+from workers.directory import Directory
 from workers.jobs import JobStore
 from workers.leases import Leases, Refusal
 from workers.losses import MOST_CRASHES, Losses
 from workers.planned import PlannedStep
-from workers.presence import Directory, Presence, Worker
+from workers.presence import Presence, Worker
 from workers.settings import read
 from workers.token_log import Entry, append
 

@@ -12,6 +12,7 @@ from workers import generation
 from workers.contract import errors, keys
 from workers.contract.job import Priority, StepRequest
 from workers.leases import Leases
+from workers.loading.orders import Order, Orders, Target, Why
 from workers.presence import Presence, Worker
 from workers.settings import read
 from workers.token_log import TokenLog
@@ -36,7 +37,6 @@ BEHIND_THE_QUEUE = [
 #: Their capability comes later; each names it.
 NOT_YET = {
     "COMPRESSION_FAILED": "context compression",
-    "MODEL_BUSY": "loading and swapping",
 }
 _raised = set()
 
@@ -156,6 +156,20 @@ def test_a_model_that_cannot_be_loaded(front_end, redis, worker, error, code):
 def test_a_model_that_is_being_loaded(front_end, redis, worker):
     told(redis, "loading")
     error_of(ask(front_end()), "MODEL_LOADING")
+
+
+def test_a_model_that_is_loaded_and_unloaded_at_once(front_end, redis):
+    redis.mset({keys.KEEPER: "k", keys.SUPERVISOR: "here"})
+    orders = Orders(redis)
+
+    def unload():
+        wish = wait_for(lambda: orders.wished(MODEL))
+        orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1), wish)
+
+    other = threading.Thread(target=unload)
+    other.start()
+    error_of(front_end().post(f"/v1/models/{MODEL}/load"), "MODEL_BUSY")
+    other.join()
 
 
 @pytest.mark.parametrize("error", BEHIND_THE_QUEUE, ids=lambda error: error.code)

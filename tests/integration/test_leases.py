@@ -9,12 +9,13 @@ from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.errors import ModelLoadFailed
 from workers.contract.job import Job, Message, StepRequest
+from workers.directory import Directory
 from workers.jobs import JobStore
 from workers.keeper import Keeper
 from workers.leases import LEASE_MS, Leases
 from workers.losses import Losses
 from workers.planned import PlannedStep
-from workers.presence import Directory, Presence, Worker, WorkerStatus, forget_loaded
+from workers.presence import Presence, Worker, WorkerStatus, forget_loaded
 
 REQUEST = StepRequest("chatcmpl-1", "answer", "m", ends_job=True)
 WORKER = Worker("m@host-1", "m", pid=1, host="host", concurrency=2)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from redis.exceptions import RedisError
 
-from workers.presence import Directory
+from workers.directory import Directory
 
 #: Seconds without a word after which a worker is ended and started again.
 LONGEST_S = 20.0

@@ -14,6 +14,7 @@ from presets.schema import CatalogueError
 from web.cli.config import config
 from web.cli.jobs import jobs, submit
 from web.cli.keys import keys
+from web.cli.loads import load, unload
 from web.cli.models import models
 from web.cli.presets import presets
 from web.cli.pull import pull
@@ -115,13 +116,13 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
         raise click.UsageError("Name a model or --orchestration, not both.")
     end_with_supervisor()
     settings = load_settings()
+    catalogue = load_catalogue(settings)
     if orchestration:
         try:
             sys.exit(orchestration_worker.run(settings))
         except PromptError as error:
             click.echo(f"inference-service cannot start: {error}", err=True)
             sys.exit(2)
-    catalogue = load_catalogue(settings)
     if model is None:
         model = catalogue.wanted(settings.preload_models, settings.config)[0]
     try:
@@ -197,6 +198,8 @@ cli.add_command(config)
 cli.add_command(jobs)
 cli.add_command(submit)
 cli.add_command(keys)
+cli.add_command(load)
+cli.add_command(unload)
 cli.add_command(models)
 cli.add_command(presets)
 cli.add_command(pull)

@@ -8,8 +8,8 @@ import signal
 import sys
 import threading
 
-#: Set by the supervisor for its children: its own pid.
-SUPERVISOR = "INFERENCE_SUPERVISOR_PID"
+from workers.supervision import SUPERVISOR
+
 _PR_SET_PDEATHSIG = 1
 _LOOK_S = 1.0
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from web.cli.orphans import SUPERVISOR
+from workers.supervision import SUPERVISOR
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,10 @@ class Child:
     log_file: Path
     #: Seconds it may take to end by itself.
     grace_s: float = 10.0
+    #: It ends with status 0 when it is not wanted, and is started again by whoever wants it.
+    rests: bool = False
+    #: The service is nothing without it: where it cannot run as it is set up, nothing runs.
+    essential: bool = True
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     pause_s: float = FIRST_PAUSE_S
@@ -63,6 +67,12 @@ class Child:
     def running(self) -> bool:
         """Whether it lives."""
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def resting(self) -> bool:
+        """Whether it has ended because it is not wanted."""
+        ended = self.process is not None and self.process.poll() == 0
+        return self.rests and ended and self.restart_at is None
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to it and all that it started."""
@@ -98,11 +108,11 @@ class Supervisor:
         """
         now = time.monotonic()
         for child in self._children:
-            if child.running:
+            if child.running or child.resting:
                 continue
             if child.restart_at is None:
                 status = child.process.returncode if child.process else None
-                if status == MISUSE:
+                if status == MISUSE and child.essential:
                     return child
                 self._plan_restart(child, status, now)
             elif now >= child.restart_at:

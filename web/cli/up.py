@@ -17,18 +17,18 @@ from presets import weight_files
 from presets.catalogue import UnknownModel
 from web.cli import memory_lines
 from web.cli.absences import Absences
+from web.cli.model_workers import ModelWorkers
 from web.cli.supervisor import Child, Supervisor
 from workers import catalogue as catalogue_
 from workers import connections, embedded, memory_plan
-from workers.presence import Directory, forget_loaded
+from workers.directory import Directory
+from workers.presence import forget_loaded
 from workers.settings import Settings
 
 #: The embedded server reads its log at start; a large one takes seconds.
 _REDIS_STARTS_S = 60.0
 _OTHER_REDIS_S = 10.0
 _LOOK_S = 0.1
-#: A worker needs this much longer than the grace it gives its answers.
-_AFTER_GRACE_S = 5.0
 
 
 class _Signals:
@@ -58,8 +58,8 @@ def run(settings: Settings, *, flower: bool, force: bool) -> int:
         wanted = _wanted(settings)
         _require_free_port(settings)
         _require_memory(settings, wanted, force=force)
-        _start(settings, wanted, supervisor, signals, flower=flower, force=force)
-        return _watch(settings, wanted, supervisor, signals)
+        _start(settings, supervisor, signals, flower=flower)
+        return _watch(settings, wanted, supervisor, signals, force=force)
     except _Refusal as refusal:
         click.echo(f"inference-service cannot start: {refusal}", err=True)
         return 1
@@ -69,12 +69,10 @@ def run(settings: Settings, *, flower: bool, force: bool) -> int:
 
 def _start(
     settings: Settings,
-    wanted: tuple[str, ...],
     supervisor: Supervisor,
     signals: _Signals,
     *,
     flower: bool,
-    force: bool,
 ) -> None:
     logs = settings.data_dir / "logs"
 
@@ -92,21 +90,26 @@ def _start(
     if flower:
         start("flower", "flower")
         _say(f"Flower: http://127.0.0.1:{settings.flower_port}")
-    forced = ("--force",) if force else ()
-    for model_id in wanted:
-        grace_s = settings.grace_s + _AFTER_GRACE_S
-        start(f"worker-{model_id}", "worker", *forced, model_id, grace_s=grace_s)
 
 
 def _watch(
-    settings: Settings, wanted: tuple[str, ...], supervisor: Supervisor, signals: _Signals
+    settings: Settings,
+    wanted: tuple[str, ...],
+    supervisor: Supervisor,
+    signals: _Signals,
+    *,
+    force: bool,
 ) -> int:
     told = ""
     ready = False
-    absences = Absences(Directory(connections.client(settings)))
+    redis = connections.client(settings)
+    absences = Absences(Directory(redis))
+    models = ModelWorkers(redis, settings, supervisor, _say)
+    models.begin(wanted, force=force)
     while not signals.count:
         if hopeless := supervisor.look():
             raise _Refusal(f"{hopeless.name} says:\n{hopeless.last_lines(5)}")
+        models.look()
         _end_silent(supervisor, absences)
         if not ready:
             ready, reason = _readiness(settings)
@@ -116,6 +119,7 @@ def _watch(
                 _say(f"waiting: {reason}")
                 told = reason
         time.sleep(_LOOK_S)
+    models.end()
     _say("stopping")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flask
@@ -9,8 +10,9 @@ from flask import Blueprint, Response
 from redis.exceptions import RedisError
 
 import web
-from web.services import services
-from workers.presence import Worker, WorkerStatus
+from web import model_view
+from web.services import Services, services
+from workers.loading.orders import Target
 
 blueprint = Blueprint("health", __name__)
 
@@ -25,41 +27,53 @@ def alive() -> dict[str, str]:
 def ready() -> Response | dict[str, Any]:
     """Whether a request would be answered."""
     found = services()
-    wanted = found.wanted()
     try:
-        workers = found.directory.workers()
-        loaded_once = found.directory.loaded_once()
+        return _readiness(found)
     except RedisError:
-        return _not_ready("Redis cannot be reached", f"0/{len(wanted)}")
-    serving = {w.model for w in workers if w.model and w.status is WorkerStatus.LOADED}
-    missing = [model_id for model_id in wanted if model_id not in loaded_once]
+        return _not_ready("Redis cannot be reached", f"0/{len(found.wanted())}")
+
+
+def _readiness(found: Services) -> Response | dict[str, Any]:
+    wanted, directory = found.wanted(), found.directory
+    running = [worker.model for worker in directory.workers() if worker.model]
+    concerned = sorted({*wanted, *running, *directory.orders()})
+    models = [{"id": model_id, **model_view.status(model_id)} for model_id in concerned]
+    serving = {model["id"] for model in models if model["status"] == "loaded"}
+    left = {model_id for model_id in wanted if _was_told_to_leave(model_id, found)}
+    missing = [m for m in wanted if m not in directory.loaded_once() | left]
     if missing:
-        reason = "; ".join(_why(model_id, workers) for model_id in missing)
-        return _not_ready(reason, f"{len(wanted) - len(missing)}/{len(wanted)}")
-    if not serving:
-        return _not_ready("no model has a live worker", f"0/{len(wanted)}")
+        reason = "; ".join(_why(model) for model in models if model["id"] in missing)
+        return _not_ready(reason, f"{len(wanted) - len(missing)}/{len(wanted)}", models)
+    on_demand = found.settings.load_on_demand and any(directory.can_load(m) for m in wanted)
+    if not serving and not on_demand:
+        reason = "no model is loaded" if left else "no model has a live worker"
+        return _not_ready(reason, f"0/{len(wanted)}", models)
     return {
         "status": "ready",
         "config": found.preset_id(),
         "loaded_models": sorted(serving),
         "orchestration_mode": found.director.default_mode,
-        "degraded": [model_id for model_id in wanted if model_id not in serving],
+        "degraded": [model_id for model_id in wanted if model_id not in serving | left],
+        "models": models,
     }
 
 
-def _not_ready(reason: str, progress: str) -> Response:
-    answer = flask.jsonify(status="not_ready", reason=reason, progress=progress)
+def _not_ready(reason: str, progress: str, models: Sequence[Mapping[str, Any]] = ()) -> Response:
+    answer = flask.jsonify(status="not_ready", reason=reason, progress=progress, models=models)
     answer.status_code = 503
     return answer
 
 
-def _why(model_id: str, workers: tuple[Worker, ...]) -> str:
+def _was_told_to_leave(model_id: str, found: Services) -> bool:
+    """Whether a model is not loaded because that was decided, and not because it could not be."""
+    order = found.directory.order(model_id)
+    return order is not None and order.target is Target.UNLOADED and order.error is None
+
+
+def _why(model: Mapping[str, Any]) -> str:
     """What keeps a model from being loaded."""
-    own = [worker for worker in workers if worker.model == model_id]
-    for worker in own:
-        if worker.status is WorkerStatus.LOADING:
-            return f"{model_id} is being loaded ({worker.progress:.0%})"
-    for worker in own:
-        if worker.error:
-            return f"{model_id} could not be loaded: {worker.error['message']}"
-    return f"{model_id} has no worker yet"
+    if "progress" in model:
+        return f"{model['id']} is being loaded ({model['progress']:.0%})"
+    if "error" in model:
+        return f"{model['id']} could not be loaded: {model['error']['message']}"
+    return f"{model['id']} has no worker yet"

@@ -1,38 +1,32 @@
-"""`GET /v1/models`."""
+"""`/v1/models`: which models there are, and loading and unloading them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint
+import flask
+from flask import Blueprint, Response
 
+from orchestration import routing
+from orchestration.loading import Answer, State
 from presets.model import ModelSpec
+from web import model_view
 from web.services import services
-from workers.presence import Worker, WorkerStatus
+from workers.contract.errors import ValidationFailed
 
 blueprint = Blueprint("models", __name__)
-
-#: The best that any of a model's workers is, first.
-_STATUS = {
-    WorkerStatus.LOADED: "loaded",
-    WorkerStatus.LOADING: "loading",
-    WorkerStatus.UNLOADING: "unloading",
-    WorkerStatus.WEDGED: "failed",
-    WorkerStatus.FAILED: "failed",
-}
 
 
 @blueprint.get("/v1/models")
 def index() -> dict[str, Any]:
     """Models that are wanted, running, or whose file is there; loaded ones first."""
     found = services()
-    workers = [worker for worker in found.directory.workers() if worker.model is not None]
     listed = {spec.id: spec for spec in found.catalogue.present}
-    for model_id in found.wanted():
+    running = [worker.model for worker in found.directory.workers() if worker.model]
+    for model_id in (*found.wanted(), *running, *found.directory.orders()):
         if found.catalogue.has(model_id):
             listed.setdefault(model_id, found.catalogue.get(model_id))
-    entries = [_entry(spec, [w for w in workers if w.model == spec.id]) for spec in listed.values()]
+    entries = [model_view.entry(spec) for spec in listed.values()]
     entries.sort(key=lambda entry: (entry["status"] != "loaded", entry["id"]))
     return {
         "object": "list",
@@ -42,33 +36,43 @@ def index() -> dict[str, Any]:
     }
 
 
-def _entry(spec: ModelSpec, workers: list[Worker]) -> dict[str, Any]:
-    best = min(workers, key=lambda worker: list(_STATUS).index(worker.status), default=None)
-    planned = services().planned(spec)
-    entry: dict[str, Any] = {
-        "id": spec.id,
-        "object": "model",
-        "owned_by": "inference-service",
-        "status": "available" if best is None else _STATUS[best.status],
-        "memory_mb": _memory_mb(spec, best),
-        "context_length": spec.context_length,
-        "context_available": (best and best.context_length) or planned.context_available,
-        "fits": planned.fits or (best is not None and best.status is WorkerStatus.LOADED),
-        "roles": list(spec.roles),
-    }
-    if form := (best and best.format) or spec.format:
-        entry["format"] = form
-    if best is not None and best.status is WorkerStatus.LOADING:
-        entry["progress"] = best.progress
-    if best is not None and best.status is WorkerStatus.FAILED:
-        entry["error"] = _error(best.error or {})
-    return entry
+@blueprint.get("/v1/models/<model_id>")
+def show(model_id: str) -> dict[str, Any]:
+    """One model, with its status and how far its loading is."""
+    return model_view.entry(_named(model_id))
 
 
-def _error(error: Mapping[str, Any]) -> dict[str, Any]:
-    return {"code": error.get("code"), "message": error.get("message")}
+@blueprint.post("/v1/models/<model_id>/load")
+def load(model_id: str) -> Response:
+    """Load a model; 200 once it answers, 202 where it is not waited for."""
+    found, spec = services(), _named(model_id)
+    with found.place():
+        return _told(spec, found.loader.load(spec, wait=_waits()))
 
 
-def _memory_mb(spec: ModelSpec, worker: Worker | None) -> int:
-    measured = worker.memory_bytes if worker is not None else 0
-    return (measured or services().catalogue.estimate_bytes(spec)) // 2**20
+@blueprint.post("/v1/models/<model_id>/unload")
+def unload(model_id: str) -> Response:
+    """Unload a model; 200 once its running answers have ended and its memory is free."""
+    found, spec = services(), _named(model_id)
+    with found.place():
+        return _told(spec, found.loader.unload(spec, wait=_waits()))
+
+
+def _named(model_id: str) -> ModelSpec:
+    return routing.resolve(model_id, services().catalogue)
+
+
+def _waits() -> bool:
+    given = flask.request.args.get("wait", "true").lower()
+    if given not in ("true", "false"):
+        raise ValidationFailed(
+            f"wait must be true or false, not {given[:100]!r}.", details={"param": "wait"}
+        )
+    return given == "true"
+
+
+def _told(spec: ModelSpec, answer: Answer) -> Response:
+    response = flask.jsonify(id=spec.id, status=answer.state, message=answer.message)
+    done = answer.state in (State.LOADED, State.AVAILABLE)
+    response.status_code = 200 if done else 202
+    return response

@@ -47,6 +47,18 @@ jobs:{owner}               sorted set   Lua: store; jobs       asynchronous jobs
 worker:{id}                string       presence               PRESENCE_TTL_MS after a beat
 workers                    set          presence               until the keeper sees it dead
 loaded_once                set          presence               until `up` starts anew
+orders                     hash         Lua: order (keeper)    until `up` starts anew: what each
+                                                               model is to be (JSON)
+wishes                     hash         front ends             until the keeper has dealt with it:
+                                                               what was asked for (JSON)
+demands                    sorted set   keeper                 models that are not loaded while
+                                                               requests wait; score: since when
+loaded_since               hash         keeper                 while an order holds: model -> when
+                                                               it was first seen loaded
+used                       hash         Lua: take; keeper      for ever: model -> when it was used
+measured                   hash         keeper                 for ever: model -> bytes it took
+supervisor                 string       `up`                   PRESENCE_TTL_MS after a beat: who
+                                                               starts what is ordered
 keeper                     string       keeper's lock          KEEPER_TTL_S after a renewal
 rate:{key}                 string       Lua: spend             until the allowance is whole
 =========================  ===========  =====================  ==================================
@@ -75,6 +87,8 @@ SYNC_TTL_S = 300
 ACCEPTED_TTL_S = 7 * 86_400
 #: A worker that has not been heard of for this long is dead.
 PRESENCE_TTL_MS = 3000
+#: A worker that becomes another process to give its memory back is heard of again within this.
+REBIRTH_TTL_MS = 60_000
 #: A synchronous request whose front end died is no longer counted as open after this long.
 SLOT_MS = 10_000
 #: How long what one round handed to the next can be read.
@@ -94,6 +108,13 @@ DEADLINES = f"{PREFIX}deadlines"
 WEBHOOKS = f"{PREFIX}webhooks"
 WORKERS = f"{PREFIX}workers"
 LOADED_ONCE = f"{PREFIX}loaded_once"
+ORDERS = f"{PREFIX}orders"
+WISHES = f"{PREFIX}wishes"
+DEMANDS = f"{PREFIX}demands"
+LOADED_SINCE = f"{PREFIX}loaded_since"
+USED = f"{PREFIX}used"
+MEASURED = f"{PREFIX}measured"
+SUPERVISOR = f"{PREFIX}supervisor"
 KEEPER = f"{PREFIX}keeper"
 
 #: Prefix of every `waiting_of`.

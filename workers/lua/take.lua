@@ -8,6 +8,7 @@
 -- KEYS[6]  held:{worker}        set
 -- KEYS[7]  job:{id}:events      stream
 -- KEYS[8]  burden:{model}       hash
+-- KEYS[9]  used                 hash
 -- ARGV[1]  step
 -- ARGV[2]  member of the step in the sorted sets
 -- ARGV[3]  owner: the worker's id
@@ -97,5 +98,6 @@ redis.call('ZADD', KEYS[2], now_ms + ARGV[4], ARGV[2])
 redis.call('SADD', KEYS[4], ARGV[2])
 redis.call('SADD', KEYS[6], ARGV[2])
 redis.call('ZREM', KEYS[5], ARGV[6])
+redis.call('HSET', KEYS[9], ARGV[8], now_ms)
 wait_no_longer()
 return taken()

@@ -9,8 +9,6 @@ from pathlib import Path
 from workers.settings import kinds
 from workers.settings.variable import setting
 
-_LOADING = "loading and unloading"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
@@ -63,27 +61,29 @@ class Models:
         "Seconds without a decoding step, while there is work, after which a worker is ended and "
         "started again; what it ran goes on.",
     )  # fmt: skip
+    memory_limit_mb: int | None = setting(
+        "INFERENCE_MEMORY_LIMIT_MB", None, kinds.integer(1, 100_000_000),
+        "Megabytes that all loaded models together may take; a model that would take more is not "
+        "loaded.",
+        unset="what the machine has",
+    )  # fmt: skip
     load_on_demand: bool = setting(
         "INFERENCE_LOAD_ON_DEMAND", False, kinds.BOOLEAN,
         "A request for a model that is not loaded loads it, instead of being refused.",
-        used_from=_LOADING,
     )  # fmt: skip
     swap: bool = setting(
         "INFERENCE_SWAP", False, kinds.BOOLEAN,
         "Where memory is short, a model loaded on demand takes the place of the idle one that "
         "was used longest ago. Needs INFERENCE_LOAD_ON_DEMAND=true.",
-        used_from=_LOADING,
     )  # fmt: skip
     swap_max_wait_s: float = setting(
         "INFERENCE_SWAP_MAX_WAIT_S", 60.0, kinds.number(0, 86_400),
         "Seconds a request waits at most until busy models make room for its own; less than "
         "INFERENCE_REQUEST_TIMEOUT.",
-        used_from=_LOADING,
     )  # fmt: skip
     idle_unload_s: float = setting(
         "INFERENCE_IDLE_UNLOAD_S", 0.0, kinds.number(0, 30 * 86_400),
         "Seconds without a request after which a model is unloaded; 0: never.",
-        used_from=_LOADING,
     )  # fmt: skip
     auto_route_enabled: bool = setting(
         "INFERENCE_AUTO_ROUTE_ENABLED", False, kinds.BOOLEAN,

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from workers.settings.reading import ENV_FILE, read_env_file
 from workers.settings.table import Settings, variables
+from workers.supervision import SUPERVISOR
 
 #: Variables of this family that are not settings: they pass between our own processes.
-INTERNAL = frozenset({"INFERENCE_SUPERVISOR_PID"})
+INTERNAL = frozenset({SUPERVISOR})
 #: A key that is shorter can be guessed; `inference-service keys add` makes keys of 43.
 _SHORTEST_KEY = 16
 

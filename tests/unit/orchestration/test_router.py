@@ -1,13 +1,12 @@
 """Whom a request without a model's name goes to, and what is said of that."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from orchestration import estimate, strategies
 from orchestration.router import Router
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
+from tests.known import Known
 from workers.contract.errors import ModelNotFound, NoWorker
 from workers.contract.job import Job, Message, Sampling
 from workers.presence import Worker, WorkerStatus
@@ -50,8 +49,7 @@ def router(*workers, strategy="least_busy", burdens=None, specs=ALL, **environ):
         **named,
     }
     settings = read(environ, env_file=None)
-    directory = SimpleNamespace(workers=lambda: tuple(workers))
-    return Router(settings, Catalogue(specs), directory, Told(**(burdens or {})))
+    return Router(settings, Catalogue(specs), Known(*workers), Told(**(burdens or {})))
 
 
 def job(model="auto", task_type=None, content="hi", **sampling):

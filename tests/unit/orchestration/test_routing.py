@@ -1,10 +1,11 @@
-from types import SimpleNamespace
+import contextlib
 
 import pytest
 
 from orchestration import routing
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
+from tests.known import Known
 from workers.contract.errors import (
     InsufficientMemory,
     ModelLoadFailed,
@@ -12,6 +13,7 @@ from workers.contract.errors import (
     ModelNotFound,
     NoWorker,
 )
+from workers.loading.orders import Order, Target, Why
 from workers.presence import Worker, WorkerStatus
 
 PHI = ModelSpec("phi-4", None, 4096)
@@ -21,8 +23,13 @@ def worker(status, **changes):
     return Worker("w", "phi-4", 1, "h", 1, status=status, **changes)
 
 
-def directory(*workers):
-    return SimpleNamespace(workers=lambda: workers)
+def order(target, error=None):
+    return Order("phi-4", target, Why.ASKED, 1, error=error and error.to_dict())
+
+
+LOADED = worker(WorkerStatus.LOADED)
+BROKEN = order(Target.UNLOADED, ModelLoadFailed("not a GGUF"))
+TOO_BIG = order(Target.UNLOADED, InsufficientMemory("9 of 4 GB"))
 
 
 @pytest.mark.parametrize("name", ["phi-4", "inference:phi-4", "local:phi-4"])
@@ -38,7 +45,7 @@ def test_an_unknown_model_gets_the_nearest():
 
 
 def test_one_loaded_worker_is_enough():
-    routing.require_worker(PHI, directory(worker(WorkerStatus.FAILED), worker(WorkerStatus.LOADED)))
+    routing.require_worker(PHI, Known(worker(WorkerStatus.FAILED), LOADED))
 
 
 @pytest.mark.parametrize(
@@ -62,4 +69,31 @@ def test_one_loaded_worker_is_enough():
 )
 def test_a_request_nobody_would_take_is_refused(workers, error, says):
     with pytest.raises(error, match=says):
-        routing.require_worker(PHI, directory(*workers))
+        routing.require_worker(PHI, Known(*workers))
+
+
+@pytest.mark.parametrize(
+    ("known", "on_demand", "error", "says"),
+    [
+        (Known(supervised=True, kept=True), False, NoWorker, "inference-service load phi-4"),
+        (Known(supervised=True), False, NoWorker, "inference-service worker phi-4"),
+        (Known(kept=True), True, NoWorker, "inference-service worker phi-4"),
+        (Known(supervised=True, kept=True), True, None, ""),
+        (Known(worker(WorkerStatus.UNLOADED), kept=True), True, None, ""),
+        (Known(worker(WorkerStatus.LOADING), kept=True), True, None, ""),
+        (Known(LOADED, kept=True), True, None, ""),
+        # Ordered, and its process is being started.
+        (Known(orders=[order(Target.LOADED)], supervised=True, kept=True),
+         False, ModelLoading, "0%"),
+        (Known(worker(WorkerStatus.LOADING), orders=[order(Target.UNLOADED)], kept=True),
+         False, NoWorker, "inference-service load"),
+        (Known(orders=[BROKEN], supervised=True, kept=True), True, ModelLoadFailed, "not a GGUF"),
+        (Known(orders=[BROKEN], supervised=True, kept=True), False, ModelLoadFailed, "not a GGUF"),
+        (Known(orders=[TOO_BIG], supervised=True, kept=True), False, InsufficientMemory, "9 of 4"),
+        # Memory may be free by now; a broken file is broken.
+        (Known(orders=[TOO_BIG], supervised=True, kept=True), True, None, ""),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_not_loaded(known, on_demand, error, says):
+    with pytest.raises(error, match=says) if error else contextlib.nullcontext():
+        routing.require_worker(PHI, known, on_demand=on_demand)

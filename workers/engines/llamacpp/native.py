@@ -58,10 +58,15 @@ class Model:
         llama_cpp.llama_backend_init()
         parameters = llama_cpp.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 10_000
-        tell = llama_cpp.llama_progress_callback(_progress(on_progress))
+        interrupted: list[BaseException] = []
+        tell = llama_cpp.llama_progress_callback(_progress(on_progress, interrupted))
         parameters.progress_callback = tell
         _complaints.clear()
         pointer = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
+        if interrupted:
+            if pointer:
+                llama_cpp.llama_model_free(pointer)
+            raise interrupted[0]
         if not pointer:
             why = "; ".join(_complaints) or "no reason given"
             raise ModelLoadFailed(f"llama.cpp cannot load {path}: {why}")
@@ -86,10 +91,20 @@ class Model:
         llama_cpp.llama_model_free(self.pointer)
 
 
-def _progress(on_progress: Callable[[float], None]) -> Callable[[float, object], bool]:
+def _progress(
+    on_progress: Callable[[float], None], interrupted: list[BaseException]
+) -> Callable[[float, object], bool]:
+    """What llama.cpp calls; False, which ends the loading, once something was raised meanwhile.
+
+    An exception cannot pass through llama.cpp: a signal's is kept and raised behind it.
+    """
+
     def tell(fraction: float, _user_data: object) -> bool:
-        on_progress(fraction)
-        return True
+        try:
+            on_progress(fraction)
+        except BaseException as raised:  # noqa: BLE001
+            interrupted.append(raised)
+        return not interrupted
 
     return tell
 

@@ -1,0 +1,63 @@
+"""Requests for a model that is not loaded, where requests load their models."""
+
+import pytest
+
+from tests.waiting import wait_for
+from web.app import create_app
+from workers.contract import keys
+from workers.directory import Directory
+from workers.presence import Presence, Worker
+from workers.settings import read
+
+MODEL = "smollm2-135m"
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
+
+
+@pytest.fixture
+def client(tmp_path, redis_socket, redis):
+    """A front end beside a keeper and an `up` that only say that they are there."""
+    environ = {
+        "INFERENCE_DATA_DIR": str(tmp_path),
+        "INFERENCE_BACKEND": "scripted",
+        "INFERENCE_REDIS_URL": f"unix://{redis_socket}",
+        "INFERENCE_LOAD_ON_DEMAND": "true",
+        "INFERENCE_REQUEST_TIMEOUT": "4",
+    }
+    redis.mset({keys.KEEPER: "k", keys.SUPERVISOR: "here"})
+    app = create_app(read(environ, env_file=None))
+    yield app.test_client()
+    app.extensions["inference"].stop()
+
+
+def test_a_stream_is_told_how_far_its_model_is(client, redis, monkeypatch):
+    monkeypatch.setattr("web.sse.PATIENCE_S", 0.05)
+    presence = Presence(redis, Worker("w", MODEL, pid=1, host="h", concurrency=1))
+    presence.start()
+    try:
+        presence.progress(0.4)
+        wait_for(lambda: [w.progress for w in Directory(redis, ttl_s=0).workers()] == [0.4])
+        answer = client.post("/v1/chat/completions", json={**BODY, "stream": True})
+        assert next(answer.iter_encoded()) == b": loading 40%\n\n"
+        answer.close()
+        assert client.get(f"/v1/models/{MODEL}").get_json()["progress"] == 0.4
+    finally:
+        presence.stop()
+
+
+def test_a_job_waits_for_its_model(client):
+    taken = client.post("/v1/jobs", json={**BODY, "deadline_s": 60})
+    assert (taken.status_code, taken.get_json()["position"]) == (202, 1)
+    told = client.get(taken.get_json()["status_url"]).get_json()
+    assert (told["state"], told["position"]) == ("queued", 1)
+    assert client.post("/v1/jobs", json=BODY).get_json()["position"] == 2
+
+
+def test_a_request_waits_for_its_model_as_long_as_a_request_may(client):
+    answer = client.post("/v1/chat/completions", json=BODY)
+    assert answer.get_json()["error"]["code"] == "REQUEST_TIMEOUT"
+
+
+def test_the_service_is_ready_though_nothing_is_loaded(client, redis):
+    redis.sadd(keys.LOADED_ONCE, MODEL)
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.get_json()["loaded_models"]) == (200, [])

@@ -1,0 +1,78 @@
+"""A model as `/v1/models` and `/health/ready` tell of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestration import routing
+from presets.model import ModelSpec
+from web.services import services
+from workers.contract.errors import ModelLoadFailed
+from workers.presence import Worker, WorkerStatus
+
+#: The best that any of a model's workers is, first.
+_STATUS = {
+    WorkerStatus.LOADED: "loaded",
+    WorkerStatus.LOADING: "loading",
+    WorkerStatus.UNLOADING: "unloading",
+    WorkerStatus.WEDGED: "failed",
+    WorkerStatus.FAILED: "failed",
+    WorkerStatus.UNLOADED: "available",
+}
+
+
+def entry(spec: ModelSpec) -> dict[str, Any]:
+    """Everything that is told of a model.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    best = _best(spec.id)
+    planned = services().planned(spec)
+    told: dict[str, Any] = {
+        "id": spec.id,
+        "object": "model",
+        "owned_by": "inference-service",
+        **status(spec.id),
+        "memory_mb": _memory_mb(spec, best),
+        "context_length": spec.context_length,
+        "context_available": (best and best.context_length) or planned.context_available,
+        "fits": planned.fits or (best is not None and best.status is WorkerStatus.LOADED),
+        "roles": list(spec.roles),
+    }
+    if form := (best and best.format) or spec.format:
+        told["format"] = form
+    return told
+
+
+def status(model: str) -> dict[str, Any]:
+    """`status`; with it `progress` (0 to 1) while it is loading, and `error` where it could not be.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    directory = services().directory
+    best = _best(model)
+    if directory.serving(model):
+        return {"status": "loaded"}
+    if best is not None and best.holds and directory.told_off(model):
+        return {"status": "unloading"}
+    if (progress := routing.load_progress(model, directory)) is not None:
+        return {"status": "loading", "progress": progress}
+    if (error := routing.load_error(model, directory)) is not None:
+        failed = isinstance(error, ModelLoadFailed) or best is not None
+        return {
+            "status": "failed" if failed else "available",
+            "error": {"code": error.code, "message": error.message},
+        }
+    return {"status": "available" if best is None else _STATUS[best.status]}
+
+
+def _best(model: str) -> Worker | None:
+    workers = services().directory.of(model)
+    return min(workers, key=lambda worker: list(_STATUS).index(worker.status), default=None)
+
+
+def _memory_mb(spec: ModelSpec, worker: Worker | None) -> int:
+    measured = worker.memory_bytes if worker is not None else 0
+    return (measured or services().catalogue.estimate_bytes(spec)) // 2**20

@@ -1,0 +1,1 @@
+"""Loading: which models are in memory, decided by the keeper and obeyed by workers and `up`."""

@@ -1,0 +1,253 @@
+"""Loads: the keeper's duty that decides which models are in memory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from redis import Redis
+
+from presets import weight_files
+from presets.catalogue import Catalogue
+from presets.model import ModelSpec
+from workers import catalogue as catalogue_
+from workers import memory_plan
+from workers.contract import keys
+from workers.contract.events import Failed
+from workers.contract.job import JobState
+from workers.loading.decision import Decision, Policy, Turned, decide
+from workers.loading.orders import Order, Orders, Wish, orders_of, wishes_of
+from workers.loading.tenant import Phase, Tenant, has_failed, phase
+from workers.presence import Worker, WorkerStatus
+from workers.settings import Settings
+from workers.token_log import Entry, append
+
+log = logging.getLogger(__name__)
+
+#: Jobs ended in one call while their model cannot be loaded.
+_BATCH = 64
+#: Seconds for which what is free is not looked at again.
+_MEMORY_TTL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What Redis told in one look."""
+
+    now_ms: int
+    #: Who starts what is ordered, as it names itself; "" where nobody does.
+    supervisor: str
+    workers: Mapping[str, tuple[Worker, ...]]
+    orders: Mapping[str, Order]
+    wishes: Mapping[str, Wish]
+    #: Model -> how many steps wait for it, and how many run on it.
+    waiting: Mapping[str, int]
+    running: Mapping[str, int]
+    used_ms: Mapping[str, int]
+    loaded_ms: Mapping[str, int]
+    demanded_ms: Mapping[str, int]
+    measured: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was free for one model."""
+
+    #: When, by `time.monotonic`.
+    at: float
+    #: Who took how much then.
+    taken: frozenset[tuple[str, int]]
+    free_bytes: int
+
+
+class Loads:
+    """A duty of the keeper: gives orders to load and unload, and ends what waits in vain."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._orders = Orders(redis)
+        self._catalogue: Catalogue = catalogue_.load(settings)
+        self._settings = settings
+        limit_mb = settings.memory_limit_mb
+        self._limit_bytes = float("inf") if limit_mb is None else float(limit_mb * 2**20)
+        self._looks: dict[str, _Look] = {}
+        self._policy = Policy(
+            on_demand=settings.load_on_demand,
+            swap=settings.swap,
+            max_wait_ms=settings.swap_max_wait_s * 1000,
+            idle_ms=settings.idle_unload_s * 1000,
+            grace_s=settings.grace_s,
+        )
+
+    def begin(self) -> None:
+        """All that counts is in Redis."""
+
+    def sweep(self) -> None:
+        """Decide, and see to it."""
+        seen = self._look()
+        tenants = [
+            self._tenant(spec, seen)
+            for spec in self._catalogue.all()
+            if spec.id in seen.workers
+            or spec.id in seen.orders
+            or spec.id in seen.wishes
+            or seen.waiting.get(spec.id)
+        ]
+        tenants = self._noted(tenants, seen)
+        for decision in decide(tenants, self._limit_bytes, seen.now_ms, self._policy):
+            self._carry_out(decision, seen.now_ms)
+
+    def _look(self) -> _Seen:
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.time()
+            pipe.get(keys.SUPERVISOR)
+            pipe.smembers(keys.WORKERS)
+            pipe.smembers(keys.MODELS)
+            for name in (keys.ORDERS, keys.WISHES, keys.USED, keys.LOADED_SINCE, keys.MEASURED):
+                pipe.hgetall(name)
+            pipe.zrange(keys.DEMANDS, 0, -1, withscores=True)
+            time_, supervisor, ids, models, orders, wishes, *numbers, demands = pipe.execute()
+        asked = sorted(model.decode() for model in models)
+        with self._redis.pipeline(transaction=True) as pipe:
+            for worker_id in ids:
+                pipe.get(keys.worker(worker_id.decode()))
+            for model in asked:
+                pipe.zcard(keys.waiting(model))
+                pipe.scard(keys.running(model))
+            told = pipe.execute()
+        counts = told[len(ids) :]
+        used_ms, loaded_ms, measured = (_numbers(found) for found in numbers)
+        return _Seen(
+            now_ms=time_[0] * 1000 + time_[1] // 1000,
+            supervisor=(supervisor or b"").decode(),
+            workers=_by_model(Worker.from_dict(json.loads(raw)) for raw in told[: len(ids)] if raw),
+            orders=orders_of(orders),
+            wishes=wishes_of(wishes),
+            waiting=dict(zip(asked, counts[::2], strict=True)),
+            running=dict(zip(asked, counts[1::2], strict=True)),
+            used_ms=used_ms,
+            loaded_ms=loaded_ms,
+            demanded_ms={model.decode(): int(since) for model, since in demands},
+            measured=measured,
+        )
+
+    def _tenant(self, spec: ModelSpec, seen: _Seen) -> Tenant:
+        model = spec.id
+        workers = seen.workers.get(model, ())
+        order = seen.orders.get(model)
+        here = phase(workers, order, supervised=bool(seen.supervisor))
+        failed = next((worker for worker in workers if has_failed(worker, order)), None)
+        taken = sum(worker.memory_bytes for worker in workers)
+        needed = seen.measured.get(model, 0) or memory_plan.needed_bytes(self._settings, spec)
+        wanted = model in seen.wishes or seen.waiting.get(model, 0) > 0
+        lacks = here in (Phase.ABSENT, Phase.RESTING, Phase.FAILED)
+        return Tenant(
+            model=model,
+            phase=here,
+            needed_bytes=taken or needed,
+            available_bytes=self._available(spec, seen) if wanted and lacks else 0,
+            counted=taken > 0,
+            order=order,
+            wish=seen.wishes.get(model),
+            failure=failed.error if failed is not None and here is Phase.FAILED else None,
+            present=bool(workers),
+            loadable=bool(workers or seen.supervisor),
+            missing=None if workers else _missing(spec, seen.supervisor),
+            waiting=seen.waiting.get(model, 0),
+            running=seen.running.get(model, 0),
+            used_ms=seen.used_ms.get(model, 0),
+            loaded_ms=seen.loaded_ms.get(model, 0),
+            demanded_ms=seen.demanded_ms.get(model, 0),
+        )
+
+    def _available(self, spec: ModelSpec, seen: _Seen) -> int:
+        """What is free for a model on this machine.
+
+        Devices answer slowly: while no worker comes or goes, it is looked at every half second.
+        """
+        workers = [worker for of_model in seen.workers.values() for worker in of_model]
+        taken = frozenset((worker.id, worker.memory_bytes) for worker in workers)
+        before = self._looks.get(spec.id)
+        now = time.monotonic()
+        if before is None or before.taken != taken or now - before.at >= _MEMORY_TTL_S:
+            free = memory_plan.free_bytes(self._settings, spec, workers)
+            before = self._looks[spec.id] = _Look(now, taken, free)
+        return before.free_bytes
+
+    def _noted(self, tenants: list[Tenant], seen: _Seen) -> list[Tenant]:
+        """The same, with what began just now; the next keeper is to know it too."""
+        noted = []
+        with self._redis.pipeline(transaction=False) as pipe:
+            for tenant in tenants:
+                changes: dict[str, Any] = {}
+                if tenant.running:
+                    pipe.hset(keys.USED, tenant.model, seen.now_ms)
+                    changes["used_ms"] = seen.now_ms
+                if tenant.phase is Phase.LOADED and not tenant.loaded_ms:
+                    pipe.hset(keys.LOADED_SINCE, tenant.model, seen.now_ms)
+                    pipe.hset(keys.MEASURED, tenant.model, _largest(seen.workers[tenant.model]))
+                    changes["loaded_ms"] = seen.now_ms
+                lacks = tenant.waiting and tenant.phase not in (Phase.LOADED, Phase.LOADING)
+                if lacks and not tenant.demanded_ms:
+                    pipe.zadd(keys.DEMANDS, {tenant.model: seen.now_ms})
+                    changes["demanded_ms"] = seen.now_ms
+                elif tenant.demanded_ms and not lacks:
+                    pipe.zrem(keys.DEMANDS, tenant.model)
+                noted.append(replace(tenant, **changes))
+            if len(pipe):
+                pipe.execute()
+        return noted
+
+    def _carry_out(self, decision: Decision, now_ms: int) -> None:
+        order = decision.order(now_ms)
+        if order is not None:
+            self._orders.give(order, decision.wish)
+            told = f": {decision.error.message}" if decision.error else ""
+            log.info("keeper: %s is to be %s, %s%s", order.model, order.target, order.why, told)
+        elif decision.wish is not None:
+            self._orders.settle(decision.wish)
+        if decision.error is not None and decision.turned_away is not Turned.NONE:
+            self._turn_away(decision.model, decision.error.to_dict(), decision.turned_away)
+
+    def _turn_away(self, model: str, error: Mapping[str, Any], which: Turned) -> None:
+        """End jobs that wait for a model."""
+        waiting: Any = self._redis.zrange(keys.waiting(model), 0, -1)
+        ids = [keys.split_lease_member(member.decode())[0] for member in waiting]
+        if which is Turned.SYNCHRONOUS and ids:
+            open_: Any = self._redis.zmscore(keys.SLOTS, ids)
+            ids = [job_id for job_id, score in zip(ids, open_, strict=True) if score is not None]
+        for at in range(0, len(ids), _BATCH):
+            batch = ids[at : at + _BATCH]
+            append(
+                self._redis,
+                [Entry(job_id, Failed(0, error), ends_as=JobState.FAILED) for job_id in batch],
+            )
+            log.info("keeper: %d jobs do not wait for %s any longer", len(batch), model)
+
+
+def _by_model(workers: Iterable[Worker]) -> dict[str, tuple[Worker, ...]]:
+    found: dict[str, tuple[Worker, ...]] = {}
+    for worker in workers:
+        if worker.model is not None:
+            found[worker.model] = (*found.get(worker.model, ()), worker)
+    return found
+
+
+def _numbers(raw: Mapping[bytes, bytes]) -> dict[str, int]:
+    return {name.decode(): int(value) for name, value in raw.items()}
+
+
+def _largest(workers: Iterable[Worker]) -> int:
+    """What one worker of the model takes."""
+    return max(w.memory_bytes for w in workers if w.status is WorkerStatus.LOADED)
+
+
+def _missing(spec: ModelSpec, supervisor: str) -> str | None:
+    """What of a model's files is not there, where its worker would be started on this machine."""
+    here = supervisor.startswith(f"{socket.gethostname()}:")
+    return weight_files.absence(spec) if here else None
