@@ -60,7 +60,7 @@ def _entry(spec: ModelSpec, workers: list[Worker]) -> dict[str, Any]:
         entry["format"] = form
     if best is not None and best.status is WorkerStatus.LOADING:
         entry["progress"] = best.progress
-    if best is not None and best.status is WorkerStatus.FAILED:
+    if best is not None and best.status in (WorkerStatus.FAILED, WorkerStatus.WEDGED):
         entry["error"] = _error(best.error or {})
     return entry
 
