@@ -41,7 +41,7 @@ chaos: $(VENV)/.for-test
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
 test-vllm: $(VLLM_VENV)/.model
-	$(VLLM_VENV)/bin/python -m pytest tests/vllm $(ARGS)
+	$(VLLM_VENV)/bin/python -m pytest -p no:unraisableexception tests/vllm $(ARGS)
 
 bench-vllm: $(VLLM_VENV)/.model
 	$(VLLM_VENV)/bin/python -m tests.benchmarks.vllm

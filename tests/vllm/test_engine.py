@@ -7,6 +7,7 @@ import threading
 import psutil
 import pytest
 
+from presets.model import Reasoning
 from tests.integration.engines.conftest import ask, ask_all
 from tests.waiting import wait_for
 from workers.contract.errors import (
@@ -164,6 +165,18 @@ def test_closing_leaves_no_process(kit):
     assert engine.memory_bytes > 500 * 2**20
     engine.close()
     assert not any(psutil.pid_exists(pid) and _lives(pid) for pid in before)
+
+
+def test_a_model_that_thinks_is_not_held_to_a_format_in_its_thoughts(kit, engine):
+    plain = ask(engine, kit.request(max_tokens=24))
+    thinker = kit.load(reasoning=Reasoning("marks", plain.text[:4], plain.text[12:18]))
+    answer = ask(thinker, kit.request(max_tokens=24))
+    assert answer.ids == plain.ids
+    thought = "".join(delta.reasoning for delta in answer.deltas)
+    assert thought == plain.text[4:12].strip()
+    assert answer.text == plain.text[18:].lstrip()
+    with pytest.raises(UnsupportedParameter, match="reasoning_parser"):
+        ask(thinker, kit.request(response_format=ResponseFormat("json_object")))
 
 
 def own_processes(engine):

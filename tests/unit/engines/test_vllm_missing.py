@@ -1,6 +1,8 @@
 """vLLM where it is not installed, and what it is told before it is imported."""
 
 import json
+import logging
+import logging.config
 import os
 
 import pytest
@@ -36,13 +38,22 @@ def test_the_settings_threads_are_its_threads(environ, tmp_path):
     assert environ["OMP_NUM_THREADS"] == "3"
 
 
-def test_the_last_line_of_the_last_error_is_the_cause(environ, tmp_path):
+def test_the_last_line_of_the_first_error_is_the_cause(environ, tmp_path):
     complaints = environment.prepare(EngineOptions(concurrency=1, cache_dir=tmp_path))
-    assert complaints.last() is None
+    assert complaints.cause() is None
     config = json.loads(complaints.config.read_text())
-    with open(config["handlers"]["file"]["filename"], "a") as file:
-        file.write("EngineCore failed to start.\nTraceback (most recent call last):\n")
-        file.write("ValueError: no room\n\n")
-    assert complaints.last() == "ValueError: no room"
+    config["loggers"] = {"a test": config["loggers"]["vllm"]}
+    logging.config.dictConfig(config)
+    logger = logging.getLogger("a test")
+    logger.warning("slow")
+    for error in (ValueError("no room"), RuntimeError("see above")):
+        logger.error("It failed.", exc_info=error)
+    assert complaints.cause() == "ValueError: no room"
+    complaints.forget()
+    assert complaints.cause() is None
+    logger.error("It died.")
+    assert complaints.cause() == "It died."
     complaints.close()
-    assert complaints.last() is None
+    assert complaints.cause() is None
+    for handler in logger.handlers:
+        handler.close()

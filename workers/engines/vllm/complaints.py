@@ -1,5 +1,7 @@
-"""What vLLM's processes say when they fail: their errors go to a file too, and its last line is
-the cause that a model's status shows.
+"""What vLLM's processes say when they fail: their errors go to a file too, and from it comes the
+cause that a model's status shows.
+
+Where a process fails, those above it fail too and say "see above": the first error is the cause.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ import json
 import os
 from pathlib import Path
 
+#: In front of each error in the file.
+_BEGIN = "\x1e"
 _FORMAT = "%(asctime)s %(levelname)-7s [vllm %(process)d] %(message)s"
 
 
@@ -23,13 +27,18 @@ class Complaints:
         self.config = directory / f"{os.getpid()}.logging.json"
         self.config.write_text(json.dumps(_logging(self._file)))
 
-    def last(self) -> str | None:
-        """The last line of the last error; of a traceback that is what was raised."""
+    def cause(self) -> str | None:
+        """The last line of the first error; of a traceback that is what was raised."""
         try:
-            lines = self._file.read_text(encoding="utf-8", errors="replace").split("\n")
+            told = self._file.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
-        return next((line for line in reversed(lines) if line.strip()), None)
+        first = next((record for record in told.split(_BEGIN) if record.strip()), "")
+        return next((line for line in reversed(first.split("\n")) if line.strip()), None)
+
+    def forget(self) -> None:
+        """What was said up to now is the cause of nothing that comes."""
+        self._file.write_text("")
 
     def close(self) -> None:
         """Remove the files."""
@@ -42,7 +51,7 @@ def _logging(file: Path) -> dict[str, object]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"format": _FORMAT}, "bare": {"format": "%(message)s"}},
+        "formatters": {"line": {"format": _FORMAT}, "bare": {"format": f"{_BEGIN}%(message)s"}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",

@@ -94,6 +94,7 @@ class VllmEngine:
             log.warning("%s has no chat template; ChatML is assumed", spec.id)
         self._template = ChatTemplate(source or CHATML, self._vocabulary.bos, self._vocabulary.eos)
         self._warm_up()
+        self._complaints.forget()
         self.memory_bytes = self._device_bytes(llm) or (
             self._family.rss_bytes() + psutil.Process().memory_info().rss - before
         )
@@ -110,7 +111,7 @@ class VllmEngine:
         llm = self._llm
         if llm is None or not llm.errored:
             return None
-        cause = self._complaints.last()
+        cause = self._complaints.cause()
         return f"vLLM's engine process has died{f' ({cause})' if cause else ''}"
 
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
@@ -170,7 +171,7 @@ class VllmEngine:
             return loop.run(make())
         except Exception as error:
             # What failed in a process of vLLM's arrives here as "see root cause above".
-            cause = self._complaints.last() or str(error)
+            cause = self._complaints.cause() or str(error)
             raise ModelLoadFailed(f"vLLM cannot load {spec.id}: {cause}") from error
 
     def _warm_up(self) -> None:
@@ -242,6 +243,7 @@ class VllmEngine:
             raise refused(error) from error
         if self.dead is None and not self._closed.is_set():
             log.error("vLLM failed a request", exc_info=error)
+            self._complaints.forget()
             raise EngineFailed(f"vLLM failed this request: {error}") from error
 
     def _device_bytes(self, llm: AsyncLLM) -> int:
