@@ -17,7 +17,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
