@@ -30,7 +30,7 @@ class Vocabulary:
         Raises:
             ModelLoadFailed: the tokenizer is not one of the library `tokenizers`.
         """
-        self.fast = getattr(tokenizer, "_tokenizer", None)
+        self.fast: Any = getattr(tokenizer, "_tokenizer", None)
         if not hasattr(self.fast, "encode_batch"):
             raise ModelLoadFailed(
                 f"{model} has no tokenizer.json; vLLM is run here with fast tokenizers only."
