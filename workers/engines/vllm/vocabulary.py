@@ -30,11 +30,11 @@ class Vocabulary:
         Raises:
             ModelLoadFailed: the tokenizer is not one of the library `tokenizers`.
         """
-        self.fast: Any = getattr(tokenizer, "_tokenizer", None)
-        if not hasattr(self.fast, "encode_batch"):
+        if not hasattr(getattr(tokenizer, "_tokenizer", None), "encode_batch"):
             raise ModelLoadFailed(
                 f"{model} has no tokenizer.json; vLLM is run here with fast tokenizers only."
             )
+        self.fast = tokenizer._tokenizer
         self.template = tokenizer.chat_template
         self.bos = tokenizer.bos_token or ""
         self.eos = tokenizer.eos_token or ""
