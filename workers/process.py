@@ -58,6 +58,7 @@ def run_model_worker(
     Raises:
         presets.catalogue.UnknownModel: the catalogue has no such model.
     """
+    _lead_group()
     logs.configure(settings, f"worker {model_id}")
     known = catalogue.load(settings)
     spec = known.get(model_id)
@@ -121,6 +122,14 @@ def _was_here(presence: Presence) -> bool:
         return presence.was_here()
     except RedisError:
         return False
+
+
+def _lead_group() -> None:
+    """Make this process the leader of its group, so that what its engine starts can be ended with
+    it. `up`, a shell and a container start it as one.
+    """
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
 
 
 def worker_record(model_id: str | None, concurrency: int) -> Worker:

@@ -91,6 +91,8 @@ class Watchdog:
         Raises:
             redis.RedisError: Redis is away, which is no fault of the worker's.
         """
+        if dead := self._workshop.engine.dead:
+            return dead
         stalled_s = self._workshop.engine.stalled_s
         if stalled_s > self._wedged_s:
             return f"the engine has work and has not moved for {stalled_s:.0f} s"

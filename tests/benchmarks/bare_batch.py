@@ -17,8 +17,8 @@ from tests.benchmarks.processes import DECODE_CORE, pin
 from workers.contract.job import Message
 from workers.engines.llamacpp import weights
 from workers.engines.llamacpp.native import Context, ContextSize, Model
-from workers.engines.llamacpp.template import ChatTemplate
 from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.template import ChatTemplate
 
 MOST = 16
 

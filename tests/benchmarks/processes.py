@@ -54,7 +54,7 @@ class Service:
 
     def _await_ready(self) -> None:
         url = f"http://127.0.0.1:{self.port}/health/ready"
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300  # vLLM loads for a minute and more
         while time.monotonic() < deadline:
             if self._up.poll() is not None:
                 break
@@ -62,6 +62,11 @@ class Service:
                 return
             time.sleep(0.1)
         raise RuntimeError(f"the service did not start; see {self._log.name}")
+
+    @property
+    def pid(self) -> int:
+        """Of `up`."""
+        return self._up.pid
 
     def processes(self) -> dict[str, psutil.Process]:
         """Its processes, by what they are."""

@@ -8,7 +8,8 @@ import pytest
 
 from tests.faults.crowd import Crowd
 from tests.faults.test_faults import child
-from tests.integration.engines.reference import NEAR_TIE, Reference
+from tests.integration.engines.near_tie import NEAR_TIE
+from tests.integration.engines.reference import Reference
 from tests.service import MODEL, Service
 from tests.waiting import wait_for
 from workers.contract.job import Message

@@ -25,7 +25,7 @@ MODEL = "m"
 @pytest.fixture
 def workshop():
     return SimpleNamespace(
-        engine=SimpleNamespace(stalled_s=0.0),
+        engine=SimpleNamespace(stalled_s=0.0, dead=None),
         leases=SimpleNamespace(held=lambda: ()),
         isolation=Isolation(),
     )
@@ -55,6 +55,11 @@ def test_an_engine_that_has_stopped(dog, workshop):
     assert dog.problem() is None
     workshop.engine.stalled_s = 6.0
     assert "engine" in dog.problem()
+
+
+def test_an_engine_whose_process_died(dog, workshop):
+    workshop.engine.dead = "its process has died"
+    assert dog.problem() == "its process has died"
 
 
 def test_a_consumer_that_stands_still(dog, monkeypatch):

@@ -104,6 +104,13 @@ class Engine(Protocol):
     def stalled_s(self) -> float:
         """Seconds since decoding last moved, while there is work; 0 where there is none."""
 
+    @property
+    def dead(self) -> str | None:
+        """Why it can never decode again, where a process that it runs on has died; else None.
+
+        Callers of `generate` then wait: their worker is ended, and what it ran goes on elsewhere.
+        """
+
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Load the model; `on_progress` gets fractions from 0 to 1.
 

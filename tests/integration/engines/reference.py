@@ -4,9 +4,7 @@ import llama_cpp
 import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-#: Prefill, decode and batches of other shapes differ in the last bits, and a near tie may fall
-#: either way; the bound is the one of the project's architecture page.
-NEAR_TIE = 0.1
+from tests.integration.engines.near_tie import NEAR_TIE
 
 
 class Reference:

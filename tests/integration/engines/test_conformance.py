@@ -35,9 +35,9 @@ def test_the_tokens_are_those_of_the_conversation(kit, engine):
     assert len(answer.text) > 10
 
 
-def test_the_prompt_is_the_templates_own(real_kit, llamacpp):
+def test_the_prompt_is_the_templates_own(real_kit, real_engine):
     request = real_kit.request(max_tokens=1)
-    answer = ask(llamacpp, request)
+    answer = ask(real_engine, request)
     assert answer.usage.prompt_tokens == len(real_kit.reference.prompt(request.messages))
 
 
@@ -95,18 +95,18 @@ def test_a_seed_repeats_its_answer(kit, engine):
     assert drawn[0] == drawn[1]
 
 
-def test_without_a_seed_and_with_another_the_answer_varies(real_kit, llamacpp):
+def test_without_a_seed_and_with_another_the_answer_varies(real_kit, real_engine):
     seeds = [1, 2, None, None]
-    drawn = [ask(llamacpp, real_kit.request(temperature=1.0, seed=seed)).ids for seed in seeds]
+    drawn = [ask(real_engine, real_kit.request(temperature=1.0, seed=seed)).ids for seed in seeds]
     assert len(set(drawn)) == 4
 
 
-def test_penalties_keep_an_answer_from_repeating_itself(real_kit, llamacpp):
+def test_penalties_keep_an_answer_from_repeating_itself(real_kit, real_engine):
     messages = (Message("user", "Write the word yes a hundred times: yes yes yes yes"),)
 
     def repetition(**penalties):
         request = real_kit.request(messages=messages, max_tokens=40, **penalties)
-        ids = ask(llamacpp, request).ids
+        ids = ask(real_engine, request).ids
         return len(ids) / len(set(ids))
 
     plain = repetition()

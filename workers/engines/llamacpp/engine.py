@@ -23,8 +23,8 @@ from workers.engines.llamacpp.native import Context, ContextSize, Model
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
-from workers.engines.llamacpp.template import CHATML, ChatTemplate
 from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.template import CHATML, ChatTemplate
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,9 @@ BATCH_TOKENS = 2048
 
 class LlamaCppEngine:
     """One GGUF model, decoded for many requests at once."""
+
+    #: It runs in its worker's own process and dies with it.
+    dead: str | None = None
 
     def __init__(self, options: EngineOptions) -> None:
         self.context_length = 0

@@ -1,0 +1,27 @@
+"""What can be told of a directory of safetensors without an engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+
+def files(directory: Path) -> tuple[Path, ...]:
+    """The files of a model in this directory, there or not: its configuration, and weights."""
+    weights = sorted(directory.glob("*.safetensors"))
+    return (directory / "config.json", *(weights or [directory / "model.safetensors"]))
+
+
+def holds_model(directory: Path) -> bool:
+    """Whether all of a model is there."""
+    return all(file.is_file() for file in files(directory))
+
+
+def context_length(directory: Path, unknown: int) -> int:
+    """Tokens the model was trained for, as its configuration says; `unknown` where it does not."""
+    try:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        told = config.get("text_config", config).get("max_position_embeddings", unknown)
+    except (OSError, ValueError, AttributeError):
+        return unknown
+    return told if isinstance(told, int) and told > 0 else unknown

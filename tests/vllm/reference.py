@@ -1,0 +1,36 @@
+"""What greedy tokens are held against: transformers' own decode of the same ids."""
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.integration.engines.near_tie import NEAR_TIE
+
+
+class Reference:
+    """The same weights, decoded in one go by other code than vLLM's."""
+
+    def __init__(self, directory):
+        self._model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
+        self._tokenizer = AutoTokenizer.from_pretrained(directory)
+
+    def prompt(self, messages):
+        """The ids that these messages become."""
+        turns = [message.to_dict() for message in messages]
+        text = self._tokenizer.apply_chat_template(
+            turns, add_generation_prompt=True, tokenize=False
+        )
+        return self._tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def text(self, tokens):
+        """The text that tokens stand for."""
+        return self._tokenizer.decode(tokens, skip_special_tokens=True)
+
+    def assert_greedy(self, messages, tokens, near_tie=NEAR_TIE):
+        """Every token is the most likely one behind those before it, or as good as that."""
+        prompt = self.prompt(messages)
+        with torch.inference_mode():
+            logits = self._model(torch.tensor([[*prompt, *tokens]])).logits[0]
+        for place, token in enumerate(tokens):
+            row = logits[len(prompt) + place - 1]
+            gap = float(row.max() - row[token])
+            assert gap <= near_tie, f"token {place} is {gap:.2f} behind the most likely one"

@@ -1,0 +1,109 @@
+"""What vLLM puts out, as deltas; without an engine, with the model's own tokenizer."""
+
+from types import SimpleNamespace
+
+import pytest
+from transformers import AutoTokenizer
+
+from presets.model import Reasoning
+from tests.integration.engines.conftest import Answer as Whole
+from workers.contract.errors import EngineFailed
+from workers.contract.job import Message, Sampling
+from workers.engines import reasoning
+from workers.engines.base import GenerationRequest
+from workers.engines.vllm.answer import Answer
+from workers.engines.vllm.vocabulary import Vocabulary
+
+PROMPT = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+#: Marks that are tokens without text in any other answer, as those of gpt-oss.
+SPECIAL = Reasoning("marks", "<|im_start|>", "<file_sep>")
+
+
+@pytest.fixture(scope="module")
+def make(models_dir):
+    """Makes an answer that is to come behind `PROMPT`."""
+    tokenizer = AutoTokenizer.from_pretrained(models_dir / "smollm2-135m")
+
+    def make(*, form=None, produced=(), **sampling):
+        vocabulary = Vocabulary("m", tokenizer, {"eos_token_id": [2]}, reasoning.marks(form))
+        request = GenerationRequest(
+            "a|b", (Message("user", "Hi"),), Sampling(**sampling), produced=tuple(produced)
+        )
+        splitter = reasoning.splitter(form, PROMPT)
+        return Answer(request, vocabulary.tokenize(PROMPT), vocabulary, 8192, splitter), vocabulary
+
+    return make
+
+
+def output(ids, reason=None, cached=0):
+    completion = SimpleNamespace(token_ids=list(ids), finish_reason=reason)
+    return SimpleNamespace(outputs=[completion], num_cached_tokens=cached, metrics=None)
+
+
+def said(answer, ids, at_once, reason="length"):
+    """The deltas of these ids, so many in each of vLLM's outputs."""
+    parts = [ids[at : at + at_once] for at in range(0, len(ids), at_once)]
+    outputs = [output(part) for part in parts[:-1]] + [output(parts[-1], reason)]
+    return Whole([delta for one in outputs for delta in answer.take(one)])
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_outputs_of_several_tokens_are_a_delta_for_each(make, at_once):
+    answer, vocabulary = make()
+    ids = vocabulary.tokenize("Né à Köln, 三, 🙂🎉!")
+    whole = said(answer, ids, at_once)
+    assert [len(delta.token_ids) for delta in whole.deltas] == [1] * len(ids)
+    assert whole.text == "Né à Köln, 三, 🙂🎉!"
+    assert whole.ids == tuple(ids)
+    assert whole.usage.completion_tokens == len(ids)
+
+
+def test_bytes_that_complete_no_character_are_told_at_the_end(make):
+    answer, vocabulary = make()
+    ids = vocabulary.tokenize("a🙂")[:-1]
+    assert said(answer, ids, 1).text == "a\ufffd"
+
+
+def test_a_token_that_ends_the_turn_counts_and_has_no_text(make):
+    answer, vocabulary = make()
+    ids = [*vocabulary.tokenize("Yes."), 2]
+    whole = said(answer, ids, 2, reason="stop")
+    assert (whole.text, whole.reason, whole.usage.completion_tokens) == ("Yes.", "stop", len(ids))
+    again, _ = make(produced=ids)
+    assert again.finished_before_start == "stop"
+
+
+def test_tokens_behind_a_stop_string_are_no_part_of_it(make):
+    answer, vocabulary = make(stop=(" two",))
+    ids = vocabulary.tokenize("one two three four")
+    whole = said(answer, ids, 100)
+    assert (whole.text, whole.reason) == ("one", "stop")
+    assert whole.usage.completion_tokens == len(whole.ids) == 2
+
+
+@pytest.mark.parametrize("form", [SPECIAL, Reasoning("marks", "<think>", "</think>")])
+def test_thought_and_content_come_apart_wherever_it_goes_on(make, form):
+    _, vocabulary = make()
+    ids = vocabulary.tokenize(f"{form.open}So it is — 🙂.{form.close}Yes, né.")
+    for cut in range(len(ids)):
+        first, _ = make(form=form)
+        begun = [delta for token in ids[:cut] for delta in first.take(output([token]))]
+        second, _ = make(form=form, produced=ids[:cut])
+        deltas = [*begun, *said(second, ids[cut:], 1).deltas]
+        assert "".join(delta.reasoning for delta in deltas) == "So it is — 🙂."
+        assert "".join(delta.text for delta in deltas) == "Yes, né."
+        assert 0 < deltas[-1].usage.reasoning_tokens < len(ids)
+
+
+def test_usage_counts_cached_tokens_of_the_prompt_alone(make):
+    answer, vocabulary = make(produced=[28] * 200)
+    (delta,) = answer.take(output([28], "length", cached=160))
+    assert (
+        delta.usage.cached_tokens == delta.usage.prompt_tokens == len(vocabulary.tokenize(PROMPT))
+    )
+
+
+def test_an_answer_that_vllm_gives_up_has_failed(make):
+    answer, _ = make()
+    with pytest.raises(EngineFailed, match="error"):
+        list(answer.take(output([28], "error")))

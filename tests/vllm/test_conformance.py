@@ -1,0 +1,3 @@
+"""The suite of every engine, on vLLM."""
+
+from tests.integration.engines.test_conformance import *  # noqa: F403

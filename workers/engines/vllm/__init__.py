@@ -1,0 +1,1 @@
+"""vLLM: its asynchronous engine inside a worker of ours."""

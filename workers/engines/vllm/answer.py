@@ -1,0 +1,120 @@
+"""One generation: what vLLM puts out, as deltas."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from vllm.outputs import RequestOutput
+
+from workers.contract.errors import EngineFailed
+from workers.contract.job import Timings, Usage
+from workers.engines.base import Delta, GenerationRequest
+from workers.engines.reasoning import Splitter
+from workers.engines.text import Shown, TextAssembler
+from workers.engines.vllm.vocabulary import Detokenizer, Vocabulary
+
+_NOTHING = Shown()
+
+
+class Answer:
+    """Prompt and answer as token ids, and the text of what is new. Used by its caller's thread."""
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        prompt: list[int],
+        vocabulary: Vocabulary,
+        context_length: int,
+        splitter: Splitter,
+    ) -> None:
+        self.request = request
+        #: Prompt, then answer.
+        self.tokens = [*prompt, *request.produced]
+        self._prompt_length = len(prompt)
+        self._ends = vocabulary.ends
+        self._characters = Detokenizer(vocabulary, prompt)
+        self._text = TextAssembler(request.sampling.stop, splitter)
+        for token in request.produced:
+            self._show(token)
+        limit = request.sampling.max_tokens
+        most = context_length - len(prompt)
+        self._max_tokens = most if limit is None else min(limit, most)
+        self._cached_tokens = 0
+        self._asked_at = time.monotonic()
+        self._timings: Timings | None = None
+
+    @property
+    def room(self) -> int:
+        """Tokens that may still be produced."""
+        return self._max_tokens - self._produced
+
+    @property
+    def finished_before_start(self) -> str | None:
+        """The finish reason, where what was produced already is the whole answer."""
+        produced = self.request.produced
+        if self._text.stopped or (produced and produced[-1] in self._ends):
+            return "stop"
+        return "length" if self.room <= 0 else None
+
+    def take(self, output: RequestOutput) -> Iterator[Delta]:
+        """The deltas of what vLLM has put out; the last one where the answer ends with it.
+
+        Raises:
+            EngineFailed: vLLM has given it up.
+        """
+        (completion,) = output.outputs
+        self._measure(output)
+        reason = completion.finish_reason
+        if reason not in (None, "stop", "length"):
+            raise EngineFailed(f"vLLM gave this answer up: {reason}.")
+        last = len(completion.token_ids) - 1
+        for place, token in enumerate(completion.token_ids):
+            self.tokens.append(token)
+            ends = place == last and reason is not None
+            shown = self._show(token, ends=ends)
+            if self._text.stopped:
+                yield self.end("stop", shown, (token,))
+                return
+            if ends:
+                yield self.end(reason, shown + self._text.finish(), (token,))
+                return
+            yield Delta(shown.text, (token,), reasoning=shown.reasoning)
+        if reason is not None:
+            yield self.end(reason, self._text.finish())
+
+    def end(self, reason: str, shown: Shown = _NOTHING, token_ids: tuple[int, ...] = ()) -> Delta:
+        """The last delta."""
+        usage = Usage(
+            self._prompt_length,
+            self._produced,
+            self._cached_tokens,
+            self._text.reasoning_tokens,
+        )
+        waited_ms = round((time.monotonic() - self._asked_at) * 1e3, 3)
+        timings = self._timings or Timings(queued_ms=waited_ms)
+        return Delta(shown.text, token_ids, reason, usage, timings, shown.reasoning)
+
+    @property
+    def _produced(self) -> int:
+        return len(self.tokens) - self._prompt_length
+
+    def _show(self, token: int, *, ends: bool = False) -> Shown:
+        text = self._characters.push(token)
+        if ends:
+            text += self._characters.finish()
+        return self._text.push(text.encode())
+
+    def _measure(self, output: RequestOutput) -> None:
+        # An answer that goes on finds the tokens before it in the cache too; usage counts prompts.
+        self._cached_tokens = min(output.num_cached_tokens or 0, self._prompt_length)
+        if (told := output.metrics) is not None:
+            self._timings = Timings(
+                queued_ms=_ms(told.queued_ts, told.scheduled_ts),
+                prefill_ms=_ms(told.scheduled_ts, told.first_token_ts),
+                decode_ms=_ms(told.first_token_ts, told.last_token_ts),
+            )
+
+
+def _ms(begin_s: float, end_s: float) -> float:
+    return round(max(0.0, end_s - begin_s) * 1e3, 3)

@@ -1,0 +1,106 @@
+"""What the catalogue says of a model, as arguments of vLLM."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from typing import Any
+
+from vllm.config import VllmConfig
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.platforms import current_platform
+
+from presets.model import ModelSpec
+from workers.contract.errors import ModelLoadFailed
+from workers.engines.base import EngineOptions
+from workers.engines.vllm import sources
+
+#: Tokens of the KV pool for each request that is answered at once, where its size is ours to
+#: choose: a prompt and an answer of a usual chat. One request may use all of them.
+KV_TOKENS_PER_REQUEST = 2048
+#: What the processes that sample load from us.
+_LOGITS_PROCESSORS = ["workers.engines.vllm.penalties:EarlierTokens"]
+#: Options of a model that are the worker's own.
+_OURS = ("concurrency",)
+#: Arguments that the rest of the catalogue, the settings or this engine decide.
+_DECIDED = {
+    "model": "sources.hf, or the model's directory",
+    "quantization": "sources.hf.quantization",
+    "max_num_seqs": "concurrency",
+    "gpu_memory_utilization": "memory_fraction",
+    "scheduling_policy": "nothing: the service's priorities are vLLM's",
+    "logits_processors": "nothing: the service has its own",
+    "disable_log_stats": "nothing: the service watches vLLM's steps by them",
+}
+
+
+def arguments(spec: ModelSpec, options: EngineOptions) -> AsyncEngineArgs:
+    """What vLLM is started with.
+
+    `spec.options` may name any argument of `vllm serve` that nothing else decides, with _ for -.
+
+    Raises:
+        ModelLoadFailed: it has no source, or an option that vLLM does not know or take.
+    """
+    chosen = {name: value for name, value in spec.options.items() if name not in _OURS}
+    _check(spec, chosen)
+    told: dict[str, Any] = {
+        "model": sources.find(spec),
+        "served_model_name": spec.id,
+        "max_model_len": spec.context_length,
+        "tensor_parallel_size": max(1, len(options.devices)),
+        **chosen,
+        "max_num_seqs": options.concurrency,
+        "scheduling_policy": "priority",
+        "logits_processors": _LOGITS_PROCESSORS,
+        "disable_log_stats": True,
+    }
+    if spec.hf is not None and spec.hf.quantization is not None:
+        told["quantization"] = spec.hf.quantization
+    if options.memory_fraction is not None:
+        told["gpu_memory_utilization"] = options.memory_fraction
+    try:
+        return AsyncEngineArgs(**told)
+    except (TypeError, ValueError) as error:
+        raise ModelLoadFailed(f"vLLM refuses the options of {spec.id}: {error}") from error
+
+
+def engine_config(told: AsyncEngineArgs, options: EngineOptions) -> VllmConfig:
+    """What vLLM makes of its arguments. Without a GPU the size of the KV pool is ours to say: vLLM
+    itself would take nine tenths of the machine's memory.
+    """
+    config = told.create_engine_config()
+    cache = config.cache_config
+    if (
+        current_platform.is_cpu()
+        and cache.kv_cache_memory_bytes is None
+        and options.memory_fraction is None
+    ):
+        cache.kv_cache_memory_bytes = _kv_pool_bytes(config, options)
+    return config
+
+
+def _kv_pool_bytes(config: VllmConfig, options: EngineOptions) -> int:
+    """Room for as many tokens as were planned; without a plan 2,048 for each request that may run
+    at once, and at least one whole context.
+    """
+    model, parallel, cache = config.model_config, config.parallel_config, config.cache_config
+    heads, layers = model.get_num_kv_heads(parallel), model.get_num_layers(parallel)
+    per_token = 2 * heads * layers * model.get_head_size() * model.dtype.itemsize
+    wanted = max(model.max_model_len, KV_TOKENS_PER_REQUEST * options.concurrency)
+    # A request wastes a part of its last block, and vLLM keeps a block for itself.
+    blocks = (options.concurrency + 1) * cache.block_size
+    return int(per_token * ((options.kv_tokens or wanted) + blocks))
+
+
+def _check(spec: ModelSpec, chosen: dict[str, Any]) -> None:
+    known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
+    for name in chosen:
+        if name in _DECIDED:
+            raise ModelLoadFailed(
+                f"options.{name} of {spec.id} cannot be set; it comes from {_DECIDED[name]}."
+            )
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise ModelLoadFailed(f"vLLM has no option {name}, which {spec.id} sets{hint}")

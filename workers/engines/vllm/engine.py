@@ -1,0 +1,255 @@
+"""The vLLM engine: `AsyncLLM` in this worker, its model in processes of its own."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+from collections.abc import Callable, Iterator
+from threading import Event
+
+import psutil
+from vllm import SamplingParams
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.exceptions import VLLMValidationError
+from vllm.inputs.engine import tokens_input
+from vllm.outputs import RequestOutput
+from vllm.platforms import current_platform
+from vllm.v1.engine.async_llm import AsyncLLM
+
+from presets.model import ModelSpec
+from workers.contract.errors import EngineFailed, ModelLoadFailed, UnsupportedParameter
+from workers.engines import reasoning
+from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
+from workers.engines.template import CHATML, ChatTemplate
+from workers.engines.vllm import processes
+from workers.engines.vllm.answer import Answer
+from workers.engines.vllm.arguments import arguments, engine_config
+from workers.engines.vllm.complaints import Complaints
+from workers.engines.vllm.loop import Loop
+from workers.engines.vllm.processes import Family
+from workers.engines.vllm.pulse import Pulse
+from workers.engines.vllm.sampling import parameters, refused
+from workers.engines.vllm.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
+
+#: A caller that waits for vLLM looks this often whether anybody still wants the answer.
+LOOK_S = 0.05
+
+Outputs = queue.SimpleQueue[RequestOutput | Exception]
+
+
+class VllmEngine:
+    """One model behind `AsyncLLM`; vLLM batches the requests of all callers.
+
+    Everything of vLLM's happens on one event loop in a thread of its own. A caller hands its
+    request over to it and reads what comes back from a queue.
+    """
+
+    def __init__(self, options: EngineOptions, complaints: Complaints) -> None:
+        self.context_length = 0
+        self.memory_bytes = 0
+        self._options = options
+        self._complaints = complaints
+        self._name = ""
+        self._numbers = itertools.count()
+        self._pulse = Pulse()
+        self._closed = Event()
+        self._loop: Loop | None = None
+        self._llm: AsyncLLM | None = None
+
+    def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
+        """Start vLLM's processes and let them read the model; see `Engine.load`.
+
+        `spec.options` may name arguments of `vllm serve`; see `arguments`.
+        """
+        try:
+            self._load(spec, on_progress)
+        except BaseException:  # also what a signal's handler raises
+            self.close()
+            raise
+
+    def _load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
+        told = arguments(spec, self._options)
+        processes.end_leftovers()
+        self._family = Family()
+        before = psutil.Process().memory_info().rss
+        on_progress(0.1)
+        self._loop = Loop()
+        llm = self._llm = self._start(spec, told, self._loop)
+        on_progress(0.9)
+        self._name = spec.id
+        self._reasoning = spec.reasoning
+        self._holds_behind_thoughts = spec.reasoning is None or bool(told.reasoning_parser)
+        self.context_length = int(llm.model_config.max_model_len)
+        self._vocabulary = Vocabulary(
+            spec.id,
+            llm.get_tokenizer(),
+            llm.model_config.try_get_generation_config(),
+            reasoning.marks(spec.reasoning),
+        )
+        source = spec.chat_template or self._vocabulary.template
+        if source is None:
+            log.warning("%s has no chat template; ChatML is assumed", spec.id)
+        self._template = ChatTemplate(source or CHATML, self._vocabulary.bos, self._vocabulary.eos)
+        self._warm_up()
+        self._complaints.forget()
+        self.memory_bytes = self._device_bytes(llm) or (
+            self._family.rss_bytes() + psutil.Process().memory_info().rss - before
+        )
+        on_progress(1.0)
+
+    @property
+    def stalled_s(self) -> float:
+        """See `Engine.stalled_s`."""
+        return self._pulse.stalled_s
+
+    @property
+    def dead(self) -> str | None:
+        """See `Engine.dead`."""
+        llm = self._llm
+        if llm is None or not llm.errored:
+            return None
+        cause = self._complaints.cause()
+        return f"vLLM's engine process has died{f' ({cause})' if cause else ''}"
+
+    def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
+        """Decode one request; see `Engine.generate`.
+
+        Template, tokens and text are made on the caller's thread.
+
+        Raises:
+            UnsupportedParameter: vLLM does not do what is asked for with this model.
+            WorkerLost: it goes on in the middle of an answer that is held to a format.
+        """
+        if self._llm is None:
+            raise EngineFailed("The engine is closed.")
+        rendered = self._template.render(request.messages)
+        prompt = self._vocabulary.tokenize(rendered)
+        require_room(self._name, len(prompt), self.context_length)
+        if request.sampling.response_format is not None and not self._holds_behind_thoughts:
+            raise UnsupportedParameter(
+                f"{self._name} thinks before it answers, and vLLM would hold its thoughts to the "
+                "response_format too; its operator may name options.reasoning_parser.",
+                details={"param": "response_format"},
+            )
+        splitter = reasoning.splitter(self._reasoning, rendered)
+        answer = Answer(request, prompt, self._vocabulary, self.context_length, splitter)
+        if reason := answer.finished_before_start:
+            return iter([answer.end(reason)])
+        chosen = parameters(request.sampling, request.produced, answer.room)
+        return self._read(answer, chosen, cancelled)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens in a text, without special tokens added."""
+        return len(self._vocabulary.tokenize(text))
+
+    def close(self) -> None:
+        """End all generations and vLLM's processes. Safe to call twice."""
+        self._closed.set()
+        llm, self._llm = self._llm, None
+        if llm is not None:
+            # There is nothing in them worth waiting for, and that they were killed is no news.
+            logging.getLogger("vllm").setLevel(logging.ERROR)
+            llm.shutdown(timeout=0)
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            self._family.end()  # while it loads there are some without an `AsyncLLM`
+            loop.stop()
+        self._complaints.close()
+
+    def _start(self, spec: ModelSpec, told: AsyncEngineArgs, loop: Loop) -> AsyncLLM:
+        async def make() -> AsyncLLM:
+            return AsyncLLM.from_vllm_config(
+                engine_config(told, self._options),
+                stat_loggers=[self._pulse.logger],
+                disable_log_stats=True,  # those that vLLM would print by itself
+            )
+
+        try:
+            return loop.run(make())
+        except Exception as error:
+            # What failed in a process of vLLM's arrives here as "see root cause above".
+            cause = self._complaints.cause() or str(error)
+            raise ModelLoadFailed(f"vLLM cannot load {spec.id}: {cause}") from error
+
+    def _warm_up(self) -> None:
+        """Answer once, so that the first request does not pay for first touches.
+
+        Raises:
+            ModelLoadFailed: it cannot.
+        """
+        request = GenerationRequest("warm-up", ())
+        prompt = self._vocabulary.tokenize("Hello") or [0]
+        splitter = reasoning.splitter(None, "")
+        answer = Answer(request, prompt, self._vocabulary, self.context_length, splitter)
+        chosen = parameters(request.sampling, (), room=1)
+        try:
+            list(self._read(answer, chosen, Event()))
+        except EngineFailed as error:
+            raise ModelLoadFailed(
+                f"{self._name} was loaded, but vLLM cannot decode with it: {error}"
+            ) from error
+
+    def _read(self, answer: Answer, chosen: SamplingParams, cancelled: Event) -> Iterator[Delta]:
+        """The deltas as they come; closing the iterator aborts the request."""
+        loop = self._loop
+        if loop is None:
+            raise EngineFailed("The engine is closed.")
+        outputs: Outputs = queue.SimpleQueue()
+        work = loop.begin(self._ask(answer, chosen, outputs))
+        try:
+            while not cancelled.is_set() and not self._closed.is_set():
+                try:
+                    output = outputs.get(timeout=LOOK_S)
+                except queue.Empty:
+                    continue
+                if isinstance(output, Exception):
+                    self._explain(output)
+                    continue
+                for delta in answer.take(output):
+                    yield delta
+                    if delta.finish_reason is not None:
+                        return
+                    if cancelled.is_set():
+                        break
+            yield answer.end("cancelled")
+        finally:
+            work.cancel()
+
+    async def _ask(self, answer: Answer, chosen: SamplingParams, outputs: Outputs) -> None:
+        """Let vLLM answer; being cancelled aborts the request."""
+        llm = self._llm
+        if llm is None:
+            return
+        self._pulse.began()
+        try:
+            prompt = tokens_input(answer.tokens)
+            number = f"{answer.request.id}|{next(self._numbers)}"
+            urgency = -int(answer.request.priority)  # the lowest of vLLM's numbers goes first
+            async for output in llm.generate(prompt, chosen, number, priority=urgency):
+                outputs.put(output)
+        except Exception as error:  # noqa: BLE001 - its caller's thread raises it
+            outputs.put(error)
+        finally:
+            self._pulse.ended()
+
+    def _explain(self, error: Exception) -> None:
+        """Raise what a caller can use. Returns where the engine is dead: the job must not fail over
+        that, it goes on elsewhere as after any crash; the watchdog ends this process in a moment.
+        """
+        if isinstance(error, VLLMValidationError):
+            raise refused(error) from error
+        if self.dead is None and not self._closed.is_set():
+            log.error("vLLM failed a request", exc_info=error)
+            self._complaints.forget()
+            raise EngineFailed(f"vLLM failed this request: {error}") from error
+
+    def _device_bytes(self, llm: AsyncLLM) -> int:
+        """What vLLM has taken of its devices, which is the part that it was told; 0 on a CPU."""
+        if current_platform.is_cpu():
+            return 0
+        part = llm.vllm_config.cache_config.gpu_memory_utilization
+        count = llm.vllm_config.parallel_config.world_size
+        return int(sum(part * current_platform.get_device_total_memory(i) for i in range(count)))

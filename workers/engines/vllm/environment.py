@@ -1,0 +1,25 @@
+"""What vLLM reads from the environment: here, and in the processes that it starts."""
+
+from __future__ import annotations
+
+import os
+
+from workers.engines.base import EngineOptions
+from workers.engines.vllm.complaints import Complaints
+
+
+def prepare(options: EngineOptions) -> Complaints:
+    """Set it up; must be called before vLLM is imported. Returns where its processes complain."""
+    # Nothing is told to anybody.
+    os.environ["VLLM_NO_USAGE_STATS"] = os.environ["DO_NOT_TRACK"] = "1"
+    # A fork of a process with threads and an open Redis is no process to load a model in.
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+    # They rename themselves, by writing over their environment: our mark in it must stay.
+    os.environ["SPT_NOENV"] = "1"
+    if options.threads is not None:
+        # Without this, vLLM on a CPU binds a thread to every core but one.
+        os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+        os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    complaints = Complaints(options.cache_dir / "vllm")
+    os.environ["VLLM_LOGGING_CONFIG_PATH"] = str(complaints.config)
+    return complaints

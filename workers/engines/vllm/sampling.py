@@ -1,0 +1,101 @@
+"""A request's sampling as vLLM's parameters, one to one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from vllm.exceptions import VLLMValidationError
+from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
+
+from workers.contract.errors import (
+    InferenceError,
+    UnsupportedParameter,
+    ValidationFailed,
+    WorkerLost,
+)
+from workers.contract.job import ResponseFormat, Sampling
+from workers.contract.json_schema import UnsupportedSchema, check_schema
+from workers.engines.vllm.penalties import Earlier
+
+#: Seeds of vLLM's generators are 64 bits wide, signed.
+_SEEDS = 2**64
+
+#: vLLM's parameter -> ours, where it is called otherwise.
+_OUR_NAMES = {"structured_outputs": "response_format"}
+
+
+def parameters(sampling: Sampling, produced: tuple[int, ...], room: int) -> SamplingParams:
+    """What vLLM is to do behind `produced` tokens, with `room` for so many more.
+
+    Stop strings are not among it: they match over text that an earlier attempt gave too, which
+    vLLM does not know. A continued generation with a seed goes on with another stream of chance
+    than the first attempt: the seed plus the number of tokens produced.
+
+    Raises:
+        UnsupportedParameter: vLLM takes no such parameter or value.
+        ValidationFailed: the schema is not one of the subset.
+        WorkerLost: the answer is held to a format, and vLLM cannot go on in the middle of one.
+    """
+    if sampling.response_format is not None and produced:
+        raise WorkerLost(
+            "The worker died in the middle of an answer that is held to a response_format; vLLM "
+            "cannot go on behind the part that was delivered. Ask again.",
+        )
+    chosen: dict[str, Any] = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p,
+        "max_tokens": room,
+        "seed": _seed(sampling.seed, len(produced)),
+        "detokenize": False,
+        "output_kind": RequestOutputKind.DELTA,
+        "structured_outputs": _format(sampling.response_format),
+        **_penalties(sampling, produced),
+    }
+    try:
+        return SamplingParams(**chosen)
+    except VLLMValidationError as error:
+        raise refused(error) from error
+
+
+def refused(error: VLLMValidationError) -> InferenceError:
+    """The error of a caller whose parameters vLLM refuses for this model, in vLLM's words."""
+    name = _OUR_NAMES.get(error.parameter or "", error.parameter)
+    return UnsupportedParameter(
+        f"vLLM does not do that for this model: {error}", details={"param": name} if name else {}
+    )
+
+
+def _penalties(sampling: Sampling, produced: tuple[int, ...]) -> dict[str, Any]:
+    told = {
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+    }
+    if not produced or not any(told.values()):
+        return told
+    # To vLLM the produced tokens are part of the prompt, which its own penalties leave out.
+    earlier = Earlier(produced, sampling.presence_penalty, sampling.frequency_penalty)
+    return {"extra_args": {Earlier.ARGUMENT: dataclasses.asdict(earlier)}}
+
+
+def _seed(seed: int | None, produced: int) -> int | None:
+    if seed is None:
+        return None
+    return (seed + produced + _SEEDS // 2) % _SEEDS - _SEEDS // 2
+
+
+def _format(form: ResponseFormat | None) -> StructuredOutputsParams | None:
+    if form is None:
+        return None
+    if form.schema is None:
+        return StructuredOutputsParams(json_object=True)
+    try:
+        check_schema(form.schema)
+    except UnsupportedSchema as error:
+        raise ValidationFailed(
+            f"The schema of response_format cannot be held to: {error}",
+            details={"param": "response_format"},
+        ) from error
+    return StructuredOutputsParams(json=dict(form.schema))

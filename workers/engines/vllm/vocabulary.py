@@ -1,0 +1,108 @@
+"""Text to token ids and back, with the tokenizer that came with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tokenizers.decoders import DecodeStream
+
+from workers.contract.errors import ModelLoadFailed
+
+#: Tokens in front of an answer that decide how its first one is written: with a space or without.
+_CONTEXT_TOKENS = 8
+
+
+class Vocabulary:
+    """A model's tokens. Safe from several threads."""
+
+    def __init__(
+        self,
+        model: str,
+        tokenizer: Any,
+        generation_config: dict[str, Any],
+        visible: tuple[str, ...] = (),
+    ) -> None:
+        """Take vLLM's tokenizer and the model's own settings for generation.
+
+        `visible`: marks that are text in an answer, as others are not.
+
+        Raises:
+            ModelLoadFailed: the tokenizer is not one of the library `tokenizers`.
+        """
+        if not hasattr(getattr(tokenizer, "_tokenizer", None), "encode_batch"):
+            raise ModelLoadFailed(
+                f"{model} has no tokenizer.json; vLLM is run here with fast tokenizers only."
+            )
+        self.fast = tokenizer._tokenizer
+        self.template = tokenizer.chat_template
+        self.bos = tokenizer.bos_token or ""
+        self.eos = tokenizer.eos_token or ""
+        told = generation_config.get("eos_token_id")
+        ends = told if isinstance(told, list) else [told]
+        #: Tokens with which the model says that it has finished.
+        self.ends = frozenset(
+            token for token in (*ends, tokenizer.eos_token_id) if token is not None
+        )
+        special = self.fast.get_added_tokens_decoder()
+        #: Token of a visible mark that else has no text -> its text.
+        self.visible = {
+            token: str(special[token].content)
+            for mark in visible
+            for token in self.tokenize(mark)
+            if token in special and special[token].special
+        }
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a text, without special tokens added; marks are the one token they are."""
+        return list(self.fast.encode(text, add_special_tokens=False).ids)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of tokens; marks have none."""
+        return str(self.fast.decode(list(tokens), skip_special_tokens=True))
+
+
+class Detokenizer:
+    """Turns the tokens of one answer into text, whole characters at a time."""
+
+    def __init__(self, vocabulary: Vocabulary, prompt: Sequence[int]) -> None:
+        self._vocabulary = vocabulary
+        #: Tokens whose text is known, as far as they matter for what comes; then those that wait.
+        self._shown = list(prompt[-_CONTEXT_TOKENS:])
+        self._waiting: list[int] = []
+        self._stream = DecodeStream(ids=self._shown, skip_special_tokens=True)
+
+    def push(self, token: int) -> str:
+        """Take a token; returns the text that is complete with it, often ""."""
+        if token in self._vocabulary.visible:
+            text = self.finish() + self._vocabulary.visible[token]
+            self._restart(token)
+            return text
+        self._waiting.append(token)
+        try:
+            text = self._stream.step(self._vocabulary.fast, token)
+        except Exception as error:
+            # Bytes that can never become a character leave the stream without a way on.
+            if "Invalid prefix" not in str(error):
+                raise
+            text = self.finish()
+            self._restart()
+        if not text:
+            return ""
+        self._settle()
+        return str(text)
+
+    def finish(self) -> str:
+        """The text of what still waits; bytes that complete no character become U+FFFD."""
+        before = self._vocabulary.text(self._shown)
+        whole = self._vocabulary.text([*self._shown, *self._waiting])
+        self._settle()
+        return whole.removeprefix(before)
+
+    def _restart(self, *tokens: int) -> None:
+        self._shown = [*self._shown, *tokens][-_CONTEXT_TOKENS:]
+        self._stream = DecodeStream(ids=self._shown, skip_special_tokens=True)
+
+    def _settle(self) -> None:
+        self._shown = [*self._shown, *self._waiting][-_CONTEXT_TOKENS:]
+        self._waiting = []
