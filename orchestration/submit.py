@@ -94,7 +94,7 @@ class Submitter:
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = routing.resolve(job.model, self._catalogue)
         job = self._director.direct(job, spec)
-        for model in dict.fromkeys([spec.id, *(part.model for part in job.cast)]):
+        for model in dict.fromkeys([job.model, *(part.model for part in job.cast)]):
             routing.require_worker(self._catalogue.get(model), self._directory)
         terms = self._admission.terms(job, idempotency)
         steps = sending.plan(self._app, job, 1, self._modes[job.mode].plan(job))
