@@ -63,7 +63,7 @@ class Director:
         )
         leads = leader(mode, scene)
         if job.routing is not None and leads.id != lead.id:
-            reason = f"{job.routing['reason']}; {leads.id} writes the answer of a {mode}"
+            reason = f"{job.routing['reason']}; {leads.id} writes the answer in mode {mode}"
             job = replace(job, routing={**job.routing, "model": leads.id, "reason": reason})
         scene = replace(scene, lead=leads)
         return replace(
