@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestration.roles import ANY, ranked, roles_for
+from orchestration.roles import ANY, ROLES_FOR_ROLE, ranked, roles_for
 from presets.model import ModelSpec
 from presets.preset import Preset
 from workers.contract.errors import NotEnoughModels
@@ -35,6 +35,13 @@ class Scene:
     task_type: str | None
     #: Stages of a pipeline whose preset names none.
     stages: tuple[str, ...]
+    #: The caller named the lead; else who leads is the preset's or the settings' to say.
+    named: bool = True
+    #: Who writes an answer of several, and who says which of them mean the same: roles or models;
+    #: a judge of None is who writes the answer.
+    reconciler: str = "primary"
+    synthesiser: str = "primary"
+    judge: str | None = None
 
     def others(self, *taken: str) -> tuple[ModelSpec, ...]:
         """Configured models that are none of these."""
@@ -58,6 +65,21 @@ def cast(mode: str, scene: Scene) -> tuple[Part, ...]:
     return _CASTS[mode](scene)
 
 
+def leader(mode: str, scene: Scene) -> ModelSpec:
+    """Who leads: the model that was named, else whom the preset or the settings let write.
+
+    Raises:
+        NotEnoughModels: the settings name a model that is not configured.
+    """
+    if scene.named or mode not in ("debate", "ensemble"):
+        return scene.lead
+    preset = scene.preset
+    writes = scene.reconciler if mode == "debate" else scene.synthesiser
+    if preset is not None:
+        writes = preset.reconciler or preset.synthesiser or preset.models[0]
+    return _found(mode, scene, writes)
+
+
 def _single(_scene: Scene) -> tuple[Part, ...]:
     return ()
 
@@ -72,6 +94,68 @@ def _critique(scene: Scene) -> tuple[Part, ...]:
     if critic is None:
         raise _missing("critique", scene, "a critic beside the model that answers")
     return (Part("generator", generator), Part("critic", critic))
+
+
+def _debate(scene: Scene) -> tuple[Part, ...]:
+    """The lead, beside it the preset's others; else a coder, a thinker and a long reader."""
+    lead, preset = scene.lead, scene.preset
+    if preset is not None:
+        participants = _in_turn(preset, [lead.id, *preset.models])
+    else:
+        wanted: list[tuple[str, ...]] = [("coder",), ("thinker",), ("longctx",)]
+        if scene.task_type is not None:
+            wanted.insert(0, roles_for(scene.task_type))
+        participants = [lead.id]
+        for roles in wanted:
+            if found := ranked(scene.others(*participants), roles):
+                participants.append(found[0].id)
+        if len(participants) == 1:
+            participants += [spec.id for spec in scene.others(lead.id)[:1]]
+    if len(participants) < 2:
+        raise _missing("debate", scene, "a second model to debate with")
+    parts = [Part("participant", model) for model in participants]
+    return (*parts, Part("reconciler", lead.id), Part("judge", _judge("debate", scene)))
+
+
+def _ensemble(scene: Scene) -> tuple[Part, ...]:
+    """Every model of the preset; else every one that is configured, those that fit first.
+
+    One model that answers several times needs nobody who writes: the vote decides.
+    """
+    lead, preset = scene.lead, scene.preset
+    if preset is not None:
+        first = [lead.id] if lead.id in preset.models else []
+        members = _in_turn(preset, [*first, *preset.models])
+    else:
+        others = ranked(scene.others(lead.id), (*roles_for(scene.task_type), ANY))
+        members = [lead.id, *(spec.id for spec in others)]
+    if len(members) < 2:
+        raise _missing("ensemble", scene, "a second model that answers")
+    parts = [Part("member", model) for model in members]
+    if preset is None or preset.members is None or preset.synthesiser is not None:
+        parts.append(Part("synthesiser", lead.id))
+    return (*parts, Part("judge", _judge("ensemble", scene)))
+
+
+def _in_turn(preset: Preset, models: Sequence[str]) -> list[str]:
+    """These models, each once; in turn, where the preset has more members than models."""
+    once = list(dict.fromkeys(models))
+    count = max(preset.members or 0, len(once))
+    return [once[at % len(once)] for at in range(count)]
+
+
+def _judge(mode: str, scene: Scene) -> str:
+    return scene.lead.id if scene.judge is None else _found(mode, scene, scene.judge).id
+
+
+def _found(mode: str, scene: Scene, wanted: str) -> ModelSpec:
+    """The configured model of this name, or the one that fits this role best."""
+    by_id = {spec.id: spec for spec in scene.configured}
+    fitting = ranked(scene.configured, ROLES_FOR_ROLE.get(wanted, ()))
+    found = by_id.get(wanted) or (fitting[0] if fitting else None)
+    if found is None:
+        raise _missing(mode, scene, f"{wanted}, which the settings name")
+    return found
 
 
 def _pipeline(scene: Scene) -> tuple[Part, ...]:
@@ -128,4 +212,10 @@ def _missing(mode: str, scene: Scene, what: str) -> NotEnoughModels:
     )
 
 
-_CASTS = {"single": _single, "critique": _critique, "pipeline": _pipeline}
+_CASTS = {
+    "single": _single,
+    "critique": _critique,
+    "debate": _debate,
+    "ensemble": _ensemble,
+    "pipeline": _pipeline,
+}

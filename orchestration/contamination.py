@@ -20,6 +20,8 @@ MARKERS = (
     "hallucination",
     "I don't have information about",
 )
+#: The longest word of each: a text without any of them, which is quickly seen, has no marker.
+_WORDS = tuple(max(mark.split(), key=len).casefold() for mark in MARKERS)
 
 
 class Severity(enum.IntEnum):
@@ -56,7 +58,9 @@ def examine(
     A marker that the request itself contains is no sign: then the text is about it. One marker is a
     warning; two, or more active errors than steps, are high.
     """
-    said, asked = _plain(text), _plain(request)
+    folded = text.casefold()
+    said = _plain(text) if any(word in folded for word in _WORDS) else ""
+    asked = _plain(request)
     markers = [mark for mark in MARKERS if _plain(mark) in said and _plain(mark) not in asked]
     signs = [f"says {mark!r}" for mark in markers]
     severity = Severity(min(len(markers), int(Severity.HIGH)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from orchestration.casting import Scene, cast
+from orchestration.casting import Scene, cast, leader
 from orchestration.modes import MODES
 from orchestration.routing import configured
 from presets.catalogue import Catalogue
@@ -41,6 +42,8 @@ class Director:
     def direct(self, job: Job, lead: ModelSpec) -> Job:
         """The job with its mode, cast and bounds; `lead` answers, reconciles or validates.
 
+        Where `lead` was routed and not named, another may lead.
+
         Raises:
             NotEnoughModels: its mode needs more models than are configured.
             redis.RedisError: Redis is away.
@@ -53,13 +56,40 @@ class Director:
             preset=preset if preset is not None and preset.mode == mode else None,
             task_type=job.task_type,
             stages=self._settings.pipeline_stages,
+            named=job.routing is None,
+            reconciler=self._settings.debate_reconcile_model,
+            synthesiser=self._settings.ensemble_synthesis_model,
+            judge=self._settings.judge_model,
         )
-        settings = self._settings
-        bounds = {
-            "critique_max_rounds": settings.critique_max_rounds,
-            "critique_threshold": settings.critique_threshold,
-        }
+        leads = leader(mode, scene)
+        if job.routing is not None and leads.id != lead.id:
+            reason = f"{job.routing['reason']}; {leads.id} writes the answer in mode {mode}"
+            job = replace(job, routing={**job.routing, "model": leads.id, "reason": reason})
+        scene = replace(scene, lead=leads)
         return replace(
-            job, model=lead.id, mode=mode, cast=cast(mode, scene),
-            bounds={name: value for name, value in bounds.items() if name.startswith(mode)},
+            job, model=scene.lead.id, mode=mode, cast=cast(mode, scene),
+            bounds=self._bounds(mode, scene.preset),
         )  # fmt: skip
+
+    def _bounds(self, mode: str, preset: Preset | None) -> Mapping[str, float | str]:
+        settings = self._settings
+        of_members: dict[str, float | str] = {
+            "quorum": settings.quorum,
+            "grace_s": settings.quorum_grace_s,
+            "timeout_s": settings.member_timeout_s,
+        }
+        if preset is not None and preset.temperature is not None:
+            of_members["temperature"] = preset.temperature
+        bounds: dict[str, Mapping[str, float | str]] = {
+            "critique": {
+                "critique_max_rounds": settings.critique_max_rounds,
+                "critique_threshold": settings.critique_threshold,
+            },
+            "debate": {**of_members, "max_rounds": settings.debate_max_rounds},
+            "ensemble": {
+                **of_members,
+                "min_agreement": settings.ensemble_min_agreement,
+                "on_dissent": settings.ensemble_on_dissent,
+            },
+        }
+        return bounds.get(mode, {})

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestration.critique import Critique
+from orchestration.debate import Debate
+from orchestration.ensemble import Ensemble
 from orchestration.mode import Mode
 from orchestration.pipeline import Pipeline
 from orchestration.prompts import Prompts
 from orchestration.single import Single
 
 #: Names of the modes, for those who only ask which there are.
-MODES = ("single", "critique", "pipeline")
+MODES = ("single", "critique", "debate", "ensemble", "pipeline")
 
 
 def load(own: Path | None) -> Mapping[str, Mode]:
@@ -25,5 +27,7 @@ def load(own: Path | None) -> Mapping[str, Mode]:
     return {
         "single": Single(),
         "critique": Critique(templates),
+        "debate": Debate(templates),
+        "ensemble": Ensemble(templates),
         "pipeline": Pipeline(templates),
     }

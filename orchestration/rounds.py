@@ -9,6 +9,7 @@ from typing import Any
 from orchestration.handoff import HandoffState
 from workers.contract.errors import InferenceError
 from workers.contract.job import Assignment, Outcome, is_answer
+from workers.planned import Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Round:
     """Steps that run at once; when all have ended, what comes next is decided."""
 
     steps: tuple[Step, ...]
+    #: How long they are waited for; None: until they end.
+    patience: Patience | None = None
     #: The end of its one step is the job's end: nothing is decided behind it.
     ends_job: bool = False
 

@@ -17,7 +17,8 @@ from orchestration.handoff import HandoffState, begin
 from orchestration.mode import Mode, Reading
 from orchestration.rounds import Done, Next, Round, Step, Story, latest, logical
 from workers.contract.events import Assessed
-from workers.contract.job import Job, is_answer
+from workers.contract.job import LATE, Job, is_answer
+from workers.planned import Patience
 
 #: How often a step is tried again after an error.
 MOST_RETRIES = 3
@@ -60,7 +61,7 @@ def decide(
     for one in round_:
         handoff = _note(handoff, one)
     if again:
-        return Decision(Round(tuple(again)), handoff, assessed)
+        return Decision(Round(tuple(again), _patience(job, again)), handoff, assessed)
     done = {logical(one.done.step.name): one.done for one in (*judged, *round_)}
     return Decision(mode.advance(job, Story(done, handoff)), handoff, assessed)
 
@@ -119,6 +120,8 @@ def _again(job: Job, mode: Mode, judged: _Judged, ended: Sequence[Done]) -> Step
     tries = [one for one in ended if logical(one.step.name) == logical(done.step.name)]
     error = done.error
     if error is not None:
+        if done.outcome.finish_reason == LATE:
+            return None
         failures = sum(one.outcome.error is not None for one in tries)
         if not error.retriable or failures > MOST_RETRIES:
             return None
@@ -128,6 +131,15 @@ def _again(job: Job, mode: Mode, judged: _Judged, ended: Sequence[Done]) -> Step
     return None
 
 
+def _patience(job: Job, again: Sequence[Step]) -> Patience | None:
+    """How long steps that are done again are waited for: as long as in the round before."""
+    timeout_s = job.bounds.get("timeout_s")
+    if timeout_s is None or any(is_answer(step.name) for step in again):
+        return None
+    delay_s = max(step.delay_ms for step in again) / 1000
+    return Patience(len(again), 0.0, float(timeout_s) + delay_s)
+
+
 def _note(handoff: HandoffState, judged: _Judged) -> HandoffState:
     done, reading = judged.done, judged.reading
     if reading.judges:
@@ -135,7 +147,9 @@ def _note(handoff: HandoffState, judged: _Judged) -> HandoffState:
     name = f"{done.step.name} by {done.step.model}"
     if not done.usable:
         problem = done.problem or (done.error.message if done.error else "it is empty")
-        return handoff.with_errors((f"{name}: {problem}",))
+        told = f"{logical(done.step.name)} by {done.step.model}: {problem}"
+        # Tried again, it is still one thing that is wrong.
+        return handoff if told in handoff.active_errors else handoff.with_errors((told,))
     accepted = handoff.accepted(f"{name}: {_short(done.text)}", done.text)
     return accepted.with_errors(tuple(f"{name} {sign}" for sign in judged.found.signs))
 
@@ -149,5 +163,5 @@ def _told(judged: _Judged) -> dict[str, object]:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(text[: 8 * _LONGEST_DECISION].split())
     return text if len(text) <= _LONGEST_DECISION else f"{text[:_LONGEST_DECISION]} [...]"

@@ -50,7 +50,8 @@ def plan(app: Celery, job: Job, number: int, round_: Round) -> list[PlannedStep]
         )
         for number, (step, request) in enumerate(zip(round_.steps, requests, strict=True))
     ]
-    return [*planned, PlannedStep(deciding, follows, follows=len(planned))]
+    last = PlannedStep(deciding, follows, follows=len(planned), patience=round_.patience)
+    return [*planned, last]
 
 
 def send(app: Celery, planned: Sequence[PlannedStep], rank: int) -> None:

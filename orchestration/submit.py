@@ -96,7 +96,7 @@ class Submitter:
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = routing.resolve(job.model, self._catalogue)
         job = self._director.direct(job, spec)
-        for model in dict.fromkeys([spec.id, *(part.model for part in job.cast)]):
+        for model in dict.fromkeys([job.model, *(part.model for part in job.cast)]):
             routing.require_worker(
                 self._catalogue.get(model), self._directory, on_demand=self._load_on_demand
             )

@@ -11,6 +11,7 @@ from orchestration import modes
 from orchestration.conductor import Conductor
 from orchestration.sending import ADVANCE
 from workers import connections, logs, memory
+from workers.abandoning import Abandoning
 from workers.aging import Aging
 from workers.app import make_app, model_queue
 from workers.contract.job import ORCHESTRATOR, StepRequest
@@ -66,6 +67,7 @@ def _register(app: Celery, conductor: Conductor) -> None:
 def _duties(settings: Settings, redis: Redis, app: Celery) -> list[Duty]:
     duties: list[Duty] = [
         Losses(redis),
+        Abandoning(redis),
         Messages(redis, app),
         Deadlines(redis),
         Loads(redis, settings),

@@ -34,6 +34,10 @@ class Preset:
     reconciler: str | None = None
     #: Of an ensemble: who writes the answer.
     synthesiser: str | None = None
+    #: Of a debate or an ensemble: how many answer; the models take turns. None: each one once.
+    members: int | None = None
+    #: At which those that share a model sample, each further one a little hotter; None: as asked.
+    temperature: float | None = None
     note: str = ""
 
     def parts(self) -> dict[str, str]:

@@ -24,6 +24,8 @@ ROLES = ("primary", "fast", "coder", "thinker", "longctx")
 STAGES = ("draft", "expand", "refine", "code", "validate")
 MODES = ("single", "critique", "debate", "ensemble", "pipeline")
 HARDWARE = ("mac", "mac-alone", "server")
+#: Members of a debate or ensemble at most.
+MOST_MEMBERS = 64
 _GB = 10**9
 
 
@@ -167,6 +169,10 @@ class PresetSchema(_Strict):
     critic = _id(load_default=None)
     reconciler = _id(load_default=None)
     synthesiser = _id(load_default=None)
+    members = fields.Integer(
+        strict=True, load_default=None, validate=validate.Range(min=2, max=MOST_MEMBERS)
+    )
+    temperature = fields.Float(load_default=None, validate=validate.Range(min=0.1, max=2))
     note = fields.String(load_default="")
 
     #: Part -> the only mode that has it.
@@ -183,6 +189,11 @@ class PresetSchema(_Strict):
         models = data["models"]
         if len(set(models)) < len(models):
             raise ValidationError("must not name a model twice", "models")
+        for field in ("members", "temperature"):
+            if data[field] is not None and data["mode"] not in ("debate", "ensemble"):
+                raise ValidationError("goes only with modes debate and ensemble", field)
+        if data["members"] is not None and data["members"] < len(models):
+            raise ValidationError("must not be fewer than the models", "members")
         for part, mode in self._OF_MODE.items():
             named = data[part]
             if named and data["mode"] != mode:

@@ -17,14 +17,18 @@ from workers.token_log import Entry, append
 MOST_LISTED = 100
 
 
-def bury(redis: Redis, job_id: str, step: str, worker: str, crashes: int) -> None:
-    """End a job as a dead letter; repeated, it does nothing more."""
-    redis.hset(keys.job(job_id), "keep_s", keys.ACCEPTED_TTL_S)
-    redis.zadd(keys.DEAD, {job_id: redis_time_ms(redis)}, nx=True)
-    error = JobPoisoned(
+def poisoned(step: str, worker: str, crashes: int) -> JobPoisoned:
+    """What is said of a request that killed its worker so often."""
+    return JobPoisoned(
         f"The request killed its worker {crashes} times while it ran alone, and is set aside.",
         details={"crashes": crashes, "step": step, "worker": worker},
     )
+
+
+def bury(redis: Redis, job_id: str, error: JobPoisoned) -> None:
+    """End a job as a dead letter; repeated, it does nothing more."""
+    redis.hset(keys.job(job_id), "keep_s", keys.ACCEPTED_TTL_S)
+    redis.zadd(keys.DEAD, {job_id: redis_time_ms(redis)}, nx=True)
     append(redis, [Entry(job_id, Failed(0, error.to_dict()), ends_as=JobState.FAILED)])
 
 

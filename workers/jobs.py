@@ -93,6 +93,7 @@ class JobStore:
             keys.idempotency(known.scope if known else ""),
             keys.DUE,
             keys.running(steps[0].request.model),
+            keys.ROUNDS,
         ]
         names_of_steps, arguments_of_steps = asked(steps, job.owner)
         return names + names_of_steps, arguments + arguments_of_steps
@@ -113,6 +114,7 @@ class JobStore:
                 keys.held(worker_id),
                 keys.MODELS,
                 keys.DUE,
+                keys.ROUNDS,
                 *names,
             ],
             args=[request.step, member, lease.attempt, request.job_id, *arguments],

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 LEASE_MS = 3000
 #: Six renewals fit into a lease, so that one slow answer of Redis loses nothing.
 HEARTBEAT_S = 0.5
+#: After Redis or the keeper was away nobody is judged for this long: the living get time to renew
+#: and to write what they could not.
+MERCY_S = 2 * LEASE_MS / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +184,15 @@ class Leases:
             pubsub.close()
 
     def _hear(self, pubsub: PubSub, until: float) -> None:
-        """Stop what others ended, until it is time to renew."""
+        """Stop jobs and steps that others ended, until it is time to renew."""
         while (left_s := until - time.monotonic()) > 0 and not self._ending.is_set():
             message = pubsub.get_message(timeout=left_s)
             if message is None:
                 continue
-            job_id = message["data"].decode()
+            told = message["data"].decode()
             for lease in self.held():
-                if lease.request.job_id == job_id:
+                request = lease.request
+                if told in (request.job_id, keys.lease_member(request.job_id, request.step)):
                     lease.stop.set()
 
     def _renew_all(self) -> None:

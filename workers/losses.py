@@ -8,16 +8,13 @@ from typing import Any
 
 from redis import Redis
 
-from workers import dead_letters
+from workers import abandoning, dead_letters
 from workers.contract import keys
-from workers.leases import LEASE_MS
+from workers.leases import LEASE_MS, MERCY_S
 from workers.scripts import script
 
 log = logging.getLogger(__name__)
 
-#: After Redis or the keeper was away nobody is judged dead for this long: the living get time
-#: to renew what they could not.
-MERCY_S = 2 * LEASE_MS / 1000
 #: Leases reclaimed in one sweep at most; the rest follows in the next.
 BATCH = 64
 
@@ -64,8 +61,14 @@ class Losses:
                 "worker %s lost step %s of %s in attempt %s: %s", owner, step, job_id, attempt, fate
             )
             if fate == "poisoned":
-                dead_letters.bury(self._redis, job_id, step, owner, MOST_CRASHES)
+                self._set_aside(job_id, step, owner)
         self._bury()
+
+    def _set_aside(self, job_id: str, step: str, owner: str) -> None:
+        """End what kills its workers: the step, where its job can do without it, else the job."""
+        error = dead_letters.poisoned(step, owner, MOST_CRASHES)
+        if not abandoning.spare(self._redis, job_id, step, error):
+            dead_letters.bury(self._redis, job_id, error)
 
     def _bury(self) -> None:
         """Forget workers whose presence expired."""

@@ -12,6 +12,17 @@ from workers.contract.job import Assignment, StepRequest
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long steps that run at once are waited for."""
+
+    #: So many must have said something; then the others have `grace_s` left.
+    quorum: int
+    grace_s: float
+    #: Seconds after which those that have not ended are given up in any case.
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedStep:
     """A step and the Celery signature that runs it, as the keeper would send it again."""
 
@@ -27,6 +38,8 @@ class PlannedStep:
     delay_ms: int = 0
     #: Tokens it is expected to take: what it adds to its model's burden until it ends.
     tokens: int = 0
+    #: How long those that it follows are waited for; None: until they end.
+    patience: Patience | None = None
 
 
 def asked(steps: Iterable[PlannedStep], owner: str | None) -> tuple[list[str], list[Any]]:
@@ -50,8 +63,16 @@ def asked(steps: Iterable[PlannedStep], owner: str | None) -> tuple[list[str], l
             step.follows,
             step.delay_ms,
             step.tokens,
+            *_patience(step.patience),
         ]
     return names, arguments
+
+
+def _patience(patience: Patience | None) -> tuple[int, int, int]:
+    if patience is None:
+        return 0, 0, 0
+    timeout_ms = max(1, round(patience.timeout_s * 1000))
+    return patience.quorum, round(patience.grace_s * 1000), timeout_ms
 
 
 def dump(value: Any) -> bytes:

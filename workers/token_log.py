@@ -39,7 +39,8 @@ class Entry:
     event: Event
     #: The step that writes it; "" where none does (cancel, keeper).
     step: str = ""
-    attempt: int = 0
+    #: None: another ends a step that has not ended, whoever runs it.
+    attempt: int | None = 0
     #: Number of the entry within the attempt, from 1: a repeated write is recognised by it.
     number: int = 0
     #: The state in which this event ends the job; None where it does not.
@@ -57,7 +58,14 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
         redis.RedisError: Redis cannot be reached; a repeated call does not write twice what a
             step wrote.
     """
-    names: list[str] = [keys.LEASES, keys.SLOTS, keys.QUEUED, keys.DEADLINES, keys.WEBHOOKS]
+    names: list[str] = [
+        keys.LEASES,
+        keys.SLOTS,
+        keys.QUEUED,
+        keys.DEADLINES,
+        keys.WEBHOOKS,
+        keys.ROUNDS,
+    ]
     arguments: list[Any] = [
         keys.CANCELS,
         keys.waiting(""),
@@ -74,7 +82,7 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
             entry.job_id,
             events.encode(entry.event),
             entry.step,
-            entry.attempt,
+            "" if entry.attempt is None else entry.attempt,
             entry.number,
             entry.ends_as or "",
             json.dumps(entry.outcome.to_dict(), separators=(",", ":")) if entry.outcome else "",

@@ -27,6 +27,13 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "expand": {"request": "r", "previous": "p"},
     "code": {"request": "r", "previous": "p"},
     "validate": {"request": "r", "previous": "p"},
+    "debate": {"request": "r", "previous": "p", "others": ("o",)},
+    "reconcile": {"request": "r", "answers": ("a",), "agreed": ("a",), "conflicts": ("c",)},
+    "synthesise": {
+        "request": "r", "answers": ("a",), "votes": ({"answer": "a", "count": 2},),
+        "agreed": ("a",), "conflicts": ("c",), "dissents": True,
+    },
+    "judge": {"request": "r", "answers": ("a",)},
     "critique": {"request": "r", "previous": "p", "decisions": ("d",)},
     "revise": {"request": "r", "previous": "p", "defects": ({"problem": "p", "quote": "q"},)},
 }  # fmt: skip

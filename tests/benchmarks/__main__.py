@@ -5,7 +5,7 @@ import sys
 
 from tests.benchmarks.report import print_table
 
-BENCHMARKS = ("main_job", "batching", "refusals", "depth", "overload", "readers", "hops")
+BENCHMARKS = ("main_job", "batching", "refusals", "depth", "overload", "readers", "hops", "joins")
 
 
 def main() -> None:

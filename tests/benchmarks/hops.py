@@ -53,7 +53,7 @@ def run() -> dict:
         for number in range(WARM + JOBS):
             for mode in first:  # in turn, so that both meet the same machine
                 asked_at, told = _ask(connection, mode)
-                heard = _whole(listener, told["id"])
+                heard = whole(listener, told["id"])
                 if number < WARM:
                     continue
                 first[mode].append(1000 * (_first(heard) - asked_at))
@@ -83,7 +83,7 @@ def _ask(connection: http.client.HTTPConnection, mode: str) -> tuple[float, dict
     return asked_at, told
 
 
-def _whole(listener: Listener, job_id: str) -> list[tuple[float, events.Event]]:
+def whole(listener: Listener, job_id: str) -> list[tuple[float, events.Event]]:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         heard = listener.heard.get(job_id, [])

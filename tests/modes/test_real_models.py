@@ -11,8 +11,12 @@ QUESTION = [{"role": "user", "content": "What is the capital city of France? One
 PRESETS = {
     "demo-pipeline": ("smollm2-135m", ["draft", "refine", "validate"]),
     "demo-critique": ("smollm2-135m", ["generator", "critic"]),
+    "demo-debate": ("smollm2-135m", ["participant", "participant"]),
+    "demo-ensemble": ("smollm2-135m", ["member", "member", "member"]),
     "D1": ("phi-4", ["draft", "validate"]),
+    "D3": ("phi-4", ["participant", "participant"]),
     "D4": ("qwen2.5-7b", ["generator", "critic"]),
+    "T2": ("phi-4", ["member", "member", "member"]),
     "T3": ("deepseek-r1-7b", ["draft", "refine", "validate"]),
 }
 

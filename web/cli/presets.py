@@ -64,6 +64,7 @@ def show(preset: str) -> None:
         "id": found.id,
         "mode": found.mode,
         "models": found.parts(),
+        **({"members": found.members} if found.members else {}),
         "hardware": found.hardware,
         "size_gb": float(memory_lines.gb(size)),
         "memory": plan.verdict,

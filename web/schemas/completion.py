@@ -8,19 +8,17 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
-from orchestration.modes import MODES as BUILT_MODES
+from orchestration.modes import MODES
 from orchestration.routing import AUTO
 from web.schemas import messages, parameters, response_format
 from web.schemas.fields import Decimal, Flag, Stop, Text, Whole
 from web.schemas.messages import MessageSchema
 from web.schemas.response_format import ResponseFormatSchema
 from workers.admission import Idempotency
-from workers.contract.errors import UnsupportedParameter, ValidationFailed
+from workers.contract.errors import ValidationFailed
 from workers.contract.job import Message, Priority, Sampling
 from workers.contract.keys import ACCEPTED_TTL_S
 
-#: Every mode there will be; those that are not built yet are refused by name.
-MODES = ("single", "critique", "debate", "ensemble", "pipeline")
 #: More tokens than any context has.
 _MOST_TOKENS = 10_000_000
 _SEED = 2**63
@@ -151,13 +149,6 @@ def load(
     except ValidationError as error:
         param, problem = _first(error.normalized_messages())
         raise ValidationFailed(f"{param} {problem}.", details={"param": param}) from None
-    mode = data.get("orchestration_mode")
-    if mode is not None and mode not in BUILT_MODES:
-        raise UnsupportedParameter(
-            f"orchestration_mode {mode!r} is not there yet; this version has "
-            f"{', '.join(BUILT_MODES)}.",
-            details={"param": "orchestration_mode"},
-        )
     stream = bool(data.get("stream"))
     options = data.get("stream_options")
     if options is not None and not stream:
@@ -168,7 +159,7 @@ def load(
         model=data.get("model", AUTO),
         messages=messages.read(data["messages"]),
         sampling=_sampling(data),
-        mode=mode,
+        mode=data.get("orchestration_mode"),
         priority=Priority(data.get("priority", default_priority)),
         task_type=data.get("task_type"),
         user=data.get("user"),

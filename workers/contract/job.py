@@ -20,6 +20,8 @@ ANSWER = "answer"
 #: Stands for the model of steps that need none: what decides between two rounds. No model id
 #: begins with such a character.
 ORCHESTRATOR = "@orchestration"
+#: Finish reason of a step that was not waited for any longer; it is not done again.
+LATE = "late"
 
 
 class JobState(enum.StrEnum):

@@ -24,6 +24,9 @@ resend                     sorted set   Lua: reclaim,          steps whose messa
                                         hand_back; keeper      again; score: its rank
 due                        sorted set   Lua: advance, wake     steps that are to run later; score:
                                                                when
+rounds                     sorted set   Lua: store, advance,   steps that follow others which are
+                                        append                 not waited for without end; score:
+                                                               when the rest of those is given up
 handoff:{job}:{round}      string       orchestration          HANDOFF_TTL_S: what one round hands
                                                                to the next (JSON)
 dead                       sorted set   keeper; dead letters   dead letters; score: when
@@ -41,7 +44,8 @@ idempotency:{scope}        string       Lua: store             as the job: its i
 leases                     sorted set   Lua: take, renew,      while a step runs; score: expiry
                                         reclaim, append,       in ms of Redis TIME
                                         hand_back
-cancels                    channel      Lua: append            (pub/sub) jobs that others ended
+cancels                    channel      Lua: append            (pub/sub) jobs and steps that others
+                                                               ended
 jobs:{owner}               sorted set   Lua: store; jobs       asynchronous jobs of one API key
                                                                (or of none); score: acceptance
 worker:{id}                string       presence               PRESENCE_TTL_MS after a beat
@@ -72,7 +76,8 @@ workers that ran it alone), `S:crashes_together`, `S:alone` (it may only run alo
 (last entry of this attempt in the log), `S:outcome` (JSON), `S:part` (what its model does in the
 job), `S:added_ms`, `S:assignment` (JSON, what it is to decode where that is not the caller's own),
 `S:text` (its whole text, for what follows), `S:then` (the step that follows it and its like),
-`S:follows` (how many steps it still waits for).
+`S:follows` (how many steps it still waits for), `S:answered` (how many of them said something),
+`S:quorum`, `S:grace_ms`, `S:timeout_ms` (how long they are waited for).
 All times are Redis TIME in milliseconds.
 """
 
@@ -101,6 +106,7 @@ CANCELS = f"{PREFIX}cancels"
 MODELS = f"{PREFIX}models"
 RESEND = f"{PREFIX}resend"
 DUE = f"{PREFIX}due"
+ROUNDS = f"{PREFIX}rounds"
 DEAD = f"{PREFIX}dead"
 SLOTS = f"{PREFIX}slots"
 QUEUED = f"{PREFIX}queued"

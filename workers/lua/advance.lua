@@ -6,7 +6,8 @@
 -- KEYS[4]  held:{worker}     set
 -- KEYS[5]  models            set
 -- KEYS[6]  due               sorted set
--- KEYS[7..] for each new step, as in steps.lua
+-- KEYS[7]  rounds            sorted set
+-- KEYS[8..] for each new step, as in steps.lua
 -- ARGV[1]  the step that decided
 -- ARGV[2]  its member in the sets
 -- ARGV[3]  its attempt
@@ -31,7 +32,8 @@ end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Rank 0: the next steps of started jobs come before all new work.
-local names = add_steps(KEYS[1], ARGV[4], owner or '', KEYS[5], KEYS[6], 0, now_ms, 7, 5)
+local names = add_steps(KEYS[1], ARGV[4], owner or '', KEYS[5], KEYS[6], KEYS[7], 0,
+  now_ms, 8, 5)
 redis.call('HSET', KEYS[1], step .. 'state', 'done',
   'steps', redis.call('HGET', KEYS[1], 'steps') .. ' ' .. table.concat(names, ' '))
 redis.call('ZREM', KEYS[2], ARGV[2])

@@ -5,22 +5,24 @@
 -- KEYS[3]            queued            sorted set
 -- KEYS[4]            deadlines         sorted set
 -- KEYS[5]            webhooks          sorted set
+-- KEYS[6]            rounds            sorted set
 -- for each event:    job:{id}          hash
 --                    job:{id}:events   stream
--- ARGV[1]            the channel that tells workers which jobs others ended
+-- ARGV[1]            the channel that tells workers which jobs and steps others ended
 -- ARGV[2..7]         prefixes of waiting:{model}, waiting_of:{owner}:{model}, running:{model},
 --                    pace:{model}, held:{worker} and burden:{model}
 -- for each event:    live channel, job id, event as JSON without its number,
---                    step ('' where no step writes it), attempt, number of the entry within the
+--                    step ('' where no step writes it), attempt ('' where another ends a step that
+--                    has not ended), number of the entry within the
 --                    attempt, state the job ends in ('' where it does not end),
 --                    outcome JSON ('' where the step does not end), and the step's whole text,
 --                    where what follows needs it
 --
 -- Returns for each event its number in the job, or 0 when it was refused: there is no such job,
--- the job has its terminal event, or an older attempt wrote it. An entry that was appended
--- before (the answer to its writer was lost with a connection) gets the last number.
+-- the job has its terminal event, the step has ended, or an older attempt wrote it. An entry that
+-- was appended before (the answer to its writer was lost with a connection) gets the last number.
 
-local FIRST_KEY, FIRST_ARG = 6, 8
+local FIRST_KEY, FIRST_ARG = 7, 8
 local WEIGHT = 0.2  -- of the latest step in the moving average of what steps take
 
 local time = redis.call('TIME')
@@ -43,6 +45,7 @@ local function forget_step(job, job_id, step, owner)
   local member = job_id .. '|' .. step
   local model, worker = unpack(redis.call('HMGET', job, step .. ':model', step .. ':owner'))
   redis.call('ZREM', KEYS[1], member)
+  redis.call('ZREM', KEYS[6], member)
   redis.call('SREM', ARGV[4] .. model, member)
   if worker then
     redis.call('SREM', ARGV[6] .. worker, member)
@@ -54,14 +57,30 @@ local function forget_step(job, job_id, step, owner)
   unburden(model, member)
 end
 
+-- Once enough of those that a step follows have said something, the rest has its grace.
+local function mind_quorum(job, follower, member)
+  local quorum, grace_ms = unpack(redis.call('HMGET', job, follower .. ':quorum',
+    follower .. ':grace_ms'))
+  if quorum and redis.call('HINCRBY', job, follower .. ':answered', 1) == tonumber(quorum) then
+    redis.call('ZADD', KEYS[6], 'LT', now_ms + grace_ms, member)
+  end
+end
+
 -- What follows a step waits for a worker once all that it follows have ended.
-local function release_follower(job, job_id, step)
+local function release_follower(job, job_id, step, answered)
   local follower, owner = unpack(redis.call('HMGET', job, step .. ':then', 'owner'))
-  if not follower or redis.call('HINCRBY', job, follower .. ':follows', -1) > 0 then
+  if not follower then
     return
   end
-  local model = redis.call('HGET', job, follower .. ':model')
   local member = job_id .. '|' .. follower
+  if redis.call('HINCRBY', job, follower .. ':follows', -1) > 0 then
+    if answered then
+      mind_quorum(job, follower, member)
+    end
+    return
+  end
+  redis.call('ZREM', KEYS[6], member)
+  local model = redis.call('HGET', job, follower .. ':model')
   redis.call('HSET', job, follower .. ':added_ms', now_ms)
   redis.call('ZADD', ARGV[2] .. model, now_ms, member)  -- rank 0: the job has started
   if owner and owner ~= '' then
@@ -101,11 +120,13 @@ for i = 1, (#KEYS - FIRST_KEY + 1) / 2 do
   local live, job_id, event, step, attempt, entry, state, outcome, text = unpack(ARGV, at, at + 8)
   local seq, terminal, current, written, step_state = unpack(redis.call('HMGET', job,
     'seq', 'terminal', step .. ':attempt', step .. ':written', step .. ':state'))
-  local by_step = step ~= ''
+  local by_step = step ~= '' and attempt ~= ''
+  local given_up = step ~= '' and attempt == ''
 
   if by_step and current == attempt and tonumber(written) >= tonumber(entry) then
     numbers[i] = tonumber(seq)
-  elseif not seq or terminal or (by_step and (current ~= attempt or step_state ~= 'running')) then
+  elseif not seq or terminal or (by_step and (current ~= attempt or step_state ~= 'running'))
+    or (given_up and step_state ~= 'running' and step_state ~= 'pending') then
     numbers[i] = 0
   else
     seq = redis.call('HINCRBY', job, 'seq', 1)
@@ -120,13 +141,18 @@ for i = 1, (#KEYS - FIRST_KEY + 1) / 2 do
         redis.call('HSET', job, step .. ':text', text)
       end
       forget_step(job, job_id, step, nil)
-      measure(job, step)
-      release_follower(job, job_id, step)
+      if given_up then
+        redis.call('PUBLISH', ARGV[1], job_id .. '|' .. step)
+      else
+        measure(job, step)
+      end
+      release_follower(job, job_id, step, cjson.decode(outcome).error == cjson.null
+        and string.find(text, '%S'))
     end
     if state ~= '' then
       redis.call('HSET', job, 'state', state, 'terminal', seq, 'ended_ms', now_ms)
       finish(job, events, job_id)
-      if not by_step then
+      if step == '' then
         redis.call('PUBLISH', ARGV[1], job_id)
       end
     end

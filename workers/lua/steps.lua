@@ -1,20 +1,23 @@
 -- Shared by scripts that add steps to a job; not run by itself.
 --
 -- A step is given as three keys, waiting:{model}, waiting_of:{owner}:{model} and burden:{model}, and
--- nine arguments: name, model, what it does in the job, signature JSON, assignment JSON ('' for what
--- the job's caller sent), the step that follows it and its like ('' for none), how many steps it
--- follows itself (0 for none), ms until it is to run, and the tokens it is expected to take. What follows others waits for a worker once they
--- have ended (append.lua); what is to run later waits in `due` until the keeper wakes it (wake.lua).
+-- twelve arguments: name, model, what it does in the job, signature JSON, assignment JSON ('' for
+-- what the job's caller sent), the step that follows it and its like ('' for none), how many steps
+-- it follows itself (0 for none), ms until it is to run, the tokens it is expected to take, and of a
+-- step that follows others how many of them must have said something before the rest is given up,
+-- after how many ms behind that, and after how many ms in any case (0: never). What follows others
+-- waits for a worker once they have ended (append.lua); what is to run later waits in `due` until
+-- the keeper wakes it (wake.lua).
 
-local STEP_KEYS, STEP_ARGS = 3, 9
+local STEP_KEYS, STEP_ARGS = 3, 12
 local RANK_SPAN = 1e13  -- ms: further apart than any two times, it is 316 years
 
 -- Writes the steps from this key and this argument on into the record; returns their names.
-local function add_steps(job, job_id, owner, models, due, rank, now_ms, key, arg)
+local function add_steps(job, job_id, owner, models, due, rounds, rank, now_ms, key, arg)
   local names = {}
   while arg <= #ARGV do
-    local name, model, part, signature, assignment, follower, follows, delay_ms, tokens =
-      unpack(ARGV, arg, arg + STEP_ARGS - 1)
+    local name, model, part, signature, assignment, follower, follows, delay_ms, tokens, quorum,
+      grace_ms, timeout_ms = unpack(ARGV, arg, arg + STEP_ARGS - 1)
     local prefix = name .. ':'
     redis.call('HSET', job, prefix .. 'state', 'pending', prefix .. 'model', model,
       prefix .. 'part', part, prefix .. 'signature', signature, prefix .. 'added_ms', now_ms)
@@ -27,6 +30,11 @@ local function add_steps(job, job_id, owner, models, due, rank, now_ms, key, arg
     local member, score = job_id .. '|' .. name, rank * RANK_SPAN + now_ms
     if follows ~= '0' then
       redis.call('HSET', job, prefix .. 'follows', follows)
+      if timeout_ms ~= '0' then
+        redis.call('HSET', job, prefix .. 'quorum', quorum, prefix .. 'grace_ms', grace_ms,
+          prefix .. 'timeout_ms', timeout_ms)
+        redis.call('ZADD', rounds, now_ms + timeout_ms, member)
+      end
     elseif delay_ms ~= '0' then
       redis.call('ZADD', due, now_ms + delay_ms, member)
     else

@@ -10,7 +10,8 @@
 -- KEYS[8]  idempotency:{scope}  string
 -- KEYS[9]  due                  sorted set
 -- KEYS[10] running:{model}      set, of the first step's model
--- KEYS[11..] for each step, as in steps.lua; the first step waits for a worker
+-- KEYS[11] rounds               sorted set
+-- KEYS[12..] for each step, as in steps.lua; the first step waits for a worker
 -- ARGV[1]  the job's live channel
 -- ARGV[2]  the Queued event, JSON without its number
 -- ARGV[3]  seconds the record may live while the job does not end
@@ -35,7 +36,7 @@
 -- {'same', id} (the key stands for that job),
 -- {'conflict', id} (it stands for another body), {'full', jobs of its kind, waiting, running}.
 
-local FIRST_KEY, FIRST_ARG = 11, 19
+local FIRST_KEY, FIRST_ARG = 12, 19
 
 local function stored(rank)
   local place = redis.call('ZRANK', KEYS[FIRST_KEY], ARGV[4] .. '|' .. ARGV[FIRST_ARG])
@@ -78,7 +79,8 @@ end
 redis.call('HSET', KEYS[1], 'state', 'queued', 'seq', 1, 'created_ms', now_ms,
   'job', ARGV[5], 'rank', rank, 'keep_s', ARGV[7], 'model', ARGV[8], 'priority', ARGV[9],
   'owner', ARGV[11])
-local names = add_steps(KEYS[1], ARGV[4], ARGV[11], KEYS[4], KEYS[9], rank, now_ms, FIRST_KEY, FIRST_ARG)
+local names = add_steps(KEYS[1], ARGV[4], ARGV[11], KEYS[4], KEYS[9], KEYS[11], rank, now_ms,
+  FIRST_KEY, FIRST_ARG)
 redis.call('HSET', KEYS[1], 'steps', table.concat(names, ' '))
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('XADD', KEYS[2], '1-0', 'e', '{"seq":1,' .. string.sub(ARGV[2], 2))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from workers.settings import kinds
 from workers.settings.variable import setting
 
-_DEBATE = "orchestration by debate and ensemble"
 MODES = ("single", "critique", "debate", "ensemble", "pipeline")
 
 
@@ -31,27 +30,40 @@ class Orchestration:
     debate_max_rounds: int = setting(
         "INFERENCE_DEBATE_MAX_ROUNDS", 3, kinds.integer(1, 10),
         "Rounds of a debate at most.",
-        used_from=_DEBATE,
     )  # fmt: skip
     debate_reconcile_model: str = setting(
         "INFERENCE_DEBATE_RECONCILE_MODEL", "primary", kinds.NAME,
         "The role or the model that writes a debate's answer.",
-        used_from=_DEBATE,
     )  # fmt: skip
     ensemble_min_agreement: float = setting(
         "INFERENCE_ENSEMBLE_MIN_AGREEMENT", 0.7, kinds.number(0, 1),
         "Agreement below which an ensemble dissents.",
-        used_from=_DEBATE,
     )  # fmt: skip
     ensemble_on_dissent: str = setting(
         "INFERENCE_ENSEMBLE_ON_DISSENT", "answer", kinds.choice("answer", "fail"),
         "What a dissenting ensemble does: answer and say so, or fail with ORCHESTRATION_FAILED.",
-        used_from=_DEBATE,
     )  # fmt: skip
     ensemble_synthesis_model: str = setting(
         "INFERENCE_ENSEMBLE_SYNTHESIS_MODEL", "primary", kinds.NAME,
         "The role or the model that writes an ensemble's answer.",
-        used_from=_DEBATE,
+    )  # fmt: skip
+    quorum: int = setting(
+        "INFERENCE_QUORUM", 0, kinds.integer(0, 64),
+        "How many members of a debate or ensemble must answer; 0: more than half of them.",
+    )  # fmt: skip
+    quorum_grace_s: float = setting(
+        "INFERENCE_QUORUM_GRACE_S", 60.0, kinds.number(0, 3600),
+        "Seconds that the other members have once the quorum has answered.",
+    )  # fmt: skip
+    member_timeout_s: float = setting(
+        "INFERENCE_MEMBER_TIMEOUT_S", 600.0, kinds.number(0.1, 86_400),
+        "Seconds after which a member of a debate or ensemble is not waited for in any case, from "
+        "when it was asked.",
+    )  # fmt: skip
+    judge_model: str | None = setting(
+        "INFERENCE_JUDGE_MODEL", None, kinds.NAME,
+        "The role or the model that says which answers in words mean the same.",
+        unset="who writes the answer",
     )  # fmt: skip
     pipeline_stages: tuple[str, ...] = setting(
         "INFERENCE_PIPELINE_STAGES", ("draft", "refine", "validate"), kinds.stages(),

@@ -22,7 +22,7 @@ def ended(step, number, text="A text.", *, error=None, reason="stop"):
         step=step.name,
         model=step.model,
         attempt=1,
-        finish_reason="error" if error else reason,
+        finish_reason="error" if error and reason == "stop" else reason,
         usage=Usage(10, 5),
         timings=Timings(queued_ms=1, prefill_ms=2, decode_ms=3),
         context_length=100,

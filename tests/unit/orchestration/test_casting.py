@@ -1,8 +1,10 @@
 """Who does what: by preset, by role, by the model that was named."""
 
+from dataclasses import replace
+
 import pytest
 
-from orchestration.casting import Scene, cast
+from orchestration.casting import Scene, cast, leader
 from presets.catalogue import Catalogue
 from workers.contract.errors import NotEnoughModels
 
@@ -83,9 +85,79 @@ def test_stages_of_the_settings():
     assert parts == [("draft", "llama-3.2-3b"), ("expand", "phi-4")]
 
 
-@pytest.mark.parametrize("mode", ["critique", "pipeline"])
+@pytest.mark.parametrize("mode", ["critique", "debate", "ensemble", "pipeline"])
 def test_one_model_is_not_enough(mode):
     with pytest.raises(NotEnoughModels) as refused:
         told(mode, "phi-4", "phi-4")
     assert refused.value.details["configured"] == ["phi-4"]
     assert refused.value.details["missing"]
+
+
+ALL = ("phi-4", "llama-3.2-3b", "qwen2.5-7b", "deepseek-r1-7b", "phi-3-medium-128k")
+
+
+def test_debate_by_preset():
+    assert told("debate", "phi-4", preset="D3") == [
+        ("participant", "phi-4"),
+        ("participant", "deepseek-r1-7b"),
+        ("reconciler", "phi-4"),
+        ("judge", "phi-4"),
+    ]
+    # Named, the other one reconciles, and comes first.
+    named = told("debate", "deepseek-r1-7b", preset="D3")
+    assert named[0] == ("participant", "deepseek-r1-7b")
+    assert named[2] == ("reconciler", "deepseek-r1-7b")
+
+
+def test_debate_by_role_and_task():
+    parts = told("debate", "phi-4", *ALL)
+    assert [model for part, model in parts if part == "participant"] == [
+        "phi-4", "qwen2.5-7b", "deepseek-r1-7b", "phi-3-medium-128k",
+    ]  # fmt: skip
+    parts = told("debate", "phi-4", *ALL, task_type="quick")
+    assert parts[1] == ("participant", "llama-3.2-3b")
+    assert parts[0] == ("participant", "phi-4")
+
+
+def test_ensemble_by_preset_and_by_role():
+    assert told("ensemble", "phi-4", preset="T2") == [
+        ("member", "phi-4"),
+        ("member", "deepseek-r1-7b"),
+        ("member", "llama-3.2-3b"),
+        ("synthesiser", "phi-4"),
+        ("judge", "phi-4"),
+    ]
+    parts = told("ensemble", "phi-4", *ALL)
+    assert {model for part, model in parts if part == "member"} == set(ALL)
+    assert ("synthesiser", "phi-4") in parts
+
+
+def test_self_consistency_is_a_preset_without_a_synthesiser():
+    parts = told("ensemble", "smollm2-135m", preset="demo-consistency")
+    assert parts == [("member", "smollm2-135m")] * 5 + [("judge", "smollm2-135m")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "phi-4"),
+        ({"named": False}, "phi-4"),
+        ({"named": False, "reconciler": "thinker"}, "deepseek-r1-7b"),
+        ({"named": False, "reconciler": "llama-3.2-3b"}, "llama-3.2-3b"),
+        ({"reconciler": "llama-3.2-3b"}, "phi-4"),
+    ],
+)
+def test_who_leads_is_named_or_set(changes, expected):
+    assert leader("debate", replace(scene("phi-4", *ALL), **changes)).id == expected
+
+
+def test_a_preset_says_who_leads_where_nobody_is_named():
+    asked = replace(scene("llama-3.2-3b", preset="T9"), named=False)
+    assert leader("ensemble", asked).id == "deepseek-r1-7b"
+
+
+def test_a_judge_may_be_set_and_must_be_there():
+    parts = cast("debate", replace(scene("phi-4", *ALL), judge="thinker"))
+    assert parts[-1].model == "deepseek-r1-7b"
+    with pytest.raises(NotEnoughModels, match="gpt-oss-20b, which the settings name"):
+        cast("debate", replace(scene("phi-4", *ALL), judge="gpt-oss-20b"))

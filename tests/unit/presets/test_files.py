@@ -40,17 +40,19 @@ def test_every_row_is_shipped(catalogue):
     rows = [f"{letter}{number}" for letter, most in (("S", 8), ("D", 15), ("T", 13), ("Q", 7),
             ("P", 6)) for number in range(1, most + 1)]  # fmt: skip
     assert len(rows) == 49
-    demos = [f"demo-{mode}" for mode in ("single", "critique", "debate", "ensemble", "pipeline")]
+    kinds = ("single", "critique", "debate", "ensemble", "consistency", "pipeline")
+    demos = [f"demo-{kind}" for kind in kinds]
     assert sorted(ids) == sorted([*rows, "D4v2", *demos])
 
 
 def test_every_preset_names_models_and_parts_that_fit_its_mode(catalogue):
     for preset in catalogue.presets():
         assert all(catalogue.has(model) for model in preset.models)
-        assert len(preset.models) >= (1 if preset.mode == "single" else 2)
+        several = preset.mode != "single" and preset.members is None
+        assert len(preset.models) >= (2 if several else 1)
         assert (preset.mode == "critique") == bool(preset.generator and preset.critic)
         assert (preset.mode == "debate") == (preset.reconciler is not None)
-        assert (preset.mode == "ensemble") == (preset.synthesiser is not None)
+        assert (preset.mode == "ensemble" and several) == (preset.synthesiser is not None)
         if preset.mode == "pipeline":
             # P5 has a model for every stage; some others leave the stages open to the mode.
             assert {stage.model for stage in preset.stages} == set(preset.models)
@@ -143,6 +145,17 @@ def test_a_model_that_is_wrong_is_named_with_its_field(own, model, told):
         ("{id: x, models: [phi-4], mode: single, hardware: mac, critic: phi-4}", "only with mode"),
         ("{id: x, models: [phi-4], mode: critique, hardware: mac, critic: qwen3-8b}", "none of"),
         ("{id: x, models: [], mode: single, hardware: mac}", "models"),
+        (
+            "{id: x, models: [phi-4], mode: single, hardware: mac, members: 3}",
+            "debate and ensemble",
+        ),
+        ("{id: x, models: [phi-4], mode: ensemble, hardware: mac, members: 1}", "members"),
+        (
+            "{id: x, models: [phi-4, qwen3-8b, b], mode: debate, hardware: mac, members: 2}",
+            "not be fewer",
+        ),
+        ("{id: x, models: [phi-4], mode: critique, hardware: mac, temperature: 1}", "debate and"),
+        ("{id: x, models: [phi-4], mode: ensemble, hardware: mac, temperature: 0}", "temperature"),
         ("words", "entry 1"),
     ],
 )

@@ -1,0 +1,98 @@
+"""What lies between the last of several members that answer at once and the step behind them.
+
+Each says 50 KB, so that a join that carries texts about would show. Measured from the end of the
+last member to the beginning of the next step, as one subscriber hears it: the end of the chord, the
+deciding step with its look at all answers, its write, and the next step's lease.
+"""
+
+import http.client
+import json
+import tempfile
+from pathlib import Path
+
+from redis import Redis
+
+from tests.benchmarks.hops import Listener, whole
+from tests.benchmarks.processes import percentile, service
+from workers import embedded
+from workers.contract import events
+from workers.contract.events import Started, StepFinished
+
+JOBS, WARM = 40, 5
+MEMBERS = (2, 4, 8)
+MODEL = "smollm2-135m"
+#: 100 tokens of 500 bytes.
+TOKENS, TOKEN_BYTES = 100, 500
+#: Members end one after the other, as models do: the join is that of the last.
+STAGGER_S = 0.03
+
+
+def run() -> dict:
+    told: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as own:
+        (Path(own) / "presets.yaml").write_text(
+            json.dumps({"presets": [_preset(n) for n in MEMBERS]})
+        )
+        for members in MEMBERS:
+            told |= _measure(members, own)
+    return told
+
+
+def _preset(members: int) -> dict:
+    return {
+        "id": f"join-{members}", "models": [MODEL], "mode": "ensemble", "members": members,
+        "synthesiser": MODEL, "hardware": "mac",
+    }  # fmt: skip
+
+
+def _measure(members: int, own: str) -> dict:
+    environment = {
+        "INFERENCE_BACKEND": "scripted",
+        "INFERENCE_CATALOGUE_DIR": own,
+        "INFERENCE_CONFIG": f"join-{members}",
+    }
+    with service(concurrency=members, pinned=False, **environment) as running:
+        redis = Redis.from_url(embedded.url(running.data_dir))
+        listener = Listener(redis)
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)
+        joins, bytes_ = [], 0
+        for number in range(WARM + JOBS):
+            job_id = _ask(connection, members)
+            heard = whole(listener, job_id)
+            if number >= WARM:
+                joins.append(1000 * _join(heard, members))
+            bytes_ = sum(len(e.text) for _, e in heard if isinstance(e, events.Token))
+        listener.stop()
+    return {
+        f"{members} members of {bytes_ // members // 1000} KB, end of the last to the next step's "
+        "beginning, ms p50 / p99 (aim 10)": [percentile(joins, 0.5), percentile(joins, 0.99)],
+    }  # fmt: skip
+
+
+def _ask(connection: http.client.HTTPConnection, members: int) -> str:
+    steps = {
+        f"member-{place}": {
+            "text": (f"{place} says what nobody else says. " * 20)[:TOKEN_BYTES],
+            "token_bytes": TOKEN_BYTES,
+            "repeat": True,
+            "tokens_per_s": 1_000_000,
+            "prefill_s": STAGGER_S * place,
+        }
+        for place in range(1, members + 1)
+    }
+    steps["judge"] = steps["answer"] = {"text": "[1]"}
+    message = {"role": "user", "content": json.dumps({"scripted": {"steps": steps}})}
+    body = {"model": MODEL, "messages": [message], "max_tokens": TOKENS}
+    headers = {"Content-Type": "application/json"}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    if answer.status != 200:
+        raise RuntimeError(told)
+    return str(told["id"])
+
+
+def _join(heard: list[tuple[float, events.Event]], members: int) -> float:
+    ends = [at for at, event in heard if isinstance(event, StepFinished)]
+    begins = [at for at, event in heard if isinstance(event, Started)]
+    return begins[members] - ends[members - 1]

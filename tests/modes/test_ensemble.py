@@ -1,0 +1,105 @@
+"""Ensembles on real processes: the scripted engine, and the shipped model asking itself."""
+
+import json
+
+import pytest
+
+from tests.modes.conftest import up
+from tests.modes.talk import FIRST, LAST, MIDDLE, ask, chunks, content, deltas, told_steps
+from tests.service import Service
+
+
+def script(*texts, answer="the synthesis of it", **others):
+    said = {
+        f"member-{place}": text if isinstance(text, dict) else {"text": text}
+        for place, text in enumerate(texts, start=1)
+    }
+    return {"steps": {**said, "answer": {"text": answer}, **others}}
+
+
+LONG = ["It rains, since it is autumn.", "It is autumn, so there is rain.", "The sun has to shine."]
+
+
+def test_all_answer_and_one_writes_what_they_say(gathered):
+    body = ask(gathered, script("4", "4", "5"))
+    assert content(body) == "the synthesis of it"
+    assert told_steps(body) == [
+        ("member-1", "member", LAST),
+        ("member-2", "member", MIDDLE),
+        ("member-3", "member", FIRST),
+        ("answer", "synthesiser", LAST),
+    ]
+    told = body["orchestration"]
+    assert told["mode"] == "ensemble"
+    assert told["confidence"] == told["agreement"]["score"] == 0.667
+    assert [len(one["steps"]) for one in told["agreement"]["clusters"]] == [2, 1]
+    assert told["agreement"]["dissent"][0]["answer"] == "5"
+    assert "0.7 is asked for" in told["note"]
+
+
+def test_unanimity_needs_no_synthesis(gathered):
+    body = ask(gathered, script("Paris", "It is Paris.", "**Paris**"))
+    assert content(body) == "Paris"
+    assert len(body["orchestration"]["steps"]) == 3
+
+
+def test_texts_are_judged_and_the_synthesis_streams(gathered):
+    found = {"groups": [1, 1, 1], "agreed": ["It rains."], "conflicts": []}
+    steps = script(*LONG, judge={"text": json.dumps(found)})
+    frames = chunks(gathered, steps)
+    assert "".join(deltas(frames)) == "the synthesis of it"
+    assert len(deltas(frames)) > 1
+    told = frames[-1]["orchestration"]
+    assert told["agreement"]["method"] == "judge"
+    assert told["confidence"] == 1
+
+
+def test_a_late_member_is_left_out(gathered):
+    body = ask(gathered, script("4", "4", {"text": "5", "prefill_s": 30}))
+    assert content(body) == "4"
+    assert body["orchestration"]["failed_models"][0]["model"] == FIRST
+
+
+@pytest.fixture(scope="module")
+def consistent(tmp_path_factory):
+    """One scripted model that answers five times; it fails where its answers do not agree."""
+    environment = {
+        "INFERENCE_BACKEND": "scripted",
+        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "8",
+        "INFERENCE_ENSEMBLE_ON_DISSENT": "fail",
+        "INFERENCE_ENSEMBLE_MIN_AGREEMENT": "0.6",
+    }
+    directory = tmp_path_factory.mktemp("consistent")
+    with Service(directory, command=up("demo-consistency"), **environment) as running:
+        yield running
+
+
+def test_self_consistency_is_a_vote_of_one_model(consistent):
+    body = ask(consistent, script("4", "5", "5", "5", "6"))
+    assert content(body) == "5"
+    assert body["orchestration"]["models_used"] == [LAST]
+    assert body["orchestration"]["confidence"] == 0.6
+    assert body["orchestration"]["answer_step"] == "member-2"
+
+
+def test_dissent_may_be_a_failure(consistent):
+    answer = consistent.post(consistent.ask(script("4", "5", "5", "6", "7")))
+    assert answer.status_code == 502
+    error = answer.json()["error"]
+    assert error["code"] == "ORCHESTRATION_FAILED"
+    assert "2 of 5 say the same (0.4), and 0.6 is asked for" in error["message"]
+    assert len(error["details"]["agreement"]["dissent"]) == 3
+
+
+@pytest.mark.timeout(240)
+def test_the_shipped_model_asks_itself(tmp_path):
+    environment = {"INFERENCE_MAX_CONCURRENT_PER_MODEL": "5"}
+    with Service(tmp_path / "data", command=up("demo-consistency"), **environment) as service:
+        message = {"role": "user", "content": "What is 2 + 2? Answer with one number."}
+        client = service.openai().with_options(timeout=120)
+        body = client.chat.completions.create(model=LAST, messages=[message], max_tokens=12)
+        told = body.model_extra["orchestration"]
+        members = [step for step in told["steps"] if step["role"] == "member"]
+        assert len(members) == 5
+        assert told["agreement"]["method"] in ("exact", "judge", "none")
+        assert body.choices[0].message.content
