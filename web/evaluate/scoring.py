@@ -15,6 +15,8 @@ from typing import Any
 from web.evaluate.tasks import Task
 
 _NUMBER = r"[-\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-\u2212]?\.\d+"
+_ANY_NUMBER = re.compile(rf"(?P<number>{_NUMBER})")
+_EQUALS = re.compile(rf"=\s*(?P<number>{_NUMBER})")
 #: What stands before a final answer; `####` is how GSM8K's solutions mark theirs.
 _MARK = re.compile(r"####|\banswer\b\s*(?:is\b)?\s*[:=]?|\bboxed\b", re.IGNORECASE)
 _MARKUP = re.compile(r"[*_`$\\{}]")
@@ -26,7 +28,8 @@ _TOLERANCE = Decimal("1e-6")
 def answer_of(task: Task, text: str) -> str | None:
     """What the text answers, in one spelling; None where it answers nothing of the task's kind.
 
-    `number`: the number behind the last "answer is" or `####`, else the last one. `choice`: the
+    `number`: the number behind the last "answer is" or `####`, else behind the last `=`, else the
+    last one. `choice`: the
     choice behind such a mark, else at the beginning, else the last. `json`: the last
     value in the text. `exact`, `contains`: the text, without case, punctuation and articles.
     """
@@ -56,13 +59,12 @@ def is_right(task: Task, answer: str | None) -> bool:
 
 def _number(_task: Task, text: str) -> str | None:
     text = _MARKUP.sub(" ", text)
-    marked = re.search(_NUMBER, _behind_mark(text) or "")
-    last = list(re.finditer(_NUMBER, text))
-    found = marked or (last[-1] if last else None)
+    marked = _ANY_NUMBER.search(_behind_mark(text) or "")
+    found = marked or _last(_EQUALS, text) or _last(_ANY_NUMBER, text)
     if found is None:
         return None
     try:
-        value = Decimal(found[0].replace(",", "").replace("\u2212", "-"))
+        value = Decimal(found["number"].replace(",", "").replace("\u2212", "-"))
     except InvalidOperation:
         return None
     return f"{value.normalize():f}" if value else "0"
@@ -102,6 +104,10 @@ _READERS: dict[str, Callable[[Task, str], str | None]] = {
     "contains": _text,
     "json": _json,
 }
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return next(iter(reversed(list(pattern.finditer(text)))), None)
 
 
 def _behind_mark(text: str) -> str | None:
