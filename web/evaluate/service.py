@@ -55,6 +55,8 @@ class ServiceUnderTest:
         if not missing:
             return None
         said = ", ".join(f"{model} is {status.get(model, 'not there')}" for model in missing)
+        if all(status.get(model) == "loading" for model in missing):
+            return f"{said}; try again in a moment"
         return f"{said}. Start it with: inference-service up --preset {preset.id}"
 
     def ask(self, ask: Ask, key: str, preset: Preset | None = None) -> Answer:

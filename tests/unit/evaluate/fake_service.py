@@ -22,6 +22,7 @@ class FakeService:
     def __init__(self, say=lambda body: "1", loaded=("a", "b"), steps=None):
         self.say = say
         self.loaded = loaded
+        self.loading = ()
         self.steps = steps or {}
         self.refusals = []  # answered before anything else, the first first
         self.bodies = []
@@ -39,6 +40,7 @@ class FakeService:
         path = request.url.path
         if path == "/v1/models":
             data = [{"id": name, "status": "loaded"} for name in self.loaded]
+            data += [{"id": name, "status": "loading"} for name in self.loading]
             return httpx.Response(200, json={"data": data})
         if request.method == "POST":
             return self._submit(request)

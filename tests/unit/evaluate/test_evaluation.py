@@ -111,6 +111,9 @@ def test_what_cannot_run_says_why(evaluation):
     assert reason is not None
     assert "b is not there" in reason
     assert "up --preset pair" in reason
+    busy = FakeService(loaded=("a",))
+    busy.loading = ("b",)
+    assert run(evaluation, busy) == "b is loading; try again in a moment"
     unbuilt = Preset("later", ("a",), "oracle", "mac")
     assert run(evaluation, FakeService(), unbuilt) == "mode oracle is not there in this version"
 
