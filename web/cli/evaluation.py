@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
@@ -26,6 +27,8 @@ from web.evaluate.evaluation import Evaluation, Progress
 from web.evaluate.ledger import Ledger, LedgerError
 from web.evaluate.service import ServiceUnderTest
 from workers import catalogue
+
+_GOES_ON = "what was answered is kept, and the same command goes on from there"
 
 
 def run(
@@ -48,8 +51,11 @@ def run(
     try:
         skipped = _ask(evaluation, presets, out, in_flight, start=start)
     except KeyboardInterrupt:
-        click.echo("\nstopped; the same command goes on from here", err=True)
+        click.echo(f"\nstopped; {_GOES_ON}", err=True)
         return 130
+    except httpx.HTTPError:
+        click.echo(_GOES_ON, err=True)
+        raise
     rows = comparison.compare(evaluation, presets)
     written = report.report(evaluation, rows, skipped, tasks_file.name)
     _write(out, written, rows)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
 
 from presets.preset import Preset
 from web.evaluate.asks import Ask, Options, alone, lead, together
@@ -72,13 +73,16 @@ class Evaluation:
             self._ask_all(named, asks, service, in_flight, progress, checked)
 
         ask_all(f"{lead(preset)} alone", self.singles(preset))
+        if preset.mode == "single":
+            return None
         try:
-            ask_all(preset.id, self.togethers(preset), None if preset.mode == "single" else preset)
+            ask_all(preset.id, self.togethers(preset), preset)
         except Miscast as miscast:
             return str(miscast)
         count = self.samples(preset) or 1
         more = [ask for sample in range(1, count) for ask in self.singles(preset, sample)]
-        ask_all(f"{lead(preset)}, {count} answers each", more)
+        if more:
+            ask_all(f"{lead(preset)}, {count} answers to each", more)
         return None
 
     def _ask_all(
@@ -92,7 +96,7 @@ class Evaluation:
         with ThreadPoolExecutor(in_flight) as pool:
             try:
                 while True:
-                    for ask in _first(left, in_flight - len(running)):
+                    for ask in islice(left, in_flight - len(running)):
                         key = self.ledger.key(ask)
                         running[pool.submit(service.ask, ask, key, preset)] = ask
                     if not running:
@@ -112,8 +116,3 @@ class Evaluation:
         if any(answer is None for answer in found):
             return None
         return sum(answer.completion_tokens for answer in found if answer is not None)
-
-
-def _first(asks: Iterable[Ask], count: int) -> Iterable[Ask]:
-    for _, ask in zip(range(count), asks, strict=False):
-        yield ask
