@@ -12,6 +12,8 @@ from web.evaluate.comparison import Row
 WIDTH, _NAMES, _RIGHT = 760, 210, 60
 _ROW, _TOP, _AXIS = 34, 10, 34
 _PLOT = WIDTH - _NAMES - _RIGHT
+#: About how wide a letter is.
+_LETTER = 8
 
 Scale = Callable[[float], float]
 
@@ -22,10 +24,10 @@ def accuracy(rows: Sequence[Row]) -> str:
     svg = _chart(rows, "Accuracy with 95 % intervals", [i / 4 for i in range(5)], x, _percent)
     for row, y in _lines(rows):
         low, high = row.interval
-        told = f"{row.name}: {row.accuracy:.0%}, {low:.0%} to {high:.0%}"
+        told = f"{row.name}: {_percent(row.accuracy)}, {_percent(low)} to {_percent(high)}"
         _line(svg, x(low), y, x(high), y, f"whisker {_kind(row)}", told)
         _dot(svg, x(row.accuracy), y, _kind(row), told)
-        _text(svg, x(high) + 8, y, f"{row.accuracy:.0%}", "value")
+        _text(svg, x(high) + 8, y, _percent(row.accuracy), "value")
     return _written(svg)
 
 
@@ -33,30 +35,33 @@ def cost(rows: Sequence[Row]) -> str:
     """Each row's accuracy over its completion tokens: up and to the left is better."""
     height = 320
     most = _round_up(max(row.completion_tokens for row in rows))
-    left, bottom = 60, height - 50
+    edge, bottom = 60, height - 50
     svg = _svg(height, "Accuracy against completion tokens of an answer")
 
     def x(tokens: float) -> float:
-        return left + (WIDTH - left - 150) * tokens / most
+        return edge + (WIDTH - edge - 150) * tokens / most
 
     def y(share: float) -> float:
         return bottom - (bottom - 20) * share
 
     for at in range(5):
-        _line(svg, left, y(at / 4), x(most), y(at / 4), "grid")
-        _text(svg, left - 8, y(at / 4), f"{at * 25} %", "tick", "end")
+        _line(svg, edge, y(at / 4), x(most), y(at / 4), "grid")
+        _text(svg, edge - 8, y(at / 4), _percent(at / 4), "tick", "end")
         _text(svg, x(most * at / 4), bottom + 18, f"{most * at / 4:g}", "tick", "middle")
     _text(svg, x(most / 2), bottom + 38, "completion tokens of an answer", "tick", "middle")
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, float, float]] = []
     for row in rows:
         at_x, at_y = x(row.completion_tokens), y(row.accuracy)
-        told = f"{row.name}: {row.accuracy:.0%} for {row.completion_tokens:.0f} tokens"
+        told = f"{row.name}: {_percent(row.accuracy)} for {row.completion_tokens:.0f} tokens"
         _dot(svg, at_x, at_y, _kind(row), told)
-        label = at_y - 12  # a label that would cover another goes higher
-        while any(abs(label - other) < 15 and abs(at_x - beside) < 160 for beside, other in taken):
+        left, label = at_x + 10, at_y
+        right = left + _LETTER * len(row.name)
+        # A label that would cover another goes above it.
+        while any(abs(label - other) < 15 and left < end and begin < right
+                  for begin, end, other in taken):  # fmt: skip
             label -= 15
-        taken.append((at_x, label))
-        _text(svg, at_x + 4, label, row.name, "value")
+        taken.append((left, right, label))
+        _text(svg, left, label, row.name, "value")
     return _written(svg)
 
 
@@ -133,7 +138,7 @@ def _scale(most: float) -> Scale:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%}"
+    return f"{100 * share:.0f} %"
 
 
 def _round_up(value: float) -> float:

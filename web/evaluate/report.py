@@ -83,7 +83,10 @@ def _seconds(row: Row) -> str:
 
 
 def _change(found: Change | None) -> str:
-    return "" if found is None else f"+{found.better} -{found.worse} {found.p:.2f}"
+    if found is None:
+        return ""
+    p = f"{found.p:.2f}" if found.p >= 0.005 else "< 0.01"
+    return f"+{found.better} -{found.worse} {p}"
 
 
 def _row(row: Row) -> dict[str, Any]:
