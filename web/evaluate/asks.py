@@ -36,14 +36,26 @@ class Ask:
     mode: str
     options: Options
     preset: str | None = None
-    #: Which of several answers of one model; its seed. A preset's steps choose seeds themselves:
-    #: one seed for all would make members that share a model say the same.
+    #: Which of several answers of one model.
     sample: int = 0
 
     @property
+    def seed(self) -> int:
+        """A seed for this question's sample alone.
+
+        One seed for all questions would draw the first token of each from the same place of its
+        distribution: questions would be right or wrong together, and no interval would hold.
+        """
+        drawn = hashlib.sha256(f"{self.task.id} {self.sample}".encode()).digest()
+        return int.from_bytes(drawn[:4]) % 2**31
+
+    @property
     def body(self) -> dict[str, Any]:
-        """The body of `POST /v1/jobs`."""
-        seed = {} if self.preset else {"seed": self.sample + 1}
+        """The body of `POST /v1/jobs`.
+
+        A preset gets no seed: members that share a model would say the same.
+        """
+        seed = {} if self.preset else {"seed": self.seed}
         return {
             "model": self.model,
             "messages": [{"role": "user", "content": self.task.question}],

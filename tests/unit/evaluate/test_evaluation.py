@@ -34,8 +34,12 @@ def run(evaluation, fake, preset=CRITIQUE, in_flight=2):
 def test_lead_preset_and_samples_of_the_same_tokens(evaluation):
     fake = FakeService(right, steps=PAIR)  # five tokens a step: the pair makes twice as many
     assert run(evaluation, fake) is None
-    asked = [(body["orchestration_mode"], body.get("seed")) for body in fake.bodies]
-    assert asked == [("single", 1)] * 4 + [("critique", None)] * 4 + [("single", 2)] * 4
+    asked = [body["orchestration_mode"] for body in fake.bodies]
+    assert asked == ["single"] * 4 + ["critique"] * 4 + ["single"] * 4
+    seeds = [body.get("seed") for body in fake.bodies]
+    assert seeds[4:8] == [None] * 4
+    # Neither two questions nor two samples of one share a seed: they would be right together.
+    assert len({seed for seed in seeds if seed is not None}) == 8
     assert {body["priority"] for body in fake.bodies} == {0}
     assert {body["model"] for body in fake.bodies} == {"a"}
     assert evaluation.samples(CRITIQUE) == 2
