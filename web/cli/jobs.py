@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
-import httpx
 from rich.table import Column, Table
 
 from orchestration.modes import MODES
+from web.cli.connection import connect, telling
 from web.cli.console import console
 from web.cli.speech import Speech
 from workers.contract.job import JobState, Priority, is_answer
@@ -23,25 +20,6 @@ _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 #: `chatcmpl-` and 32 hexadecimal digits.
 _ID_WIDTH = 41
 _STATES = click.Choice([state.value for state in JobState])
-#: A job's next event may be a while: comments keep the line alive meanwhile.
-_SILENCE_S = 60.0
-
-
-def _telling(command: Callable[..., None]) -> Callable[..., None]:
-    """Let what the service refuses, or its absence, end the command with one line."""
-
-    @functools.wraps(command)
-    def run(**options: Any) -> None:
-        try:
-            command(**options)
-        except httpx.HTTPStatusError as refused:
-            click.echo(f"inference-service: {_reason(refused.response)}", err=True)
-            sys.exit(1)
-        except httpx.HTTPError as error:
-            click.echo(f"inference-service: no service answers ({error})", err=True)
-            sys.exit(1)
-
-    return run
 
 
 @click.group()
@@ -53,11 +31,11 @@ def jobs() -> None:
 @click.option("--state", type=_STATES, help="Only jobs in this state.")
 @click.option("--model", "-m", help="Only jobs of this model.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100))
-@_telling
+@telling
 def list_(state: str | None, model: str | None, limit: int) -> None:
     """List jobs, the latest first."""
     wanted = {"state": state, "model": model, "limit": limit}
-    with _client() as client:
+    with connect() as client:
         answer = client.get("/v1/jobs", params={k: v for k, v in wanted.items() if v is not None})
         answer.raise_for_status()
     # An id that is cut off cannot be copied: other columns give way.
@@ -73,10 +51,10 @@ def list_(state: str | None, model: str | None, limit: int) -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@_telling
+@telling
 def show(job_id: str) -> None:
     """Show a job as JSON: its state and steps, and its result or error."""
-    with _client() as client:
+    with connect() as client:
         answer = client.get(f"/v1/jobs/{job_id}")
         answer.raise_for_status()
     click.echo(json.dumps(answer.json(), indent=2, ensure_ascii=False))
@@ -85,7 +63,7 @@ def show(job_id: str) -> None:
 @jobs.command()
 @click.argument("job_id")
 @click.option("--reasoning/--no-reasoning", default=True, help="Show what the model thinks.")
-@_telling
+@telling
 def watch(job_id: str, reasoning: bool) -> None:
     """Show a job's answer as it is made, from its beginning."""
     sys.exit(_watch(job_id, Speech(thinks_aloud=reasoning)))
@@ -93,20 +71,20 @@ def watch(job_id: str, reasoning: bool) -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@_telling
+@telling
 def cancel(job_id: str) -> None:
     """Cancel a job, queued or running."""
-    with _client() as client:
+    with connect() as client:
         answer = client.delete(f"/v1/jobs/{job_id}")
         answer.raise_for_status()
     click.echo(answer.json()["state"])
 
 
 @jobs.command()
-@_telling
+@telling
 def dead() -> None:
     """List dead letters: jobs that killed their workers, and why."""
-    with _client() as client:
+    with connect() as client:
         answer = client.get("/v1/dead-letters")
         answer.raise_for_status()
     for entry in answer.json()["data"]:
@@ -115,10 +93,10 @@ def dead() -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@_telling
+@telling
 def retry(job_id: str) -> None:
     """Ask for a dead letter's answer again, as a new job; prints its id."""
-    with _client() as client:
+    with connect() as client:
         answer = client.post(f"/v1/dead-letters/{job_id}/retry")
         answer.raise_for_status()
     click.echo(answer.json()["id"])
@@ -126,10 +104,10 @@ def retry(job_id: str) -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@_telling
+@telling
 def drop(job_id: str) -> None:
     """Forget a dead letter."""
-    with _client() as client:
+    with connect() as client:
         answer = client.delete(f"/v1/dead-letters/{job_id}")
         answer.raise_for_status()
 
@@ -146,7 +124,7 @@ def drop(job_id: str) -> None:
     "--mode", "orchestration_mode", type=click.Choice(MODES), help="How several models answer it."
 )
 @click.option("--watch", "watches", is_flag=True, help="Show the answer as it is made.")
-@_telling
+@telling
 def submit(
     prompt: str,
     model: str,
@@ -161,7 +139,7 @@ def submit(
     if priority is not None:
         body["priority"] = Priority[priority.upper()].value
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-    with _client() as client:
+    with connect() as client:
         answer = client.post("/v1/jobs", json=body, headers=headers)
         answer.raise_for_status()
     job_id = answer.json()["id"]
@@ -172,7 +150,7 @@ def submit(
 
 def _watch(job_id: str, speech: Speech) -> int:
     """Print a job's text up to its end; returns the exit status."""
-    with _client() as client, client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+    with connect() as client, client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
         if answer.is_error:
             answer.read()
             answer.raise_for_status()
@@ -191,22 +169,3 @@ def _watch(job_id: str, speech: Speech) -> int:
                 click.echo(f"\n{event['type']}: {reason}", err=True)
                 return 1
     return 1
-
-
-@contextlib.contextmanager
-def _client() -> Iterator[httpx.Client]:
-    from web.cli.main import load_settings
-    from web.cli.up import address
-    from web.keys import authorization
-
-    settings = load_settings()
-    headers = authorization(settings)
-    with httpx.Client(base_url=address(settings), headers=headers, timeout=_SILENCE_S) as client:
-        yield client
-
-
-def _reason(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"the service answered {answer.status_code}"

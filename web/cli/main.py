@@ -12,6 +12,7 @@ from orchestration.modes import MODES
 from presets.catalogue import Catalogue, UnknownPreset
 from presets.schema import CatalogueError
 from web.cli.config import config
+from web.cli.evaluate import evaluate
 from web.cli.jobs import jobs, submit
 from web.cli.keys import keys
 from web.cli.loads import load, unload
@@ -195,6 +196,7 @@ def chat(
 
 
 cli.add_command(config)
+cli.add_command(evaluate)
 cli.add_command(jobs)
 cli.add_command(submit)
 cli.add_command(keys)

@@ -1,0 +1,102 @@
+"""`inference-service evaluate` as its user runs it."""
+
+import json
+
+import pytest
+
+from tests.service import MODEL, Service
+
+
+def scripted(text, **steps):
+    return json.dumps({"scripted": {"text": text, "steps": steps}})
+
+
+NO_CHANGE = {"verdict": "no change", "score": 1, "defects": [], "contradictions": []}
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    """Two questions; the model alone gets the first right, and a revision the second."""
+    critique = {"text": json.dumps(NO_CHANGE)}
+    revise = {"text": json.dumps({**NO_CHANGE, "verdict": "revise", "score": 0,
+                                  "defects": [{"problem": "no", "quote": "5"}]})}  # fmt: skip
+    better = {"critique-1": revise, "revision-1": {"text": "4"}, "critique-2": critique}
+    lines = [
+        {"id": "one", "kind": "number", "answer": 4,
+         "question": scripted("4", **{"critique-1": critique})},
+        {"id": "two", "kind": "number", "answer": 4, "question": scripted("5", **better)},
+    ]  # fmt: skip
+    file = tmp_path / "tasks.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+def test_what_runs_is_compared_and_what_cannot_is_told(scripted_service, tasks, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("evaluate", "--tasks", str(tasks), "--out", str(out), "--presets")
+    told = scripted_service.run(*arguments, "demo-single,demo-critique")
+    assert told.returncode == 1
+    assert "demo-critique did not run: smollm2-135m-b is" in told.stderr
+    assert "up --preset demo-critique" in told.stderr
+    row = next(line for line in told.stdout.splitlines() if line.strip().startswith(MODEL))
+    assert "1/2" in row
+    answers = (out / "answers.jsonl").read_text()
+    again = scripted_service.run(*arguments, "demo-single")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert (out / "answers.jsonl").read_text() == answers
+    job = json.loads(answers.splitlines()[1])["job"]
+    assert scripted_service.get(f"/v1/jobs/{job}").json()["priority"] == 0
+
+
+def test_it_starts_each_preset_and_stops_it(tasks, tmp_path):
+    service = Service(tmp_path / "data", INFERENCE_BACKEND="scripted")
+    out = tmp_path / "out"
+    told = service.run(
+        "evaluate", "--start", "--presets", "demo-critique", "--tasks", str(tasks),
+        "--out", str(out),
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert service.left_over() == []
+    rows = json.loads((out / "report.json").read_text())["rows"]
+    assert [(row["mode"], row["right"]) for row in rows] == [
+        ("single", 1), ("self-consistency", 1), ("critique", 2),
+    ]  # fmt: skip
+    assert rows[2]["beside_single"]["better"] == 1
+    assert "<svg" in (out / "report.html").read_text()
+
+
+def test_start_needs_the_address_for_itself(scripted_service, tasks, tmp_path):
+    told = scripted_service.run(
+        "evaluate", "--start", "--presets", "demo-single", "--tasks", str(tasks),
+        "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert told.returncode == 1
+    assert "answers at" in told.stderr
+    assert "leave out --start" in told.stderr
+
+
+def test_what_was_typed_wrong_is_said(tasks, tmp_path):
+    service = Service(tmp_path / "data", INFERENCE_BACKEND="scripted")
+
+    def run(presets, file):
+        return service.run(
+            "evaluate", "--presets", presets, "--tasks", str(file), "--out", str(tmp_path / "out")
+        )
+
+    unknown = run("demo-critic", tasks)
+    assert unknown.returncode == 2
+    assert "did you mean 'demo-critique'" in unknown.stderr
+    tasks.write_text('{"id": "one"}\n')
+    wrong = run("demo-single", tasks)
+    assert wrong.returncode == 2
+    assert "tasks.jsonl, line 1: " in wrong.stderr
+
+
+def test_without_a_service_that_is_said(tasks, tmp_path):
+    service = Service(tmp_path / "data", INFERENCE_BACKEND="scripted")
+    told = service.run(
+        "evaluate", "--presets", "demo-single", "--tasks", str(tasks), "--out",
+        str(tmp_path / "out"),
+    )  # fmt: skip
+    assert told.returncode == 1
+    assert "no service answers" in told.stderr

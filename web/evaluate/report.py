@@ -1,0 +1,142 @@
+"""The report of an evaluation: as an object for programs, and as a table for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from web.evaluate.comparison import Row, verdict
+from web.evaluate.evaluation import MOST_SAMPLES, Evaluation
+from web.evaluate.statistics import Change
+
+#: Version of the object; it grows when a field changes its meaning or goes.
+VERSION = 1
+#: What the columns mean, for those who read the table.
+LEGEND = (
+    "accuracy: share of right answers, with the interval in which it lies at 95 % (Wilson)",
+    "tokens: completion tokens of all steps for an answer, and how often the lead's own",
+    "s: seconds from request to end under this evaluation's own load; of self-consistency the "
+    "slowest of its answers, as if they were sent at once",
+    "+ and -: questions that were wrong and are right, that were right and are wrong; p: how "
+    "likely a difference this large is by chance (McNemar's exact test)",
+    "at equal tokens: beside the majority of as many answers of the lead as cost the same",
+)
+
+
+def report(
+    evaluation: Evaluation, rows: Sequence[Row], skipped: Mapping[str, str], tasks_file: str
+) -> dict[str, Any]:
+    """The whole evaluation: rows, why presets are not among them, and every question."""
+    return {
+        "version": VERSION,
+        "tasks": {"file": tasks_file, "count": len(evaluation.tasks)},
+        "options": evaluation.options.to_dict(),
+        "rows": [_row(row) for row in rows],
+        "skipped": [{"preset": name, "reason": reason} for name, reason in skipped.items()],
+        "questions": [_question(rows, at) for at in range(len(evaluation.tasks))] if rows else [],
+    }
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """The rows, side by side."""
+    found = Table(box=None)
+    found.add_column("", no_wrap=True)
+    found.add_column("mode", no_wrap=True)
+    titles = ("right", "accuracy", "failed", "tokens", "s p50/p95", "vs lead + - p",
+              "at equal tokens + - p")  # fmt: skip
+    for title in titles:
+        found.add_column(title, justify="right", no_wrap=True)
+    by_name = {row.name: row for row in rows}
+    for row in rows:
+        low, high = row.interval
+        times = row.completion_tokens / max(1.0, by_name[row.model].completion_tokens)
+        found.add_row(
+            row.name,
+            row.mode,
+            f"{row.right}/{len(row.given)}",
+            f"{row.accuracy:.0%} ({low:.0%} to {high:.0%})",
+            str(row.failed or ""),
+            f"{row.completion_tokens:.0f} ({times:.1f} x)",
+            _seconds(row),
+            _change(row.beside_single),
+            _change(row.beside_consistency),
+        )
+    return found
+
+
+def verdicts(rows: Sequence[Row]) -> list[str]:
+    """A sentence for each preset, and what else a reader of the table must know."""
+    told = [f"{row.name}: {said}" for row in rows if (said := verdict(row))]
+    if any(row.samples == MOST_SAMPLES for row in rows):
+        told.append(f"self-consistency stops at {MOST_SAMPLES} answers: its tokens are fewer there")
+    failed = sum(row.failed for row in rows)
+    if failed:
+        told.append(f"{failed} jobs failed and count as wrong; the same command asks them again")
+    return told
+
+
+def _seconds(row: Row) -> str:
+    middle, late = row.latency_s(0.5), row.latency_s(0.95)
+    return "" if middle is None or late is None else f"{middle:.1f}/{late:.1f}"
+
+
+def _change(found: Change | None) -> str:
+    if found is None:
+        return ""
+    p = f"{found.p:.2f}" if found.p >= 0.005 else "< 0.01"
+    return f"+{found.better} -{found.worse} {p}"
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "mode": row.mode,
+        "model": row.model,
+        "preset": row.preset,
+        "samples": row.samples,
+        "answered": len(row.given),
+        "right": row.right,
+        "failed": row.failed,
+        "accuracy": round(row.accuracy, 4),
+        "interval_95": [round(end, 4) for end in row.interval],
+        "completion_tokens": round(row.completion_tokens, 1),
+        "prompt_tokens": round(row.prompt_tokens, 1),
+        "latency_s": {"p50": row.latency_s(0.5), "p95": row.latency_s(0.95)},
+        "beside_single": _beside(row.beside_single),
+        "beside_consistency": _beside(row.beside_consistency),
+        "verdict": verdict(row) or None,
+    }
+
+
+def _beside(found: Change | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "better": found.better,
+        "worse": found.worse,
+        "better_rate": round(found.better / found.of, 4),
+        "worse_rate": round(found.worse / found.of, 4),
+        "p": round(found.p, 4),
+    }
+
+
+def _question(rows: Sequence[Row], at: int) -> dict[str, Any]:
+    task = rows[0].given[at].task
+    return {
+        "id": task.id,
+        "kind": task.kind,
+        "question": task.question,
+        "answer": task.answer,
+        "answers": {
+            row.name: {
+                "text": row.given[at].text,
+                "said": row.given[at].said,
+                "right": row.given[at].right,
+                "completion_tokens": row.given[at].completion_tokens,
+                "latency_s": row.given[at].latency_s,
+            }
+            for row in rows
+        },
+    }
