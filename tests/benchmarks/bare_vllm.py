@@ -53,9 +53,9 @@ async def serve(model: str) -> None:
                 for place, prompt in enumerate(prompts)
             ]
         )
+        took = time.perf_counter() - began
         told = {
-            "tokens": sum(tokens for tokens, _ in answers),
-            "seconds": time.perf_counter() - began,
+            "rate": sum(tokens for tokens, _ in answers) / took,
             "first_token_s": answers[0][1],
         }
         print(json.dumps(told), flush=True)
