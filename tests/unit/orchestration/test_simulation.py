@@ -7,11 +7,11 @@ import json
 import math
 
 import pytest
+
 from orchestration.agreement import cluster
+from orchestration.critique import CRITIC, NO_CHANGE, REVISE
 from orchestration.debate import PARTICIPANT
 from orchestration.ensemble import MEMBER
-
-from orchestration.critique import CRITIC, NO_CHANGE, REVISE
 from tests.unit.orchestration.simulation import (
     RIGHT,
     Members,
