@@ -58,7 +58,6 @@ def run_model_worker(
     Raises:
         presets.catalogue.UnknownModel: the catalogue has no such model.
     """
-    _lead_group()
     logs.configure(settings, f"worker {model_id}")
     known = catalogue.load(settings)
     spec = known.get(model_id)
@@ -74,7 +73,7 @@ def run_model_worker(
         return _load(settings, known, spec, presence, force=force)
 
     try:
-        status = _live(settings, spec, load, presence, obedience, told_to_end)
+        status = _live(settings, spec, load, presence, obedience, told_to_end, forced=force)
     except _Ended:
         log.info("told to end; %s was not loaded", spec.id)
         status = 0
@@ -95,13 +94,15 @@ def _live(
     presence: Presence,
     obedience: Obedience,
     told_to_end: threading.Event,
+    *,
+    forced: bool,
 ) -> int:
     """From the first beat to the last answer; returns the exit status."""
     resting = _was_here(presence)
     if resting:
         presence.rests()
     presence.start()
-    if not obedience.await_load(told_to_end, resting=resting):
+    if not obedience.await_load(told_to_end, resting=resting, forced=forced):
         return 0
     began = time.monotonic()
     obedience.start()
@@ -122,14 +123,6 @@ def _was_here(presence: Presence) -> bool:
         return presence.was_here()
     except RedisError:
         return False
-
-
-def _lead_group() -> None:
-    """Make this process the leader of its group, so that what its engine starts can be ended with
-    it. `up`, a shell and a container start it as one.
-    """
-    if os.getpgrp() != os.getpid():
-        os.setpgid(0, 0)
 
 
 def worker_record(model_id: str | None, concurrency: int) -> Worker:

@@ -167,13 +167,15 @@ def _wishes(memory: _Memory, _now_ms: int, policy: Policy) -> Iterator[Decision]
     wishing = [tenant for tenant in memory.tenants if tenant.wish is not None]
     for tenant in sorted(wishing, key=lambda tenant: tenant.wish.since_ms if tenant.wish else 0):
         wish = tenant.wish
-        if wish is not None and wish.target is Target.UNLOADED:
+        if wish is None:
+            continue
+        if wish.target is Target.UNLOADED:
             grace_s = policy.grace_s if policy.on_demand else None
             yield Decision(tenant.model, Target.UNLOADED, Why.ASKED, grace_s, wish=wish)
         elif tenant.phase in (Phase.LOADED, Phase.LOADING):
             yield Decision(tenant.model, wish=wish)
         elif tenant.phase is not Phase.LEAVING:
-            decision = _granted(tenant, memory, Why.ASKED)
+            decision = _granted(tenant, memory, Why.ASKED, forced=wish.forced)
             if decision is None and tenant.needed_bytes > memory.soon(tenant):
                 decision = _refuse(tenant, memory.refusal(tenant))
             if decision is not None:  # what waits for it keeps waiting: it may be loaded yet
@@ -268,14 +270,14 @@ def _abandoned(memory: _Memory, _now_ms: int, policy: Policy) -> Iterator[Decisi
             yield Decision(tenant.model, error=gone, turned_away=Turned.SYNCHRONOUS)
 
 
-def _granted(tenant: Tenant, memory: _Memory, why: Why) -> Decision | None:
+def _granted(tenant: Tenant, memory: _Memory, why: Why, *, forced: bool = False) -> Decision | None:
     """The order to load a model that fits, or why it cannot be loaded; None: there is no room."""
     if tenant.missing is not None:
         error = ModelLoadFailed(
             f"{tenant.model}: {tenant.missing}", details={"model": tenant.model}
         )
         return _refuse(tenant, error)
-    if tenant.needed_bytes > memory.free(tenant):
+    if not forced and tenant.needed_bytes > memory.free(tenant):
         return None
     memory.take(tenant.needed_bytes)
     return Decision(tenant.model, Target.LOADED, why)

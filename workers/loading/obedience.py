@@ -56,11 +56,14 @@ class Obedience:
             return self._told.grace_s
         return default_s
 
-    def await_load(self, told_to_end: threading.Event, *, resting: bool) -> bool:
+    def await_load(
+        self, told_to_end: threading.Event, *, resting: bool, forced: bool = False
+    ) -> bool:
         """Wait until the model may be loaded: at once, unless an order says that it is not to be.
 
         False where the process is to end instead. A process that somebody started for the model,
-        and that was not `resting` before, asks for the order it needs.
+        and that was not `resting` before, asks for the order it needs; `forced`, for one that
+        looks at no memory.
         """
         asked = resting
         while not told_to_end.is_set():
@@ -74,7 +77,8 @@ class Obedience:
                 self._presence.rests()
                 if not asked:
                     log.info("%s was unloaded; the keeper is asked to load it", self._model)
-                    self._orders.wish(self._model, Target.LOADED, redis_time_ms(self._redis))
+                    now_ms = redis_time_ms(self._redis)
+                    self._orders.wish(self._model, Target.LOADED, now_ms, forced=forced)
                     asked = True
             except RedisError as error:
                 log.debug("no order can be read while Redis is away: %s", error)

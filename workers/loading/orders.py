@@ -76,6 +76,8 @@ class Wish:
     target: Target
     #: Unix time in milliseconds, by the clock of whoever asked: it only puts wishes in order.
     since_ms: int
+    #: To be loaded even where it does not fit.
+    forced: bool = False
     #: As it is stored: what was read is removed, not what came instead of it.
     raw: bytes = b""
 
@@ -110,9 +112,9 @@ class Orders:
         """Every order, by model."""
         return orders_of(self._redis.hgetall(keys.ORDERS))
 
-    def wish(self, model: str, target: Target, now_ms: int) -> None:
+    def wish(self, model: str, target: Target, now_ms: int, *, forced: bool = False) -> None:
         """Ask for a model to be loaded or unloaded; the last wish for a model counts."""
-        wish = {"model": model, "target": target, "since_ms": now_ms}
+        wish = {"model": model, "target": target, "since_ms": now_ms, "forced": forced}
         self._redis.hset(keys.WISHES, model, json.dumps(wish))
 
     def wished(self, model: str) -> Wish | None:

@@ -27,8 +27,8 @@ def wanted(model, since_ms=NOW, **fields):
     return tenant(model, Phase.ABSENT, waiting=1, demanded_ms=since_ms, **fields)
 
 
-def wish(model, target, since_ms=NOW):
-    return Wish(model, target, since_ms)
+def wish(model, target, since_ms=NOW, **fields):
+    return Wish(model, target, since_ms, **fields)
 
 
 def order(model, target, why=Why.ASKED, since_ms=NOW, **fields):
@@ -248,3 +248,12 @@ def test_nobody_starves_where_all_are_always_asked_for(count):
     # The longest wait, and for each turn before one's own: a load, and a look at it.
     longest_s = SWAP.max_wait_ms / 1000 + 4 * count
     assert max(waited_ms for _, waited_ms in turns) <= longest_s * 1000
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_what_was_forced_is_loaded_whatever_is_free(forced):
+    asked = wish("a", Target.LOADED, forced=forced)
+    asking = tenant("a", Phase.RESTING, needed_bytes=200 * MB, available_bytes=0, wish=asked)
+    (decision,) = decide([asking], 300 * MB, NOW, DEMAND)
+    assert (decision.target is Target.LOADED) == forced
+    assert decision.wish is asked

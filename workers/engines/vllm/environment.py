@@ -10,6 +10,7 @@ from workers.engines.vllm.complaints import Complaints
 
 def prepare(options: EngineOptions) -> Complaints:
     """Set it up; must be called before vLLM is imported. Returns where its processes complain."""
+    _lead_group()
     # Nothing is told to anybody.
     os.environ["VLLM_NO_USAGE_STATS"] = os.environ["DO_NOT_TRACK"] = "1"
     # A fork of a process with threads and an open Redis is no process to load a model in.
@@ -23,3 +24,13 @@ def prepare(options: EngineOptions) -> Complaints:
     complaints = Complaints(options.cache_dir / "vllm")
     os.environ["VLLM_LOGGING_CONFIG_PATH"] = str(complaints.config)
     return complaints
+
+
+def _lead_group() -> None:
+    """Make this process the leader of its group, so that what vLLM starts can be ended with it.
+
+    `up`, a shell and a container start it as one. Only here: whoever else supervises a worker may
+    want to reach it by its own group.
+    """
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
