@@ -22,8 +22,9 @@ help:
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
 
+# Two modules at a time: most tests wait for processes.
 test: $(VENV)/.for-test lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.for-test
 	$(BIN)/ruff check .
