@@ -42,10 +42,11 @@ chaos: $(VENV)/.for-test
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
 test-vllm: $(VLLM_VENV)/.model
-	$(VLLM_VENV)/bin/python -m pytest -p no:unraisableexception tests/vllm $(ARGS)
+	VLLM_TEST_MODELS=$(VLLM_VENV)/models $(VLLM_VENV)/bin/python -m pytest \
+	  -p no:unraisableexception tests/vllm $(ARGS)
 
 bench-vllm: $(VLLM_VENV)/.model
-	$(VLLM_VENV)/bin/python -m tests.benchmarks.vllm
+	VLLM_TEST_MODELS=$(VLLM_VENV)/models $(VLLM_VENV)/bin/python -m tests.benchmarks.vllm
 
 bench: $(VENV)/.for-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -228,7 +228,7 @@ def _serve_model(
 
     def end_in_time(**_: Any) -> None:
         presence.unloading()
-        watchdog.stop()
+        watchdog.ease()
         workshop.isolation.close()
         grace_s = obedience.grace_s(settings.grace_s)
         if grace_s is not None:

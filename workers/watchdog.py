@@ -53,6 +53,7 @@ class Watchdog:
         self._ticked_at = time.monotonic()
         self._away_until = time.monotonic()
         self._ignored = 0
+        self._eased = False
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -68,6 +69,10 @@ class Watchdog:
         """Start looking."""
         self.tick()
         self._thread.start()
+
+    def ease(self) -> None:
+        """The worker takes nothing new and ends its answers: only a dead engine counts now."""
+        self._eased = True
 
     def stop(self) -> None:
         """Stop looking: the worker ends by itself."""
@@ -93,6 +98,8 @@ class Watchdog:
         """
         if dead := self._workshop.engine.dead:
             return dead
+        if self._eased:
+            return None
         stalled_s = self._workshop.engine.stalled_s
         if stalled_s > self._wedged_s:
             return f"the engine has work and has not moved for {stalled_s:.0f} s"

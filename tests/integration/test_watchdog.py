@@ -62,6 +62,14 @@ def test_an_engine_whose_process_died(dog, workshop):
     assert dog.problem() == "its process has died"
 
 
+def test_a_worker_that_ends_its_answers_is_left_alone_while_its_engine_lives(dog, workshop):
+    dog.ease()
+    workshop.engine.stalled_s = 60.0
+    assert dog.problem() is None
+    workshop.engine.dead = "its process has died"
+    assert dog.problem() == "its process has died"
+
+
 def test_a_consumer_that_stands_still(dog, monkeypatch):
     monkeypatch.setattr(watchdog, "STILL_S", 0.05)
     wait_for(lambda: "consumer" in (dog.problem() or ""))
