@@ -15,7 +15,8 @@ from workers.engines.vllm import environment
 
 @pytest.fixture
 def environ(monkeypatch):
-    """The environment, of which nothing stays set."""
+    """The environment, of which nothing stays set; this process stays in its group."""
+    monkeypatch.setattr(os, "setpgid", lambda *_: None)
     monkeypatch.setattr(os, "environ", fresh := dict(os.environ))
     return fresh
 
