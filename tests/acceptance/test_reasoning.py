@@ -7,8 +7,8 @@ import signal
 
 import httpx
 import pytest
-from simple_websocket import Client, ConnectionClosed
 
+from tests.acceptance.test_sockets import Socket
 from tests.service import Service
 
 THOUGHT = "The sea is blue today."
@@ -120,14 +120,10 @@ def test_a_job_keeps_the_thought_apart_in_its_result_and_its_events(service):
 
 
 def test_a_socket_tells_the_thought_apart(service):
-    client = Client(f"ws://127.0.0.1:{service.port}/v1/ws/chat")
-    client.send(json.dumps({"type": "chat", **ask(service, SLOW)}))
-    heard = []
-    try:
-        while (raw := client.receive(timeout=20)) is not None:
-            heard.append(json.loads(raw))
-    except ConnectionClosed:
-        pass
+    socket = Socket(service, "/v1/ws/chat")
+    socket.say({"type": "chat", **ask(service, SLOW)})
+    heard, _ = socket.rest()
+    socket.close()
     tokens = [message for message in heard if message["type"] == "token"]
     assert "".join(message["text"] for message in tokens) == ANSWER
     assert "".join(message.get("reasoning", "") for message in tokens) == THOUGHT
