@@ -265,3 +265,10 @@ def test_a_talk_that_breaks_up_is_reconciled_with_what_there_is(two):
     assert "\n5\n" in user(answer.steps[0])
     end, _ = run(two, ["4", "5"], [failing(FINAL), failing(FINAL)], "5")
     assert end.facts["confidence"] == 0.5
+
+
+def test_a_talk_that_breaks_up_and_cannot_be_reconciled_leaves_its_first_round(two):
+    broken = failing(FINAL)
+    answer, done = run(two, LONG[:2], broken, [broken, broken], broken)
+    assert answer.done is done[0]
+    assert answer.error.code == "ENGINE_FAILED"
