@@ -171,6 +171,17 @@ def test_a_member_whose_model_was_unloaded_is_not_waited_for(redis, celery, orde
     assert other.outcome is None
     assert ended(redis, job.id) is None
     assert redis.zcard(keys.waiting(MODEL)) == 0
+    assert redis.zcard(keys.RESEND) == 0  # the other one may yet answer
+
+
+def test_the_last_member_whose_model_was_unloaded_lets_the_round_end(redis, celery, orders,
+                                                                     settings):  # fmt: skip
+    job = Job("chatcmpl-1", MODEL, (Message("user", "x"),), created=1)
+    round_ = Round((Step("member-1", "member", MODEL),), Patience(1, 60, 60))
+    JobStore(redis).store(job, sending.plan(celery, job, 1, round_), Terms(4))
+    orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
+    Loads(redis, settings()).sweep()
+    assert redis.zrange(keys.RESEND, 0, -1) == [b"chatcmpl-1|advance-1"]
 
 
 @pytest.fixture
