@@ -10,7 +10,9 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 from redis import Redis
+from redis.exceptions import RedisError
 
 from orchestration import handoff, report, saga, sending
 from orchestration.handoff import HandoffState
@@ -45,7 +47,8 @@ class Conductor:
         """Decide what follows, unless another does, has done, or it is too early.
 
         Raises:
-            redis.RedisError: Redis is away; the keeper sends the message again.
+            redis.RedisError, kombu.exceptions.OperationalError: Redis is away; the keeper sends the
+                message again.
         """
         lease = self._leases.take(request)
         if not isinstance(lease, Lease) and lease.reason == "alone":
@@ -56,10 +59,12 @@ class Conductor:
         with logs.bound(job_id=request.job_id, request_id=lease.job.request_id or ""):
             try:
                 self._decide(lease)
+            except (RedisError, OperationalError):
+                raise
             except InferenceError as error:
                 log.warning("%s: %s", error.code, error.message)
                 self._fail(lease, error)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            except Exception:  # what cannot be decided now never can: its caller is told
                 log.exception("what follows cannot be decided")
                 self._fail(lease, Internal())
             finally:

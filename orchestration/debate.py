@@ -148,7 +148,8 @@ class Debate:
         told = _facts(exchanges, story)
         if written.usable:
             return Answer(written, total, facts=told)
-        best = max(reversed(exchanges), key=lambda one: (one.found and one.found.score) or 0.0)
+        answered = [one for one in reversed(exchanges) if one.answers]
+        best = max(answered, key=lambda one: (one.found and one.found.score) or 0.0)
         candidates = [members.chosen(best.answers, best.found), written]
         return verdicts.fall_back(candidates, total, told)
 

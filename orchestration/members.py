@@ -130,7 +130,7 @@ def too_few(
         details={"failed_models": missing},
     )
     if not answered:
-        return Failure(error)
+        return verdicts.failure(story.of_part(*parts), error)
     return Answer(answered[0], total_steps, error, facts(None, story, *parts))
 
 

@@ -6,7 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestration.rounds import Answer, Done, Failure
-from workers.contract.errors import InferenceError, OrchestrationFailed
+from workers.contract.errors import (
+    ContextBudgetExceeded,
+    InferenceError,
+    InsufficientMemory,
+    ModelLoadFailed,
+    NoWorker,
+    OrchestrationFailed,
+    UnsupportedParameter,
+    ValidationFailed,
+)
+
+#: What a caller or an operator can mend, and says how: told as it is, not as a step's failure.
+_SAYS_ENOUGH = (
+    ContextBudgetExceeded,
+    InsufficientMemory,
+    ModelLoadFailed,
+    NoWorker,
+    UnsupportedParameter,
+    ValidationFailed,
+)
 
 
 def fall_back(
@@ -23,13 +42,21 @@ def fall_back(
     for done in reversed(stages):
         if done.usable:
             return Answer(done, total_steps, error, facts or {})
-    return Failure(
+    return failure(
+        [failed],
         OrchestrationFailed(
             f"No step gave a usable answer; the last one, {failed.step.name} by "
             f"{failed.step.model}: {error.message}",
             details={"step": failed.step.name, "model": failed.step.model, "code": error.code},
-        )
+        ),
     )
+
+
+def failure(failed: Sequence[Done], told: OrchestrationFailed) -> Failure:
+    """No answer: as it is told, or with the one error for which all these steps failed."""
+    first = failed[0].error
+    alike = all(done.error is not None and type(done.error) is type(first) for done in failed)
+    return Failure(first if alike and isinstance(first, _SAYS_ENOUGH) else told)
 
 
 def reason(done: Done) -> InferenceError:

@@ -87,6 +87,8 @@ class Exchange:
         self.job = job
         #: Its place in the queue when it was accepted; None where a worker was free for it.
         self.queue_position: int | None = None
+        #: The caller's Idempotency-Key stood for its job already.
+        self.replayed = False
         self._shared = shared
         self._idempotency = idempotency
         self._answer_by = time.monotonic() + shared.timeout_s - MARGIN_S
@@ -94,7 +96,6 @@ class Exchange:
         self._ticket: Ticket | None = None
         self._held = contextlib.ExitStack()
         self._left = threading.Event()
-        self._owns_slot = False
         self._ended = False
         #: Events that were read and not given out yet.
         self._gathered: list[Event] = []
@@ -144,9 +145,9 @@ class Exchange:
         hub = self._shared.hub
         reader = self._held.enter_context(hub.reader(self.job.id, after_seq=_QUEUED_SEQ))
         if isinstance(accepted, Attached):
+            self.replayed = True
             reader.put(None)  # what is stored already is read at once
         else:
-            self._owns_slot = True
             self._held.enter_context(self._shared.slots.holding(self.job.id))
             self.queue_position = accepted.position if accepted.queues else None
             try:
@@ -173,7 +174,7 @@ class Exchange:
         while True:
             now = time.monotonic()
             if now >= self._answer_by:
-                raise self._too_late("No token came within the request timeout.")
+                raise self._too_late("No token came within the request timeout")
             if now >= patient_until:
                 return None
             events = self._batch(min(self._answer_by, patient_until) - now)
@@ -195,7 +196,7 @@ class Exchange:
             quiet_since = time.monotonic()
             while not (events := self._batch(self._shared.timeout_s)):
                 if time.monotonic() - quiet_since >= self._shared.timeout_s:
-                    raise self._too_late("The stream stood still for the request timeout.")
+                    raise self._too_late("The stream stood still for the request timeout")
             yield events
 
     def answer(self) -> list[Event]:
@@ -209,7 +210,7 @@ class Exchange:
         while not self._ended:
             left_s = self._answer_by - time.monotonic()
             if left_s <= 0:
-                raise self._too_late("The answer was not there within the request timeout.")
+                raise self._too_late("The answer was not there within the request timeout")
             events += self._batch(left_s)
         return events
 
@@ -234,7 +235,7 @@ class Exchange:
         try:
             if self._idempotency is None:
                 self._shared.jobs.cancel(self.job.id, "client left")
-            elif self._owns_slot:
+            elif not self.replayed:
                 self._shared.jobs.release(self.job.id)
         except RedisError as error:
             log.warning("%s cannot be cancelled while Redis is away: %s", self.job.id, error)
@@ -297,7 +298,12 @@ class Exchange:
                 self._shared.jobs.forget(self._idempotency)
 
     def _too_late(self, what: str) -> RequestTimeout:
-        timeout = RequestTimeout(what, details={"timeout_s": self._shared.timeout_s})
+        timeout_s = self._shared.timeout_s
+        timeout = RequestTimeout(
+            f"{what} of {timeout_s:g} s (INFERENCE_REQUEST_TIMEOUT). Submit a job to POST "
+            "/v1/jobs, or ask for fewer tokens.",
+            details={"timeout_s": timeout_s},
+        )
         if self._reader is not None and self._idempotency is None:
             with contextlib.suppress(RedisError):
                 self._shared.jobs.cancel(self.job.id, "request timeout")

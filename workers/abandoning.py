@@ -52,8 +52,8 @@ class Abandoning:
         for step in round_.left:
             log.warning("keeper: step %s of %s is late, it goes on without", step.step, job_id)
             _abandon(self._redis, job_id, step, _late(step, round_), LATE)
-        if round_.left:  # Celery's count lacks them: the message is sent from the record
-            self._redis.zadd(keys.RESEND, {member: 0}, nx=True)
+        if round_.left:
+            _send_deciding(self._redis, member)
 
 
 def spare(redis: Redis, job_id: str, name: str, error: InferenceError) -> bool:
@@ -69,7 +69,14 @@ def spare(redis: Redis, job_id: str, name: str, error: InferenceError) -> bool:
     for step in round_.left:
         if step.step == name:
             _abandon(redis, job_id, step, error, "error")
+            if len(round_.left) == 1:
+                _send_deciding(redis, keys.lease_member(job_id, deciding.decode()))
     return True
+
+
+def _send_deciding(redis: Redis, member: str) -> None:
+    """Let the step that follows be sent from its record: Celery's count lacks who was ended."""
+    redis.zadd(keys.RESEND, {member: 0}, nx=True)
 
 
 def _round(redis: Redis, job_id: str, deciding: str) -> RoundRecord | None:

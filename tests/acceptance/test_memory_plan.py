@@ -58,6 +58,14 @@ def test_up_refuses_a_model_larger_than_the_machine(tmp_path):
     assert not (tmp_path / "data" / "logs").exists()  # nothing was launched
 
 
+def test_up_refuses_more_than_its_models_may_take(tmp_path):
+    service = Service(tmp_path / "data", INFERENCE_MEMORY_LIMIT_MB="500")
+    ended = up(service, INFERENCE_PRELOAD_MODELS=f"{MODEL},{MODEL}-b")
+    assert ended.returncode == 1
+    assert "MB; INFERENCE_MEMORY_LIMIT_MB is 500. Raise it" in ended.stderr
+    assert not (tmp_path / "data" / "logs").exists()  # nothing was launched
+
+
 def test_up_force_goes_on(tmp_path, own):
     environment = {**own, "INFERENCE_PRELOAD_MODELS": "mine"}
     command = ("web.cli", "up", "--force")

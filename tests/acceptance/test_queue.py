@@ -242,9 +242,11 @@ def test_a_completion_with_a_key_outlives_its_client(queue, client):
     body = queue.ask({"text": "one two three four five six", "tokens_per_s": 5}, stream=True)
     headers = {"Idempotency-Key": "chat-1"}
     with client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
+        assert "Idempotent-Replayed" not in answer.headers
         first = next(line for line in answer.iter_lines() if "content" in line)
     job_id = json.loads(first.removeprefix("data: "))["id"]
     again = client.post("/v1/chat/completions", json=body, headers=headers)
+    assert again.headers["Idempotent-Replayed"] == "true"
     frames = [line[6:] for line in again.text.splitlines() if line.startswith("data: ")]
     assert frames[-1] == "[DONE]"
     parsed = [json.loads(frame) for frame in frames[:-1]]

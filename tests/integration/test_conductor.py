@@ -211,6 +211,20 @@ def test_a_state_that_is_not_whole_ends_the_job(redis, jobs, worker, conductor, 
     assert last.error["code"] == "HANDOFF_STATE_INVALID"
 
 
+def test_what_cannot_be_decided_ends_the_job(redis, celery, worker, job):
+    class Broken:
+        def __getattr__(self, name):
+            raise OverflowError(name)
+
+    end(redis, worker, job, "draft", "a")
+    leases = Leases(redis, "orchestration-1")
+    broken = Conductor(redis, celery, leases, "orchestration-1", {"pipeline": Broken()})
+    advance(broken, job, 1)
+    last = read_events(redis, job.id)[-1]
+    assert isinstance(last, Failed)
+    assert last.error["code"] == "INTERNAL"
+
+
 def test_a_state_that_is_no_longer_kept_is_made_anew(redis, jobs, worker, conductor, job):
     end(redis, worker, job, "draft", "a")
     advance(conductor, job, 1)

@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
+from orchestration import sending
 from orchestration.loading import Loader, State
+from orchestration.rounds import Round, Step
 from presets.catalogue import Catalogue
 from tests.waiting import wait_for
 from web.cli import model_workers
@@ -24,7 +26,7 @@ from workers.loading import obedience as obedience_
 from workers.loading.loads import Loads
 from workers.loading.obedience import Obedience
 from workers.loading.orders import Order, Orders, Target, Why
-from workers.planned import PlannedStep
+from workers.planned import Patience, PlannedStep
 from workers.presence import Presence, Worker, WorkerStatus
 from workers.settings import read
 from workers.supervision import SUPERVISOR
@@ -155,6 +157,31 @@ def test_only_those_on_the_line_are_told_that_their_model_was_unloaded(redis, or
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
     Loads(redis, settings()).sweep()
     assert (ended(redis, "chatcmpl-1"), ended(redis, "chatcmpl-2")) == ("NO_WORKER", None)
+
+
+def test_a_member_whose_model_was_unloaded_is_not_waited_for(redis, celery, orders, settings):
+    job = Job("chatcmpl-1", MODEL, (Message("user", "x"),), created=1)
+    steps = tuple(Step(f"member-{at}", "member", m) for at, m in enumerate((MODEL, "other"), 1))
+    jobs = JobStore(redis)
+    jobs.store(job, sending.plan(celery, job, 1, Round(steps, Patience(1, 60, 60))), Terms(4))
+    orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
+    Loads(redis, settings()).sweep()
+    gone, other = jobs.record(job.id).steps
+    assert gone.outcome.error["code"] == "NO_WORKER"
+    assert other.outcome is None
+    assert ended(redis, job.id) is None
+    assert redis.zcard(keys.waiting(MODEL)) == 0
+    assert redis.zcard(keys.RESEND) == 0  # the other one may yet answer
+
+
+def test_the_last_member_whose_model_was_unloaded_lets_the_round_end(redis, celery, orders,
+                                                                     settings):  # fmt: skip
+    job = Job("chatcmpl-1", MODEL, (Message("user", "x"),), created=1)
+    round_ = Round((Step("member-1", "member", MODEL),), Patience(1, 60, 60))
+    JobStore(redis).store(job, sending.plan(celery, job, 1, round_), Terms(4))
+    orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
+    Loads(redis, settings()).sweep()
+    assert redis.zrange(keys.RESEND, 0, -1) == [b"chatcmpl-1|advance-1"]
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ def test_a_job_waits_for_its_model(client):
 def test_a_request_waits_for_its_model_as_long_as_a_request_may(client):
     answer = client.post("/v1/chat/completions", json=BODY)
     assert answer.get_json()["error"]["code"] == "REQUEST_TIMEOUT"
+    assert "4 s (INFERENCE_REQUEST_TIMEOUT)" in answer.get_json()["error"]["message"]
 
 
 def test_the_service_is_ready_though_nothing_is_loaded(client, redis):

@@ -65,6 +65,15 @@ def refusal(settings: Settings, catalogue: Catalogue, plan: Plan) -> str:
     return told + " `up --force` starts them all the same."
 
 
+def over_limit(plan: Plan, limit_mb: int) -> str:
+    """What is needed, and what the operator lets all models take."""
+    return (
+        f"the models do not fit. With the least of KV pools they need {plan.least_bytes // 2**20} "
+        f"MB; INFERENCE_MEMORY_LIMIT_MB is {limit_mb}. Raise it, or start fewer with "
+        "INFERENCE_PRELOAD_MODELS. `up --force` starts them all the same."
+    )
+
+
 def _line(placed: Placed, on: Machine) -> str:
     found = placed.want.footprint
     about = "about " if found.estimated else ""

@@ -151,8 +151,12 @@ def _require_memory(settings: Settings, wanted: tuple[str, ...], *, force: bool)
     plan = memory_plan.plan(settings, map(catalogue.get, wanted), memory_plan.at_hand())
     for line in memory_lines.lines(plan):
         _say(line)
-    if not plan.fits and not force:
+    if force:
+        return
+    if not plan.fits:
         raise _Refusal(memory_lines.refusal(settings, catalogue, plan))
+    if settings.memory_limit_mb is not None and plan.least_bytes > settings.memory_limit_mb * 2**20:
+        raise _Refusal(memory_lines.over_limit(plan, settings.memory_limit_mb))
 
 
 def _require_free_port(settings: Settings) -> None:

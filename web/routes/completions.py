@@ -32,6 +32,8 @@ def create() -> Response:
             response = _plain(exchange)
     if exchange.queue_position is not None:
         response.headers["X-Queue-Position"] = str(exchange.queue_position)
+    if exchange.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
     intake.note(asked, exchange.job, response)
     return response
 

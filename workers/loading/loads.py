@@ -15,9 +15,10 @@ from redis import Redis
 from presets import weight_files
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
+from workers import abandoning, memory_plan
 from workers import catalogue as catalogue_
-from workers import memory_plan
 from workers.contract import keys
+from workers.contract.errors import InferenceError
 from workers.contract.events import Failed
 from workers.contract.job import JobState
 from workers.loading.decision import Decision, Policy, Turned, decide
@@ -212,22 +213,30 @@ class Loads:
         elif decision.wish is not None:
             self._orders.settle(decision.wish)
         if decision.error is not None and decision.turned_away is not Turned.NONE:
-            self._turn_away(decision.model, decision.error.to_dict(), decision.turned_away)
+            self._turn_away(decision.model, decision.error, decision.turned_away)
 
-    def _turn_away(self, model: str, error: Mapping[str, Any], which: Turned) -> None:
-        """End jobs that wait for a model."""
+    def _turn_away(self, model: str, error: InferenceError, which: Turned) -> None:
+        """End what waits for a model: the step, where its job can do without it, else the job."""
         waiting: Any = self._redis.zrange(keys.waiting(model), 0, -1)
-        ids = [keys.split_lease_member(member.decode())[0] for member in waiting]
-        if which is Turned.SYNCHRONOUS and ids:
-            open_: Any = self._redis.zmscore(keys.SLOTS, ids)
-            ids = [job_id for job_id, score in zip(ids, open_, strict=True) if score is not None]
+        steps = [keys.split_lease_member(member.decode()) for member in waiting]
+        if which is Turned.SYNCHRONOUS and steps:
+            open_: Any = self._redis.zmscore(keys.SLOTS, [job_id for job_id, _ in steps])
+            steps = [one for one, score in zip(steps, open_, strict=True) if score is not None]
+        told = error.to_dict()
+        ids = [
+            job_id for job_id, step in steps
+            if not abandoning.spare(self._redis, job_id, step, error)
+        ]  # fmt: skip
         for at in range(0, len(ids), _BATCH):
-            batch = ids[at : at + _BATCH]
             append(
                 self._redis,
-                [Entry(job_id, Failed(0, error), ends_as=JobState.FAILED) for job_id in batch],
+                [
+                    Entry(job_id, Failed(0, told), ends_as=JobState.FAILED)
+                    for job_id in ids[at : at + _BATCH]
+                ],
             )
-            log.info("keeper: %d jobs do not wait for %s any longer", len(batch), model)
+        if steps:
+            log.info("keeper: %d steps do not wait for %s any longer", len(steps), model)
 
 
 def _by_model(workers: Iterable[Worker]) -> dict[str, tuple[Worker, ...]]:

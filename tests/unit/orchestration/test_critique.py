@@ -110,6 +110,7 @@ def test_a_revision_that_contradicts_what_was_settled_never_stands(made):
     [
         "Nice!", "[]", "{}", judged(7), judged(-1), judged(0.5, "perhaps"),
         '{"verdict": "revise", "score": "?", "defects": [], "contradictions": []}',
+        judged(10**400), "[" * 100_000,
     ],
 )  # fmt: skip
 def test_a_critic_that_cannot_judge_changes_nothing(made, text):

@@ -10,7 +10,7 @@ from orchestration.prompts import Prompts
 from orchestration.rounds import Answer, Failure
 from orchestration.saga import decide
 from tests.unit.orchestration.stories import FINAL, RETRIABLE, ended, job, shape, user
-from workers.contract.errors import RequestTimeout
+from workers.contract.errors import ContextBudgetExceeded, RequestTimeout
 from workers.contract.job import LATE
 from workers.contract.json_schema import check_schema
 
@@ -265,3 +265,20 @@ def test_a_talk_that_breaks_up_is_reconciled_with_what_there_is(two):
     assert "\n5\n" in user(answer.steps[0])
     end, _ = run(two, ["4", "5"], [failing(FINAL), failing(FINAL)], "5")
     assert end.facts["confidence"] == 0.5
+
+
+def test_a_talk_that_breaks_up_and_cannot_be_reconciled_leaves_its_first_round(two):
+    broken = failing(FINAL)
+    answer, done = run(two, LONG[:2], broken, [broken, broken], broken)
+    assert answer.done is done[0]
+    assert answer.error.code == "ENGINE_FAILED"
+
+
+def test_a_request_that_no_model_takes_is_told_as_it_is(three):
+    failure, _ = run(three, [failing(ContextBudgetExceeded("too long for a"))] * 3)
+    assert (failure.error.code, failure.error.message) == (
+        "CONTEXT_BUDGET_EXCEEDED",
+        "too long for a",
+    )
+    failure, _ = run(three, [failing(ContextBudgetExceeded()), failing(FINAL), failing(FINAL)])
+    assert failure.error.code == "ORCHESTRATION_FAILED"

@@ -7,6 +7,7 @@ from orchestration.prompts import Prompts
 from orchestration.rounds import Answer, Failure, Round
 from orchestration.saga import decide
 from tests.unit.orchestration.stories import FINAL, RETRIABLE, ended, job, shape, user
+from workers.contract.errors import ContextBudgetExceeded
 
 MODE = Pipeline(Prompts())
 
@@ -76,6 +77,12 @@ def test_a_retriable_error_is_tried_three_times_more_after_its_pause(three):
     failure = decide(three, MODE, done).next
     assert isinstance(failure, Failure)
     assert failure.error.code == "ORCHESTRATION_FAILED"
+
+
+def test_a_request_that_is_wrong_is_told_as_it_is(three):
+    (draft,) = MODE.plan(three).steps
+    failure = decide(three, MODE, [ended(draft, 1, error=ContextBudgetExceeded("too long"))]).next
+    assert (failure.error.code, failure.error.message) == ("CONTEXT_BUDGET_EXCEEDED", "too long")
 
 
 def test_a_step_that_succeeds_when_tried_again_goes_on(three):
