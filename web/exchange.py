@@ -220,7 +220,8 @@ class Exchange:
         Raises:
             InferenceError: as `before_first_token` and `rest`.
         """
-        while (first := self.before_first_token(PATIENCE_S)) is None:
+        # Steps are told as they come; a single one may let its first token wait.
+        while (first := self.before_first_token(PATIENCE_S, of_steps=bool(self.job.cast))) is None:
             yield []
         yield first
         yield from self.rest()

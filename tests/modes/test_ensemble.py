@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from websockets.sync.client import connect as open_socket
 
 from tests.modes.conftest import up
 from tests.modes.talk import FIRST, LAST, MIDDLE, ask, chunks, content, deltas, told_steps
@@ -103,3 +104,13 @@ def test_the_shipped_model_asks_itself(tmp_path):
         assert len(members) == 5
         assert told["agreement"]["method"] in ("exact", "judge", "none")
         assert body.choices[0].message.content
+
+
+def test_a_socket_tells_of_members_as_they_work(gathered):
+    body = gathered.ask(script(*[{"text": "4", "prefill_s": 30}] * 3))
+    with open_socket(f"ws://127.0.0.1:{gathered.port}/v1/ws/chat") as socket:
+        socket.send(json.dumps({"type": "chat", **body}))
+        told = [json.loads(socket.recv(timeout=30))["type"] for _ in range(2)]
+        assert told == ["accepted", "started"]
+        socket.send('{"type": "cancel"}')
+        assert [json.loads(message)["type"] for message in socket][-1] == "cancelled"
