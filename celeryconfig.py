@@ -20,6 +20,8 @@ task_ignore_result = True
 task_store_errors_even_if_ignored = False
 #: A chord's members are counted in Redis. Who cannot reach it says so at once; the job's record
 #: counts too, and the keeper sends what was not.
+#: What a chord that was cancelled leaves goes with what its rounds handed on.
+result_expires = 3600
 result_backend_transport_options = {
     "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 }

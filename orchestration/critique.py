@@ -72,7 +72,7 @@ class Judgement:
             )
             verdict, contradictions = str(told["verdict"]), tuple(map(str, told["contradictions"]))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise ValueError(f"it has not the form that was asked for ({error})") from error
+            raise ValueError("it has not the form that was asked for") from error
         if not 0 <= score <= 1:
             raise ValueError(f"its score {score:g} is not from 0 to 1")
         if verdict not in (NO_CHANGE, REVISE):

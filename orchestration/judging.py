@@ -42,7 +42,7 @@ class Judgement:
             groups = tuple(told["groups"])
             agreed, conflicts = (tuple(map(str, told[name])) for name in ("agreed", "conflicts"))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(f"it has not the form that was asked for ({error})") from error
+            raise ValueError("it has not the form that was asked for") from error
         if len(groups) != answers or any(type(one) is not int for one in groups):
             raise ValueError(f"it does not put each of {answers} answers into a group")
         return cls(groups, _said(agreed), _said(conflicts))

@@ -289,7 +289,7 @@ def _asked(request: GenerationRequest, model: str) -> Mapping[str, Any]:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -149,13 +149,14 @@ class VllmEngine:
         """End all generations and vLLM's processes. Safe to call twice."""
         self._closed.set()
         llm, self._llm = self._llm, None
+        members = self._family.members() if self._loop is not None else []
         if llm is not None:
             # There is nothing in them worth waiting for, and that they were killed is no news.
             logging.getLogger("vllm").setLevel(logging.ERROR)
             llm.shutdown(timeout=0)
         loop, self._loop = self._loop, None
         if loop is not None:
-            self._family.end()  # while it loads there are some without an `AsyncLLM`
+            self._family.end(members)  # while it loads there are some without an `AsyncLLM`
             loop.stop()
         self._complaints.close()
 

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psutil
 
@@ -52,9 +52,13 @@ class Family:
                 total += process.memory_info().rss
         return total
 
-    def end(self) -> None:
-        """End all of them, and wait until they have ended."""
-        _end(self.members())
+    def end(self, known: Iterable[psutil.Process] = ()) -> None:
+        """End all of them, and wait until they have ended.
+
+        `known` are members seen before: one that is ending already has no environment to be known
+        by any longer, and its memory is not free yet.
+        """
+        _end(list({*known, *self.members()}))
 
 
 def end_leftovers() -> None:
