@@ -21,7 +21,8 @@ from orchestration.rounds import Answer, Done, Failure, Round, Step
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, Failed, Token
-from workers.contract.job import ANSWER, Job, JobState, StepRequest
+from workers.contract.job import Job, JobState
+from workers.contract.step import ANSWER, StepRequest
 from workers.jobs import JobStore
 from workers.leases import Lease, Leases
 from workers.records import JobRecord

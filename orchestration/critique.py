@@ -16,7 +16,8 @@ from orchestration import verdicts
 from orchestration.mode import Reading
 from orchestration.prompts import Prompts, Trajectory
 from orchestration.rounds import Answer, Done, Failure, Next, Round, Step, Story
-from workers.contract.job import Assignment, Job, ResponseFormat, Sampling
+from workers.contract.job import Job, ResponseFormat, Sampling
+from workers.contract.step import Assignment
 
 GENERATOR, CRITIC = "generator", "critic"
 #: Tokens of a critique at most: enough for some defects with quotes; a critic that goes on and on

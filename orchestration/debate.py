@@ -18,7 +18,8 @@ from orchestration.kinds import Kind
 from orchestration.mode import Reading
 from orchestration.prompts import FORBIDDEN, LAST, Prompts, Trajectory
 from orchestration.rounds import Answer, Done, Failure, Next, Round, Step, Story
-from workers.contract.job import ANSWER, Assignment, Job, Part
+from workers.contract.job import Job, Part
+from workers.contract.step import ANSWER, Assignment
 
 PARTICIPANT, RECONCILER = "participant", "reconciler"
 

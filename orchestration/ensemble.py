@@ -17,7 +17,8 @@ from orchestration.mode import Reading
 from orchestration.prompts import FORBIDDEN, LAST, Prompts, Trajectory
 from orchestration.rounds import Answer, Done, Failure, Next, Round, Step, Story
 from workers.contract.errors import OrchestrationFailed
-from workers.contract.job import ANSWER, Assignment, Job
+from workers.contract.job import Job
+from workers.contract.step import ANSWER, Assignment
 
 MEMBER, SYNTHESISER = "member", "synthesiser"
 #: What an ensemble that does not agree does.

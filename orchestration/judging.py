@@ -13,7 +13,8 @@ from orchestration.kinds import Kind
 from orchestration.mode import Reading
 from orchestration.prompts import Prompts, Trajectory
 from orchestration.rounds import Done, Step
-from workers.contract.job import Assignment, Job, ResponseFormat, Sampling
+from workers.contract.job import Job, ResponseFormat, Sampling
+from workers.contract.step import Assignment
 
 PART = "judge"
 #: Tokens of a judgement at most; one that goes on and on is cut off and not believed.

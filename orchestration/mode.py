@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orchestration.rounds import Done, Next, Round, Story
-from workers.contract.job import Assignment, Job
+from workers.contract.job import Job
+from workers.contract.step import Assignment
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from orchestration import prompts, verdicts
 from orchestration.mode import Reading
 from orchestration.prompts import Prompts
 from orchestration.rounds import Answer, Done, Next, Round, Step, Story, logical
-from workers.contract.job import ANSWER, Assignment, Job
+from workers.contract.job import Job
+from workers.contract.step import ANSWER, Assignment
 
 
 class Pipeline:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestration.rounds import Answer, Done
-from workers.contract.job import Job, Outcome, Timings, Usage
+from workers.contract.job import Job
+from workers.contract.step import Outcome, Timings, Usage
 
 
 def outcome(ended: Sequence[Done], answer: Answer) -> Outcome:

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestration.handoff import HandoffState
 from workers.contract.errors import InferenceError
-from workers.contract.job import Assignment, Outcome, is_answer
+from workers.contract.step import Assignment, Outcome, is_answer
 from workers.planned import Patience
 
 

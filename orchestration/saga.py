@@ -17,7 +17,8 @@ from orchestration.handoff import HandoffState, begin
 from orchestration.mode import Mode, Reading
 from orchestration.rounds import Done, Next, Round, Step, Story, latest, logical
 from workers.contract.events import Assessed
-from workers.contract.job import LATE, Job, is_answer
+from workers.contract.job import Job
+from workers.contract.step import LATE, is_answer
 from workers.planned import Patience
 
 #: How often a step is tried again after an error.

@@ -18,7 +18,8 @@ from redis.exceptions import RedisError
 from orchestration import estimate
 from orchestration.rounds import Round, Step
 from workers.app import ORCHESTRATION_QUEUE, generate_task, model_queue
-from workers.contract.job import ORCHESTRATOR, Job, StepRequest
+from workers.contract.job import Job
+from workers.contract.step import ORCHESTRATOR, StepRequest
 from workers.planned import PlannedStep
 
 #: Name of the task that decides what follows a round.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from orchestration.mode import Reading
 from orchestration.rounds import Done, Next, Round, Step, Story
-from workers.contract.job import ANSWER, Assignment, Job
+from workers.contract.job import Job
+from workers.contract.step import ANSWER, Assignment
 
 
 class Single:

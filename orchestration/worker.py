@@ -14,7 +14,7 @@ from workers import connections, logs, memory
 from workers.abandoning import Abandoning
 from workers.aging import Aging
 from workers.app import make_app, model_queue
-from workers.contract.job import ORCHESTRATOR, StepRequest
+from workers.contract.step import ORCHESTRATOR, StepRequest
 from workers.deadlines import Deadlines
 from workers.keeper import Duty, Keeper
 from workers.leases import Leases

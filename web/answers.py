@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from workers.contract.events import Assessed, Completed, Event, Started, StepFinished, Token
-from workers.contract.job import Job, Usage, is_answer
+from workers.contract.job import Job
+from workers.contract.step import Usage, is_answer
 
 
 def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:

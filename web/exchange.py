@@ -23,7 +23,8 @@ from web.slots import Slots
 from workers.admission import Idempotency
 from workers.contract.errors import JobCancelled, QueueFull, RequestTimeout
 from workers.contract.events import Cancelled, Event, Failed, Started, Token
-from workers.contract.job import Job, is_answer
+from workers.contract.job import Job
+from workers.contract.step import is_answer
 from workers.directory import Directory
 from workers.jobs import JobStore
 

@@ -10,7 +10,8 @@ from orchestration.submit import Accepted
 from web import answers, errors
 from workers.contract.errors import InferenceError
 from workers.contract.events import Cancelled, Completed, Event, Failed
-from workers.contract.job import Job, Outcome, StepState
+from workers.contract.job import Job
+from workers.contract.step import Outcome, StepState
 from workers.records import JobEntry, JobRecord, StepRecord
 from workers.webhooks import Attempt
 

@@ -16,7 +16,7 @@ from web.exchange import PATIENCE_S, Exchange
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, Token
-from workers.contract.job import is_answer
+from workers.contract.step import is_answer
 
 log = logging.getLogger(__name__)
 

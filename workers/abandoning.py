@@ -12,7 +12,7 @@ from workers.connections import redis_time_ms
 from workers.contract import keys
 from workers.contract.errors import InferenceError, RequestTimeout
 from workers.contract.events import StepFinished, Token
-from workers.contract.job import LATE, Outcome, Timings, Usage
+from workers.contract.step import LATE, Outcome, Timings, Usage
 from workers.leases import MERCY_S
 from workers.records import RoundRecord, StepRecord, round_record
 from workers.token_log import Entry, append, read_events

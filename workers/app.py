@@ -7,7 +7,8 @@ from kombu import Queue
 
 import celeryconfig
 from workers import connections, transport
-from workers.contract.job import ORCHESTRATOR, Priority
+from workers.contract.job import Priority
+from workers.contract.step import ORCHESTRATOR
 from workers.settings import Settings
 from workers.transport import Channel
 

@@ -11,7 +11,8 @@ from redis.exceptions import RedisError
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Failed, Started, StepFinished, Token
-from workers.contract.job import Assignment, JobState, Outcome, StepRequest, Timings, Usage
+from workers.contract.job import JobState
+from workers.contract.step import Assignment, Outcome, StepRequest, Timings, Usage
 from workers.engines.base import Delta, Engine, GenerationRequest
 from workers.isolation import Isolation
 from workers.leases import Lease, Leases

@@ -21,7 +21,8 @@ from redis.exceptions import RedisError
 
 from workers.contract import events, keys
 from workers.contract.events import Token
-from workers.contract.job import Assignment, Job, StepRequest
+from workers.contract.job import Job
+from workers.contract.step import Assignment, StepRequest
 from workers.scripts import script
 
 log = logging.getLogger(__name__)

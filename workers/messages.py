@@ -20,7 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from workers.app import model_queue, priority_lists
 from workers.contract import keys
-from workers.contract.job import StepState
+from workers.contract.step import StepState
 from workers.jobs import RANK_SPAN
 from workers.scripts import script
 

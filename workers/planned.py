@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.contract import keys
-from workers.contract.job import Assignment, StepRequest
+from workers.contract.step import Assignment, StepRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workers.contract.job import (
-    ANSWER,
-    ORCHESTRATOR,
-    Assignment,
-    Job,
-    JobState,
-    Outcome,
-    Priority,
-    StepState,
-)
+from workers.contract.job import Job, JobState, Priority
+from workers.contract.step import ANSWER, ORCHESTRATOR, Assignment, Outcome, StepState
 
 #: Fields of a record that a list shows.
 LISTED = ["state", "model", "priority", "created_ms", "ended_ms"]

@@ -9,7 +9,7 @@ from celery.exceptions import Ignore
 
 from workers import generation
 from workers.app import generate_task
-from workers.contract.job import StepRequest
+from workers.contract.step import StepRequest
 from workers.generation import Workshop
 
 

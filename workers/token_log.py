@@ -20,7 +20,8 @@ from redis.exceptions import RedisError
 
 from workers.contract import events, keys
 from workers.contract.events import Event, Token
-from workers.contract.job import JobState, Outcome
+from workers.contract.job import JobState
+from workers.contract.step import Outcome
 from workers.scripts import script
 
 log = logging.getLogger(__name__)

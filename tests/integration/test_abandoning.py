@@ -14,16 +14,8 @@ from workers.admission import Terms
 from workers.app import ORCHESTRATION_QUEUE
 from workers.contract import keys
 from workers.contract.events import StepFinished, Token
-from workers.contract.job import (
-    LATE,
-    ORCHESTRATOR,
-    Job,
-    JobState,
-    Message,
-    Outcome,
-    Timings,
-    Usage,
-)  # fmt: skip
+from workers.contract.job import Job, JobState, Message
+from workers.contract.step import LATE, ORCHESTRATOR, Outcome, Timings, Usage
 from workers.leases import Leases, Refusal
 from workers.losses import MOST_CRASHES, Losses
 from workers.messages import Messages

@@ -12,16 +12,8 @@ from workers.aging import Aging
 from workers.app import model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.events import Completed, Failed
-from workers.contract.job import (
-    ANSWER,
-    Job,
-    JobState,
-    Message,
-    Outcome,
-    StepRequest,
-    Timings,
-    Usage,
-)
+from workers.contract.job import Job, JobState, Message
+from workers.contract.step import ANSWER, Outcome, StepRequest, Timings, Usage
 from workers.deadlines import Deadlines
 from workers.leases import Leases, Refusal
 from workers.planned import PlannedStep

@@ -15,7 +15,8 @@ from workers.admission import Full, Terms
 from workers.balance import Balance
 from workers.contract import keys
 from workers.contract.events import Completed, Failed, StepFinished, Token
-from workers.contract.job import Job, JobState, Message, Outcome, StepRequest, Timings, Usage
+from workers.contract.job import Job, JobState, Message
+from workers.contract.step import Outcome, StepRequest, Timings, Usage
 from workers.deadlines import Deadlines
 from workers.directory import Directory
 from workers.jobs import JobStore

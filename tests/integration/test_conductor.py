@@ -13,17 +13,8 @@ from workers.app import model_queue
 from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid, ModelBusy
 from workers.contract.events import Completed, Failed, StepFinished, Token
-from workers.contract.job import (
-    ORCHESTRATOR,
-    Job,
-    JobState,
-    Message,
-    Outcome,
-    Part,
-    StepRequest,
-    Timings,
-    Usage,
-)
+from workers.contract.job import Job, JobState, Message, Part
+from workers.contract.step import ORCHESTRATOR, Outcome, StepRequest, Timings, Usage
 from workers.leases import Leases, Refusal
 from workers.messages import Messages
 from workers.token_log import Entry, append, read_events

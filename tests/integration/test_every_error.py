@@ -10,7 +10,8 @@ from web.app import MOST_BODY_BYTES, create_app
 from web.errors import STATUS
 from workers import generation
 from workers.contract import errors, keys
-from workers.contract.job import Priority, StepRequest
+from workers.contract.job import Priority
+from workers.contract.step import StepRequest
 from workers.leases import Leases
 from workers.loading.orders import Order, Orders, Target, Why
 from workers.presence import Presence, Worker

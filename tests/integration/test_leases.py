@@ -8,7 +8,8 @@ from tests.waiting import wait_for
 from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.errors import ModelLoadFailed
-from workers.contract.job import Job, Message, StepRequest
+from workers.contract.job import Job, Message
+from workers.contract.step import StepRequest
 from workers.directory import Directory
 from workers.jobs import JobStore
 from workers.keeper import Keeper

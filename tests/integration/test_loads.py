@@ -17,7 +17,8 @@ from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.errors import ModelBusy, ModelLoadFailed, NoWorker
 from workers.contract.events import Failed
-from workers.contract.job import Job, Message, StepRequest
+from workers.contract.job import Job, Message
+from workers.contract.step import StepRequest
 from workers.directory import Directory
 from workers.jobs import JobStore
 from workers.keeper import Keeper

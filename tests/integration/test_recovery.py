@@ -13,7 +13,8 @@ from workers.admission import Terms
 from workers.app import generate_task, make_app, model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.events import Cancelled, Token
-from workers.contract.job import ANSWER, Job, JobState, Message, StepRequest
+from workers.contract.job import Job, JobState, Message
+from workers.contract.step import ANSWER, StepRequest
 from workers.isolation import Isolation
 from workers.keeper import Keeper
 from workers.leases import Leases, Refusal

@@ -11,15 +11,8 @@ from workers import token_log as token_log_
 from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.events import Cancelled, Completed, Failed, Queued, Started, Token
-from workers.contract.job import (
-    Job,
-    JobState,
-    Message,
-    Outcome,
-    StepRequest,
-    Timings,
-    Usage,
-)
+from workers.contract.job import Job, JobState, Message
+from workers.contract.step import Outcome, StepRequest, Timings, Usage
 from workers.jobs import JobStore
 from workers.leases import Leases, Refusal
 from workers.planned import PlannedStep

@@ -14,7 +14,8 @@ from workers import destinations, webhooks
 from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.events import Failed
-from workers.contract.job import ANSWER, Job, JobState, Message, StepRequest
+from workers.contract.job import Job, JobState, Message
+from workers.contract.step import ANSWER, StepRequest
 from workers.planned import PlannedStep
 from workers.token_log import Entry, append
 

@@ -24,7 +24,7 @@ from tests.modes.talk import (
 )
 from tests.waiting import wait_for
 from workers.contract import keys
-from workers.contract.job import ORCHESTRATOR
+from workers.contract.step import ORCHESTRATOR
 
 TEXTS = {
     "draft": {"text": "a draft of it"},

@@ -14,7 +14,8 @@ from orchestration.modes import MODES
 from web.cli.connection import connect, telling
 from web.cli.console import console
 from web.cli.speech import Speech
-from workers.contract.job import JobState, Priority, is_answer
+from workers.contract.job import JobState, Priority
+from workers.contract.step import is_answer
 
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 #: `chatcmpl-` and 32 hexadecimal digits.

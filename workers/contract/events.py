@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from workers.contract.errors import InferenceError
-from workers.contract.job import Outcome
+from workers.contract.step import Outcome
 
 
 @dataclass(frozen=True, slots=True)

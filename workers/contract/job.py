@@ -1,4 +1,4 @@
-"""What is asked: a job, its steps, and how a step ended.
+"""What is asked: a job, its conversation, and how tokens are chosen.
 
 These travel between processes as JSON. `version` lets old and new workers run side by side while
 an upgrade rolls: readers ignore fields they do not know and refuse a newer major version.
@@ -14,14 +14,6 @@ from typing import Any
 
 #: Raised when an old reader could misunderstand what a new writer wrote.
 VERSION = 1
-
-#: Name of the step whose tokens are the answer; tokens of other steps are not.
-ANSWER = "answer"
-#: Stands for the model of steps that need none: what decides between two rounds. No model id
-#: begins with such a character.
-ORCHESTRATOR = "@orchestration"
-#: Finish reason of a step that was not waited for any longer; it is not done again.
-LATE = "late"
 
 
 class JobState(enum.StrEnum):
@@ -49,17 +41,6 @@ class Priority(enum.IntEnum):
     LOW = 1
     NORMAL = 2
     HIGH = 3
-
-
-class StepState(enum.StrEnum):
-    """Where one step of a job is."""
-
-    #: Planned; its message may or may not be in a queue.
-    PENDING = "pending"
-    #: A worker holds its lease.
-    RUNNING = "running"
-    #: Its outcome is stored.
-    DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +103,6 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens as the engine counted them."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    #: Prompt tokens that were already in the cache.
-    cached_tokens: int = 0
-    #: Of the completion tokens: those in which the model thought.
-    reasoning_tokens: int = 0
-
-    @property
-    def total_tokens(self) -> int:
-        """Prompt and completion together."""
-        return self.prompt_tokens + self.completion_tokens
-
-
-@dataclass(frozen=True, slots=True)
 class Part:
     """What one model does in a job."""
 
@@ -194,126 +158,33 @@ class Job:
         """
         if data["version"] > VERSION:
             raise ValueError(f"job of version {data['version']}; this process reads {VERSION}")
-        known = _known(cls, data)
-        known["messages"] = _messages(data["messages"])
-        known["sampling"] = _sampling(data["sampling"])
+        known = known_fields(cls, data)
+        known["messages"] = messages_from(data["messages"])
+        known["sampling"] = sampling_from(data["sampling"])
         known["priority"] = Priority(data["priority"])
-        known["cast"] = tuple(Part(**_known(Part, part)) for part in data.get("cast", ()))
+        known["cast"] = tuple(Part(**known_fields(Part, part)) for part in data.get("cast", ()))
         return cls(**known)
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What one step is to decode, where that is not what its job's caller sent."""
-
-    messages: tuple[Message, ...]
-    sampling: Sampling
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dict."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Assignment:
-        """Rebuild an assignment."""
-        return cls(_messages(data["messages"]), _sampling(data["sampling"]))
-
-
-@dataclass(frozen=True, slots=True)
-class StepRequest:
-    """One model's part in a job, as the plan names it. Holds ids, never prompts."""
-
-    job_id: str
-    #: Name of the step, unique in its job: `answer`, `draft`, `critique-1`; what is done again has
-    #: a number behind a dot, `draft.2`.
-    step: str
-    model: str
-    #: True where this step's end is the job's end; else what comes next is decided then.
-    ends_job: bool
-    #: What its model does in the job.
-    part: str = ANSWER
-
-    @property
-    def answers(self) -> bool:
-        """Whether its tokens are the answer."""
-        return is_answer(self.step)
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dict."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> StepRequest:
-        """Rebuild a step request."""
-        return cls(**_known(cls, data))
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Milliseconds a step spent, as its worker measured them."""
-
-    #: Waiting for a worker that had its model.
-    queued_ms: float = 0.0
-    #: Waiting for a worker that was loading its model.
-    loading_ms: float = 0.0
-    prefill_ms: float = 0.0
-    decode_ms: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one step ended, stored in the job's record."""
-
-    step: str
-    model: str
-    attempt: int
-    finish_reason: str
-    usage: Usage
-    timings: Timings
-    #: The most tokens (prompt and completion) one request of this model may use.
-    context_length: int
-    #: `InferenceError.to_dict()` of a step that failed without ending its job; its finish reason is
-    #: `error` then.
-    error: Mapping[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dict."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
-        """Rebuild an outcome."""
-        known = _known(cls, data)
-        known["usage"] = Usage(**_known(Usage, data["usage"]))
-        known["timings"] = Timings(**_known(Timings, data["timings"]))
-        return cls(**known)
-
-
-def is_answer(step: str) -> bool:
-    """Whether the tokens of the step of this name are the answer."""
-    return step.partition(".")[0] == ANSWER
-
-
-def _messages(data: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
+def messages_from(data: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
+    """Rebuild a conversation."""
     return tuple(
-        Message(**{**_known(Message, one), "tool_calls": _tuple(one.get("tool_calls"))})
+        Message(**{**known_fields(Message, one), "tool_calls": _tuple(one.get("tool_calls"))})
         for one in data
     )
 
 
-def _sampling(data: Mapping[str, Any]) -> Sampling:
-    sampling = _known(Sampling, data)
-    form = sampling.get("response_format")
-    return Sampling(
-        **{
-            **sampling,
-            "stop": tuple(sampling["stop"]),
-            "response_format": ResponseFormat(**_known(ResponseFormat, form)) if form else None,
-        }
-    )
+def sampling_from(data: Mapping[str, Any]) -> Sampling:
+    """Rebuild a sampling."""
+    known = known_fields(Sampling, data)
+    known["stop"] = tuple(known["stop"])
+    if form := known.get("response_format"):
+        known["response_format"] = ResponseFormat(**known_fields(ResponseFormat, form))
+    return Sampling(**known)
 
 
-def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+def known_fields(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the data that are fields of the class: a newer version may have written more."""
     names = {f.name for f in dataclasses.fields(cls)}
     return {name: value for name, value in data.items() if name in names}
 

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from presets.model import ModelSpec
 from workers.contract.errors import ContextBudgetExceeded
-from workers.contract.job import Message, Priority, Sampling, Timings, Usage
+from workers.contract.job import Message, Priority, Sampling
+from workers.contract.step import Timings, Usage
 
 
 @dataclass(frozen=True, slots=True)

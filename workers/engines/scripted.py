@@ -33,7 +33,7 @@ from workers.contract.errors import (
     UnsupportedParameter,
     ValidationFailed,
 )
-from workers.contract.job import Timings, Usage
+from workers.contract.step import Timings, Usage
 from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
 from workers.engines.text import Shown, TextAssembler

@@ -4,7 +4,7 @@ import pytest
 
 from workers.contract import events
 from workers.contract.errors import WorkerLost
-from workers.contract.job import Outcome, Timings, Usage
+from workers.contract.step import Outcome, Timings, Usage
 
 OUTCOME = Outcome("answer", "m", 1, "stop", Usage(3, 4), Timings(), 2048)
 

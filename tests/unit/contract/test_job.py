@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from workers.contract.job import VERSION, Job, Message, Outcome, Priority, Sampling, Timings, Usage
+from workers.contract.job import VERSION, Job, Message, Priority, Sampling
+from workers.contract.step import Outcome, Timings, Usage
 
 
 def job_factory(**changes):

@@ -2,7 +2,8 @@
 
 from orchestration.rounds import Done, Step
 from workers.contract.errors import EngineFailed, WorkerLost
-from workers.contract.job import Job, Message, Outcome, Part, Timings, Usage
+from workers.contract.job import Job, Message, Part
+from workers.contract.step import Outcome, Timings, Usage
 
 RETRIABLE = WorkerLost(retry_after_ms=700)
 FINAL = EngineFailed("it broke")

@@ -11,8 +11,8 @@ from orchestration.rounds import Answer, Failure
 from orchestration.saga import decide
 from tests.unit.orchestration.stories import FINAL, RETRIABLE, ended, job, shape, user
 from workers.contract.errors import ContextBudgetExceeded, RequestTimeout
-from workers.contract.job import LATE
 from workers.contract.json_schema import check_schema
+from workers.contract.step import LATE
 
 MODE = Debate(Prompts())
 LONG = ["The cause is the rain, I would say.", "Snow is the cause of it, I think.", "Sun."]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from threading import Event
 
 from workers.contract.errors import InferenceError
-from workers.contract.job import Timings, Usage
+from workers.contract.step import Timings, Usage
 from workers.engines.base import Delta, GenerationRequest
 from workers.engines.llamacpp.sampling import Sampler
 from workers.engines.llamacpp.vocabulary import Vocabulary

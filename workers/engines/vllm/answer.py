@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from vllm.outputs import RequestOutput
 
 from workers.contract.errors import EngineFailed
-from workers.contract.job import Timings, Usage
+from workers.contract.step import Timings, Usage
 from workers.engines.base import Delta, GenerationRequest
 from workers.engines.reasoning import Splitter
 from workers.engines.text import Shown, TextAssembler

@@ -1,0 +1,139 @@
+"""A job's steps: what one is to do, how it is named, how it ended. They travel as JSON, too."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workers.contract.job import Message, Sampling, known_fields, messages_from, sampling_from
+
+#: Name of the step whose tokens are the answer; tokens of other steps are not.
+ANSWER = "answer"
+#: Stands for the model of steps that need none: what decides between two rounds. No model id
+#: begins with such a character.
+ORCHESTRATOR = "@orchestration"
+#: Finish reason of a step that was not waited for any longer; it is not done again.
+LATE = "late"
+
+
+class StepState(enum.StrEnum):
+    """Where one step of a job is."""
+
+    #: Planned; its message may or may not be in a queue.
+    PENDING = "pending"
+    #: A worker holds its lease.
+    RUNNING = "running"
+    #: Its outcome is stored.
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the engine counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    #: Prompt tokens that were already in the cache.
+    cached_tokens: int = 0
+    #: Of the completion tokens: those in which the model thought.
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one step is to decode, where that is not what its job's caller sent."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Assignment:
+        """Rebuild an assignment."""
+        return cls(messages_from(data["messages"]), sampling_from(data["sampling"]))
+
+
+@dataclass(frozen=True, slots=True)
+class StepRequest:
+    """One model's part in a job, as the plan names it. Holds ids, never prompts."""
+
+    job_id: str
+    #: Name of the step, unique in its job: `answer`, `draft`, `critique-1`; what is done again has
+    #: a number behind a dot, `draft.2`.
+    step: str
+    model: str
+    #: True where this step's end is the job's end; else what comes next is decided then.
+    ends_job: bool
+    #: What its model does in the job.
+    part: str = ANSWER
+
+    @property
+    def answers(self) -> bool:
+        """Whether its tokens are the answer."""
+        return is_answer(self.step)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StepRequest:
+        """Rebuild a step request."""
+        return cls(**known_fields(cls, data))
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds a step spent, as its worker measured them."""
+
+    #: Waiting for a worker that had its model.
+    queued_ms: float = 0.0
+    #: Waiting for a worker that was loading its model.
+    loading_ms: float = 0.0
+    prefill_ms: float = 0.0
+    decode_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one step ended, stored in the job's record."""
+
+    step: str
+    model: str
+    attempt: int
+    finish_reason: str
+    usage: Usage
+    timings: Timings
+    #: The most tokens (prompt and completion) one request of this model may use.
+    context_length: int
+    #: `InferenceError.to_dict()` of a step that failed without ending its job; its finish reason is
+    #: `error` then.
+    error: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
+        """Rebuild an outcome."""
+        known = known_fields(cls, data)
+        known["usage"] = Usage(**known_fields(Usage, data["usage"]))
+        known["timings"] = Timings(**known_fields(Timings, data["timings"]))
+        return cls(**known)
+
+
+def is_answer(step: str) -> bool:
+    """Whether the tokens of the step of this name are the answer."""
+    return step.partition(".")[0] == ANSWER
