@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from web.cli.startup import load_settings
 from workers.settings import Settings, kinds, pages, warnings
 from workers.settings.table import SUBJECTS, variables
 
@@ -18,8 +19,6 @@ from workers.settings.table import SUBJECTS, variables
 @click.option("--env-example", is_flag=True, hidden=True, help="Print .env.example.")
 def config(as_json: bool, markdown: bool, env_example: bool) -> None:
     """Show the effective settings and where each came from; secrets are masked."""
-    from web.cli.main import load_settings
-
     if markdown:
         click.echo(pages.markdown(), nl=False)
         return

@@ -11,6 +11,8 @@ from typing import Any
 import click
 import httpx
 
+from web.cli.startup import load_settings
+
 #: A job's next event may be a while: comments keep the line alive meanwhile.
 SILENCE_S = 60.0
 
@@ -35,7 +37,6 @@ def telling(command: Callable[..., None]) -> Callable[..., None]:
 @contextlib.contextmanager
 def connect() -> Iterator[httpx.Client]:
     """A client of the service of these settings, with a key where it has keys."""
-    from web.cli.main import load_settings
     from web.cli.up import address
     from web.keys import authorization
 

@@ -18,8 +18,8 @@ from presets.catalogue import UnknownPreset
 from presets.preset import Preset
 from web.cli.connection import connect
 from web.cli.console import console
-from web.cli.main import load_settings
 from web.cli.preset_service import StartError, serving
+from web.cli.startup import load_settings
 from web.cli.up import address
 from web.evaluate import comparison, page, report, tasks
 from web.evaluate.asks import Options

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from web.cli.startup import load_settings
 from workers.contract.job import Priority
 
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
@@ -43,7 +44,6 @@ def keys() -> None:
 def add(name: str, highest_priority: str | None, per_minute: int | None) -> None:
     """Make a key called NAME and show it, once."""
     from web import keys as keys_
-    from web.cli.main import load_settings
 
     settings = load_settings()
     first = not settings.has_keys
@@ -64,7 +64,6 @@ def add(name: str, highest_priority: str | None, per_minute: int | None) -> None
 def list_() -> None:
     """List the keys by name."""
     from web import keys as keys_
-    from web.cli.main import load_settings
 
     settings = load_settings()
     found = keys_.of_environment(settings) + keys_.read_file(settings.keys_file)
@@ -85,7 +84,6 @@ def list_() -> None:
 def revoke(name: str) -> None:
     """Revoke the key called NAME."""
     from web import keys as keys_
-    from web.cli.main import load_settings
 
     settings = load_settings()
     left = keys_.revoke(settings.keys_file, name)

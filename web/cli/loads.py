@@ -9,6 +9,8 @@ from typing import Any
 import click
 import httpx
 
+from web.cli.startup import load_settings
+
 #: The service answers within its request timeout, whatever that is.
 _SILENCE_S = 3600.0
 
@@ -30,7 +32,6 @@ def unload(model: str, no_wait: bool) -> None:
 
 
 def _ask(model: str, what: str, *, wait: bool) -> None:
-    from web.cli.main import load_settings
     from web.cli.up import address
     from web.keys import authorization
 

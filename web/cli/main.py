@@ -9,8 +9,6 @@ import click
 
 import web
 from orchestration.modes import MODES
-from presets.catalogue import Catalogue, UnknownPreset
-from presets.schema import CatalogueError
 from web.cli.config import config
 from web.cli.evaluate import evaluate
 from web.cli.jobs import jobs, submit
@@ -19,38 +17,8 @@ from web.cli.loads import load, unload
 from web.cli.models import models
 from web.cli.presets import presets
 from web.cli.pull import pull
+from web.cli.startup import load_catalogue, load_settings, warn
 from web.cli.tune import tune
-from workers import settings as settings_
-from workers.settings import Settings, SettingsError
-
-
-def load_settings() -> Settings:
-    """The effective settings; a bad one ends the process with status 2 and names it."""
-    try:
-        settings = settings_.read()
-    except SettingsError as error:
-        click.echo(f"inference-service cannot start:\n{error}", err=True)
-        sys.exit(2)
-    return settings
-
-
-def load_catalogue(settings: Settings) -> Catalogue:
-    """The catalogue; a file of it that is wrong ends the process with status 2 and is named."""
-    from workers import catalogue
-
-    try:
-        found = catalogue.load(settings)
-        found.wanted(settings.preload_models, settings.config)
-    except (CatalogueError, UnknownPreset) as error:
-        click.echo(f"inference-service cannot start: {error}", err=True)
-        sys.exit(2)
-    return found
-
-
-def warn(settings: Settings) -> None:
-    """Tell what an operator should know of settings that can be used all the same."""
-    for warning in settings_.warnings(settings, os.environ):
-        click.echo(f"warning: {warning}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,6 +16,7 @@ from presets.catalogue import Catalogue
 from presets.machine import Machine
 from presets.model import ModelSpec
 from web.cli.console import console
+from web.cli.startup import load_catalogue, load_settings
 from workers import memory_plan
 from workers.settings import Settings
 
@@ -36,8 +37,6 @@ def models(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for a program.")
 def list_(as_json: bool) -> None:
     """List models: whether they are there or run, their size, and whether they fit this machine."""
-    from web.cli.main import load_catalogue, load_settings
-
     settings = load_settings()
     entries = _entries(settings, load_catalogue(settings), _running(settings))
     if as_json:
@@ -76,7 +75,6 @@ def add(file: Path, model_id: str | None, copy: bool) -> None:
     """
     from presets.adding import AddError
     from presets.adding import add as add_
-    from web.cli.main import load_catalogue, load_settings
 
     settings = load_settings()
     catalogue = load_catalogue(settings)

@@ -15,6 +15,7 @@ from presets.plan import Plan
 from presets.preset import Preset
 from web.cli import memory_lines
 from web.cli.console import console
+from web.cli.startup import load_catalogue, load_settings
 from workers import memory_plan
 from workers.settings import Settings
 
@@ -76,8 +77,6 @@ def show(preset: str) -> None:
 
 
 def _found() -> tuple[Settings, Catalogue, Machine]:
-    from web.cli.main import load_catalogue, load_settings
-
     settings = load_settings()
     return settings, load_catalogue(settings), machine.read().emptied()
 

@@ -22,6 +22,7 @@ from rich.progress import (
 from presets import weight_files
 from presets.catalogue import Catalogue, UnknownModel, UnknownPreset
 from presets.model import ModelSpec
+from web.cli.startup import load_catalogue, load_settings
 
 if TYPE_CHECKING:
     from presets.hub import Hub
@@ -43,7 +44,6 @@ def pull(name: str, hf: bool) -> None:
     from presets.hub import Hub
     from presets.pulling import require_room
     from presets.repository import PullError
-    from web.cli.main import load_catalogue, load_settings
 
     settings = load_settings()
     catalogue = load_catalogue(settings)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from web.cli.console import console
+from web.cli.startup import load_settings
 
 #: Mean divergence, in nats per token, up to which a format counts as the same model: below it the
 #: most likely next token is the same nearly everywhere.
@@ -29,7 +30,6 @@ def tune(model: str, max_loss: float, form: str | None, dry_run: bool) -> None:
     that runs meanwhile takes time from the measurement.
     """
     from presets.catalogue import UnknownModel
-    from web.cli.main import load_settings
     from workers import catalogue, tuning
     from workers.contract.errors import InferenceError
 

@@ -1,0 +1,41 @@
+"""How every command begins: settings and catalogue, or a line that says what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from presets.catalogue import Catalogue, UnknownPreset
+from presets.schema import CatalogueError
+from workers import catalogue as catalogue_
+from workers import settings as settings_
+from workers.settings import Settings, SettingsError
+
+
+def load_settings() -> Settings:
+    """The effective settings; a bad one ends the process with status 2 and names it."""
+    try:
+        settings = settings_.read()
+    except SettingsError as error:
+        click.echo(f"inference-service cannot start:\n{error}", err=True)
+        sys.exit(2)
+    return settings
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue; a file of it that is wrong ends the process with status 2 and is named."""
+    try:
+        found = catalogue_.load(settings)
+        found.wanted(settings.preload_models, settings.config)
+    except (CatalogueError, UnknownPreset) as error:
+        click.echo(f"inference-service cannot start: {error}", err=True)
+        sys.exit(2)
+    return found
+
+
+def warn(settings: Settings) -> None:
+    """Tell what an operator should know of settings that can be used all the same."""
+    for warning in settings_.warnings(settings, os.environ):
+        click.echo(f"warning: {warning}", err=True)
