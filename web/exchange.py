@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from redis.exceptions import RedisError
 
 from orchestration import routing
 from orchestration.submit import Attached, Submitter
-from web.departures import Departures
 from web.errors import broker_unavailable
 from web.line import Line, Ticket
 from web.live import Hub, Reader
@@ -41,50 +39,24 @@ _KNOCK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Exchanges:
-    """Opens exchanges; what they share."""
+class Shared:
+    """What all exchanges of a front end work with."""
 
     submitter: Submitter
     jobs: JobStore
     directory: Directory
     hub: Hub
-    departures: Departures
     slots: Slots
     line: Line
     timeout_s: float
     #: A request that finds everything taken is refused; else it waits to be let in.
     reject_when_full: bool
 
-    @contextlib.contextmanager
-    def open(
-        self,
-        job: Job,
-        connection: socket.socket | None = None,
-        idempotency: Idempotency | None = None,
-    ) -> Iterator[Exchange]:
-        """Accept a job, start it and read it.
-
-        Leaving the block early cancels it, unless it came with an Idempotency-Key: then its caller
-        may come back for the answer.
-
-        Raises:
-            InferenceError: as `Submitter.accept`.
-            BrokerUnavailable: Redis is away; nothing was started.
-        """
-        exchange = Exchange(self, job, idempotency)
-        try:
-            exchange.enter()
-            with self.departures.watching(connection, exchange.leave):
-                yield exchange
-        finally:
-            exchange.leave()
-            exchange.close()
-
 
 class Exchange:
     """A job and its one reader."""
 
-    def __init__(self, shared: Exchanges, job: Job, idempotency: Idempotency | None) -> None:
+    def __init__(self, shared: Shared, job: Job, idempotency: Idempotency | None) -> None:
         self.job = job
         #: Its place in the queue when it was accepted; None where a worker was free for it.
         self.queue_position: int | None = None
@@ -132,7 +104,7 @@ class Exchange:
         """Accept and start the job; False where it must wait to be let in.
 
         Raises:
-            InferenceError: as `Exchanges.open`.
+            InferenceError: as `Submitter.accept`.
         """
         try:
             accepted = self._shared.submitter.accept(self.job, self._idempotency)

@@ -22,7 +22,8 @@ from presets.machine import Machine
 from presets.model import ModelSpec
 from presets.plan import Placed
 from web.departures import Departures
-from web.exchange import Exchanges
+from web.exchange import Shared
+from web.exchanges import Exchanges
 from web.line import Line
 from web.live import Hub
 from web.slots import Slots
@@ -87,12 +88,11 @@ class Services:
             fsync=settings.jobs_fsync,
             load_on_demand=settings.load_on_demand,
         )
-        exchanges = Exchanges(
+        shared = Shared(
             submitter=submitter,
             jobs=jobs,
             directory=directory,
             hub=hub,
-            departures=departures,
             slots=slots,
             line=Line(),
             timeout_s=settings.request_timeout_s,
@@ -102,7 +102,7 @@ class Services:
             settings=settings,
             catalogue=catalogue,
             directory=directory,
-            exchanges=exchanges,
+            exchanges=Exchanges(shared, departures),
             submitter=submitter,
             admission=admission,
             director=director,
@@ -147,7 +147,7 @@ class Services:
     def stop(self) -> None:
         """Let go of Redis."""
         self.hub.stop()
-        self.exchanges.slots.stop()
+        self.exchanges.shared.slots.stop()
 
 
 def services() -> Services:
