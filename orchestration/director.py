@@ -69,6 +69,7 @@ class Director:
         return replace(
             job, model=scene.lead.id, mode=mode, cast=cast(mode, scene),
             bounds=self._bounds(mode, scene.preset),
+            preset=None if preset is None else preset.id,
         )  # fmt: skip
 
     def _bounds(self, mode: str, preset: Preset | None) -> Mapping[str, float | str]:

@@ -122,7 +122,7 @@ def _about(job: Job, completed: Completed) -> dict[str, Any]:
     return {
         "orchestration": told,
         "inference_metadata": {
-            "config": None,
+            "config": job.preset,
             "orchestration_mode": job.mode,
             "models_used": told["models_used"],
             "handoff_steps": max(0, len(told.get("steps", ())) - 1),

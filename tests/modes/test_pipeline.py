@@ -56,6 +56,7 @@ def test_a_plain_answer_is_the_last_stages_and_tells_of_all(scripted):
         ("refine", "refine", MIDDLE),
         ("answer", "validate", LAST),
     ]
+    assert body["inference_metadata"]["config"] == "demo-pipeline"
     told = body["orchestration"]
     assert told["mode"] == "pipeline"
     assert told["models_used"] == [LAST, FIRST, MIDDLE]

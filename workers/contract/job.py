@@ -136,6 +136,8 @@ class Job:
     deadline_s: float | None = None
     #: Where the keeper tells of its end.
     webhook: str | None = None
+    #: Id of the preset that ran when it was accepted; None where none did.
+    preset: str | None = None
     #: Who does what, in the mode's order; empty in mode `single`.
     cast: tuple[Part, ...] = ()
     #: The mode's bounds, as the settings had them when it was accepted.
