@@ -23,9 +23,9 @@ PREFIXES = ("inference:", "local:")
 
 
 def bare(name: str) -> str:
-    """A model's name without the prefix of a gateway."""
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
+    """A model's name without the prefixes of gateways, in whatever order they stand."""
+    while name.startswith(PREFIXES):
+        name = name.partition(":")[2]
     return name
 
 

@@ -14,16 +14,12 @@ the step's name (with the number of its try, or without) and by the model's id:
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from threading import Event
-from typing import Any
 
 from presets.model import ModelSpec, Reasoning
 from workers.contract.errors import (
@@ -36,98 +32,11 @@ from workers.contract.errors import (
 from workers.contract.step import Timings, Usage
 from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
+from workers.engines.script import TOKEN, Script, asked
 from workers.engines.text import Shown, TextAssembler
 
-#: The answer where none is scripted.
-PANGRAM = "The quick brown fox jumps over the lazy dog. "
-#: A token is a word with the white space behind it.
-_TOKEN = re.compile(r"\S+\s*|\s+")
-#: Where a script begins, whatever stands around it.
-_BEGIN = re.compile(r'\{\s*"scripted"')
 #: How often a wait looks whether the engine was closed, in seconds; cancelling wakes it at once.
 _CLOSE_CHECK_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """What one request does."""
-
-    text: str = PANGRAM
-    #: What its prompt ends with: an opening mark here, and the text begins as a thought.
-    prompt_end: str = ""
-    #: Say the text again and again until `max_tokens`.
-    repeat: bool = False
-    #: Tokens of so many bytes instead of words: characters are cut over their borders.
-    token_bytes: int | None = None
-    tokens_per_s: float = 1000.0
-    #: Seconds before the first token.
-    prefill_s: float = 0.0
-    #: Length of the prompt; None: its words are counted.
-    prompt_tokens: int | None = None
-    #: Fail after this many tokens,
-    fail_after: int | None = None
-    #: with this code; others wait as long before they are tried again as their class says.
-    fail_with: str = EngineFailed.code
-    #: Kill the process after this many tokens.
-    die_after: int | None = None
-    #: Produce nothing more after this many tokens, and do not hear cancel either.
-    hang_after: int | None = None
-
-    def overridden(self, changes: Mapping[str, Any]) -> Script:
-        """The script with some fields replaced.
-
-        Raises:
-            ValidationFailed: there is no such field, or its value is of no use.
-        """
-        known = {f.name for f in dataclasses.fields(self)}
-        if unknown := set(changes) - known:
-            raise ValidationFailed(
-                f"The scripted engine knows no {', '.join(sorted(unknown))}; "
-                f"it knows {', '.join(sorted(known))}.",
-                details={"param": "messages"},
-            )
-        for name, value in changes.items():
-            if not _fits(name, value):
-                raise ValidationFailed(
-                    f"The scripted engine can do nothing with {name}={value!r}.",
-                    details={"param": "messages"},
-                )
-        return dataclasses.replace(self, **changes)
-
-    def tokens(self) -> list[bytes]:
-        """The text as tokens; a token's id is its place in this list."""
-        if self.token_bytes is None:
-            return [word.encode() for word in _TOKEN.findall(self.text)]
-        raw = self.text.encode()
-        return [raw[at : at + self.token_bytes] for at in range(0, len(raw), self.token_bytes)]
-
-
-#: The least value of every number in a script.
-_LEAST = {
-    "token_bytes": 1,
-    "tokens_per_s": 0.01,
-    "prefill_s": 0,
-    "prompt_tokens": 0,
-    "fail_after": 0,
-    "die_after": 0,
-    "hang_after": 0,
-}
-#: What a script may also take back.
-_OPTIONAL = {"token_bytes", "prompt_tokens", "fail_after", "die_after", "hang_after"}
-
-
-def _fits(name: str, value: Any) -> bool:
-    if value is None:
-        return name in _OPTIONAL
-    if name == "fail_with":
-        return value in BY_CODE
-    if name in ("text", "prompt_end"):
-        return isinstance(value, str) and (value != "" or name != "text")
-    if name == "repeat":
-        return isinstance(value, bool)
-    kind = float if name.endswith("_s") else int
-    is_number = isinstance(value, int | kind) and not isinstance(value, bool)
-    return is_number and value >= _LEAST[name]
 
 
 class ScriptedEngine:
@@ -175,7 +84,7 @@ class ScriptedEngine:
         """Speak the script; see `Engine.generate`."""
         if self._closed.is_set():
             raise EngineFailed("The engine is closed.")
-        script = self._script.overridden(_asked(request, self._name))
+        script = self._script.overridden(asked(request, self._name))
         if request.sampling.response_format is not None and not _is_json(self._content(script)):
             raise UnsupportedParameter(
                 "The scripted engine says what its script says, and that is no JSON; leave "
@@ -190,7 +99,7 @@ class ScriptedEngine:
 
     def count_tokens(self, text: str) -> int:
         """Words in a text."""
-        return len(_TOKEN.findall(text))
+        return len(TOKEN.findall(text))
 
     def close(self) -> None:
         """End all generations."""
@@ -265,25 +174,6 @@ class ScriptedEngine:
                 return True
             cancelled.wait(min(left_s, _CLOSE_CHECK_S))
         return False
-
-
-def _asked(request: GenerationRequest, model: str) -> Mapping[str, Any]:
-    """What the last user message scripts for this step of this model, if it does."""
-    last = next((m.content or "" for m in reversed(request.messages) if m.role == "user"), "")
-    begin = _BEGIN.search(last)
-    if begin is None:
-        return {}
-    try:
-        asked = json.JSONDecoder().raw_decode(last, begin.start())[0]["scripted"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    if not isinstance(asked, dict):
-        return {}
-    step = request.id.rpartition("|")[2]
-    of_models, of_steps = asked.pop("models", {}), asked.pop("steps", {})
-    for found in (of_models.get(model), of_steps.get(step.partition(".")[0]), of_steps.get(step)):
-        asked |= found or {}
-    return asked
 
 
 def _is_json(text: str) -> bool:

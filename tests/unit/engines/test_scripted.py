@@ -18,7 +18,8 @@ from workers.contract.errors import (
 from workers.contract.errors import ValidationFailed as Refused
 from workers.contract.job import Message, ResponseFormat, Sampling
 from workers.engines.base import EngineOptions, GenerationRequest
-from workers.engines.scripted import PANGRAM, ScriptedEngine
+from workers.engines.script import PANGRAM
+from workers.engines.scripted import ScriptedEngine
 
 
 @pytest.fixture

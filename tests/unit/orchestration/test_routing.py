@@ -32,7 +32,9 @@ BROKEN = order(Target.UNLOADED, ModelLoadFailed("not a GGUF"))
 TOO_BIG = order(Target.UNLOADED, InsufficientMemory("9 of 4 GB"))
 
 
-@pytest.mark.parametrize("name", ["phi-4", "inference:phi-4", "local:phi-4"])
+@pytest.mark.parametrize(
+    "name", ["phi-4", "inference:phi-4", "local:phi-4", "local:inference:phi-4"]
+)
 def test_a_gateways_prefix_is_taken_off(name):
     assert routing.resolve(name, Catalogue([PHI])) is PHI
 

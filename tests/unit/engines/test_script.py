@@ -1,0 +1,49 @@
+"""Scripts in requests: found anywhere in the last message, by model and by step."""
+
+import json
+
+import pytest
+
+from workers.contract.job import Message
+from workers.engines.base import GenerationRequest
+from workers.engines.script import asked
+
+SCRIPT = {
+    "text": "for all",
+    "models": {"m": {"text": "for the model", "tokens_per_s": 5}},
+    "steps": {"draft": {"text": "for the step"}, "draft.2": {"text": "for its second try"}},
+}
+
+
+def request(content, step="answer"):
+    return GenerationRequest(f"chatcmpl-1|{step}", (Message("user", content),))
+
+
+@pytest.mark.parametrize(
+    ("model", "step", "text"),
+    [
+        ("other", "answer", "for all"),
+        ("m", "answer", "for the model"),
+        ("m", "draft", "for the step"),
+        ("m", "draft.2", "for its second try"),
+        ("other", "draft.3", "for the step"),
+    ],
+)
+def test_what_is_nearest_to_the_step_counts(model, step, text):
+    told = asked(request(f"Before {json.dumps({'scripted': SCRIPT})} and behind.", step), model)
+    assert told["text"] == text
+    assert told.get("tokens_per_s") == (5 if model == "m" else None)
+    assert not {"models", "steps"} & set(told)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "hello", '{"scripted": 1}', '{"scripted": ', '{"scripted": {"a": ' + "[" * 5000],
+)
+def test_what_is_no_script_says_nothing(content):
+    assert asked(request(content), "m") == {}
+
+
+def test_parts_that_are_no_objects_are_passed_over():
+    content = json.dumps({"scripted": {"text": "x", "models": 1, "steps": {"answer": 2}}})
+    assert asked(request(content), "m") == {"text": "x"}
