@@ -138,10 +138,7 @@ class Router:
         return found
 
     def _is_loading(self, model: str) -> bool:
-        return any(
-            worker.model == model and worker.status is WorkerStatus.LOADING
-            for worker in self._directory.workers()
-        )
+        return any(worker.status is WorkerStatus.LOADING for worker in self._directory.of(model))
 
 
 def _wish(name: str, task_type: str | None) -> _Wish:

@@ -67,14 +67,14 @@ local function mind_quorum(job, follower, member)
 end
 
 -- What follows a step waits for a worker once all that it follows have ended.
-local function release_follower(job, job_id, step, answered)
+local function release_follower(job, job_id, step, outcome, text)
   local follower, owner = unpack(redis.call('HMGET', job, step .. ':then', 'owner'))
   if not follower then
     return
   end
   local member = job_id .. '|' .. follower
   if redis.call('HINCRBY', job, follower .. ':follows', -1) > 0 then
-    if answered then
+    if cjson.decode(outcome).error == cjson.null and string.find(text, '%S') then
       mind_quorum(job, follower, member)
     end
     return
@@ -146,8 +146,7 @@ for i = 1, (#KEYS - FIRST_KEY + 1) / 2 do
       else
         measure(job, step)
       end
-      release_follower(job, job_id, step, cjson.decode(outcome).error == cjson.null
-        and string.find(text, '%S'))
+      release_follower(job, job_id, step, outcome, text)
     end
     if state ~= '' then
       redis.call('HSET', job, 'state', state, 'terminal', seq, 'ended_ms', now_ms)
