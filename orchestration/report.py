@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from orchestration.rounds import Answer, Done
@@ -19,8 +19,8 @@ def outcome(ended: Sequence[Done], answer: Answer) -> Outcome:
         model=answer.done.step.model,
         attempt=told.attempt,
         finish_reason="partial" if answer.error is not None else told.finish_reason,
-        usage=_usage(outcomes),
-        timings=_timings(outcomes),
+        usage=sum((one.usage for one in outcomes), start=Usage(0, 0)),
+        timings=sum((one.timings for one in outcomes), start=Timings()),
         context_length=told.context_length,
     )
 
@@ -63,23 +63,3 @@ def _step(done: Done) -> dict[str, Any]:
     if ended.error is not None:
         told["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
     return told
-
-
-def _usage(outcomes: Iterable[Outcome]) -> Usage:
-    used = [one.usage for one in outcomes]
-    return Usage(
-        prompt_tokens=sum(one.prompt_tokens for one in used),
-        completion_tokens=sum(one.completion_tokens for one in used),
-        cached_tokens=sum(one.cached_tokens for one in used),
-        reasoning_tokens=sum(one.reasoning_tokens for one in used),
-    )
-
-
-def _timings(outcomes: Iterable[Outcome]) -> Timings:
-    spent = [one.timings for one in outcomes]
-    return Timings(
-        queued_ms=sum(one.queued_ms for one in spent),
-        loading_ms=sum(one.loading_ms for one in spent),
-        prefill_ms=sum(one.prefill_ms for one in spent),
-        decode_ms=sum(one.decode_ms for one in spent),
-    )

@@ -11,7 +11,7 @@ from web import answers, errors
 from workers.contract.errors import InferenceError
 from workers.contract.events import Cancelled, Completed, Event, Failed
 from workers.contract.job import Job
-from workers.contract.step import Outcome, StepState
+from workers.contract.step import Outcome, StepState, Timings
 from workers.records import JobEntry, JobRecord, StepRecord
 from workers.webhooks import Attempt
 
@@ -127,12 +127,12 @@ def _step(step: StepRecord, *, over: bool) -> dict[str, Any]:
 
 
 def _timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    timings = [outcome.timings for outcome in outcomes]
+    spent = sum((outcome.timings for outcome in outcomes), start=Timings())
     return {
-        "queued": round(sum(one.queued_ms for one in timings), 1),
-        "loading": round(sum(one.loading_ms for one in timings), 1),
-        "prefill": round(sum(one.prefill_ms for one in timings), 1),
-        "decode": round(sum(one.decode_ms for one in timings), 1),
+        "queued": round(spent.queued_ms, 1),
+        "loading": round(spent.loading_ms, 1),
+        "prefill": round(spent.prefill_ms, 1),
+        "decode": round(spent.decode_ms, 1),
     }
 
 

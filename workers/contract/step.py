@@ -46,6 +46,15 @@ class Usage:
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
 
+    def __add__(self, other: Usage) -> Usage:
+        """Tokens of both."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -103,6 +112,15 @@ class Timings:
     loading_ms: float = 0.0
     prefill_ms: float = 0.0
     decode_ms: float = 0.0
+
+    def __add__(self, other: Timings) -> Timings:
+        """What both spent."""
+        return Timings(
+            self.queued_ms + other.queued_ms,
+            self.loading_ms + other.loading_ms,
+            self.prefill_ms + other.prefill_ms,
+            self.decode_ms + other.decode_ms,
+        )
 
 
 @dataclass(frozen=True, slots=True)
