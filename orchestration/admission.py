@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from workers.admission import Backlog, Full, Idempotency, Terms
 from workers.app import FIFO_RANK, RANK
+from workers.cluster.directory import Directory
 from workers.contract.errors import DeadlineUnreachable, QueueFull, TemporaryResource
 from workers.contract.job import Job
 from workers.contract.keys import SYNC_TTL_S
-from workers.directory import Directory
-from workers.jobs import JobStore
-from workers.memory import FULL, Memory
 from workers.settings import Settings
+from workers.store.admission import Backlog, Full, Idempotency, Terms
+from workers.store.jobs import JobStore
+from workers.store.redis_memory import FULL, Memory
 
 #: What a refused caller is told to wait where nothing was measured yet, at least and at most.
 RETRY_AFTER_MS = 1000

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from orchestration import routing
+from orchestration.routing import resolve
 from presets.model import ModelSpec
-from workers.connections import redis_time_ms
+from workers.cluster.directory import Directory
+from workers.cluster.orders import Order, Orders, Target, Why
 from workers.contract.errors import InferenceError, ModelBusy, NoWorker
-from workers.directory import Directory
-from workers.loading.orders import Order, Orders, Target, Why
+from workers.store.connections import redis_time_ms
 
 #: An answer comes at least this long before the callers' own timeout.
 MARGIN_S = 2.0
@@ -105,7 +105,7 @@ class Loader:
                 f"{spec.id} was unloaded again meanwhile, {_REASONS[order.why]}.",
                 details={"model": spec.id},
             )
-        if error := routing.load_error(spec.id, self._directory):
+        if error := resolve.load_error(spec.id, self._directory):
             raise error
         if not self._directory.serving(spec.id):
             return None
@@ -148,7 +148,7 @@ class Loader:
         if not self._directory.can_load(spec.id):
             raise NoWorker(
                 f"There is no process of {spec.id} and no `inference-service up` that would start "
-                f"one. {routing.how_to_load(spec.id, self._directory)}",
+                f"one. {resolve.how_to_load(spec.id, self._directory)}",
                 details={"model": spec.id},
             )
 

@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 
 from celery import Celery
 
-from orchestration import routing, sending
 from orchestration.admission import Admission
-from orchestration.director import Director
-from orchestration.mode import Mode
-from orchestration.router import Router
+from orchestration.mode_selection import ModeSelector
+from orchestration.modes.base import Mode
+from orchestration.rounds import dispatch
+from orchestration.routing import resolve
+from orchestration.routing.router import Router
 from presets.catalogue import Catalogue
-from workers.admission import Full, Idempotency, Known, NotOnDisk, Stored, Terms
+from workers.cluster.directory import Directory
 from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobNotFound
 from workers.contract.job import Job
-from workers.directory import Directory
-from workers.jobs import JobStore
-from workers.planned import PlannedStep
+from workers.store.admission import Full, Idempotency, Known, NotOnDisk, Stored, Terms
+from workers.store.jobs import JobStore
+from workers.store.planned import PlannedStep
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Submitter:
         app: Celery,
         admission: Admission,
         router: Router,
-        director: Director,
+        mode_selector: ModeSelector,
         modes: Mapping[str, Mode],
         *,
         fsync: bool,
@@ -73,7 +74,7 @@ class Submitter:
         self._app = app
         self._admission = admission
         self._router = router
-        self._director = director
+        self._director = mode_selector
         self._modes = modes
         self._fsync = fsync
         self._load_on_demand = load_on_demand
@@ -85,7 +86,7 @@ class Submitter:
             ModelNotFound, NoWorker: as `Router.route`.
             ModelNotFound, ModelLoading, ModelLoadFailed, InsufficientMemory, NoWorker: as in
                 `routing`, of every model that takes part.
-            NotEnoughModels: as `Director.direct`.
+            NotEnoughModels: as `ModeSelector.direct`.
             TemporaryResource, DeadlineUnreachable: as `Admission.terms`.
             QueueFull: as many jobs of its kind are there as may be.
             IdempotencyConflict: the key stands for another body.
@@ -94,14 +95,14 @@ class Submitter:
         """
         if route := self._router.route(job):
             job = replace(job, model=route.model, routing=route.to_dict())
-        spec = routing.resolve(job.model, self._catalogue)
+        spec = resolve.resolve(job.model, self._catalogue)
         job = self._director.direct(job, spec)
         for model in dict.fromkeys([job.model, *(part.model for part in job.cast)]):
-            routing.require_worker(
+            resolve.require_worker(
                 self._catalogue.get(model), self._directory, on_demand=self._load_on_demand
             )
         terms = self._admission.terms(job, idempotency)
-        steps = sending.plan(self._app, job, 1, self._modes[job.mode].plan(job))
+        steps = dispatch.plan(self._app, job, 1, self._modes[job.mode].plan(job))
         match self._store(job, steps, terms):
             case Full() as full:
                 raise self._admission.refusal(job, full)
@@ -116,7 +117,7 @@ class Submitter:
         Raises:
             kombu.exceptions.OperationalError: Redis is away; the record stays, unstarted.
         """
-        sending.send(self._app, accepted.steps, accepted.rank)
+        dispatch.send(self._app, accepted.steps, accepted.rank)
 
     def _store(self, job: Job, steps: Sequence[PlannedStep], terms: Terms) -> Stored | Full | Known:
         try:

@@ -7,24 +7,25 @@ from typing import Any
 from celery import Celery
 from redis import Redis
 
-from orchestration import modes
-from orchestration.conductor import Conductor
-from orchestration.sending import ADVANCE
-from workers import connections, logs, memory
-from workers.abandoning import Abandoning
-from workers.aging import Aging
+from orchestration.modes import registry
+from orchestration.rounds.advance import RoundAdvancer
+from orchestration.rounds.dispatch import ADVANCE
+from workers import logs
 from workers.app import make_app, model_queue
+from workers.cluster.presence import Presence
 from workers.contract.step import ORCHESTRATOR, StepRequest
-from workers.deadlines import Deadlines
-from workers.keeper import Duty, Keeper
-from workers.leases import Leases
+from workers.keeper.aging import Aging
+from workers.keeper.deadlines import Deadlines
+from workers.keeper.keeper import Duty, Keeper
+from workers.keeper.reaper import Reaper
+from workers.keeper.redelivery import Messages
+from workers.keeper.round_timeouts import RoundTimeouts
+from workers.keeper.webhooks import Webhooks
 from workers.loading.loads import Loads
-from workers.losses import Losses
-from workers.messages import Messages
-from workers.presence import Presence
-from workers.process import consume, worker_record
+from workers.runtime.model_worker import consume, worker_record
 from workers.settings import Settings
-from workers.webhooks import Webhooks
+from workers.store import connections, redis_memory
+from workers.store.leases import Leases
 
 #: Rounds decided at once: each takes some milliseconds, most of them waiting for Redis.
 CONCURRENCY = 4
@@ -42,15 +43,15 @@ def run(settings: Settings) -> int:
     worker = worker_record(None, CONCURRENCY)
     presence = Presence(redis, worker)
     leases = Leases(connections.client(settings), worker.id)
-    conductor = Conductor(redis, app, leases, worker.id, modes.load(settings.catalogue_dir))
-    _register(app, conductor)
+    advancer = RoundAdvancer(redis, app, leases, worker.id, registry.load(settings.catalogue_dir))
+    _register(app, advancer)
     keeper = Keeper(redis, _duties(settings, redis, app))
     presence.start()
     presence.loaded(memory_bytes=0, context_length=0)
     leases.start()
     keeper.start()
     try:
-        memory.warn_of_eviction(redis)
+        redis_memory.warn_of_eviction(redis)
         return consume(app, worker, model_queue(ORCHESTRATOR))
     finally:
         keeper.stop()
@@ -58,16 +59,16 @@ def run(settings: Settings) -> int:
         presence.stop()
 
 
-def _register(app: Celery, conductor: Conductor) -> None:
+def _register(app: Celery, advancer: RoundAdvancer) -> None:
     @app.task(name=ADVANCE)
     def advance(request: dict[str, Any]) -> None:
-        conductor.advance(StepRequest.from_dict(request))
+        advancer.advance(StepRequest.from_dict(request))
 
 
 def _duties(settings: Settings, redis: Redis, app: Celery) -> list[Duty]:
     duties: list[Duty] = [
-        Losses(redis),
-        Abandoning(redis),
+        Reaper(redis),
+        RoundTimeouts(redis),
         Messages(redis, app),
         Deadlines(redis),
         Loads(redis, settings),

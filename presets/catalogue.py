@@ -13,9 +13,10 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from presets import files, weight_files
+from presets import files
 from presets.model import ModelSpec
 from presets.preset import Preset
+from presets.weights import weight_files
 
 #: The model of those who bring none.
 SHIPPED = "smollm2-135m"

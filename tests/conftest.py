@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from presets.catalogue import SHIPPED, Catalogue
-from tests.receiver import Receiver
-from tests.service import Service
+from tests.support.receiver import Receiver
+from tests.support.service import Service
 
 #: Models of the shipped catalogue whose files are links to the shipped model.
 LINKED = ("phi-4", "deepseek-r1-7b", "qwen2.5-7b", "llama-3.2-3b")

@@ -1,6 +1,6 @@
 """A directory that knows what a test told it."""
 
-from workers.directory import Directory, Told
+from workers.cluster.directory import Directory, Told
 
 
 class Known(Directory):

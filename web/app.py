@@ -12,7 +12,8 @@ import flask
 from flask import Flask, Response
 from redis import Redis
 
-from web import auth, errors, origins
+from web import errors
+from web.access import auth, origins
 from web.routes import completions, dead_letters, health, jobs, models, openapi, sockets
 from web.services import Services
 from workers import logs
@@ -30,7 +31,7 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     """The front end; starts and answers `/health` while Redis is away.
 
     Raises:
-        web.keys.KeysError: the file of API keys cannot be read.
+        web.access.keys.KeysError: the file of API keys cannot be read.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES

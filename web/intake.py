@@ -14,17 +14,18 @@ from typing import Any
 import flask
 from flask import Response
 
-from orchestration.roles import ROLES_OF
-from web import auth
+from orchestration.routing.roles import ROLES_OF
+from web.access import auth
 from web.schemas import completion
 from web.schemas.body import read_object
 from web.schemas.completion import Completion
 from web.schemas.parameters import shown
 from web.services import services
-from workers import destinations, logs
-from workers.admission import Idempotency
+from workers import logs
 from workers.contract.errors import ValidationFailed
 from workers.contract.job import Job
+from workers.keeper import destinations
+from workers.store.admission import Idempotency
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import fields
 
 import web
-from web import shapes
+from web.schemas import responses as shapes
 from web.schemas.completion import ROUTED, CompletionSchema, JobSchema
 from web.schemas.fields import Content, Decimal, Flag, Stop, Text, Whole
 from web.schemas.job_list import MOST

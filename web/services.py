@@ -10,33 +10,34 @@ from dataclasses import dataclass
 import flask
 from redis import Redis
 
-from orchestration import modes
 from orchestration.admission import Admission
-from orchestration.director import Director
 from orchestration.loading import Loader
-from orchestration.router import Router
+from orchestration.mode_selection import ModeSelector
+from orchestration.modes import registry
+from orchestration.routing.router import Router
 from orchestration.submit import Submitter
-from presets import machine
 from presets.catalogue import Catalogue
-from presets.machine import Machine
+from presets.memory import machine
+from presets.memory.machine import Machine
+from presets.memory.plan import Placement
 from presets.model import ModelSpec
-from presets.plan import Placed
-from web.departures import Departures
-from web.exchange import Shared
-from web.exchanges import Exchanges
-from web.line import Line
-from web.live import Hub
-from web.slots import Slots
-from workers import catalogue as catalogue_
-from workers import connections, memory_plan
+from web.live.completion import Shared
+from web.live.disconnects import Disconnects
+from web.live.hub import Hub
+from web.live.opening import LiveCompletions
+from web.live.slots import Slots
+from web.live.waiting_line import WaitingLine
 from workers.app import make_app
-from workers.balance import Balance
+from workers.cluster.directory import Directory
 from workers.contract.errors import TemporaryResource
-from workers.directory import Directory
-from workers.jobs import JobStore
-from workers.memory import Memory
+from workers.planning import catalogue as catalogue_
+from workers.planning import memory_plan
 from workers.settings import Settings
 from workers.settings.contradictions import SPARE_WEB_THREADS
+from workers.store import connections
+from workers.store.jobs import JobStore
+from workers.store.load import ModelLoad
+from workers.store.redis_memory import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,14 @@ class Services:
     settings: Settings
     catalogue: Catalogue
     directory: Directory
-    exchanges: Exchanges
+    live_completions: LiveCompletions
     submitter: Submitter
     admission: Admission
-    director: Director
+    mode_selector: ModeSelector
     loader: Loader
     jobs: JobStore
     hub: Hub
-    departures: Departures
+    disconnects: Disconnects
     #: This machine with nothing on it, for plans of models that are not loaded.
     machine: Machine
     #: One permit for each completion that may be open at once.
@@ -68,14 +69,14 @@ class Services:
         jobs = JobStore(redis)
         hub = Hub(redis)
         hub.start()
-        departures = Departures()
-        departures.start()
+        disconnects = Disconnects()
+        disconnects.start()
         app = make_app(settings)
         slots = Slots(redis)
         slots.start()
         admission = Admission(settings, directory, jobs, Memory(redis))
-        router = Router(settings, catalogue, directory, Balance(redis))
-        director = Director(settings, catalogue, directory)
+        router = Router(settings, catalogue, directory, ModelLoad(redis))
+        mode_selector = ModeSelector(settings, catalogue, directory)
         submitter = Submitter(
             catalogue,
             directory,
@@ -83,8 +84,8 @@ class Services:
             app,
             admission,
             router,
-            director,
-            modes.load(settings.catalogue_dir),
+            mode_selector,
+            registry.load(settings.catalogue_dir),
             fsync=settings.jobs_fsync,
             load_on_demand=settings.load_on_demand,
         )
@@ -94,7 +95,7 @@ class Services:
             directory=directory,
             hub=hub,
             slots=slots,
-            line=Line(),
+            line=WaitingLine(),
             timeout_s=settings.request_timeout_s,
             reject_when_full=settings.reject_when_full,
         )
@@ -102,14 +103,14 @@ class Services:
             settings=settings,
             catalogue=catalogue,
             directory=directory,
-            exchanges=Exchanges(shared, departures),
+            live_completions=LiveCompletions(shared, disconnects),
             submitter=submitter,
             admission=admission,
-            director=director,
+            mode_selector=mode_selector,
             loader=Loader(redis, settings.request_timeout_s),
             jobs=jobs,
             hub=hub,
-            departures=departures,
+            disconnects=disconnects,
             machine=machine.read().emptied(),
             places=threading.BoundedSemaphore(max(1, settings.web_threads - SPARE_WEB_THREADS)),
         )
@@ -135,19 +136,19 @@ class Services:
         """The models that the service is to serve."""
         return self.catalogue.wanted(self.settings.preload_models, self.settings.config)
 
-    def planned(self, spec: ModelSpec) -> Placed:
+    def planned(self, spec: ModelSpec) -> Placement:
         """Where a model would go, and how large its pool would be, alone on this machine."""
         return memory_plan.plan(self.settings, [spec], self.machine).of(spec.id)
 
     def preset_id(self) -> str | None:
         """The preset that runs; None where models were chosen in another way."""
-        preset = self.director.preset
+        preset = self.mode_selector.preset
         return None if preset is None else preset.id
 
     def stop(self) -> None:
         """Let go of Redis."""
         self.hub.stop()
-        self.exchanges.shared.slots.stop()
+        self.live_completions.shared.slots.stop()
 
 
 def services() -> Services:

@@ -6,11 +6,12 @@ from celery import Celery
 from kombu import Queue
 
 import celeryconfig
-from workers import connections, transport
+from workers import broker
+from workers.broker import Channel
 from workers.contract.job import Priority
 from workers.contract.step import ORCHESTRATOR
 from workers.settings import Settings
-from workers.transport import Channel
+from workers.store import connections
 
 #: The caller's priority -> the queue's, where 0 is the first.
 RANK = {Priority.HIGH: 2, Priority.NORMAL: 4, Priority.LOW: 6, Priority.BULK: 8}
@@ -41,7 +42,7 @@ def generate_task(model_id: str) -> str:
 
 def make_app(settings: Settings) -> Celery:
     """The application."""
-    transport.install()
+    broker.install()
     app = Celery("inference-service", set_as_current=False)
     app.config_from_object(celeryconfig)
     app.conf.broker_url = connections.broker_url(settings)

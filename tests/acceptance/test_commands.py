@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service import MODEL, Service, free_port
-from tests.waiting import wait_for
+from tests.support.service import MODEL, Service, free_port
+from tests.support.waiting import wait_for
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
 

@@ -5,7 +5,7 @@ import json
 import openai
 import pytest
 
-from tests.service import MODEL
+from tests.support.service import MODEL
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.service import MODEL, Service
+from tests.support.service import MODEL, Service
 
 
 def scripted(text, **steps):

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from tests.service import MODEL
+from tests.support.service import MODEL
 
 #: The gateway gives up behind this.
 TIMEOUT_S = 120

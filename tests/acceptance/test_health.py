@@ -6,8 +6,8 @@ import threading
 import psutil
 import pytest
 
-from tests.service import MODEL, Service
-from tests.waiting import wait_for
+from tests.support.service import MODEL, Service
+from tests.support.waiting import wait_for
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
 #: A dead worker's last beat counts for three seconds.

@@ -7,8 +7,8 @@ import signal
 import httpx
 import pytest
 
-from tests.service import MODEL
-from tests.waiting import wait_for
+from tests.support.service import MODEL
+from tests.support.waiting import wait_for
 from workers.app import make_app
 from workers.settings import read
 

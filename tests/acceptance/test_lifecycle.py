@@ -8,8 +8,8 @@ import time
 
 import psutil
 
-from tests.service import MODEL, ROOT, Service
-from tests.waiting import wait_for
+from tests.support.service import MODEL, ROOT, Service
+from tests.support.waiting import wait_for
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
 

@@ -12,13 +12,13 @@ import pytest
 
 from presets.catalogue import SHIPPED, Catalogue
 from tests.conftest import MANY
-from tests.service import MODEL, ROOT, Service
-from tests.waiting import wait_for
+from tests.support.service import MODEL, ROOT, Service
+from tests.support.waiting import wait_for
 
 SECOND, THIRD = "smollm2-135m-b", "smollm2-135m-c"
 #: What may be left of a model that was unloaded.
 LEFT_MB = 50
-#: Room for one of these models; each takes about 340 MB.
+#: MemoryPool for one of these models; each takes about 340 MB.
 ROOM_FOR_ONE_MB = "500"
 GIVEN_BACK_WITHIN_S = 10.0
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.service import MODEL, Service
-from tests.waiting import wait_for
+from tests.support.service import MODEL, Service
+from tests.support.waiting import wait_for
 
 SECRET = "the-pin-of-my-card-is-0815"
 

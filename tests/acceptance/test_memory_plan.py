@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from tests.gguf import gguf
-from tests.service import MODEL, ROOT, Service
-from tests.waiting import wait_for
+from tests.support.gguf import gguf
+from tests.support.service import MODEL, ROOT, Service
+from tests.support.waiting import wait_for
 
 #: The shipped file as a model that may have next to no memory.
 MINE = """

@@ -5,8 +5,8 @@ import threading
 
 import httpx
 
-from tests.service import MODEL, OpenStream, Service
-from tests.waiting import wait_for
+from tests.support.service import MODEL, OpenStream, Service
+from tests.support.waiting import wait_for
 from workers.contract import keys
 
 ENDLESS = {"repeat": True, "tokens_per_s": 50}

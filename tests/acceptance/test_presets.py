@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from presets.catalogue import Catalogue
-from tests.service import ROOT, Service
-from workers.directory import Directory
+from tests.support.service import ROOT, Service
+from workers.cluster.directory import Directory
 
 
 @pytest.mark.parametrize("preset", ["D3", "D4", "T3"])

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from presets.catalogue import SHIPPED, Catalogue
-from tests.hub import StandInHub
-from tests.service import ROOT, Service
-from tests.waiting import wait_for
+from tests.support.hub import StandInHub
+from tests.support.service import ROOT, Service
+from tests.support.waiting import wait_for
 
 PULLED, ADDED, MISSING = "phi-4", "mine", "llama-3.2-3b"
 #: Where the first try is stopped, and what has been written by then: the client writes 10 MiB at a

@@ -8,8 +8,8 @@ import time
 import httpx
 import pytest
 
-from tests.service import Service
-from tests.waiting import wait_for
+from tests.support.service import Service
+from tests.support.waiting import wait_for
 
 ENDLESS = {"repeat": True, "tokens_per_s": 50}
 ALICE, BOB = ({"Authorization": f"Bearer {name}-{name}-{name}-key"} for name in ("alice", "bobby"))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.acceptance.test_sockets import Socket
-from tests.service import Service
+from tests.support.service import Service
 
 THOUGHT = "The sea is blue today."
 ANSWER = "Blue, I would say."

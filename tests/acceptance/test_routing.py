@@ -6,11 +6,11 @@ import psutil
 import pytest
 
 from tests.acceptance.test_sockets import Socket
-from tests.service import Service
-from tests.waiting import wait_for
+from tests.support.service import Service
+from tests.support.waiting import wait_for
 from web.app import create_app
-from workers import embedded
 from workers.settings import read
+from workers.store import embedded
 
 #: Primary and fast; thinker, coder and primary; fast, longctx and primary.
 A, B, C = "smollm2-135m", "smollm2-135m-b", "smollm2-135m-c"

@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_socket
 
 from tests.acceptance.test_jobs import ENDLESS, cancel, ended, job, submit
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 SPOKEN = {"text": "one two three four", "tokens_per_s": 20}
 

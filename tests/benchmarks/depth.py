@@ -8,7 +8,7 @@ import time
 from redis import Redis
 
 from tests.benchmarks.processes import OTHER_CORE, percentile, pin, service
-from workers import embedded
+from workers.store import embedded
 
 LENGTHS = (100, 1_000, 10_000)
 MEASURED = 300

@@ -8,9 +8,9 @@ import time
 from redis import Redis
 
 from tests.benchmarks.processes import percentile, service
-from workers import embedded
 from workers.contract import events, keys
 from workers.contract.events import Started, StepFinished, Token
+from workers.store import embedded
 
 JOBS, WARM = 200, 20
 LAST = "smollm2-135m"

@@ -14,9 +14,9 @@ from redis import Redis
 
 from tests.benchmarks.hops import Listener, whole
 from tests.benchmarks.processes import percentile, service
-from workers import embedded
 from workers.contract import events
 from workers.contract.events import Started, StepFinished
+from workers.store import embedded
 
 JOBS, WARM = 40, 5
 MEMBERS = (2, 4, 8)

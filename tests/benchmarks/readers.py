@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from redis import Redis
 
 from tests.benchmarks.processes import percentile, service
-from workers import embedded
+from workers.store import embedded
 
 READERS = 500
 TOKENS = 60

@@ -16,7 +16,7 @@ import httpx
 import psutil
 
 from tests.faults.crowd import Follower
-from tests.service import MODEL, Service
+from tests.support.service import MODEL, Service
 
 CLIENTS = 12
 PAUSE_S = 12

@@ -5,7 +5,7 @@ import threading
 
 import httpx
 
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 #: How long a stream may take over everything that happens to it; vLLM alone loads for a minute.
 WHOLE_WITHIN_S = 240

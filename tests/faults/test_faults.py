@@ -14,8 +14,8 @@ import pytest
 
 from tests.acceptance.test_sockets import Socket
 from tests.faults.crowd import Crowd
-from tests.service import MODEL, ROOT, Service
-from tests.waiting import wait_for
+from tests.support.service import MODEL, ROOT, Service
+from tests.support.waiting import wait_for
 
 STREAMS, ROUNDS = 8, 4
 #: It takes less than 5 s (docs/RECOVERY.md); the rest is for a busy machine.
@@ -62,7 +62,7 @@ def other_worker(service):
 
 def serving(service):
     """Pids of the workers that say they serve."""
-    from workers.directory import Directory
+    from workers.cluster.directory import Directory
 
     return [worker.pid for worker in Directory(service.redis(), ttl_s=0).serving(MODEL)]
 

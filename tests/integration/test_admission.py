@@ -5,19 +5,19 @@ import queue
 
 import pytest
 
-from tests.waiting import wait_for
-from web.slots import Slots
-from workers.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
-from workers.aging import Aging
+from tests.support.waiting import wait_for
+from web.live.slots import Slots
 from workers.app import model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.events import Completed, Failed
 from workers.contract.job import Job, JobState, Message
 from workers.contract.step import ANSWER, Outcome, StepRequest, Timings, Usage
-from workers.deadlines import Deadlines
-from workers.leases import Leases, Refusal
-from workers.planned import PlannedStep
-from workers.token_log import Entry, append
+from workers.keeper.aging import Aging
+from workers.keeper.deadlines import Deadlines
+from workers.store.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
+from workers.store.leases import Leases, Refusal
+from workers.store.planned import PlannedStep
+from workers.store.token_log import Entry, append
 
 MODEL = "m"
 _numbers = itertools.count(1)
@@ -94,7 +94,7 @@ def test_the_slot_of_a_dead_front_end_lapses(store, redis):
 
 
 def test_a_held_slot_does_not_lapse_and_an_ended_one_does_not_come_back(store, redis, monkeypatch):
-    monkeypatch.setattr("web.slots.HOLD_S", 0.05)
+    monkeypatch.setattr("web.live.slots.HOLD_S", 0.05)
     made = job()
     store(made)
     slots = Slots(redis)

@@ -4,19 +4,19 @@ import threading
 
 import pytest
 
-from tests.waiting import wait_for
-from web import keys as api_keys
+from tests.support.waiting import wait_for
+from web.access import keys as api_keys
 from web.app import MOST_BODY_BYTES, create_app
 from web.errors import STATUS
-from workers import generation
+from workers.cluster.orders import Order, Orders, Target, Why
+from workers.cluster.presence import Presence, Worker
 from workers.contract import errors, keys
 from workers.contract.job import Priority
 from workers.contract.step import StepRequest
-from workers.leases import Leases
-from workers.loading.orders import Order, Orders, Target, Why
-from workers.presence import Presence, Worker
+from workers.runtime import generation
 from workers.settings import read
-from workers.token_log import TokenLog
+from workers.store.leases import Leases
+from workers.store.token_log import TokenLog
 
 MODEL = "smollm2-135m"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
@@ -186,7 +186,7 @@ def test_what_is_found_behind_the_queue_decides_the_status(front_end, redis, wor
         task_id = wait_for(lambda: redis.zrange(keys.waiting(MODEL), 0, 0))[0].decode()
         job_id, _, step = task_id.partition("|")
         step_request = StepRequest(job_id, step, MODEL, ends_job=True)
-        workshop = generation.Workshop(Raises(error), leases, token_log)
+        workshop = generation.StepRunner(Raises(error), leases, token_log)
         generation.run(step_request, workshop)
 
     worker_thread = threading.Thread(target=refuse)
@@ -270,7 +270,7 @@ def test_redis_has_no_memory_left_at_all(front_end, redis, worker, monkeypatch):
     worker.loaded(1, 8192)
     told(redis, "loaded")
     client = front_end()
-    monkeypatch.setattr("workers.memory.Memory.used", lambda _: 0.0)
+    monkeypatch.setattr("workers.store.redis_memory.Memory.used", lambda _: 0.0)
     redis.config_set("maxmemory", 1)
     try:
         error_of(ask(client), "TEMPORARY_RESOURCE")

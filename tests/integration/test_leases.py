@@ -4,19 +4,19 @@ import dataclasses
 
 import pytest
 
-from tests.waiting import wait_for
-from workers.admission import Terms
+from tests.support.waiting import wait_for
+from workers.cluster.directory import Directory
+from workers.cluster.presence import Presence, Worker, WorkerStatus, forget_loaded
 from workers.contract import keys
 from workers.contract.errors import ModelLoadFailed
 from workers.contract.job import Job, Message
 from workers.contract.step import StepRequest
-from workers.directory import Directory
-from workers.jobs import JobStore
-from workers.keeper import Keeper
-from workers.leases import LEASE_MS, Leases
-from workers.losses import Losses
-from workers.planned import PlannedStep
-from workers.presence import Presence, Worker, WorkerStatus, forget_loaded
+from workers.keeper.keeper import Keeper
+from workers.keeper.reaper import Reaper
+from workers.store.admission import Terms
+from workers.store.jobs import JobStore
+from workers.store.leases import LEASE_MS, Leases
+from workers.store.planned import PlannedStep
 
 REQUEST = StepRequest("chatcmpl-1", "answer", "m", ends_job=True)
 WORKER = Worker("m@host-1", "m", pid=1, host="host", concurrency=2)
@@ -124,7 +124,7 @@ def test_a_worker_that_was_killed_is_forgotten(redis):
     presence.start()
     wait_for(lambda: redis.exists(keys.worker("living")))
 
-    Losses(redis).sweep()
+    Reaper(redis).sweep()
 
     assert redis.smembers(keys.WORKERS) == {b"living"}
     presence.stop()

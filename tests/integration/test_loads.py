@@ -6,31 +6,31 @@ import threading
 
 import pytest
 
-from orchestration import sending
 from orchestration.loading import Loader, State
-from orchestration.rounds import Round, Step
+from orchestration.modes.rounds import Round, Step
+from orchestration.rounds import dispatch
 from presets.catalogue import Catalogue
-from tests.waiting import wait_for
-from web.cli import model_workers
-from web.cli.model_workers import ModelWorkers
-from workers.admission import Terms
+from tests.support.waiting import wait_for
+from web.cli.up import model_workers
+from web.cli.up.model_workers import ModelWorkers
+from workers.cluster.directory import Directory
+from workers.cluster.orders import Order, Orders, Target, Why
+from workers.cluster.presence import Presence, Worker, WorkerStatus
+from workers.cluster.supervision import SUPERVISOR
 from workers.contract import keys
 from workers.contract.errors import ModelBusy, ModelLoadFailed, NoWorker
 from workers.contract.events import Failed
 from workers.contract.job import Job, Message
 from workers.contract.step import StepRequest
-from workers.directory import Directory
-from workers.jobs import JobStore
-from workers.keeper import Keeper
-from workers.leases import Leases
-from workers.loading import obedience as obedience_
+from workers.keeper.keeper import Keeper
+from workers.loading import order_watcher as obedience_
 from workers.loading.loads import Loads
-from workers.loading.obedience import Obedience
-from workers.loading.orders import Order, Orders, Target, Why
-from workers.planned import Patience, PlannedStep
-from workers.presence import Presence, Worker, WorkerStatus
+from workers.loading.order_watcher import OrderWatcher
 from workers.settings import read
-from workers.supervision import SUPERVISOR
+from workers.store.admission import Terms
+from workers.store.jobs import JobStore
+from workers.store.leases import Leases
+from workers.store.planned import Patience, PlannedStep
 
 MODEL = "smollm2-135m"
 SPEC = Catalogue.load(None, "scripted").get(MODEL)
@@ -164,7 +164,7 @@ def test_a_member_whose_model_was_unloaded_is_not_waited_for(redis, celery, orde
     job = Job("chatcmpl-1", MODEL, (Message("user", "x"),), created=1)
     steps = tuple(Step(f"member-{at}", "member", m) for at, m in enumerate((MODEL, "other"), 1))
     jobs = JobStore(redis)
-    jobs.store(job, sending.plan(celery, job, 1, Round(steps, Patience(1, 60, 60))), Terms(4))
+    jobs.store(job, dispatch.plan(celery, job, 1, Round(steps, Patience(1, 60, 60))), Terms(4))
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
     Loads(redis, settings()).sweep()
     gone, other = jobs.record(job.id).steps
@@ -179,7 +179,7 @@ def test_the_last_member_whose_model_was_unloaded_lets_the_round_end(redis, cele
                                                                      settings):  # fmt: skip
     job = Job("chatcmpl-1", MODEL, (Message("user", "x"),), created=1)
     round_ = Round((Step("member-1", "member", MODEL),), Patience(1, 60, 60))
-    JobStore(redis).store(job, sending.plan(celery, job, 1, round_), Terms(4))
+    JobStore(redis).store(job, dispatch.plan(celery, job, 1, round_), Terms(4))
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
     Loads(redis, settings()).sweep()
     assert redis.zrange(keys.RESEND, 0, -1) == [b"chatcmpl-1|advance-1"]
@@ -238,7 +238,7 @@ def told(monkeypatch):
 
 
 def test_a_worker_hears_that_it_is_to_leave(redis, orders, worker, told):
-    ear = Obedience(redis, MODEL, worker())
+    ear = OrderWatcher(redis, MODEL, worker())
     assert ear.await_load(threading.Event(), resting=False)
     ear.start()
     orders.give(Order(MODEL, Target.LOADED, Why.ASKED, 1))
@@ -252,7 +252,7 @@ def test_what_failed_is_tried_again_by_a_new_order_only(redis, orders, worker, t
     first = Order(MODEL, Target.LOADED, Why.ASKED, 1)
     orders.give(first)
     presence = worker()
-    ear = Obedience(redis, MODEL, presence)
+    ear = OrderWatcher(redis, MODEL, presence)
     assert ear.await_load(threading.Event(), resting=True)
     assert presence.worker.order == first.id
     presence.failed(ModelLoadFailed("no GGUF"))
@@ -265,7 +265,7 @@ def test_a_worker_of_a_model_that_was_unloaded_asks_for_it_and_waits(redis, orde
     presence, may_load = worker(), []
     waiting = threading.Thread(
         target=lambda: may_load.append(
-            Obedience(redis, MODEL, presence).await_load(threading.Event(), resting=False)
+            OrderWatcher(redis, MODEL, presence).await_load(threading.Event(), resting=False)
         )
     )
     waiting.start()
@@ -279,7 +279,7 @@ def test_a_worker_of_a_model_that_was_unloaded_asks_for_it_and_waits(redis, orde
 def test_a_supervised_worker_of_such_a_model_ends(redis, orders, worker, monkeypatch):
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
     monkeypatch.setenv(SUPERVISOR, "1")
-    ear = Obedience(redis, MODEL, worker())
+    ear = OrderWatcher(redis, MODEL, worker())
     assert not ear.await_load(threading.Event(), resting=False)
     assert orders.wished(MODEL) is None
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 from web.app import create_app
+from workers.cluster.directory import Directory
+from workers.cluster.presence import Presence, Worker
 from workers.contract import keys
-from workers.directory import Directory
-from workers.presence import Presence, Worker
 from workers.settings import read
 
 MODEL = "smollm2-135m"
@@ -30,7 +30,7 @@ def client(tmp_path, redis_socket, redis):
 
 
 def test_a_stream_is_told_how_far_its_model_is(client, redis, monkeypatch):
-    monkeypatch.setattr("web.sse.PATIENCE_S", 0.05)
+    monkeypatch.setattr("web.render.sse.PATIENCE_S", 0.05)
     presence = Presence(redis, Worker("w", MODEL, pid=1, host="h", concurrency=1))
     presence.start()
     try:

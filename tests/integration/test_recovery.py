@@ -7,22 +7,22 @@ import time
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.waiting import wait_for
-from workers import dead_letters
-from workers.admission import Terms
+from tests.support.waiting import wait_for
 from workers.app import generate_task, make_app, model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.events import Cancelled, Token
 from workers.contract.job import Job, JobState, Message
 from workers.contract.step import ANSWER, StepRequest
-from workers.isolation import Isolation
-from workers.keeper import Keeper
-from workers.leases import Leases, Refusal
-from workers.losses import FORGOTTEN_MS, MOST_CRASHES, Losses
-from workers.messages import Messages
-from workers.planned import PlannedStep
+from workers.keeper.keeper import Keeper
+from workers.keeper.reaper import FORGOTTEN_MS, MOST_CRASHES, Reaper
+from workers.keeper.redelivery import Messages
+from workers.runtime.isolation import Isolation
 from workers.settings import read
-from workers.token_log import Entry, append
+from workers.store import dead_letters
+from workers.store.admission import Terms
+from workers.store.leases import Leases, Refusal
+from workers.store.planned import PlannedStep
+from workers.store.token_log import Entry, append
 
 MODEL = "m"
 _numbers = itertools.count(1)
@@ -55,7 +55,7 @@ def die(redis):
     def die(*requests):
         for request in requests:
             redis.zadd(keys.LEASES, {member(request): 1})
-        Losses(redis).sweep()
+        Reaper(redis).sweep()
 
     return die
 
@@ -163,10 +163,10 @@ def test_a_living_worker_keeps_its_leases_and_loses_what_it_forgot(redis, step):
     redis.set(keys.worker("w"), "{}")
     now_ms = redis.time()[0] * 1000
     redis.zadd(keys.LEASES, {member(forgotten): now_ms - 100})
-    Losses(redis).sweep()
+    Reaper(redis).sweep()
     assert leases.take(forgotten) == Refusal("held")
     redis.zadd(keys.LEASES, {member(forgotten): now_ms - 2 * FORGOTTEN_MS})
-    Losses(redis).sweep()
+    Reaper(redis).sweep()
     assert leases.take(kept) == Refusal("held")
     assert leases.take(forgotten).attempt == 2  # in company: nobody crashed
 
@@ -175,7 +175,7 @@ def test_nobody_is_judged_right_behind_an_absence(redis, step):
     request = step()
     Leases(redis, "w").take(request)
     redis.zadd(keys.LEASES, {member(request): 1})
-    losses = Losses(redis)
+    losses = Reaper(redis)
     losses.begin()
     losses.sweep()
     assert Leases(redis, "w").take(request) == Refusal("held")
@@ -186,7 +186,7 @@ def test_a_clock_that_was_set_back_leases_nothing_for_long(redis, step):
     Leases(redis, "w").take(request)
     in_an_hour = redis.time()[0] * 1000 + 3_600_000
     redis.zadd(keys.LEASES, {member(request): in_an_hour})
-    Losses(redis).sweep()
+    Reaper(redis).sweep()
     assert redis.zscore(keys.LEASES, member(request)) < in_an_hour - 3_000_000
 
 
@@ -201,7 +201,7 @@ def test_a_keeper_that_slept_begins_anew(redis, monkeypatch):
             pass
 
     shift = [0]
-    monkeypatch.setattr("workers.keeper.redis_time_ms", lambda r: int(time.time() * 1e3) + shift[0])
+    monkeypatch.setattr("workers.keeper.keeper.redis_time_ms", lambda r: int(time.time() * 1e3) + shift[0])
     keeper = Keeper(redis, [Duty()])
     keeper.start()
     wait_for(lambda: begun and keeper._seen)
@@ -295,7 +295,7 @@ def test_two_keepers_at_once_do_no_harm(redis, celery, step, die):
     request = step()
     Leases(redis, "w").take(request)
     redis.zadd(keys.LEASES, {member(request): 1})
-    sweeps = [threading.Thread(target=Losses(redis).sweep) for _ in range(4)]
+    sweeps = [threading.Thread(target=Reaper(redis).sweep) for _ in range(4)]
     for thread in sweeps:
         thread.start()
     for thread in sweeps:

@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from workers import token_log as token_log_
-from workers.admission import Terms
 from workers.contract import keys
 from workers.contract.events import Cancelled, Completed, Failed, Queued, Started, Token
 from workers.contract.job import Job, JobState, Message
 from workers.contract.step import Outcome, StepRequest, Timings, Usage
-from workers.jobs import JobStore
-from workers.leases import Leases, Refusal
-from workers.planned import PlannedStep
-from workers.token_log import Entry, TokenLog, append, read_events
+from workers.store import token_log as token_log_
+from workers.store.admission import Terms
+from workers.store.jobs import JobStore
+from workers.store.leases import Leases, Refusal
+from workers.store.planned import PlannedStep
+from workers.store.token_log import Entry, TokenLog, append, read_events
 
 REQUEST = StepRequest("chatcmpl-1", "answer", "m", ends_job=True)
 

@@ -7,17 +7,17 @@ from types import SimpleNamespace
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.waiting import wait_for
-from web.cli import absences
-from web.cli.absences import Absences
-from workers import watchdog
+from tests.support.waiting import wait_for
+from web.cli.up import silent_workers
+from web.cli.up.silent_workers import SilentWorkers
 from workers.app import model_queue
+from workers.cluster.presence import Presence, Worker
 from workers.contract import keys
 from workers.engines.base import EngineOptions
 from workers.engines.scripted import ScriptedEngine
-from workers.isolation import Isolation
-from workers.presence import Presence, Worker
-from workers.watchdog import LOOKS, Watchdog
+from workers.runtime import watchdog
+from workers.runtime.isolation import Isolation
+from workers.runtime.watchdog import LOOKS, Watchdog
 
 MODEL = "m"
 
@@ -113,9 +113,9 @@ class Present:
 
 
 def test_who_fell_silent(monkeypatch):
-    monkeypatch.setattr(absences, "LONGEST_S", 0.05)
+    monkeypatch.setattr(silent_workers, "LONGEST_S", 0.05)
     directory = Present(1, 2)
-    seen = Absences(directory)
+    seen = SilentWorkers(directory)
     assert seen.silent([1, 2, 3]) == []
     directory.pids = (1,)
     wait_for(lambda: seen.silent([1, 2, 3]) == [2])  # 3 never told of itself
@@ -123,9 +123,9 @@ def test_who_fell_silent(monkeypatch):
 
 
 def test_nobody_is_silent_while_redis_is_away(monkeypatch):
-    monkeypatch.setattr(absences, "LONGEST_S", 0.05)
+    monkeypatch.setattr(silent_workers, "LONGEST_S", 0.05)
     directory = Present(1)
-    seen = Absences(directory)
+    seen = SilentWorkers(directory)
     seen.silent([1])
     directory.pids = None
     threading.Event().wait(0.1)

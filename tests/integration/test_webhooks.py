@@ -9,15 +9,15 @@ import threading
 
 import pytest
 
-from tests.waiting import wait_for
-from workers import destinations, webhooks
-from workers.admission import Terms
+from tests.support.waiting import wait_for
 from workers.contract import keys
 from workers.contract.events import Failed
 from workers.contract.job import Job, JobState, Message
 from workers.contract.step import ANSWER, StepRequest
-from workers.planned import PlannedStep
-from workers.token_log import Entry, append
+from workers.keeper import destinations, webhooks
+from workers.store.admission import Terms
+from workers.store.planned import PlannedStep
+from workers.store.token_log import Entry, append
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()
 LOOPBACK = ["127.0.0.0/8"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.service import Service
+from tests.support.service import Service
 
 MANY = {"INFERENCE_MAX_CONCURRENT_REQUESTS": "64"}
 

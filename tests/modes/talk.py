@@ -5,8 +5,8 @@ import json
 import httpx
 import psutil
 
-from tests.service import MODEL
-from tests.waiting import wait_for
+from tests.support.service import MODEL
+from tests.support.waiting import wait_for
 
 LAST, MIDDLE, FIRST = MODEL, f"{MODEL}-b", f"{MODEL}-c"
 

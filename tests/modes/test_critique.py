@@ -18,7 +18,7 @@ from tests.modes.talk import (
     submit,
     told_steps,
 )
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 DEFECT = {"problem": "it is wrong", "quote": "5"}
 

@@ -20,7 +20,7 @@ from tests.modes.talk import (
     submit,
     told_steps,
 )
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 DEBATE = {"orchestration_mode": "debate"}
 MODELS = (LAST, MIDDLE, FIRST)

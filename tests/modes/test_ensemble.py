@@ -7,7 +7,7 @@ from websockets.sync.client import connect as open_socket
 
 from tests.modes.conftest import up
 from tests.modes.talk import FIRST, LAST, MIDDLE, ask, chunks, content, deltas, told_steps
-from tests.service import Service
+from tests.support.service import Service
 
 
 def script(*texts, answer="the synthesis of it", **others):

@@ -22,7 +22,7 @@ from tests.modes.talk import (
     submit,
     told_steps,
 )
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 from workers.contract import keys
 from workers.contract.step import ORCHESTRATOR
 

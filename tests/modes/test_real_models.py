@@ -4,7 +4,7 @@ import pytest
 
 from presets.catalogue import Catalogue
 from tests.modes.conftest import up
-from tests.service import Service
+from tests.support.service import Service
 
 QUESTION = [{"role": "user", "content": "What is the capital city of France? One sentence."}]
 #: Preset -> the model that answers, and the parts of its first round.

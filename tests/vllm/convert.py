@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from presets import safetensors
 from presets.catalogue import SHIPPED, Catalogue
+from presets.weights import safetensors
 
 
 def convert(models_dir):

@@ -15,7 +15,7 @@ from workers.engines.vllm.answer import Answer
 from workers.engines.vllm.vocabulary import Vocabulary
 
 PROMPT = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
-#: Marks that are tokens without text in any other answer, as those of gpt-oss.
+#: ThinkTags that are tokens without text in any other answer, as those of gpt-oss.
 SPECIAL = Reasoning("marks", "<|im_start|>", "<file_sep>")
 
 

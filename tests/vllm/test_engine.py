@@ -9,7 +9,7 @@ import pytest
 
 from presets.model import Reasoning
 from tests.integration.engines.conftest import ask, ask_all
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 from workers.contract.errors import (
     ModelLoadFailed,
     UnsupportedParameter,

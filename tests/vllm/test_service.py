@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.faults.crowd import Crowd
-from tests.service import MODEL, Service
-from tests.waiting import wait_for
+from tests.support.service import MODEL, Service
+from tests.support.waiting import wait_for
 from workers.contract.job import Message
 
 PROMPTS = [f"Tell me a long story about {topic}." for topic in ("the sea", "an owl", "a train")]

@@ -37,8 +37,8 @@ def telling(command: Callable[..., None]) -> Callable[..., None]:
 @contextlib.contextmanager
 def connect() -> Iterator[httpx.Client]:
     """A client of the service of these settings, with a key where it has keys."""
-    from web.cli.up import address
-    from web.keys import authorization
+    from web.access.keys import authorization
+    from web.cli.up.command import address
 
     settings = load_settings()
     headers = authorization(settings)

@@ -8,17 +8,17 @@ import sys
 import click
 
 import web
-from orchestration.modes import MODES
-from web.cli.config import config
-from web.cli.evaluate import evaluate
-from web.cli.jobs import jobs, submit
-from web.cli.keys import keys
-from web.cli.loads import load, unload
-from web.cli.models import models
-from web.cli.presets import presets
-from web.cli.pull import pull
+from orchestration.modes.registry import MODES
+from web.cli.commands.config import config
+from web.cli.commands.evaluate import evaluate
+from web.cli.commands.jobs import jobs, submit
+from web.cli.commands.keys import keys
+from web.cli.commands.loads import load, unload
+from web.cli.commands.models import models
+from web.cli.commands.presets import presets
+from web.cli.commands.pull import pull
+from web.cli.commands.tune import tune
 from web.cli.startup import load_catalogue, load_settings, warn
-from web.cli.tune import tune
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +33,7 @@ def cli() -> None:
 @click.option("--force", is_flag=True, help="Start models that do not fit the memory, too.")
 def up(flower: bool, preset: str | None, force: bool) -> None:
     """Start everything, watch over it, and stop it together."""
-    from web.cli.up import run
+    from web.cli.up.command import run
 
     if preset is not None:  # for the processes that it starts too
         os.environ["INFERENCE_CONFIG"] = preset
@@ -47,8 +47,8 @@ def up(flower: bool, preset: str | None, force: bool) -> None:
 @cli.command("web")
 def web_() -> None:
     """Serve HTTP."""
-    from web.cli.orphans import end_with_supervisor
-    from web.keys import KeysError, read_file
+    from web.access.keys import KeysError, read_file
+    from web.cli.up.orphans import end_with_supervisor
     from web.server import serve
 
     end_with_supervisor()
@@ -78,8 +78,8 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
     from orchestration import worker as orchestration_worker
     from orchestration.prompts import PromptError
     from presets.catalogue import UnknownModel
-    from web.cli.orphans import end_with_supervisor
-    from workers import process
+    from web.cli.up.orphans import end_with_supervisor
+    from workers.runtime import model_worker
 
     if model and orchestration:
         raise click.UsageError("Name a model or --orchestration, not both.")
@@ -95,7 +95,7 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
     if model is None:
         model = catalogue.wanted(settings.preload_models, settings.config)[0]
     try:
-        sys.exit(process.run_model_worker(settings, model, devices=devices, force=force))
+        sys.exit(model_worker.run_model_worker(settings, model, devices=devices, force=force))
     except UnknownModel as error:
         click.echo(f"inference-service cannot start: {error}", err=True)
         sys.exit(2)
@@ -104,9 +104,9 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
 @cli.command()
 def redis() -> None:
     """Run the embedded Valkey alone, in the foreground."""
-    from web.cli.orphans import end_with_supervisor
-    from workers import embedded
+    from web.cli.up.orphans import end_with_supervisor
     from workers.contract.errors import BrokerUnavailable
+    from workers.store import embedded
 
     end_with_supervisor()
     settings = load_settings()
@@ -123,8 +123,8 @@ def redis() -> None:
 @cli.command()
 def flower() -> None:
     """Show queues and tasks with Flower, on loopback."""
-    from web.cli.flower import run
-    from web.cli.orphans import end_with_supervisor
+    from web.cli.commands.flower import run
+    from web.cli.up.orphans import end_with_supervisor
 
     end_with_supervisor()
     sys.exit(run(load_settings()))
@@ -148,7 +148,7 @@ def chat(
     reasoning: bool,
 ) -> None:
     """Talk to a model in the terminal; with PROMPT, ask once and end."""
-    from web.cli.chat import run
+    from web.cli.commands.chat import run
 
     options = {"max_tokens": max_tokens, "temperature": temperature, "orchestration_mode": mode}
     sys.exit(

@@ -9,8 +9,8 @@ import click
 
 from presets.catalogue import Catalogue, UnknownPreset
 from presets.schema import CatalogueError
-from workers import catalogue as catalogue_
 from workers import settings as settings_
+from workers.planning import catalogue as catalogue_
 from workers.settings import Settings, SettingsError
 
 

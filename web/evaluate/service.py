@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from orchestration.modes import MODES
+from orchestration.modes.registry import MODES
 from presets.preset import Preset
 from web.evaluate.asks import Ask
 from web.evaluate.ledger import Answer

@@ -7,8 +7,9 @@ import contextlib
 import flask
 from flask import Blueprint, Response
 
-from web import answers, intake, sse
-from web.exchange import Exchange
+from web import intake
+from web.live.completion import LiveCompletion
+from web.render import openai, sse
 from web.services import services
 
 blueprint = Blueprint("completions", __name__)
@@ -23,7 +24,7 @@ def create() -> Response:
         closing.enter_context(services().place())
         connection = flask.request.environ.get("gunicorn.socket")
         exchange = closing.enter_context(
-            services().exchanges.open(job, connection, asked.idempotency)
+            services().live_completions.open(job, connection, asked.idempotency)
         )
         if asked.stream:
             told = sse.Told(usage=asked.include_usage, steps=asked.include_steps)
@@ -38,5 +39,5 @@ def create() -> Response:
     return response
 
 
-def _plain(exchange: Exchange) -> Response:
-    return flask.jsonify(answers.completion(exchange.job, exchange.answer()))
+def _plain(exchange: LiveCompletion) -> Response:
+    return flask.jsonify(openai.completion(exchange.job, exchange.answer()))

@@ -9,11 +9,13 @@ import flask
 from flask import Blueprint, Response
 
 from orchestration.submit import Accepted
-from web import auth, intake, job_view
+from web import intake
+from web.access import auth
+from web.render import jobs as render_jobs
 from web.routes.jobs import find, start
 from web.services import services
 from workers.contract.errors import JobNotFound
-from workers.records import JobRecord
+from workers.store.records import JobRecord
 
 blueprint = Blueprint("dead_letters", __name__)
 
@@ -24,7 +26,7 @@ def index() -> Response:
     jobs = services().jobs
     records = (jobs.record(job_id) for job_id in jobs.dead_letters())
     own = [record for record in records if record and record.job.owner == auth.key_name()]
-    data = [job_view.ended(record, jobs.events(record.job.id), []) for record in own]
+    data = [render_jobs.ended(record, jobs.events(record.job.id), []) for record in own]
     return flask.jsonify(object="list", data=data, has_more=False)
 
 
@@ -45,9 +47,9 @@ def retry(job_id: str) -> Response:
         raise TypeError("a new job without an Idempotency-Key attaches to none")
     start(accepted)
     found.jobs.drop_dead_letter(job_id)
-    response = flask.jsonify(job_view.accepted(accepted))
+    response = flask.jsonify(render_jobs.accepted(accepted))
     response.status_code = 202
-    response.headers["Location"] = job_view.address(job.id)
+    response.headers["Location"] = render_jobs.address(job.id)
     return response
 
 
@@ -57,7 +59,7 @@ def drop(job_id: str) -> Response:
     record = _find(job_id)
     jobs = services().jobs
     jobs.drop_dead_letter(job_id)
-    return flask.jsonify(job_view.ended(record, jobs.events(job_id), []))
+    return flask.jsonify(render_jobs.ended(record, jobs.events(job_id), []))
 
 
 def _find(job_id: str) -> JobRecord:

@@ -10,9 +10,9 @@ from flask import Blueprint, Response
 from redis.exceptions import RedisError
 
 import web
-from web import model_view
+from web.render import models as render_models
 from web.services import Services, services
-from workers.loading.orders import Target
+from workers.cluster.orders import Target
 
 blueprint = Blueprint("health", __name__)
 
@@ -37,7 +37,7 @@ def _readiness(found: Services) -> Response | dict[str, Any]:
     wanted, directory = found.wanted(), found.directory
     running = [worker.model for worker in directory.workers() if worker.model]
     concerned = sorted({*wanted, *running, *directory.orders()})
-    models = [{"id": model_id, **model_view.status(model_id)} for model_id in concerned]
+    models = [{"id": model_id, **render_models.status(model_id)} for model_id in concerned]
     serving = {model["id"] for model in models if model["status"] == "loaded"}
     left = {model_id for model_id in wanted if _was_told_to_leave(model_id, found)}
     missing = [m for m in wanted if m not in directory.loaded_once() | left]
@@ -52,7 +52,7 @@ def _readiness(found: Services) -> Response | dict[str, Any]:
         "status": "ready",
         "config": found.preset_id(),
         "loaded_models": sorted(serving),
-        "orchestration_mode": found.director.default_mode,
+        "orchestration_mode": found.mode_selector.default_mode,
         "degraded": [model_id for model_id in wanted if model_id not in serving | left],
         "models": models,
     }

@@ -10,12 +10,15 @@ from flask import Blueprint, Response
 from kombu.exceptions import OperationalError
 
 from orchestration.submit import Accepted, Attached
-from web import auth, errors, intake, job_events, job_view
+from web import errors, intake
+from web.access import auth
+from web.render import job_events
+from web.render import jobs as render_jobs
 from web.schemas.job_list import read_query
 from web.services import services
-from workers.admission import Idempotency
 from workers.contract.errors import JobNotFound
-from workers.records import JobRecord
+from workers.store.admission import Idempotency
+from workers.store.records import JobRecord
 
 blueprint = Blueprint("jobs", __name__)
 
@@ -35,9 +38,9 @@ def submit() -> Response:
         response.headers["Idempotent-Replayed"] = "true"
     else:
         start(accepted, asked.idempotency)
-        response = flask.jsonify(job_view.accepted(accepted))
+        response = flask.jsonify(render_jobs.accepted(accepted))
     response.status_code = 202
-    response.headers["Location"] = job_view.address(accepted.job.id)
+    response.headers["Location"] = render_jobs.address(accepted.job.id)
     intake.note(asked, accepted.job, response)
     return response
 
@@ -54,7 +57,7 @@ def index() -> Response:
         limit=query.limit + 1,
     )
     more = len(entries) > query.limit
-    data = [job_view.entry(entry) for entry in entries[: query.limit]]
+    data = [render_jobs.entry(entry) for entry in entries[: query.limit]]
     return flask.jsonify(object="list", data=data, has_more=more)
 
 
@@ -64,14 +67,14 @@ def show(job_id: str) -> Response:
     record, jobs = find(job_id), services().jobs
     if record.ended_ms is not None:
         return flask.jsonify(
-            job_view.ended(record, jobs.events(job_id), jobs.webhook_attempts(job_id))
+            render_jobs.ended(record, jobs.events(job_id), jobs.webhook_attempts(job_id))
         )
     place = jobs.place(record)
     if place is None:
-        return flask.jsonify(job_view.running(record))
+        return flask.jsonify(render_jobs.running(record))
     position, model = place
     wait_s = services().admission.wait_s(model, position)
-    return flask.jsonify(job_view.running(record, position, wait_s))
+    return flask.jsonify(render_jobs.running(record, position, wait_s))
 
 
 @blueprint.delete("/v1/jobs/<job_id>")
@@ -93,7 +96,7 @@ def events(job_id: str) -> Response:
         closing.enter_context(services().place())
         reader = closing.enter_context(services().hub.reader(job_id, after_seq=after))
         connection = flask.request.environ.get("gunicorn.socket")
-        closing.enter_context(services().departures.watching(connection, reader.leave))
+        closing.enter_context(services().disconnects.watching(connection, reader.leave))
         return job_events.respond(reader, closing.pop_all())
 
 

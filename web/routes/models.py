@@ -7,10 +7,10 @@ from typing import Any
 import flask
 from flask import Blueprint, Response
 
-from orchestration import routing
 from orchestration.loading import Answer, State
+from orchestration.routing import resolve
 from presets.model import ModelSpec
-from web import model_view
+from web.render import models as render_models
 from web.services import services
 from workers.contract.errors import ValidationFailed
 
@@ -26,20 +26,20 @@ def index() -> dict[str, Any]:
     for model_id in (*found.wanted(), *running, *found.directory.orders()):
         if found.catalogue.has(model_id):
             listed.setdefault(model_id, found.catalogue.get(model_id))
-    entries = [model_view.entry(spec) for spec in listed.values()]
+    entries = [render_models.entry(spec) for spec in listed.values()]
     entries.sort(key=lambda entry: (entry["status"] != "loaded", entry["id"]))
     return {
         "object": "list",
         "data": entries,
         "config": found.preset_id(),
-        "orchestration_mode": found.director.default_mode,
+        "orchestration_mode": found.mode_selector.default_mode,
     }
 
 
 @blueprint.get("/v1/models/<model_id>")
 def show(model_id: str) -> dict[str, Any]:
     """One model, with its status and how far its loading is."""
-    return model_view.entry(_named(model_id))
+    return render_models.entry(_named(model_id))
 
 
 @blueprint.post("/v1/models/<model_id>/load")
@@ -59,7 +59,7 @@ def unload(model_id: str) -> Response:
 
 
 def _named(model_id: str) -> ModelSpec:
-    return routing.resolve(model_id, services().catalogue)
+    return resolve.resolve(model_id, services().catalogue)
 
 
 def _waits() -> bool:

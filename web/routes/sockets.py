@@ -11,10 +11,11 @@ from flask_sock import Sock
 from redis.exceptions import RedisError
 from simple_websocket import ConnectionClosed, Server
 
-from web import errors, intake, job_events, sockets
+from web import errors, intake
+from web.render import job_events, websocket
+from web.render.websocket import Conversation
 from web.routes.jobs import find
 from web.services import services
-from web.sockets import Conversation
 from workers.contract.errors import InferenceError, Internal, ValidationFailed
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ sock = Sock()
 
 def install(app: Flask) -> None:
     """Let the application take WebSockets."""
-    app.config["SOCK_SERVER_OPTIONS"] = sockets.OPTIONS
+    app.config["SOCK_SERVER_OPTIONS"] = websocket.OPTIONS
     sock.init_app(app)
 
 
@@ -40,9 +41,9 @@ def chat(socket: Server) -> None:
             )
         asked = intake.read(message)
         job = intake.job(asked)
-        with services().exchanges.open(job, idempotency=asked.idempotency) as exchange:
+        with services().live_completions.open(job, idempotency=asked.idempotency) as exchange:
             conversation.listen(lambda: exchange.cancel("its caller cancelled it"), exchange.leave)
-            sockets.carry_exchange(conversation, exchange)
+            websocket.carry_exchange(conversation, exchange)
 
 
 @sock.route("/v1/jobs/<job_id>/ws")
@@ -57,7 +58,7 @@ def watch(socket: Server, job_id: str) -> None:
         conversation.listen(
             lambda: found.jobs.cancel(job_id, "its caller cancelled it"), reader.leave
         )
-        sockets.carry_job(conversation, reader)
+        websocket.carry_job(conversation, reader)
 
 
 @contextlib.contextmanager
@@ -76,4 +77,4 @@ def _closing(conversation: Conversation) -> Iterator[None]:
         log.exception("a socket failed in a way nobody foresaw")
         with contextlib.suppress(ConnectionClosed, OSError):
             conversation.tell([{"type": "error", **errors.body(Internal())}])
-            conversation.close(sockets.FAILED, Internal.code)
+            conversation.close(websocket.FAILED, Internal.code)

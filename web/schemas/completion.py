@@ -8,16 +8,16 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
-from orchestration.modes import MODES
-from orchestration.routing import AUTO
+from orchestration.modes.registry import MODES
+from orchestration.routing.resolve import AUTO
 from web.schemas import messages, parameters, response_format
 from web.schemas.fields import Decimal, Flag, Stop, Text, Whole
 from web.schemas.messages import MessageSchema
 from web.schemas.response_format import ResponseFormatSchema
-from workers.admission import Idempotency
 from workers.contract.errors import ValidationFailed
 from workers.contract.job import Message, Priority, Sampling
 from workers.contract.keys import ACCEPTED_TTL_S
+from workers.store.admission import Idempotency
 
 #: More tokens than any context has.
 _MOST_TOKENS = 10_000_000

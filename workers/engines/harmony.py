@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import re
 
-from workers.engines.marks import Run, Thought, possible_begin
+from workers.engines.think_tags import Run, Thought, possible_begin
 
 START, CHANNEL, CONSTRAIN = "<|start|>", "<|channel|>", "<|constrain|>"
 MESSAGE, END, RETURN, CALL = "<|message|>", "<|end|>", "<|return|>", "<|call|>"

@@ -12,7 +12,7 @@ from typing import Protocol
 from presets.model import Reasoning
 from workers.engines import harmony
 from workers.engines.harmony import Harmony
-from workers.engines.marks import Marks, Run
+from workers.engines.think_tags import Run, ThinkTags
 
 
 class Splitter(Protocol):
@@ -61,7 +61,7 @@ def splitter(form: Reasoning | None, prompt: str) -> Splitter:
         return Plain()
     if form.form == "harmony":
         return Harmony(prompt)
-    return Marks(form.open, form.close, is_open=prompt.rstrip().endswith(form.open))
+    return ThinkTags(form.open, form.close, is_open=prompt.rstrip().endswith(form.open))
 
 
 def marks(form: Reasoning | None) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ import codecs
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from workers.engines.marks import Run, possible_begin
 from workers.engines.reasoning import Plain, Splitter
+from workers.engines.think_tags import Run, possible_begin
 
 
 @dataclass(frozen=True, slots=True)

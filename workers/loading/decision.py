@@ -13,9 +13,9 @@ import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from workers.cluster.orders import LoadRequest, Order, Target, Why
 from workers.contract.errors import InferenceError, InsufficientMemory, ModelLoadFailed, NoWorker
-from workers.loading.orders import Order, Target, Why, Wish
-from workers.loading.tenant import Phase, Tenant
+from workers.loading.model_state import ModelState, Phase
 
 _MB = 2**20
 #: A process that was ordered and has not come up for so long is not coming.
@@ -35,7 +35,7 @@ class Policy:
     grace_s: float = 30.0
 
 
-class Turned(enum.Enum):
+class TurnedAway(enum.Enum):
     """Which of the jobs that wait for a model are ended."""
 
     NONE = enum.auto()
@@ -55,8 +55,8 @@ class Decision:
     grace_s: float | None = None
     error: InferenceError | None = None
     #: The wish that is dealt with by this.
-    wish: Wish | None = None
-    turned_away: Turned = Turned.NONE
+    wish: LoadRequest | None = None
+    turned_away: TurnedAway = TurnedAway.NONE
 
     def order(self, now_ms: int) -> Order | None:
         """The order that says so."""
@@ -67,7 +67,7 @@ class Decision:
 
 
 def decide(
-    tenants: Iterable[Tenant], limit_bytes: float, now_ms: int, policy: Policy
+    tenants: Iterable[ModelState], limit_bytes: float, now_ms: int, policy: Policy
 ) -> tuple[Decision, ...]:
     """What is to be done now; at most one decision for each model.
 
@@ -84,7 +84,7 @@ def decide(
 class _Memory:
     """What is free as decisions are made, and who is still there."""
 
-    def __init__(self, tenants: tuple[Tenant, ...], limit_bytes: float) -> None:
+    def __init__(self, tenants: tuple[ModelState, ...], limit_bytes: float) -> None:
         self.tenants = tenants
         self._loaded, loading, self._leaving = (
             sum(tenant.needed_bytes for tenant in tenants if tenant.phase is phase)
@@ -99,15 +99,15 @@ class _Memory:
             if tenant.phase is Phase.LOADING and not tenant.counted
         )
 
-    def free(self, tenant: Tenant) -> float:
+    def free(self, tenant: ModelState) -> float:
         """What is free for a model now."""
         return min(tenant.available_bytes - self._promised, self._within_limit)
 
-    def soon(self, tenant: Tenant) -> float:
+    def soon(self, tenant: ModelState) -> float:
         """What is free for it once everybody who leaves has left."""
         return self.free(tenant) + self._leaving
 
-    def most(self, tenant: Tenant) -> float:
+    def most(self, tenant: ModelState) -> float:
         """What would be free for it if all others left too."""
         return self.soon(tenant) + self._loaded + self._loading
 
@@ -117,7 +117,7 @@ class _Memory:
         self._within_limit -= needed_bytes
         self._loading += needed_bytes
 
-    def refusal(self, tenant: Tenant) -> InsufficientMemory:
+    def refusal(self, tenant: ModelState) -> InsufficientMemory:
         """Why a model is not loaded."""
         loaded = [other.model for other in self.tenants if other.phase is Phase.LOADED]
         hint = f" Loaded now: {', '.join(loaded)}; unload what is not needed." if loaded else ""
@@ -150,7 +150,7 @@ def _failures(memory: _Memory, now_ms: int, _policy: Policy) -> Iterator[Decisio
             yield _refuse(tenant, error)
 
 
-def _never_came(tenant: Tenant, now_ms: int) -> bool:
+def _never_came(tenant: ModelState, now_ms: int) -> bool:
     """Whether a process that was ordered long ago is not there, and never was."""
     order = tenant.order
     return (
@@ -179,7 +179,7 @@ def _wishes(memory: _Memory, _now_ms: int, policy: Policy) -> Iterator[Decision]
             if decision is None and tenant.needed_bytes > memory.soon(tenant):
                 decision = _refuse(tenant, memory.refusal(tenant))
             if decision is not None:  # what waits for it keeps waiting: it may be loaded yet
-                yield replace(decision, wish=wish, turned_away=Turned.NONE)
+                yield replace(decision, wish=wish, turned_away=TurnedAway.NONE)
 
 
 def _demands(memory: _Memory, now_ms: int, policy: Policy) -> Iterator[Decision]:
@@ -190,7 +190,7 @@ def _demands(memory: _Memory, now_ms: int, policy: Policy) -> Iterator[Decision]
         error = tenant.order.error if tenant.order is not None else None
         if error is not None and error["code"] == ModelLoadFailed.code:
             broken = InferenceError.from_dict(error)
-            yield Decision(tenant.model, error=broken, turned_away=Turned.ALL)
+            yield Decision(tenant.model, error=broken, turned_away=TurnedAway.ALL)
             continue
         decision = _granted(tenant, memory, Why.DEMAND)
         if decision is not None:
@@ -205,7 +205,7 @@ def _demands(memory: _Memory, now_ms: int, policy: Policy) -> Iterator[Decision]
             return
 
 
-def _is_demanded(tenant: Tenant, policy: Policy) -> bool:
+def _is_demanded(tenant: ModelState, policy: Policy) -> bool:
     """Whether requests wait for a model that is not loaded, and are to get it.
 
     What was accepted while a model was loaded is answered, though it left meanwhile.
@@ -219,7 +219,7 @@ def _is_demanded(tenant: Tenant, policy: Policy) -> bool:
 
 
 def _make_room(
-    tenant: Tenant, memory: _Memory, now_ms: int, share_ms: float, grace_s: float
+    tenant: ModelState, memory: _Memory, now_ms: int, share_ms: float, grace_s: float
 ) -> Iterator[Decision]:
     """Idle models leave at once, the one used longest ago first; busy ones after their part."""
     loaded = [other for other in memory.tenants if other.phase is Phase.LOADED]
@@ -232,7 +232,7 @@ def _make_room(
     )
     candidates = idle + (ripe if now_ms - tenant.demanded_ms >= share_ms else [])
     freed = memory.soon(tenant)
-    leaving: list[Tenant] = []
+    leaving: list[ModelState] = []
     for other in candidates:
         if freed >= tenant.needed_bytes:
             break
@@ -244,7 +244,7 @@ def _make_room(
         yield Decision(other.model, Target.UNLOADED, Why.SWAP, grace_s)
 
 
-def _had_its_part(tenant: Tenant, now_ms: int, share_ms: float) -> bool:
+def _had_its_part(tenant: ModelState, now_ms: int, share_ms: float) -> bool:
     return tenant.has_served and now_ms - tenant.loaded_ms >= share_ms
 
 
@@ -267,10 +267,12 @@ def _abandoned(memory: _Memory, _now_ms: int, policy: Policy) -> Iterator[Decisi
                 f"inference-service load {tenant.model}",
                 details={"model": tenant.model},
             )
-            yield Decision(tenant.model, error=gone, turned_away=Turned.SYNCHRONOUS)
+            yield Decision(tenant.model, error=gone, turned_away=TurnedAway.SYNCHRONOUS)
 
 
-def _granted(tenant: Tenant, memory: _Memory, why: Why, *, forced: bool = False) -> Decision | None:
+def _granted(
+    tenant: ModelState, memory: _Memory, why: Why, *, forced: bool = False
+) -> Decision | None:
     """The order to load a model that fits, or why it cannot be loaded; None: there is no room."""
     if tenant.missing is not None:
         error = ModelLoadFailed(
@@ -283,6 +285,8 @@ def _granted(tenant: Tenant, memory: _Memory, why: Why, *, forced: bool = False)
     return Decision(tenant.model, Target.LOADED, why)
 
 
-def _refuse(tenant: Tenant, error: InferenceError) -> Decision:
+def _refuse(tenant: ModelState, error: InferenceError) -> Decision:
     """It is not loaded, and whoever waits for it is told."""
-    return Decision(tenant.model, Target.UNLOADED, Why.FAILED, error=error, turned_away=Turned.ALL)
+    return Decision(
+        tenant.model, Target.UNLOADED, Why.FAILED, error=error, turned_away=TurnedAway.ALL
+    )

@@ -12,21 +12,22 @@ from typing import Any
 
 from redis import Redis
 
-from presets import weight_files
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
-from workers import abandoning, memory_plan
-from workers import catalogue as catalogue_
+from presets.weights import weight_files
+from workers.cluster.orders import LoadRequest, Order, Orders, orders_of, wishes_of
+from workers.cluster.presence import Worker, WorkerStatus
 from workers.contract import keys
 from workers.contract.errors import InferenceError
 from workers.contract.events import Failed
 from workers.contract.job import JobState
-from workers.loading.decision import Decision, Policy, Turned, decide
-from workers.loading.orders import Order, Orders, Wish, orders_of, wishes_of
-from workers.loading.tenant import Phase, Tenant, has_failed, phase
-from workers.presence import Worker, WorkerStatus
+from workers.keeper import round_timeouts
+from workers.loading.decision import Decision, Policy, TurnedAway, decide
+from workers.loading.model_state import ModelState, Phase, has_failed, phase
+from workers.planning import catalogue as catalogue_
+from workers.planning import memory_plan
 from workers.settings import Settings
-from workers.token_log import Entry, append
+from workers.store.token_log import Entry, append
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class _Seen:
     supervisor: str
     workers: Mapping[str, tuple[Worker, ...]]
     orders: Mapping[str, Order]
-    wishes: Mapping[str, Wish]
+    wishes: Mapping[str, LoadRequest]
     #: Model -> how many steps wait for it, and how many run on it.
     waiting: Mapping[str, int]
     running: Mapping[str, int]
@@ -137,7 +138,7 @@ class Loads:
             measured=measured,
         )
 
-    def _tenant(self, spec: ModelSpec, seen: _Seen) -> Tenant:
+    def _tenant(self, spec: ModelSpec, seen: _Seen) -> ModelState:
         model = spec.id
         workers = seen.workers.get(model, ())
         order = seen.orders.get(model)
@@ -147,7 +148,7 @@ class Loads:
         needed = seen.measured.get(model, 0) or memory_plan.needed_bytes(self._settings, spec)
         wanted = model in seen.wishes or seen.waiting.get(model, 0) > 0
         lacks = here in (Phase.ABSENT, Phase.RESTING, Phase.FAILED)
-        return Tenant(
+        return ModelState(
             model=model,
             phase=here,
             needed_bytes=taken or needed,
@@ -180,7 +181,7 @@ class Loads:
             before = self._looks[spec.id] = _Look(now, taken, free)
         return before.free_bytes
 
-    def _noted(self, tenants: list[Tenant], seen: _Seen) -> list[Tenant]:
+    def _noted(self, tenants: list[ModelState], seen: _Seen) -> list[ModelState]:
         """The same, with what began just now; the next keeper is to know it too."""
         noted = []
         with self._redis.pipeline(transaction=False) as pipe:
@@ -212,20 +213,20 @@ class Loads:
             log.info("keeper: %s is to be %s, %s%s", order.model, order.target, order.why, told)
         elif decision.wish is not None:
             self._orders.settle(decision.wish)
-        if decision.error is not None and decision.turned_away is not Turned.NONE:
+        if decision.error is not None and decision.turned_away is not TurnedAway.NONE:
             self._turn_away(decision.model, decision.error, decision.turned_away)
 
-    def _turn_away(self, model: str, error: InferenceError, which: Turned) -> None:
+    def _turn_away(self, model: str, error: InferenceError, which: TurnedAway) -> None:
         """End what waits for a model: the step, where its job can do without it, else the job."""
         waiting: Any = self._redis.zrange(keys.waiting(model), 0, -1)
         steps = [keys.split_lease_member(member.decode()) for member in waiting]
-        if which is Turned.SYNCHRONOUS and steps:
+        if which is TurnedAway.SYNCHRONOUS and steps:
             open_: Any = self._redis.zmscore(keys.SLOTS, [job_id for job_id, _ in steps])
             steps = [one for one, score in zip(steps, open_, strict=True) if score is not None]
         told = error.to_dict()
         ids = [
             job_id for job_id, step in steps
-            if not abandoning.spare(self._redis, job_id, step, error)
+            if not round_timeouts.spare(self._redis, job_id, step, error)
         ]  # fmt: skip
         for at in range(0, len(ids), _BATCH):
             append(

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from workers.cluster.supervision import SUPERVISOR
 from workers.settings.reading import ENV_FILE, read_env_file
 from workers.settings.table import Settings, variables
-from workers.supervision import SUPERVISOR
 
 #: Variables of this family that are not settings: they pass between our own processes.
 INTERNAL = frozenset({SUPERVISOR})

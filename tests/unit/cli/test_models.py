@@ -3,7 +3,7 @@
 import pytest
 
 from presets.catalogue import Catalogue
-from web.cli.models import _entries
+from web.cli.commands.models import _entries
 from workers.settings import read
 
 

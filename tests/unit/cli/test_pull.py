@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from huggingface_hub import constants
 
 from presets.catalogue import Catalogue
-from tests.gguf import gguf
-from tests.hub import StandInHub
-from tests.service import free_port
+from tests.support.gguf import gguf
+from tests.support.hub import StandInHub
+from tests.support.service import free_port
 from web.cli.main import cli
 
 MODEL = """id: {id}
@@ -135,7 +135,7 @@ def test_ctrl_c_is_told_with_what_to_do(command, hub, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("presets.hub.Hub.read", interrupt)
+    monkeypatch.setattr("presets.fetching.hub.Hub.read", interrupt)
     told = command("pull", "one")
     assert (told.exit_code, "goes on from here" in told.stderr) == (130, True)
 

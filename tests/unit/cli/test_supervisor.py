@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from tests.waiting import wait_for
-from web.cli import supervisor as module
-from web.cli.supervisor import Child, Supervisor
+from tests.support.waiting import wait_for
+from web.cli.up import supervisor as module
+from web.cli.up.supervisor import Child, Supervisor
 
 DIES = "raise SystemExit(3)"
 LIVES = "import time; time.sleep(60)"

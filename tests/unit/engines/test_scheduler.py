@@ -8,7 +8,7 @@ from workers.contract.errors import EngineFailed
 from workers.contract.job import Priority, Sampling
 from workers.engines.base import GenerationRequest
 from workers.engines.llamacpp import scheduler as module
-from workers.engines.llamacpp.chunks import PATIENCE_S, TILE, Chunks
+from workers.engines.llamacpp.prefill_chunks import PATIENCE_S, TILE, PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
@@ -100,7 +100,7 @@ def run(clock):
             Prefixes(context, 16, most_kept=8, forgets=False),
             concurrency=8,
             kv_tokens=32_768,
-            chunks=Chunks(on_cpu=on_cpu, most=batch_tokens),
+            chunks=PrefillChunks(on_cpu=on_cpu, most=batch_tokens),
         )
         scheduler.start()
         for one in sequences:

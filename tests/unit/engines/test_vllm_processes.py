@@ -7,9 +7,9 @@ import sys
 import psutil
 import pytest
 
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 from workers.engines.vllm import processes
-from workers.engines.vllm.processes import MARK, Family, _life
+from workers.engines.vllm.processes import MARK, EngineProcesses, _life
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def start():
 @pytest.fixture
 def family(monkeypatch):
     monkeypatch.setenv(MARK, "")  # what it sets is taken away again
-    return Family()
+    return EngineProcesses()
 
 
 def test_what_a_dead_worker_left_is_ended_and_nothing_else(start, family):
@@ -55,7 +55,7 @@ def test_a_pid_that_another_process_has_now_is_no_worker(start):
 
 def test_an_engine_ends_its_own_and_no_other_processes(start, family):
     own, other = start(os.environ[MARK]), start("")
-    neighbour_family = Family()
+    neighbour_family = EngineProcesses()
     neighbour = start(os.environ[MARK])
     assert [process.pid for process in family.members()] == [own.pid]
     assert family.rss_bytes() > 0

@@ -2,13 +2,13 @@
 
 import pytest
 
+from workers.cluster.orders import LoadRequest, Order, Target, Why
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed, NoWorker
-from workers.loading.decision import STARTED_WITHIN_MS, Decision, Policy, Turned, decide
-from workers.loading.orders import Order, Target, Why, Wish
-from workers.loading.tenant import Phase, Tenant
+from workers.loading.decision import STARTED_WITHIN_MS, Decision, Policy, TurnedAway, decide
+from workers.loading.model_state import ModelState, Phase
 
 NOW = 1_000_000
-#: Room for one model of 10 bytes, or for two of 5.
+#: MemoryPool for one model of 10 bytes, or for two of 5.
 ROOM = 10
 MB = 2**20
 DEMAND = Policy(on_demand=True)
@@ -16,7 +16,7 @@ SWAP = Policy(on_demand=True, swap=True, max_wait_ms=60_000, grace_s=7)
 
 
 def tenant(model, phase, **fields):
-    return Tenant(model, phase, **{"needed_bytes": 10, "available_bytes": 1000, **fields})
+    return ModelState(model, phase, **{"needed_bytes": 10, "available_bytes": 1000, **fields})
 
 
 def loaded(model, **fields):
@@ -28,7 +28,7 @@ def wanted(model, since_ms=NOW, **fields):
 
 
 def wish(model, target, since_ms=NOW, **fields):
-    return Wish(model, target, since_ms, **fields)
+    return LoadRequest(model, target, since_ms, **fields)
 
 
 def order(model, target, why=Why.ASKED, since_ms=NOW, **fields):
@@ -208,7 +208,7 @@ def test_orders_and_codes_belong_together():
     assert (given.target, given.why, given.error["code"]) == (
         Target.UNLOADED, Why.FAILED, InsufficientMemory.code,
     )  # fmt: skip
-    assert decision.turned_away is Turned.ALL
+    assert decision.turned_away is TurnedAway.ALL
     assert NoWorker.retriable
 
 

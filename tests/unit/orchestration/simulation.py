@@ -9,10 +9,10 @@ import math
 import random
 from dataclasses import dataclass, field
 
-from orchestration.director import Director
-from orchestration.modes import load
-from orchestration.rounds import Answer
-from orchestration.saga import decide
+from orchestration.mode_selection import ModeSelector
+from orchestration.modes.registry import load
+from orchestration.modes.rounds import Answer
+from orchestration.rounds.policy import decide
 from presets.catalogue import Catalogue
 from tests.unit.orchestration.stories import ended
 from workers.contract.job import Job, Message
@@ -108,11 +108,11 @@ def _beta(a, b):
 def cast(preset_id):
     """A job as a service with this preset and no other setting casts it, and its mode."""
     settings = read({"INFERENCE_CONFIG": preset_id, "INFERENCE_BACKEND": "scripted"}, None)
-    director = Director(settings, _CATALOGUE, _NobodyBeside())
+    mode_selector = ModeSelector(settings, _CATALOGUE, _NobodyBeside())
     preset = _CATALOGUE.preset(preset_id)
     lead = preset.generator or preset.reconciler or preset.synthesiser or preset.models[0]
     asked = Job("chatcmpl-1", lead, (Message("user", "Is it?"),), created=1, mode="")
-    made = director.direct(asked, _CATALOGUE.get(lead))
+    made = mode_selector.direct(asked, _CATALOGUE.get(lead))
     mode = load(None)[made.mode]
     mode._templates = _Unread()
     return made, mode

@@ -1,6 +1,6 @@
 """Jobs, and steps of them that have ended, for tests of what modes decide."""
 
-from orchestration.rounds import Done, Step
+from orchestration.modes.rounds import FinishedStep, Step
 from workers.contract.errors import EngineFailed, WorkerLost
 from workers.contract.job import Job, Message, Part
 from workers.contract.step import Outcome, Timings, Usage
@@ -29,7 +29,7 @@ def ended(step, number, text="A text.", *, error=None, reason="stop"):
         context_length=100,
         error=error.to_dict() if error else None,
     )
-    return Done(step, number, "" if error and text == "A text." else text, outcome)
+    return FinishedStep(step, number, "" if error and text == "A text." else text, outcome)
 
 
 def step(name, part="draft", model="m"):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestration.casting import Scene, cast, leader
+from orchestration.modes.casting import CastingInputs, cast, leader
 from presets.catalogue import Catalogue
 from workers.contract.errors import NotEnoughModels
 
@@ -15,7 +15,9 @@ STAGES = ("draft", "refine", "validate")
 def scene(lead, *configured, preset=None, task_type=None, stages=STAGES):
     found = CATALOGUE.preset(preset) if preset else None
     models = found.models if found else configured
-    return Scene(CATALOGUE.get(lead), tuple(map(CATALOGUE.get, models)), found, task_type, stages)
+    return CastingInputs(
+        CATALOGUE.get(lead), tuple(map(CATALOGUE.get, models)), found, task_type, stages
+    )
 
 
 def told(mode, *arguments, **options):

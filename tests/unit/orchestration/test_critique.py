@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from orchestration.critique import SCHEMA, Critique, Judgement
+from orchestration.modes.critique import SCHEMA, Critique, Judgement
+from orchestration.modes.rounds import Answer, Failure
 from orchestration.prompts import Prompts
-from orchestration.rounds import Answer, Failure
-from orchestration.saga import decide
+from orchestration.rounds.policy import decide
 from tests.unit.orchestration.stories import FINAL, ended, job, shape, user
 from workers.contract.json_schema import check_schema
 

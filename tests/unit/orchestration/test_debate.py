@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from orchestration import judging, members
-from orchestration.debate import Debate
+from orchestration.modes import judging, members
+from orchestration.modes.debate import Debate
+from orchestration.modes.rounds import Answer, Failure
 from orchestration.prompts import Prompts
-from orchestration.rounds import Answer, Failure
-from orchestration.saga import decide
+from orchestration.rounds.policy import decide
 from tests.unit.orchestration.stories import FINAL, RETRIABLE, ended, job, shape, user
 from workers.contract.errors import ContextBudgetExceeded, RequestTimeout
 from workers.contract.json_schema import check_schema

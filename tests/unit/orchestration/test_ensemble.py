@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from orchestration import members
-from orchestration.ensemble import Ensemble
+from orchestration.modes import members
+from orchestration.modes.ensemble import Ensemble
+from orchestration.modes.rounds import Answer, Failure
 from orchestration.prompts import Prompts
-from orchestration.rounds import Answer, Failure
-from orchestration.saga import decide
+from orchestration.rounds.policy import decide
 from tests.unit.orchestration.stories import FINAL, ended, job, shape, user
 
 MODE = Ensemble(Prompts())

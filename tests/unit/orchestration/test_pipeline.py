@@ -2,10 +2,10 @@
 
 import pytest
 
-from orchestration.pipeline import Pipeline
+from orchestration.modes.pipeline import Pipeline
+from orchestration.modes.rounds import Answer, Failure, Round
 from orchestration.prompts import Prompts
-from orchestration.rounds import Answer, Failure, Round
-from orchestration.saga import decide
+from orchestration.rounds.policy import decide
 from tests.unit.orchestration.stories import FINAL, RETRIABLE, ended, job, shape, user
 from workers.contract.errors import ContextBudgetExceeded
 

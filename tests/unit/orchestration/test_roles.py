@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestration.roles import ANY, ROLES_FOR_ROLE, ROLES_OF, ranked, role_taken, roles_for
+from orchestration.routing.roles import ANY, ROLES_FOR_ROLE, ROLES_OF, ranked, role_taken, roles_for
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
 from presets.schema import ROLES

@@ -2,14 +2,15 @@
 
 import pytest
 
-from orchestration import estimate, strategies
-from orchestration.router import Router
+from orchestration import estimate
+from orchestration.routing import strategies
+from orchestration.routing.router import Router
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
 from tests.known import Known
+from workers.cluster.presence import Worker, WorkerStatus
 from workers.contract.errors import ModelNotFound, NoWorker
 from workers.contract.job import Job, Message, Sampling
-from workers.presence import Worker, WorkerStatus
 from workers.settings import read
 
 LLAMA = ModelSpec("llama", None, 8192, roles=("fast", "primary"))

@@ -8,10 +8,10 @@ import math
 
 import pytest
 
-from orchestration.agreement import cluster
-from orchestration.critique import CRITIC, NO_CHANGE, REVISE
-from orchestration.debate import PARTICIPANT
-from orchestration.ensemble import MEMBER
+from orchestration.modes.agreement import cluster
+from orchestration.modes.critique import CRITIC, NO_CHANGE, REVISE
+from orchestration.modes.debate import PARTICIPANT
+from orchestration.modes.ensemble import MEMBER
 from tests.unit.orchestration.simulation import (
     RIGHT,
     Members,

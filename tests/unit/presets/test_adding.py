@@ -3,11 +3,11 @@
 import pytest
 import yaml
 
-from presets.adding import AddError, add
 from presets.catalogue import Catalogue
-from presets.description import suggested_id
+from presets.fetching.adding import AddError, add
+from presets.fetching.description import suggested_id
 from presets.model import Reasoning
-from tests.gguf import gguf
+from tests.support.gguf import gguf
 
 
 @pytest.fixture

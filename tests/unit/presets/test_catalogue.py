@@ -1,8 +1,8 @@
 import pytest
 
 from presets.catalogue import SHIPPED, Catalogue, UnknownModel
-from presets.gguf import NotGGUF, read_metadata
-from tests.gguf import gguf
+from presets.weights.gguf import NotGGUF, read_metadata
+from tests.support.gguf import gguf
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from presets.catalogue import Catalogue, UnknownPreset
 from presets.schema import CatalogueError
-from tests.gguf import gguf
+from tests.support.gguf import gguf
 
 GB = 10**9
 #: Sizes in GB of the presets' models together.

@@ -5,12 +5,12 @@ import struct
 
 import pytest
 
-from presets import footprint
 from presets.catalogue import SHIPPED, Catalogue
-from presets.formats import requantised_file
-from presets.gguf import read_metadata
+from presets.memory import footprint
 from presets.model import ModelSpec
-from tests.gguf import text
+from presets.weights.formats import requantised_file
+from presets.weights.gguf import read_metadata
+from tests.support.gguf import text
 
 MB = 2**20
 #: llama.cpp of the shipped model with a pool of 8,192 tokens: "KV buffer size = 180.00 MiB".

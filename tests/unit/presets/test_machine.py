@@ -2,10 +2,10 @@
 
 import pytest
 
-from presets import cgroup, devices
-from presets.cgroup import Limit
-from presets.devices import Device
-from presets.machine import Machine, Taken, llama_cpp_offloads, read
+from presets.memory import cgroup, devices
+from presets.memory.cgroup import Limit
+from presets.memory.devices import Device
+from presets.memory.machine import Machine, Taken, llama_cpp_offloads, read
 
 MB, GB = 2**20, 2**30
 
@@ -117,14 +117,14 @@ def test_no_limits(tmp_path):
 
 def test_a_containers_limit_is_the_machines_memory(monkeypatch):
     monkeypatch.setattr(cgroup, "limits", lambda: [Limit(300 * MB, 100 * MB), Limit(GB, GB // 2)])
-    monkeypatch.setattr("presets.machine.platform.system", lambda: "Linux")
+    monkeypatch.setattr("presets.memory.machine.platform.system", lambda: "Linux")
     found = read({"CUDA_VISIBLE_DEVICES": ""})
     assert (found.total_bytes, found.available_bytes) == (300 * MB, 200 * MB)
 
 
 def test_an_apple_machine_is_its_ram_and_metals_part_of_it(monkeypatch):
-    monkeypatch.setattr("presets.machine.platform.system", lambda: "Darwin")
-    monkeypatch.setattr("presets.machine.platform.machine", lambda: "arm64")
+    monkeypatch.setattr("presets.memory.machine.platform.system", lambda: "Darwin")
+    monkeypatch.setattr("presets.memory.machine.platform.machine", lambda: "arm64")
     found = read({})
     assert found.unified
     assert found.available_bytes == found.total_bytes > found.devices[0].total_bytes

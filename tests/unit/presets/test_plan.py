@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from presets import footprint, plan
 from presets.catalogue import Catalogue
-from presets.devices import Device, metal
-from presets.footprint import Footprint
-from presets.machine import Machine
-from presets.plan import Verdict
-from presets.rooms import Want
+from presets.memory import footprint, plan
+from presets.memory.devices import Device, metal
+from presets.memory.footprint import Footprint
+from presets.memory.machine import Machine
+from presets.memory.plan import Verdict
+from presets.memory.pools import Demand
 
 GB = 2**30
 MAC = Machine(16 * GB, 16 * GB, metal(16 * GB, lambda _command: None), unified=True)
@@ -33,7 +33,7 @@ FIT_ALL_THE_SAME = {"S7", "S8"}
 
 def of(preset, machine, share):
     """The plan of a preset without any of its files."""
-    wants = [Want(footprint.of(CATALOGUE.get(m), 1, NO_CACHE), share) for m in preset.models]
+    wants = [Demand(footprint.of(CATALOGUE.get(m), 1, NO_CACHE), share) for m in preset.models]
     return plan.make(wants, machine)
 
 
@@ -81,7 +81,7 @@ def holds(found):
 
 def want(name="m", weights=1000, wanted=1000, least=100, context=500, **changes):
     """A model whose tokens are one byte each, with nothing besides weights and pool."""
-    return Want(Footprint(name, weights, 1, 0, wanted, least, context), **changes)
+    return Demand(Footprint(name, weights, 1, 0, wanted, least, context), **changes)
 
 
 def tokens(found):
@@ -186,5 +186,5 @@ def test_a_model_that_is_forced_has_the_least_pool_in_its_best_place():
 
 
 def test_models_that_take_nothing_always_fit():
-    found = plan.make([Want(Footprint("s", 0, 0, 0, 4096, 2048, 4096))] * 9, Machine(1, 0))
+    found = plan.make([Demand(Footprint("s", 0, 0, 0, 4096, 2048, 4096))] * 9, Machine(1, 0))
     assert (found.verdict, found.placed[0].kv_tokens) == ("light", 4096)

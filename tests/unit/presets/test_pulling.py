@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub import constants
 
-from presets.hub import Hub
-from presets.pulling import Pull, fetch, is_right, require_room
-from presets.repository import PullError, gguf_files, safetensors_files
-from tests.hub import StandInHub
+from presets.fetching.hub import Hub
+from presets.fetching.pulling import Pull, fetch, is_right, require_room
+from presets.fetching.repository import PullError, gguf_files, safetensors_files
+from tests.support.hub import StandInHub
 
 REPO = "someone/a-model-GGUF"
 CONTENT = b"GGUF" + hashlib.sha256(b"weights").digest() * 20_000

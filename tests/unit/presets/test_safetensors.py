@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from presets import safetensors
 from presets.catalogue import SHIPPED, Catalogue
+from presets.weights import safetensors
 
 
 @pytest.fixture

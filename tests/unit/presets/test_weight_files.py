@@ -2,9 +2,9 @@
 
 import pytest
 
-from presets import split, weight_files
 from presets.catalogue import Catalogue
-from tests.gguf import gguf
+from presets.weights import split, weight_files
+from tests.support.gguf import gguf
 
 
 @pytest.mark.parametrize(

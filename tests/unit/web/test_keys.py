@@ -3,8 +3,8 @@ import stat
 
 import pytest
 
-from web import keys
-from web.keys import KeyRing, KeysError
+from web.access import keys
+from web.access.keys import KeyRing, KeysError
 from workers.contract.job import Priority
 from workers.settings import read
 

@@ -1,6 +1,6 @@
 import pytest
 
-from workers import catalogue
+from workers.planning import catalogue
 from workers.settings import read
 
 MODEL = "smollm2-135m"

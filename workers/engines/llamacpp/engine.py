@@ -11,15 +11,15 @@ from threading import Event
 import llama_cpp
 import psutil
 
-from presets import footprint
+from presets.memory import footprint
 from presets.model import ModelSpec, Reasoning
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
 from workers.engines.llamacpp import grammar, weights
-from workers.engines.llamacpp.chunks import Chunks
-from workers.engines.llamacpp.gate import Gate
+from workers.engines.llamacpp.grammar_gate import GrammarGate
 from workers.engines.llamacpp.native import Context, ContextSize, Model
+from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
@@ -95,7 +95,7 @@ class LlamaCppEngine:
             Prefixes(context, concurrency + kept, most_kept=kept, forgets=model.forgets),
             concurrency=concurrency,
             kv_tokens=kv_tokens,
-            chunks=Chunks(on_cpu=not self._on_gpu(), most=max(batch_tokens, concurrency)),
+            chunks=PrefillChunks(on_cpu=not self._on_gpu(), most=max(batch_tokens, concurrency)),
         )
         self._scheduler.start()
         on_progress(1.0)
@@ -116,7 +116,7 @@ class LlamaCppEngine:
         rendered = self._template.render(request.messages)
         prompt = self._vocabulary.prompt(rendered)
         require_room(self._name, len(prompt), self.context_length)
-        gate = Gate(self._vocabulary, reasoning.splitter(self._reasoning, rendered))
+        gate = GrammarGate(self._vocabulary, reasoning.splitter(self._reasoning, rendered))
         sampler = grammar.sampler(request.sampling, self._vocabulary, request.produced, gate)
         sequence = Sequence(
             request,

@@ -9,13 +9,13 @@ from llama_cpp.llama_grammar import JSON_GBNF, json_schema_to_gbnf
 from workers.contract.errors import ValidationFailed
 from workers.contract.job import ResponseFormat, Sampling
 from workers.contract.json_schema import UnsupportedSchema, check_schema
-from workers.engines.llamacpp.gate import Gate
+from workers.engines.llamacpp.grammar_gate import GrammarGate
 from workers.engines.llamacpp.sampling import ConstrainedSampler, Sampler
 from workers.engines.llamacpp.vocabulary import Vocabulary
 
 
 def sampler(
-    sampling: Sampling, vocabulary: Vocabulary, produced: tuple[int, ...], gate: Gate
+    sampling: Sampling, vocabulary: Vocabulary, produced: tuple[int, ...], gate: GrammarGate
 ) -> Sampler:
     """The sampler of a request, held to its response format if it has one.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workers.contract.errors import EngineFailed
 from workers.contract.job import Sampling
-from workers.engines.llamacpp.gate import Gate, Part
+from workers.engines.llamacpp.grammar_gate import GrammarGate, Part
 from workers.engines.llamacpp.native import Context
 from workers.engines.llamacpp.vocabulary import Vocabulary
 
@@ -92,7 +92,7 @@ class ConstrainedSampler(Sampler):
         vocabulary: Vocabulary,
         produced: Ids[int],
         grammar: str,
-        gate: Gate,
+        gate: GrammarGate,
     ) -> None:
         """Build chain and grammar as they are after `produced` tokens.
 

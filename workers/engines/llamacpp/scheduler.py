@@ -16,8 +16,8 @@ import time
 from dataclasses import dataclass
 
 from workers.contract.errors import EngineFailed, InferenceError
-from workers.engines.llamacpp.chunks import Chunks
 from workers.engines.llamacpp.native import Context
+from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.sequence import Sequence
 
@@ -39,7 +39,7 @@ class Scheduler:
 
     def __init__(
         self, context: Context, prefixes: Prefixes, *, concurrency: int, kv_tokens: int,
-        chunks: Chunks,
+        chunks: PrefillChunks,
     ) -> None:  # fmt: skip
         self._context = context
         self._prefixes = prefixes
@@ -80,10 +80,10 @@ class Scheduler:
     def _run(self) -> None:
         while not self._closing:
             try:
-                self._welcome()
+                self._receive()
                 self._moved_at = time.perf_counter()
-                self._dismiss_unwanted()
-                self._seat_waiting()
+                self._drop_cancelled()
+                self._admit()
                 if parts := self._decode():
                     self._deliver(parts)
             except Exception:
@@ -91,7 +91,7 @@ class Scheduler:
                 self._fail_all(EngineFailed())
         self._end_all()
 
-    def _welcome(self) -> None:
+    def _receive(self) -> None:
         """Take in what was submitted; without work, sleep until something is."""
         idle = not self._active and not self._waiting
         while idle or not self._inbox.empty():
@@ -107,7 +107,7 @@ class Scheduler:
         rank = -sequence.request.priority
         heapq.heappush(self._waiting, (rank, self._age[sequence], sequence))
 
-    def _dismiss_unwanted(self) -> None:
+    def _drop_cancelled(self) -> None:
         for sequence in [one for one in self._active if one.unwanted]:
             self._leave(sequence)
             sequence.end("cancelled")
@@ -119,7 +119,7 @@ class Scheduler:
                 self._forget(sequence)
                 sequence.end("cancelled")
 
-    def _seat_waiting(self) -> None:
+    def _admit(self) -> None:
         """Let those who wait join, the most urgent first, while there is room for all they hold.
 
         The first in line is never passed by: it gets its room when others end.

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import llama_cpp
 
-from presets import machine, split, weight_files
-from presets.footprint import kv_bytes_per_token
-from presets.formats import requantised_file
-from presets.gguf import NotGGUF, read_metadata
+from presets.memory import machine
+from presets.memory.footprint import kv_bytes_per_token
 from presets.model import ModelSpec
+from presets.weights import split, weight_files
+from presets.weights.formats import requantised_file
+from presets.weights.gguf import NotGGUF, read_metadata
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed
 
 log = logging.getLogger(__name__)

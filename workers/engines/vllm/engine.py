@@ -25,11 +25,11 @@ from workers.engines.template import CHATML, ChatTemplate
 from workers.engines.vllm import processes
 from workers.engines.vllm.answer import Answer
 from workers.engines.vllm.arguments import arguments, engine_config
-from workers.engines.vllm.complaints import Complaints
+from workers.engines.vllm.error_file import ErrorFile
 from workers.engines.vllm.loop import Loop
-from workers.engines.vllm.processes import Family
-from workers.engines.vllm.pulse import Pulse
+from workers.engines.vllm.processes import EngineProcesses
 from workers.engines.vllm.sampling import parameters, refused
+from workers.engines.vllm.step_monitor import StepMonitor
 from workers.engines.vllm.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
@@ -47,14 +47,14 @@ class VllmEngine:
     request over to it and reads what comes back from a queue.
     """
 
-    def __init__(self, options: EngineOptions, complaints: Complaints) -> None:
+    def __init__(self, options: EngineOptions, complaints: ErrorFile) -> None:
         self.context_length = 0
         self.memory_bytes = 0
         self._options = options
         self._complaints = complaints
         self._name = ""
         self._numbers = itertools.count()
-        self._pulse = Pulse()
+        self._pulse = StepMonitor()
         self._closed = Event()
         self._loop: Loop | None = None
         self._llm: AsyncLLM | None = None
@@ -73,7 +73,7 @@ class VllmEngine:
     def _load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         told = arguments(spec, self._options)
         processes.end_leftovers()
-        self._family = Family()
+        self._family = EngineProcesses()
         before = psutil.Process().memory_info().rss
         on_progress(0.1)
         self._loop = Loop()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from workers.engines.base import EngineOptions
-from workers.engines.vllm.complaints import Complaints
+from workers.engines.vllm.error_file import ErrorFile
 
 
-def prepare(options: EngineOptions) -> Complaints:
+def prepare(options: EngineOptions) -> ErrorFile:
     """Set it up; must be called before vLLM is imported. Returns where its processes complain."""
     _lead_group()
     # Nothing is told to anybody.
@@ -21,7 +21,7 @@ def prepare(options: EngineOptions) -> Complaints:
         # Without this, vLLM on a CPU binds a thread to every core but one.
         os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
         os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    complaints = Complaints(options.cache_dir / "vllm")
+    complaints = ErrorFile(options.cache_dir / "vllm")
     os.environ["VLLM_LOGGING_CONFIG_PATH"] = str(complaints.config)
     return complaints
 

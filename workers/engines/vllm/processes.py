@@ -26,7 +26,7 @@ _TRACKER = "multiprocessing.resource_tracker"
 _ENDS_WITHIN_S = 30.0
 
 
-class Family:
+class EngineProcesses:
     """The processes that one engine starts, and theirs."""
 
     def __init__(self) -> None:

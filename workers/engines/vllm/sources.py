@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from presets import safetensors
 from presets.model import ModelSpec
+from presets.weights import safetensors
 from workers.contract.errors import ModelLoadFailed
 
 

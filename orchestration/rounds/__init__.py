@@ -1,0 +1,1 @@
+"""What happens between rounds: what is decided, stored, sent and reported."""

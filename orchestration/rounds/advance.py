@@ -1,0 +1,147 @@
+"""The advancer: when a round has ended, stores and sends what its mode decides on.
+
+It runs under the lease of its own step, like any step of a model: twice delivered it acts once, and
+what a dead advancer left undone another does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from orchestration import handoff
+from orchestration.handoff import HandoffState
+from orchestration.modes.base import Mode
+from orchestration.modes.rounds import Answer, Failure, FinishedStep, Round, Step
+from orchestration.rounds import dispatch, policy, report
+from workers import logs
+from workers.contract.errors import InferenceError, Internal
+from workers.contract.events import Completed, Event, Failed, Token
+from workers.contract.job import Job, JobState
+from workers.contract.step import ANSWER, StepRequest
+from workers.store.jobs import JobStore
+from workers.store.leases import Lease, Leases
+from workers.store.records import JobRecord
+from workers.store.token_log import Entry, append
+
+log = logging.getLogger(__name__)
+
+
+class RoundAdvancer:
+    """Decides behind every round, for all jobs of all modes."""
+
+    def __init__(
+        self, redis: Redis, app: Celery, leases: Leases, worker_id: str, modes: Mapping[str, Mode]
+    ) -> None:
+        self._redis = redis
+        self._app = app
+        self._leases = leases
+        self._worker_id = worker_id
+        self._modes = modes
+        self._jobs = JobStore(redis)
+
+    def advance(self, request: StepRequest) -> None:
+        """Decide what follows, unless another does, has done, or it is too early.
+
+        Raises:
+            redis.RedisError, kombu.exceptions.OperationalError: Redis is away; the keeper sends the
+                message again.
+        """
+        lease = self._leases.take(request)
+        if not isinstance(lease, Lease) and lease.reason == "alone":
+            lease = self._leases.take(request, alone=True)
+        if not isinstance(lease, Lease):
+            log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
+            return
+        with logs.bound(job_id=request.job_id, request_id=lease.job.request_id or ""):
+            try:
+                self._decide(lease)
+            except (RedisError, OperationalError):
+                raise
+            except InferenceError as error:
+                log.warning("%s: %s", error.code, error.message)
+                self._fail(lease, error)
+            except Exception:  # what cannot be decided now never can: its caller is told
+                log.exception("what follows cannot be decided")
+                self._fail(lease, Internal())
+            finally:
+                self._leases.drop(lease)
+
+    def _decide(self, lease: Lease) -> None:
+        job_id = lease.request.job_id
+        record = self._jobs.record(job_id)
+        if record is None:
+            return
+        number = dispatch.round_of(lease.request.step)
+        ended = _ended(record)
+        mode = self._modes[record.job.mode]
+        decision = policy.decide(record.job, mode, ended, self._handed_on(job_id, number - 1))
+        match decision.next:
+            case Round() as round_:
+                planned = dispatch.plan(self._app, record.job, number + 1, round_)
+                handoff.save(self._redis, decision.handoff, number)
+                self._tell(lease, decision.assessed)
+                if self._jobs.advance(lease, self._worker_id, planned):
+                    dispatch.send(self._app, planned, dispatch.NEXT_RANK)
+            case Answer() as answer:
+                self._answer(lease, record.job, ended, answer, decision.assessed)
+            case Failure(error):
+                self._tell(lease, [*decision.assessed, Failed(0, error.to_dict())], JobState.FAILED)
+
+    def _handed_on(self, job_id: str, number: int) -> HandoffState | None:
+        return handoff.load(self._redis, job_id, number) if number else None
+
+    def _answer(
+        self,
+        lease: Lease,
+        job: Job,
+        ended: Sequence[FinishedStep],
+        answer: Answer,
+        assessed: Sequence[Event],
+    ) -> None:
+        events = list(assessed)
+        if not answer.done.streamed and answer.done.text:
+            # Accepted only now: it becomes the answer's own tokens.
+            events.append(Token(0, ANSWER, lease.attempt, (), answer.done.text))
+        told = report.report(job, ended, answer)
+        events.append(Completed(0, report.outcome(ended, answer), told))
+        self._tell(lease, events, JobState.COMPLETED)
+        log.info("answered by %s, %d steps", answer.done.step.model, len(ended))
+
+    def _fail(self, lease: Lease, error: InferenceError) -> None:
+        self._tell(lease, [Failed(0, error.to_dict())], JobState.FAILED)
+
+    def _tell(self, lease: Lease, events: Sequence[Event], ends_as: JobState | None = None) -> None:
+        """Append events in one step; the last one ends the job where that is said."""
+        entries = [
+            Entry(
+                lease.request.job_id,
+                event,
+                step=lease.request.step,
+                attempt=lease.attempt,
+                number=number,
+                ends_as=ends_as if number == len(events) else None,
+            )
+            for number, event in enumerate(events, start=1)
+        ]
+        if entries:
+            append(self._redis, entries)
+
+
+def _ended(record: JobRecord) -> list[FinishedStep]:
+    """The steps that have ended, in the order in which they were planned."""
+    return [
+        FinishedStep(
+            Step(step.step, step.part, step.model, step.assignment),
+            dispatch.round_of(step.then),
+            step.text,
+            step.outcome,
+        )
+        for step in record.steps
+        if step.outcome is not None
+    ]

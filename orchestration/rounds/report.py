@@ -1,0 +1,65 @@
+"""What an answer tells of how it came about. Pure; what nothing measured is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from orchestration.modes.rounds import Answer, FinishedStep
+from workers.contract.job import Job
+from workers.contract.step import Outcome, Timings, Usage
+
+
+def outcome(ended: Sequence[FinishedStep], answer: Answer) -> Outcome:
+    """The job's outcome: the answer's own, with usage and timings of all steps together."""
+    told = answer.done.outcome
+    outcomes = [done.outcome for done in ended]
+    return Outcome(
+        step=answer.done.step.name,
+        model=answer.done.step.model,
+        attempt=told.attempt,
+        finish_reason="partial" if answer.error is not None else told.finish_reason,
+        usage=sum((one.usage for one in outcomes), start=Usage(0, 0)),
+        timings=sum((one.timings for one in outcomes), start=Timings()),
+        context_length=told.context_length,
+    )
+
+
+def report(job: Job, ended: Sequence[FinishedStep], answer: Answer) -> dict[str, Any]:
+    """The `orchestration` object."""
+    told: dict[str, Any] = {
+        "mode": job.mode,
+        "models_used": list(dict.fromkeys([job.model, *(done.step.model for done in ended)])),
+        **answer.facts,
+        "answer_step": answer.done.step.name,
+        "steps": [_step(done) for done in ended],
+    }
+    if answer.error is not None:
+        told |= {
+            "completed_steps": sum(done.usable for done in ended),
+            "total_steps": answer.total_steps,
+            "error": {"code": answer.error.code, "message": answer.error.message},
+            "partial": True,
+        }
+    return told
+
+
+def _step(done: FinishedStep) -> dict[str, Any]:
+    ended = done.outcome
+    told: dict[str, Any] = {
+        "step": done.step.name,
+        "role": done.step.part,
+        "model": done.step.model,
+        "tokens": {
+            "prompt": ended.usage.prompt_tokens,
+            "completion": ended.usage.completion_tokens,
+        },
+        "queue_ms": round(ended.timings.queued_ms, 1),
+        "prefill_ms": round(ended.timings.prefill_ms, 1),
+        "decode_ms": round(ended.timings.decode_ms, 1),
+        "attempt": ended.attempt,
+        "finish_reason": ended.finish_reason,
+    }
+    if ended.error is not None:
+        told["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
+    return told

@@ -1,0 +1,1 @@
+"""How models come here: from a hub, or from a file of the user."""

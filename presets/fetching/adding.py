@@ -1,0 +1,132 @@
+"""Adding: a GGUF file of a user's own becomes a model of the user's catalogue."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from presets import files
+from presets.catalogue import Catalogue
+from presets.fetching import description
+from presets.model import ModelSpec
+from presets.schema import MODEL_ID, CatalogueError
+from presets.weights import split
+from presets.weights.gguf import NotGGUF, Value, context_length, read_metadata
+
+#: What to do where a name is taken.
+_OTHER_ID = "give it another with --id"
+
+
+class AddError(Exception):
+    """The file cannot become a model; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A model that was added, and the file that describes it."""
+
+    spec: ModelSpec
+    description: Path
+
+
+def add(
+    file: Path,
+    catalogue: Catalogue,
+    models_dir: Path,
+    catalogue_dir: Path,
+    *,
+    model_id: str | None = None,
+    copy: bool = False,
+) -> Added:
+    """Put a file, or all parts of it, into the models directory, and describe it.
+
+    One that lies there already, in a directory of its own, stays and is only described.
+
+    Raises:
+        AddError: it is no whole model, or its id cannot be used.
+        OSError: one of the directories cannot be written.
+    """
+    parts = _parts(file)
+    metadata = _metadata(parts[0])
+    placed = _placed_as(parts[0], models_dir, catalogue_dir)
+    model_id = model_id or placed or description.suggested_id(parts[0].name, metadata)
+    directory = models_dir / model_id
+    described_in = catalogue_dir / "models" / f"{model_id}.yaml"
+    if model_id != placed:
+        _require_free(model_id, catalogue, directory)
+    if described_in.exists():
+        raise AddError(f"there is a {described_in} already; {_OTHER_ID}")
+    text = description.text(model_id, parts, metadata)
+    made: list[Path] = []
+    try:
+        directory.mkdir(exist_ok=True)
+        for part in parts if model_id != placed else ():
+            made.append(directory / part.name)
+            if copy:
+                shutil.copyfile(part, made[-1])
+            else:
+                made[-1].symlink_to(part.resolve())
+        described_in.parent.mkdir(exist_ok=True)
+        made.append(described_in)
+        described_in.write_text(text, encoding="utf-8")
+        # The whole catalogue, as the service will read it.
+        spec = files.models(catalogue_dir)[model_id]
+    except BaseException as error:
+        for path in made:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            directory.rmdir()
+        if isinstance(error, CatalogueError):
+            raise AddError(str(error)) from None
+        raise
+    return Added(spec, described_in)
+
+
+def _parts(file: Path) -> list[Path]:
+    names = split.parts(file.name)
+    parts = [file.with_name(name) for name in names]
+    if not file.is_file():
+        raise AddError(f"there is no file {file}")
+    if gone := [part.name for part in parts if not part.is_file()]:
+        raise AddError(
+            f"{file.name} is one of {len(parts)} parts, and of the others {', '.join(gone)} "
+            f"{'is' if len(gone) == 1 else 'are'} not beside it"
+        )
+    return parts
+
+
+def _metadata(file: Path) -> Mapping[str, Value]:
+    try:
+        metadata = read_metadata(file)
+    except NotGGUF as error:
+        raise AddError(f"{file} is no usable GGUF: {error}") from None
+    kind = metadata.get("general.type", "model")
+    if kind != "model" or context_length(metadata) is None:
+        what = kind if kind != "model" else metadata.get("general.architecture", "unknown")
+        raise AddError(f"{file} is no language model by its metadata ({what}, without a context)")
+    return metadata
+
+
+def _placed_as(file: Path, models_dir: Path, catalogue_dir: Path) -> str | None:
+    """The id of a file that is a model by its directory alone."""
+    directory = file.parent.resolve()
+    if directory.parent != models_dir.resolve() or directory.name in files.models(catalogue_dir):
+        return None
+    return directory.name
+
+
+def _require_free(model_id: str, catalogue: Catalogue, directory: Path) -> None:
+    if not re.fullmatch(MODEL_ID, model_id):
+        raise AddError(
+            f"{model_id!r} can be no id, which is letters, digits and . _ -, at most 100; "
+            f"{_OTHER_ID}"
+        )
+    if catalogue.has(model_id):
+        known = catalogue.get(model_id).id
+        raise AddError(f"there is a model {known!r} already; {_OTHER_ID}")
+    if directory.exists() and any(directory.iterdir()):
+        raise AddError(f"there is something in {directory} already; {_OTHER_ID}")

@@ -1,0 +1,1 @@
+"""A machine's memory, and what models take of it."""

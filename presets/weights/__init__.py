@@ -1,0 +1,1 @@
+"""Files of weights: what they are, without loading them."""

@@ -1,0 +1,153 @@
+"""The files of weights in the models directory: which are a model's, and which are missing."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from presets.model import ModelSpec
+from presets.schema import MODEL_ID
+from presets.weights import safetensors, split
+from presets.weights.gguf import NotGGUF, Value, context_length, file_format, read_metadata
+
+log = logging.getLogger(__name__)
+
+_MODEL_ID = re.compile(MODEL_ID)
+#: Context of a model whose file does not say how long it is.
+_UNKNOWN_CONTEXT = 4096
+
+
+def settled(spec: ModelSpec, models_dir: Path | None, backend: str) -> ModelSpec:
+    """A described model with its engine and its file: what its directory has, whatever its name.
+
+    Without a models directory the path is a relative one, which is never there.
+    """
+    if backend == "scripted":
+        return replace(spec, backend=backend, path=None, requantise=None)
+    if backend == "vllm":
+        return _settled_directory(spec, (models_dir or Path()) / spec.id)
+    if spec.path is not None:
+        return replace(spec, backend=backend)
+    expected = Path(spec.id) / file_name(spec)
+    if models_dir is None:
+        return replace(spec, backend=backend, path=expected)
+    expected = models_dir / expected
+    there = _models_in(expected.parent)
+    if not there:
+        return replace(spec, backend=backend, path=expected)
+    path = expected if expected in there else there[0]
+    metadata = _metadata(path)
+    trained = context_length(metadata)
+    return replace(
+        spec,
+        backend=backend,
+        path=path,
+        context_length=min(spec.context_length, trained or spec.context_length),
+        file_format=file_format(metadata),
+    )
+
+
+def undescribed(
+    models_dir: Path | None, backend: str, described: Mapping[str, ModelSpec]
+) -> Iterator[ModelSpec]:
+    """Models that only their directory describes, with what their file's metadata tell: a GGUF or,
+    where vLLM is the engine, a directory of safetensors.
+    """
+    if models_dir is None or not models_dir.is_dir():
+        return
+    for directory in sorted(models_dir.iterdir()):
+        known = directory.name in described or directory.name.startswith(".")
+        if known or not directory.is_dir():
+            continue
+        found = _models_in(directory)
+        as_safetensors = backend == "vllm" and safetensors.holds_model(directory)
+        if not found and not as_safetensors:
+            continue
+        if not _MODEL_ID.fullmatch(directory.name):
+            log.warning("%s is no model id: letters, digits, '.', '_', '-' only", directory.name)
+            continue
+        if as_safetensors:
+            trained = safetensors.context_length(directory, _UNKNOWN_CONTEXT)
+            yield ModelSpec(directory.name, directory, trained, backend=backend)
+            continue
+        if len(found) > 1:
+            log.warning("%s has several models; %s is used", directory, found[0].name)
+        metadata = _metadata(found[0])
+        yield ModelSpec(
+            id=directory.name,
+            path=found[0],
+            context_length=context_length(metadata) or _UNKNOWN_CONTEXT,
+            backend=backend,
+            file_format=file_format(metadata),
+        )
+
+
+def _settled_directory(spec: ModelSpec, directory: Path) -> ModelSpec:
+    """A described model that vLLM runs: safetensors in its directory, there or not."""
+    trained = safetensors.context_length(directory, spec.context_length)
+    return replace(
+        spec,
+        backend="vllm",
+        path=directory,
+        requantise=None,
+        context_length=min(spec.context_length, trained),
+    )
+
+
+def file_name(spec: ModelSpec) -> str:
+    """What a model's file is called in its directory, whatever folder of its source it is in."""
+    return PurePosixPath(spec.gguf.file).name if spec.gguf else f"{spec.id}.gguf"
+
+
+def files(spec: ModelSpec) -> tuple[Path, ...]:
+    """The files that a model's weights are in, there or not; none where its engine needs none."""
+    if spec.path is None:
+        return ()
+    if spec.backend == "vllm":
+        return safetensors.files(spec.path)
+    return tuple(spec.path.with_name(name) for name in split.parts(spec.path.name))
+
+
+def missing(spec: ModelSpec) -> tuple[Path, ...]:
+    """Those of the model's files that are not there."""
+    return tuple(file for file in files(spec) if not (file.is_absolute() and file.is_file()))
+
+
+def absence(spec: ModelSpec) -> str | None:
+    """What of a model is missing, where it was looked for and what to do; None: it is there."""
+    gone = missing(spec)
+    if not gone or (spec.backend == "vllm" and spec.hf is not None):  # vLLM fetches it itself
+        return None
+    names = ", ".join(file.name for file in gone)
+    verb = "is" if len(gone) == 1 else "are"
+    command = f"inference-service pull {spec.id}"
+    has_source = spec.gguf is not None and spec.gguf.repo is not None
+    if not gone[0].is_absolute():
+        then = f", then run: {command}" if has_source else " and put it there"
+        return (
+            f"{names} {verb} looked for in {spec.id}/ of the models directory, and there is none: "
+            f"set INFERENCE_MODELS_DIR{then}"
+        )
+    parts = len(files(spec))
+    of_parts = f" ({len(gone)} of its {parts} parts)" if parts > 1 else ""
+    todo = f"fetch with: {command}" if has_source else "put what is missing there"
+    return f"{names}{of_parts} {verb} not in {gone[0].parent}; {todo}"
+
+
+def _models_in(directory: Path) -> list[Path]:
+    """The models in a directory; a split file counts once, by its first part, there or not."""
+    names = {split.first_part(file.name) for file in directory.glob("*.gguf")}
+    return [directory / name for name in sorted(names)]
+
+
+def _metadata(path: Path) -> Mapping[str, Value]:
+    if not path.is_file():
+        return {}
+    try:
+        return read_metadata(path)
+    except (NotGGUF, OSError) as error:
+        log.warning("%s cannot be read: %s", path, error)
+        return {}

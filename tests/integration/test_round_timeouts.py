@@ -1,0 +1,254 @@
+"""What becomes of members of a round that are late, and of those that come behind them."""
+
+import itertools
+import json
+
+import pytest
+
+from orchestration.modes.rounds import Round, Step
+from orchestration.rounds import dispatch
+from tests.support.waiting import wait_for
+from workers.app import ORCHESTRATION_QUEUE
+from workers.contract import keys
+from workers.contract.events import StepFinished, Token
+from workers.contract.job import Job, JobState, Message
+from workers.contract.step import LATE, ORCHESTRATOR, Outcome, Timings, Usage
+from workers.keeper.reaper import MOST_CRASHES, Reaper
+from workers.keeper.redelivery import Messages
+from workers.keeper.round_timeouts import RoundTimeouts
+from workers.store import dead_letters
+from workers.store.admission import Terms
+from workers.store.leases import Leases, Refusal
+from workers.store.planned import Patience
+from workers.store.token_log import Entry, append
+
+HOUR_S = 3600.0
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def stored(jobs, celery):
+    """A stored round of three members; their requests, and the one that decides behind them."""
+
+    def stored(patience):
+        job = Job(f"chatcmpl-r{next(_numbers)}", "a", (Message("user", "x"),), created=1)
+        steps = tuple(Step(f"member-{at}", "member", model) for at, model in enumerate("abc", 1))
+        planned = dispatch.plan(celery, job, 1, Round(steps, patience))
+        jobs.store(job, planned, Terms(4))
+        return [step.request for step in planned]
+
+    return stored
+
+
+@pytest.fixture
+def leases(redis):
+    return Leases(redis, "w")
+
+
+def finish(redis, request, attempt=1, text="said", error=None):
+    """A member ends, as its worker would write it."""
+    reason = "error" if error else "stop"
+    outcome = Outcome(
+        request.step, request.model, attempt, reason, Usage(1, 1), Timings(), 100, error
+    )
+    entry = Entry(
+        request.job_id, StepFinished(0, outcome), request.step, attempt, 99,
+        outcome=outcome, text=text,
+    )  # fmt: skip
+    return append(redis, [entry]) != [0]
+
+
+def let_pass(redis, request):
+    """Let the time of a round be over."""
+    redis.zadd(keys.ROUNDS, {keys.lease_member(request.job_id, "advance-1"): 1}, xx=True)
+
+
+def ends_in_s(redis, deciding):
+    """Seconds until the rest of a round is given up; None where it is waited for."""
+    at_ms = redis.zscore(keys.ROUNDS, keys.lease_member(deciding.job_id, deciding.step))
+    seconds, micros = redis.time()
+    return None if at_ms is None else at_ms / 1000 - seconds - micros / 1e6
+
+
+def outcomes(jobs, request):
+    record = jobs.record(request.job_id)
+    return {step.step: step.outcome for step in record.steps}
+
+
+def test_a_round_has_its_time_from_when_it_is_stored(redis, stored):
+    *_, deciding = stored(Patience(2, 60, 600))
+    assert 590 < ends_in_s(redis, deciding) <= 600
+
+
+def test_a_round_without_patience_is_waited_for(redis, stored):
+    *_, deciding = stored(None)
+    assert ends_in_s(redis, deciding) is None
+
+
+def test_behind_the_quorum_the_rest_has_its_grace(redis, stored, leases):
+    one, two, _three, deciding = stored(Patience(2, 60, 600))
+    for member in (one, two):
+        leases.take(member)
+    finish(redis, one)
+    assert ends_in_s(redis, deciding) > 590
+    finish(redis, two)
+    assert 50 < ends_in_s(redis, deciding) <= 60
+
+
+@pytest.mark.parametrize("ending", [{"text": ""}, {"text": " \n"}, {"error": {"code": "X"}}])
+def test_who_says_nothing_makes_no_quorum(redis, stored, leases, ending):
+    one, two, _three, deciding = stored(Patience(2, 60, 600))
+    for member in (one, two):
+        leases.take(member)
+    finish(redis, one)
+    finish(redis, two, **ending)
+    assert ends_in_s(redis, deciding) > 590
+
+
+def test_grace_never_outlasts_the_time_of_the_round(redis, stored, leases):
+    one, _two, _three, deciding = stored(Patience(1, HOUR_S, 5))
+    leases.take(one)
+    finish(redis, one)
+    assert ends_in_s(redis, deciding) <= 5
+
+
+def test_when_all_have_ended_nothing_is_given_up(redis, jobs, stored, leases):
+    *members, deciding = stored(Patience(2, 60, 600))
+    for member in members:
+        leases.take(member)
+        finish(redis, member)
+    assert ends_in_s(redis, deciding) is None
+    assert redis.zscore(keys.waiting(ORCHESTRATOR), f"{deciding.job_id}|{deciding.step}")
+
+
+def test_the_late_are_ended_for_them_and_the_decision_is_sent(redis, celery, jobs, stored, leases):
+    one, two, _three, deciding = stored(Patience(2, 60, 600))
+    for member in (one, two):  # the third one never got a worker
+        leases.take(member)
+    finish(redis, one)
+    assert leases.take(deciding) == Refusal("early")
+    let_pass(redis, deciding)
+    RoundTimeouts(redis).sweep()
+    told = outcomes(jobs, one)
+    assert told["member-1"].error is None
+    assert told["member-2"].finish_reason == told["member-3"].finish_reason == LATE
+    assert told["member-2"].error["code"] == "REQUEST_TIMEOUT"
+    assert "b was late: member-2 did not end within 600 s" in told["member-2"].error["message"]
+    assert "member-3 was not begun" in told["member-3"].error["message"]
+    events = jobs.events(one.job_id)
+    assert [event.outcome.step for event in events if isinstance(event, StepFinished)] == [
+        "member-1", "member-2", "member-3",
+    ]  # fmt: skip
+    assert redis.zcard(keys.LEASES) == redis.zcard(keys.ROUNDS) == 0
+    assert redis.zcard(keys.waiting("c")) == 0
+    assert redis.scard(keys.running("b")) == redis.scard(keys.held("w")) == 0
+    Messages(redis, celery).sweep()
+    (raw,) = redis.lrange(ORCHESTRATION_QUEUE, 0, -1)
+    assert json.loads(raw)["headers"]["id"] == f"{deciding.job_id}|{deciding.step}"
+    assert leases.take(deciding).attempt == 1
+
+
+def test_behind_the_quorum_the_late_are_told_so(redis, jobs, stored, leases):
+    one, two, three, deciding = stored(Patience(2, 60, 600))
+    for member in (one, two, three):
+        leases.take(member)
+    finish(redis, one)
+    finish(redis, two)
+    let_pass(redis, deciding)
+    RoundTimeouts(redis).sweep()
+    message = outcomes(jobs, one)["member-3"].error["message"]
+    assert "within 60 s behind the 2 that had answered" in message
+
+
+def test_a_late_delivery_is_ignored(redis, jobs, stored, leases):
+    one, two, _three, deciding = stored(Patience(2, 60, 600))
+    leases.take(two)
+    append(redis, [Entry(two.job_id, Token(0, two.step, 1, (1, 2), "x y"), two.step, 1, 1)])
+    let_pass(redis, deciding)
+    RoundTimeouts(redis).sweep()
+    assert outcomes(jobs, one)["member-2"].usage == Usage(0, 2)
+    last = jobs.record(one.job_id).last_seq
+    assert not finish(redis, two)
+    token = Token(0, two.step, 1, (1,), "x")
+    assert append(redis, [Entry(two.job_id, token, two.step, 1, 2)]) == [0]
+    assert leases.take(one) == Refusal("done")
+    assert jobs.record(one.job_id).last_seq == last
+
+
+def test_what_has_ended_by_itself_stays_as_it_is(redis, jobs, stored, leases):
+    one, two, three, deciding = stored(Patience(3, 60, 600))
+    for member in (one, two, three):
+        leases.take(member)
+        finish(redis, member)
+    redis.zadd(keys.ROUNDS, {f"{deciding.job_id}|{deciding.step}": 1})
+    RoundTimeouts(redis).sweep()
+    assert {told.finish_reason for told in outcomes(jobs, one).values()} == {"stop"}
+    assert redis.zcard(keys.ROUNDS) == 0
+
+
+def test_only_the_late_step_is_told_to_stop(redis, stored, leases):
+    one, two, three, deciding = stored(Patience(1, 60, 600))
+    held = {member.step: leases.take(member) for member in (one, two)}
+    other = Leases(redis, "v")
+    kept = other.take(three)
+    leases.start()
+    other.start()
+    try:
+        # Both listen before anything is said.
+        wait_for(lambda: redis.pubsub_numsub(keys.CANCELS)[0][1] == 2)
+        redis.publish(keys.CANCELS, keys.lease_member(two.job_id, two.step))
+        wait_for(held["member-2"].stop.is_set)
+        assert not held["member-1"].stop.is_set()
+        assert not kept.stop.is_set()
+        let_pass(redis, deciding)
+        RoundTimeouts(redis).sweep()
+        wait_for(lambda: held["member-1"].stop.is_set() and kept.stop.is_set())
+    finally:
+        leases.stop()
+        other.stop()
+
+
+def test_nobody_is_late_right_after_redis_was_away(redis, jobs, stored):
+    one, *_, deciding = stored(Patience(2, 60, 600))
+    let_pass(redis, deciding)
+    duty = RoundTimeouts(redis)
+    duty.begin()
+    duty.sweep()
+    assert outcomes(jobs, one)["member-1"] is None
+    assert ends_in_s(redis, deciding) is not None
+
+
+def test_a_job_that_ends_is_forgotten(redis, jobs, stored):
+    *_, deciding = stored(Patience(2, 60, 600))
+    jobs.cancel(deciding.job_id, "no longer wanted")
+    assert redis.zcard(keys.ROUNDS) == 0
+
+
+def test_a_record_that_is_gone_is_dropped(redis):
+    redis.zadd(keys.ROUNDS, {"chatcmpl-gone|advance-1": 1})
+    RoundTimeouts(redis).sweep()
+    assert redis.zcard(keys.ROUNDS) == 0
+
+
+def test_a_member_that_kills_its_worker_again_and_again_ends_alone(redis, jobs, stored, leases):
+    one, two, _three, _deciding = stored(Patience(2, 60, 600))
+    leases.take(one)
+    redis.hset(keys.job(two.job_id), f"{two.step}:crashes", MOST_CRASHES - 1)
+    Leases(redis, "v").take(two)
+    redis.zadd(keys.LEASES, {keys.lease_member(two.job_id, two.step): 1})
+    Reaper(redis).sweep()
+    record = jobs.record(one.job_id)
+    assert record.state is JobState.RUNNING
+    assert outcomes(jobs, one)["member-2"].error["code"] == "JOB_POISONED"
+    assert dead_letters.listed(redis) == []
+    assert redis.zcard(keys.LEASES) == 1
+
+
+def test_one_that_nobody_makes_good_for_ends_its_job(redis, jobs, stored):
+    one, *_ = stored(None)
+    redis.hset(keys.job(one.job_id), f"{one.step}:crashes", MOST_CRASHES - 1)
+    Leases(redis, "v").take(one)
+    redis.zadd(keys.LEASES, {keys.lease_member(one.job_id, one.step): 1})
+    Reaper(redis).sweep()
+    assert jobs.record(one.job_id).state is JobState.FAILED
+    assert dead_letters.listed(redis) == [one.job_id]

@@ -1,0 +1,67 @@
+"""In which mode a job is answered, who leads, and the bounds that go with it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from orchestration.mode_selection import ModeSelector
+from presets.catalogue import Catalogue
+from workers.contract.job import Job, Message
+from workers.settings import read
+
+CATALOGUE = Catalogue.load(None, "scripted")
+ROUTED = {"model": "llama-3.2-3b", "requested": "auto", "strategy": "least_busy", "reason": "idle"}
+
+
+def directed(lead, *, mode="", routing=None, **environ):
+    settings = read({f"INFERENCE_{name}": value for name, value in environ.items()}, env_file=None)
+    mode_selector = ModeSelector(settings, CATALOGUE, SimpleNamespace(workers=tuple))
+    job = Job("j", lead, (Message("user", "?"),), created=1, mode=mode, routing=routing)
+    return mode_selector.direct(job, CATALOGUE.get(lead))
+
+
+def test_a_preset_settles_mode_cast_and_who_leads():
+    job = directed("llama-3.2-3b", routing=ROUTED, CONFIG="T2")
+    assert (job.mode, job.model) == ("ensemble", "phi-4")
+    assert job.routing["model"] == "phi-4"
+    assert job.routing["reason"] == "idle; phi-4 writes the answer in mode ensemble"
+    assert job.routing["requested"] == "auto"
+
+
+def test_a_named_model_leads_whatever_the_preset_says():
+    job = directed("deepseek-r1-7b", CONFIG="D3", DEBATE_RECONCILE_MODEL="phi-4")
+    assert (job.mode, job.model, job.routing) == ("debate", "deepseek-r1-7b", None)
+
+
+def test_the_settings_say_who_reconciles_and_judges():
+    models = "llama-3.2-3b,deepseek-r1-7b,phi-4"
+    job = directed(
+        "llama-3.2-3b", mode="debate", routing=ROUTED, PRELOAD_MODELS=models,
+        DEBATE_RECONCILE_MODEL="thinker", JUDGE_MODEL="phi-4",
+    )  # fmt: skip
+    parts = {one.part: one.model for one in job.cast}
+    assert (parts["reconciler"], parts["judge"]) == ("deepseek-r1-7b", "phi-4")
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [
+        ("D3", {"quorum": 0, "grace_s": 60, "timeout_s": 600, "max_rounds": 3}),
+        (
+            "T2",
+            {"quorum": 0, "grace_s": 60, "timeout_s": 600, "min_agreement": 0.7,
+             "on_dissent": "answer"},
+        ),
+        ("D4", {"critique_max_rounds": 2, "critique_threshold": 0.8}),
+        ("D1", {}),
+        ("S1", {}),
+    ],
+)  # fmt: skip
+def test_bounds_are_those_of_the_mode(preset, expected):
+    lead = CATALOGUE.preset(preset).models[0]
+    assert directed(lead, CONFIG=preset).bounds == expected
+
+
+def test_a_presets_temperature_is_a_bound():
+    job = directed("smollm2-135m", CONFIG="demo-consistency")
+    assert job.bounds["temperature"] == 0.7

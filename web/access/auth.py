@@ -1,0 +1,111 @@
+"""Who may use the service: API keys, the priority and the rate they allow."""
+
+from __future__ import annotations
+
+import flask
+from flask import Flask
+from redis import Redis
+
+from web.access import keys
+from web.access.keys import Key, KeyRing
+from workers import logs
+from workers.contract.errors import Forbidden, RateLimited, Unauthorized
+from workers.contract.job import Priority
+from workers.contract.keys import rate
+from workers.lua.scripts import script
+from workers.settings import Settings
+from workers.store import connections
+
+#: Whoever watches over the service has no key.
+OPEN_PATHS = frozenset({"/health", "/health/ready"})
+_MINUTE_US = 60_000_000
+
+
+def install(app: Flask, settings: Settings, redis: Redis | None = None) -> None:
+    """Let every request of this application show a key, once there are keys.
+
+    Goes behind whatever names the request: refusals carry its id too.
+
+    Raises:
+        web.access.keys.KeysError: the file of keys cannot be read.
+    """
+    ring = KeyRing(settings)
+    client = redis or connections.client(settings)
+
+    def check() -> None:
+        request = flask.request
+        # A browser asks by OPTIONS before it sends the key.
+        if request.path in OPEN_PATHS or request.method == "OPTIONS":
+            return
+        valid = ring.keys()
+        if valid is None:
+            return
+        key = _authenticate(valid)
+        flask.g.key = key
+        flask.g.log_fields.enter_context(logs.bound(key=key.name))
+        _spend(client, key)
+
+    app.before_request(check)
+
+
+def key_name() -> str | None:
+    """Name of the key that the present request showed; None where none is needed."""
+    key = _key()
+    return None if key is None else key.name
+
+
+def default_priority(settings: Settings) -> Priority:
+    """The priority of a request that names none: as set, and not above what its key allows."""
+    priority = Priority(settings.default_priority)
+    key = _key()
+    if key is None or key.highest_priority is None:
+        return priority
+    return min(priority, key.highest_priority)
+
+
+def check_priority(priority: Priority) -> None:
+    """Refuse a priority above the key's highest.
+
+    Lowering it in silence instead would leave the caller to find out why it waits.
+
+    Raises:
+        Forbidden: with `priority` and `highest_priority` in its details.
+    """
+    key = _key()
+    if key is None or key.highest_priority is None or priority <= key.highest_priority:
+        return
+    highest = key.highest_priority
+    raise Forbidden(
+        f"The key {key.name!r} allows priority {highest.value} ({highest.name.lower()}) at most.",
+        details={"priority": priority.value, "highest_priority": highest.value},
+    )
+
+
+def _key() -> Key | None:
+    key: Key | None = flask.g.get("key")
+    return key
+
+
+def _authenticate(valid: tuple[Key, ...]) -> Key:
+    shown = flask.request.authorization
+    if shown is None or shown.type != "bearer" or not shown.token:
+        raise Unauthorized
+    key = keys.find(valid, shown.token)
+    if key is None:
+        raise Unauthorized("This API key is not known, or was revoked.")
+    return key
+
+
+def _spend(redis: Redis, key: Key) -> None:
+    """Count a request against its key's rate; the bucket holds one minute's requests."""
+    allowed = key.requests_per_minute
+    if allowed is None:
+        return
+    arguments = [allowed, _MINUTE_US // allowed]
+    wait_ms = int(script(redis, "spend")(keys=[rate(key.name)], args=arguments))
+    if wait_ms:
+        raise RateLimited(
+            f"The key {key.name!r} allows {allowed} requests per minute.",
+            details={"requests_per_minute": allowed},
+            retry_after_ms=wait_ms,
+        )

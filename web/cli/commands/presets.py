@@ -1,0 +1,90 @@
+"""`inference-service presets`: what could run together, and whether this machine has it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+from rich.table import Table
+
+from presets.catalogue import Catalogue, UnknownPreset
+from presets.memory import machine
+from presets.memory.machine import Machine
+from presets.memory.plan import Plan
+from presets.preset import Preset
+from web.cli.console import console
+from web.cli.startup import load_catalogue, load_settings
+from web.cli.up import memory_lines
+from workers.planning import memory_plan
+from workers.settings import Settings
+
+
+@click.group()
+def presets() -> None:
+    """List and show presets: models that run together."""
+
+
+@presets.command("list")
+@click.option("--mode", help="Only presets of this mode.")
+@click.option("--fits", is_flag=True, help="Only presets that fit this machine's memory.")
+def list_(mode: str | None, fits: bool) -> None:
+    """List presets: the memory they take, what they leave of it, and which files are missing.
+
+    The memory is that of the models with the least of KV pools, on this machine with nothing else
+    on it.
+    """
+    settings, catalogue, on = _found()
+    table = Table(box=None)
+    for name in ("preset", "mode", "GB", "memory", "models", "missing"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("preset", "mode", "GB", "memory"))
+    for preset in catalogue.presets():
+        plan = _plan(settings, catalogue, preset, on)
+        if (mode and preset.mode != mode) or (fits and not plan.fits):
+            continue
+        missing = "\n".join(_missing(catalogue, preset))
+        models = "\n".join(preset.models)
+        told = memory_lines.gb(plan.least_bytes)
+        table.add_row(preset.id, preset.mode, told, plan.verdict, models, missing)
+    console().print(table)
+
+
+@presets.command()
+@click.argument("preset")
+def show(preset: str) -> None:
+    """Show a preset as JSON: its models, what each does, and where the memory plan has it."""
+    settings, catalogue, on = _found()
+    try:
+        found = catalogue.preset(preset)
+    except UnknownPreset as unknown:
+        click.echo(f"inference-service: {unknown}", err=True)
+        sys.exit(2)
+    plan = _plan(settings, catalogue, found, on)
+    size = sum(catalogue.estimate_bytes(catalogue.get(model)) for model in found.models)
+    told = {
+        "id": found.id,
+        "mode": found.mode,
+        "models": found.parts(),
+        **({"members": found.members} if found.members else {}),
+        "hardware": found.hardware,
+        "size_gb": float(memory_lines.gb(size)),
+        "memory": plan.verdict,
+        "plan": memory_lines.table(plan),
+        "missing": _missing(catalogue, found),
+        **({"note": found.note} if found.note else {}),
+    }
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+def _found() -> tuple[Settings, Catalogue, Machine]:
+    settings = load_settings()
+    return settings, load_catalogue(settings), machine.read().emptied()
+
+
+def _plan(settings: Settings, catalogue: Catalogue, preset: Preset, on: Machine) -> Plan:
+    return memory_plan.plan(settings, map(catalogue.get, preset.models), on)
+
+
+def _missing(catalogue: Catalogue, preset: Preset) -> list[str]:
+    present = {spec.id for spec in catalogue.present}
+    return [model for model in preset.models if model not in present]

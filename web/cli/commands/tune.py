@@ -1,0 +1,85 @@
+"""`inference-service tune`: the format of a model's weights that suits this machine."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from web.cli.console import console
+from web.cli.startup import load_settings
+
+#: Mean divergence, in nats per token, up to which a format counts as the same model: below it the
+#: most likely next token is the same nearly everywhere.
+MOST_LOSS = 0.02
+
+
+@click.command()
+@click.argument("model")
+@click.option("--max-loss", default=MOST_LOSS, show_default=True, type=click.FloatRange(0, 10),
+              help="KL divergence from the file as it is, in nats per token, at most.")  # fmt: skip
+@click.option("--format", "form", help="Keep this format, whatever was measured: q8_0, original.")
+@click.option("--dry-run", is_flag=True, help="Measure and keep nothing.")
+def tune(model: str, max_loss: float, form: str | None, dry_run: bool) -> None:
+    """Time the formats of MODEL's weights on this machine and keep the best.
+
+    Measures prefill and decode, and what each format loses against the file as it is. A service
+    that runs meanwhile takes time from the measurement.
+    """
+    from presets.catalogue import UnknownModel
+    from workers.contract.errors import InferenceError
+    from workers.planning import catalogue, tuning
+
+    settings = load_settings()
+    try:
+        spec = catalogue.load(settings).get(model)
+        progress = Console(stderr=True)
+        found = list(tuning.measure(settings, spec, lambda name: progress.print(f"trying {name}")))
+        chosen = _named(found, form) if form else tuning.choose(found, max_loss)
+        _print(found, chosen)
+        if dry_run:
+            return
+        file = catalogue.keep_format(settings, spec.id, chosen.form)
+    except UnknownModel as error:
+        click.echo(f"inference-service tune: {error}", err=True)
+        sys.exit(2)
+    except (InferenceError, OSError) as error:
+        click.echo(f"inference-service tune: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"kept in {file}; workers of {spec.id} use it from their next start on")
+
+
+def _named(found: list[Any], form: str) -> Any:
+    wanted = None if form == "original" else form
+    for one in found:
+        if one.form == wanted:
+            return one
+    names = ", ".join(one.form or "original" for one in found)
+    raise click.UsageError(f"There is no format {form!r}; there are: {names}.")
+
+
+def _print(found: list[Any], chosen: Any) -> None:
+    rows = found[0].rows
+    titles = ("format", "MB", "prefill", "decode", f"at {rows}", "a chat", "perplexity", "KL", "")
+    table = Table(*titles, box=None)
+    for one in found:
+        table.add_row(
+            one.form or "original",
+            f"{one.size_bytes / 2**20:.0f}",
+            f"{one.prefill_tokens_s:.0f}/s",
+            f"{one.decode_tokens_s:.0f}/s",
+            f"{one.batch_tokens_s:.0f}/s",
+            f"{one.chat_s:.2f} s",
+            f"{one.perplexity:.2f}",
+            f"{one.divergence:.4f}",
+            "chosen" if one is chosen else "",
+        )
+    console().print(table)
+    click.echo(
+        f"Tokens per second on this machine, of one answer and of {rows} at once; seconds of a "
+        "256-token prompt and a 128-token answer;\nperplexity, and KL "
+        "divergence from the original in nats per token, of a shipped text."
+    )

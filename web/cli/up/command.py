@@ -1,0 +1,238 @@
+"""`inference-service up`: the whole service on one machine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import click
+from redis.exceptions import RedisError
+
+from presets.catalogue import UnknownModel
+from presets.weights import weight_files
+from web.cli.up import memory_lines
+from web.cli.up.model_workers import ModelWorkers
+from web.cli.up.silent_workers import SilentWorkers
+from web.cli.up.supervisor import Child, Supervisor
+from workers.cluster.directory import Directory
+from workers.cluster.presence import forget_loaded
+from workers.planning import catalogue as catalogue_
+from workers.planning import memory_plan
+from workers.settings import Settings
+from workers.store import connections, embedded
+
+#: The embedded server reads its log at start; a large one takes seconds.
+_REDIS_STARTS_S = 60.0
+_OTHER_REDIS_S = 10.0
+_LOOK_S = 0.1
+
+
+class _Signals:
+    """How often somebody asked the service to stop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._take)
+
+    def _take(self, *_: Any) -> None:
+        self.count += 1
+
+
+class _Refusal(Exception):
+    """The service cannot start; the message says why and what to do."""
+
+
+def run(settings: Settings, *, flower: bool, force: bool) -> int:
+    """Start, watch and stop the service; returns the exit status.
+
+    `force` starts models that do not fit the memory, too.
+    """
+    signals = _Signals()
+    supervisor = Supervisor(_say)
+    try:
+        wanted = _wanted(settings)
+        _require_free_port(settings)
+        _require_memory(settings, wanted, force=force)
+        _start(settings, supervisor, signals, flower=flower)
+        return _watch(settings, wanted, supervisor, signals, force=force)
+    except _Refusal as refusal:
+        click.echo(f"inference-service cannot start: {refusal}", err=True)
+        return 1
+    finally:
+        supervisor.stop(hurried=lambda: signals.count > 1)
+
+
+def _start(
+    settings: Settings,
+    supervisor: Supervisor,
+    signals: _Signals,
+    *,
+    flower: bool,
+) -> None:
+    logs = settings.data_dir / "logs"
+
+    def start(name: str, *arguments: str, grace_s: float = 10.0) -> None:
+        supervisor.start(Child(name, arguments, logs / f"{name}.log", grace_s=grace_s))
+
+    # Stopping goes the other way round: models end their answers while the rest still serves.
+    if settings.redis_url is None:
+        _require_no_other(settings)
+        start("redis", "redis")
+    _await_redis(settings, supervisor, signals)
+    forget_loaded(connections.client(settings))
+    start("orchestration", "worker", "--orchestration")
+    start("web", "web", grace_s=settings.grace_s)
+    if flower:
+        start("flower", "flower")
+        _say(f"Flower: http://127.0.0.1:{settings.flower_port}")
+
+
+def _watch(
+    settings: Settings,
+    wanted: tuple[str, ...],
+    supervisor: Supervisor,
+    signals: _Signals,
+    *,
+    force: bool,
+) -> int:
+    told = ""
+    ready = False
+    redis = connections.client(settings)
+    absences = SilentWorkers(Directory(redis))
+    models = ModelWorkers(redis, settings, supervisor, _say)
+    models.begin(wanted, force=force)
+    while not signals.count:
+        if hopeless := supervisor.look():
+            raise _Refusal(f"{hopeless.name} says:\n{hopeless.last_lines(5)}")
+        models.look()
+        _end_silent(supervisor, absences)
+        if not ready:
+            ready, reason = _readiness(settings)
+            if ready:
+                _say(_welcome(settings, wanted[0]))
+            elif reason != told:
+                _say(f"waiting: {reason}")
+                told = reason
+        time.sleep(_LOOK_S)
+    models.end()
+    _say("stopping")
+    return 0
+
+
+def _end_silent(supervisor: Supervisor, absences: SilentWorkers) -> None:
+    """End workers that live and do not say so; the supervisor starts others."""
+    children = supervisor.pids()
+    for pid in absences.silent(children):
+        _say(f"{children[pid].name} has fallen silent and is ended")
+        children[pid].signal_group(signal.SIGKILL)
+
+
+def _wanted(settings: Settings) -> tuple[str, ...]:
+    catalogue = catalogue_.load(settings)
+    wanted = catalogue.wanted(settings.preload_models, settings.config)
+    for model_id in wanted:
+        try:
+            spec = catalogue.get(model_id)
+        except UnknownModel as error:
+            raise _Refusal(f"INFERENCE_PRELOAD_MODELS: {error}") from None
+        if absence := weight_files.absence(spec):  # the others serve all the same
+            _say(f"warning: {model_id} cannot be loaded: {absence}")
+    return wanted
+
+
+def _require_memory(settings: Settings, wanted: tuple[str, ...], *, force: bool) -> None:
+    """Tell the plan of the memory, and refuse one that does not fit."""
+    catalogue = catalogue_.load(settings)
+    plan = memory_plan.plan(settings, map(catalogue.get, wanted), memory_plan.at_hand())
+    for line in memory_lines.lines(plan):
+        _say(line)
+    if force:
+        return
+    if not plan.fits:
+        raise _Refusal(memory_lines.refusal(settings, catalogue, plan))
+    if settings.memory_limit_mb is not None and plan.least_bytes > settings.memory_limit_mb * 2**20:
+        raise _Refusal(memory_lines.over_limit(plan, settings.memory_limit_mb))
+
+
+def _require_free_port(settings: Settings) -> None:
+    host, port = settings.effective_host, settings.port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise _Refusal(
+            f"port {port} of {host} cannot be used ({error.strerror or error}). "
+            "Is a service running there? Set INFERENCE_PORT to another."
+        ) from None
+
+
+def _require_no_other(settings: Settings) -> None:
+    if (pid := embedded.holder(settings.data_dir)) is not None:
+        raise _Refusal(
+            f"process {pid} already runs the embedded server of {settings.data_dir}. Is the "
+            "service up already? Set INFERENCE_DATA_DIR to another directory for a second one."
+        )
+
+
+def _await_redis(settings: Settings, supervisor: Supervisor, signals: _Signals) -> None:
+    redis = connections.client(settings)
+    deadline = time.monotonic() + (_OTHER_REDIS_S if settings.redis_url else _REDIS_STARTS_S)
+    while not signals.count:
+        if hopeless := supervisor.look():
+            raise _Refusal(f"{hopeless.name} says:\n{hopeless.last_lines(5)}")
+        try:
+            redis.ping()
+            return
+        except RedisError as error:
+            if time.monotonic() > deadline:
+                named = "INFERENCE_REDIS_URL" if settings.redis_url else "the embedded server"
+                raise _Refusal(f"Redis ({named}) does not answer: {error}") from None
+        time.sleep(_LOOK_S)
+
+
+def _readiness(settings: Settings) -> tuple[bool, str]:
+    url = f"{address(settings)}/health/ready"
+    try:
+        with urllib.request.urlopen(url, timeout=2.0):
+            return True, ""
+    except urllib.error.HTTPError as error:
+        try:
+            told = json.load(error)
+        except ValueError:
+            return False, f"the front end answers {error.code}"
+        return False, f"{told.get('reason', 'not ready')} [{told.get('progress', '')}]"
+    except OSError:
+        return False, "the front end is starting"
+
+
+def address(settings: Settings) -> str:
+    """Where a client on this machine finds the front end."""
+    host = settings.effective_host
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _welcome(settings: Settings, model_id: str) -> str:
+    body = {"model": model_id, "messages": [{"role": "user", "content": "Say hello."}]}
+    key = "    -H 'Authorization: Bearer <your key>' \\\n" if settings.has_keys else ""
+    return (
+        f"ready: {address(settings)}\n\n"
+        f"  curl {address(settings)}/v1/chat/completions \\\n"
+        "    -H 'Content-Type: application/json' \\\n"
+        f"{key}"
+        f"    -d '{json.dumps(body)}'\n\n"
+        f"logs: {settings.data_dir / 'logs'}   stop: Ctrl-C"
+    )
+
+
+def _say(line: str) -> None:
+    click.echo(line)

@@ -1,0 +1,108 @@
+"""The memory plan in words: what `up` tells before it launches, and why it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from presets.catalogue import Catalogue
+from presets.memory.machine import Machine
+from presets.memory.plan import Placement, Plan
+from workers.planning import memory_plan
+from workers.settings import Settings
+
+_GB = 10**9
+#: Presets that a refusal suggests.
+_SUGGESTED = 3
+
+
+def gb(size_bytes: int) -> str:
+    """A size in GB (10^9 bytes), as the catalogue tells sizes."""
+    return f"{size_bytes / _GB:.1f}"
+
+
+def lines(plan: Plan) -> list[str]:
+    """One line for each model, and one for all of them; none where no model takes memory."""
+    if not plan.least_bytes:
+        return []
+    width = max(len(placed.model) for placed in plan.placed)
+    return [
+        f"memory: {_memory(plan.machine)}",
+        *(f"  {placed.model:{width}}  {_line(placed, plan.machine)}" for placed in plan.placed),
+        f"  {'total':{width}}  {gb(plan.planned_bytes)} GB, at least {gb(plan.least_bytes)} GB: "
+        f"{plan.verdict}",
+    ]
+
+
+def table(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The same for programs: by model."""
+    return {
+        placed.model: {
+            "fits": placed.fits,
+            "place": _place(placed, plan.machine) if placed.fits else None,
+            "memory_gb": float(gb(placed.planned_bytes)),
+            "kv_tokens": placed.kv_tokens,
+            "context_available": placed.context_available,
+            "estimated": placed.want.footprint.estimated,
+        }
+        for placed in plan.placed
+    }
+
+
+def refusal(settings: Settings, catalogue: Catalogue, plan: Plan) -> str:
+    """What is needed, what there is, and what would do instead."""
+    without = ", ".join(placed.model for placed in plan.placed if not placed.fits)
+    told = (
+        f"the models do not fit. With the least of KV pools they need {gb(plan.least_bytes)} GB; "
+        f"there is {_memory(plan.machine)}. No place for: {without}."
+    )
+    mode = "single"
+    if settings.preload_models is None and settings.config is not None:
+        mode = catalogue.preset(settings.config).mode
+    fitting = memory_plan.fitting(settings, catalogue, mode, plan.machine)
+    if fitting:
+        names = ", ".join(preset.id for preset in fitting[:_SUGGESTED])
+        told += f" Presets of mode {mode} that would fit: {names} (up --preset {fitting[0].id})."
+    return told + " `up --force` starts them all the same."
+
+
+def over_limit(plan: Plan, limit_mb: int) -> str:
+    """What is needed, and what the operator lets all models take."""
+    return (
+        f"the models do not fit. With the least of KV pools they need {plan.least_bytes // 2**20} "
+        f"MB; INFERENCE_MEMORY_LIMIT_MB is {limit_mb}. Raise it, or start fewer with "
+        "INFERENCE_PRELOAD_MODELS. `up --force` starts them all the same."
+    )
+
+
+def _line(placed: Placement, on: Machine) -> str:
+    found = placed.want.footprint
+    about = "about " if found.estimated else ""
+    if not placed.fits:
+        least = f"{found.least_tokens} tokens"
+        bound = placed.want.memory_fraction
+        why = "" if bound is None else f"; its memory_fraction is {bound:g}"
+        return f"{about}{gb(found.least_bytes)} GB with a KV pool of {least}: no place{why}"
+    pool = placed.kv_tokens * found.kv_bytes_per_token
+    short = "" if placed.kv_tokens >= found.wanted_tokens else f" of {found.wanted_tokens}"
+    return (
+        f"{about}{gb(placed.planned_bytes)} GB: weights {gb(found.weights_bytes)}, KV pool "
+        f"{gb(pool)} for {placed.kv_tokens}{short} tokens, buffers {gb(found.overhead_bytes)}; "
+        f"{_place(placed, on)}"
+    )
+
+
+def _place(placed: Placement, on: Machine) -> str:
+    if not placed.devices:
+        return "RAM"
+    return "Metal" if on.unified else "GPU " + "+".join(map(str, placed.devices))
+
+
+def _memory(on: Machine) -> str:
+    ram = f"RAM {gb(on.available_bytes)} GB free of {gb(on.total_bytes)}"
+    if on.unified:
+        return f"{ram}, Metal {gb(on.devices[0].free_bytes)} of them"
+    gpus = (
+        f"GPU {device.index} {gb(device.free_bytes)} GB free of {gb(device.total_bytes)}"
+        for device in on.devices
+    )
+    return ", ".join([ram, *gpus])

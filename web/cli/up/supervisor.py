@@ -1,0 +1,159 @@
+"""The supervisor: starts processes, restarts what dies, and stops all of them in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workers.cluster.supervision import SUPERVISOR
+
+log = logging.getLogger(__name__)
+
+#: Pause before a process that died is started again: doubled from the first to the longest.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+#: A process that ran for this long has recovered; its next pause is the first again.
+STABLE_S = 60.0
+#: A log file larger than this begins anew when its process starts; one older file is kept.
+LARGEST_LOG_BYTES = 20 * 2**20
+#: The exit status of a process that cannot start as it is set up: starting it again is no use.
+MISUSE = 2
+_KILL_AFTER_S = 5.0
+
+
+@dataclass(eq=False)
+class Child:
+    """One supervised process."""
+
+    name: str
+    arguments: Sequence[str]
+    log_file: Path
+    #: Seconds it may take to end by itself.
+    grace_s: float = 10.0
+    #: It ends with status 0 when it is not wanted, and is started again by whoever wants it.
+    rests: bool = False
+    #: The service is nothing without it: where it cannot run as it is set up, nothing runs.
+    essential: bool = True
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+    #: When it is to be started again; None while it runs.
+    restart_at: float | None = field(default=None)
+
+    def start(self) -> None:
+        """Start it in a session of its own, so that a Ctrl-C reaches the supervisor alone."""
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_file.exists() and self.log_file.stat().st_size > LARGEST_LOG_BYTES:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
+        with self.log_file.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "web.cli", *self.arguments],
+                env={**os.environ, SUPERVISOR: str(os.getpid())},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.started_at = time.monotonic()
+        self.restart_at = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it lives."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def resting(self) -> bool:
+        """Whether it has ended because it is not wanted."""
+        ended = self.process is not None and self.process.poll() == 0
+        return self.rests and ended and self.restart_at is None
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send a signal to it and all that it started."""
+        if self.process is not None:
+            try:
+                os.killpg(self.process.pid, number)
+            except ProcessLookupError:
+                return
+
+    def last_lines(self, count: int = 15) -> str:
+        """The end of its log."""
+        lines = self.log_file.read_text(errors="replace").splitlines()
+        return "\n".join(f"    {line}" for line in lines[-count:])
+
+
+class Supervisor:
+    """Watches over its children until `stop`."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._children: list[Child] = []
+
+    def start(self, child: Child) -> Child:
+        """Start a child and watch over it from now on."""
+        child.start()
+        self._children.append(child)
+        return child
+
+    def look(self) -> Child | None:
+        """Restart what died and has waited long enough.
+
+        Returns a child that cannot run as it is set up, if there is one.
+        """
+        now = time.monotonic()
+        for child in self._children:
+            if child.running or child.resting:
+                continue
+            if child.restart_at is None:
+                status = child.process.returncode if child.process else None
+                if status == MISUSE and child.essential:
+                    return child
+                self._plan_restart(child, status, now)
+            elif now >= child.restart_at:
+                self._say(f"starting {child.name} again")
+                child.signal_group(signal.SIGKILL)  # whatever the dead one left behind
+                child.start()
+        return None
+
+    def pids(self) -> dict[int, Child]:
+        """The children that run, by pid."""
+        return {
+            child.process.pid: child for child in self._children if child.process and child.running
+        }
+
+    def _plan_restart(self, child: Child, status: int | None, now: float) -> None:
+        if now - child.started_at > STABLE_S:
+            child.pause_s = FIRST_PAUSE_S
+        how = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+        self._say(f"{child.name} ended with {how}; its log is {child.log_file}, its last lines:")
+        self._say(child.last_lines())
+        child.restart_at = now + child.pause_s
+        child.pause_s = min(2 * child.pause_s, LONGEST_PAUSE_S)
+
+    def stop(self, hurried: Callable[[], bool]) -> None:
+        """Stop every child, the last started first, each within its grace.
+
+        While `hurried` says so nobody gets more time.
+        """
+        for child in reversed(self._children):
+            if child.running:
+                child.signal_group(signal.SIGTERM)
+                self._await_end(child, hurried)
+            child.signal_group(signal.SIGKILL)  # what it left behind, and itself if need be
+            if child.process is not None:
+                child.process.wait(_KILL_AFTER_S)
+
+    def _await_end(self, child: Child, hurried: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + child.grace_s
+        told_at = time.monotonic() + 2.0
+        while child.running and time.monotonic() < deadline and not hurried():
+            if time.monotonic() > told_at:
+                self._say(f"waiting for {child.name} to end its answers (Ctrl-C to hurry)")
+                told_at = deadline
+            time.sleep(0.05)

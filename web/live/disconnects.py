@@ -1,0 +1,81 @@
+"""Departures: clients that close their connection while they are owed an answer.
+
+A closed connection shows only when something is written to it, and a model that is reading a long
+prompt writes nothing. One thread looks at the sockets of all waiting clients instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks: a client that leaves frees its place within this.
+LOOK_S = 0.25
+
+
+class Disconnects:
+    """Calls back once for each watched connection that its client has closed."""
+
+    def __init__(self) -> None:
+        self._watched: dict[int, tuple[socket.socket, Callable[[], None]]] = {}
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="disconnects", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread that looks."""
+        self._thread.start()
+
+    @contextlib.contextmanager
+    def watching(
+        self, connection: socket.socket | None, on_leave: Callable[[], None]
+    ) -> Iterator[None]:
+        """Watch a connection; without one (a test client) nobody ever leaves."""
+        if connection is None:
+            yield
+            return
+        key = id(connection)
+        with self._lock:
+            self._watched[key] = (connection, on_leave)
+        self._news.set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watched.pop(key, None)
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._news.wait()
+            with self._lock:
+                watched = list(self._watched.items())
+                if not watched:
+                    self._news.clear()
+            for key, (connection, on_leave) in watched:
+                if _has_left(connection):
+                    with self._lock:
+                        known = self._watched.pop(key, None)
+                    if known is not None:
+                        self._tell(on_leave)
+            pause.wait(LOOK_S)
+
+    def _tell(self, on_leave: Callable[[], None]) -> None:
+        try:
+            on_leave()
+        except Exception:
+            log.exception("a departure could not be told")
+
+
+def _has_left(connection: socket.socket) -> bool:
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except (OSError, ValueError):  # reset, or closed by us; a TLS socket refuses the flags
+        return connection.fileno() == -1 or not hasattr(connection, "context")

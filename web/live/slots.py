@@ -1,0 +1,60 @@
+"""Slots: which synchronous requests this front end holds open."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from workers.contract import keys
+from workers.lua.scripts import script
+
+log = logging.getLogger(__name__)
+
+#: Four renewals fit into the time after which a request counts as abandoned.
+HOLD_S = keys.SLOT_MS / 4000
+
+
+class Slots:
+    """Tells Redis again and again which requests are open; those of a dead process lapse."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._hold = script(redis, "hold")
+        self._open: set[str] = set()
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="slots", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread that tells."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._ending.set()
+
+    @contextlib.contextmanager
+    def holding(self, job_id: str) -> Iterator[None]:
+        """Hold a request's slot, which was taken when its job was stored."""
+        with self._lock:
+            self._open.add(job_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(job_id)
+
+    def _run(self) -> None:
+        while not self._ending.wait(HOLD_S):
+            with self._lock:
+                open_ = list(self._open)
+            if not open_:
+                continue
+            try:
+                self._hold(keys=[keys.SLOTS], args=[keys.SLOT_MS, *open_])
+            except RedisError as error:
+                log.debug("slots cannot be held while Redis is away: %s", error)

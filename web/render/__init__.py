@@ -1,0 +1,1 @@
+"""What callers are shown: OpenAI bodies, jobs, models, SSE frames, WebSocket messages."""

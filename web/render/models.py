@@ -1,0 +1,82 @@
+"""A model as `/v1/models` and `/health/ready` tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestration.routing import resolve
+from presets.model import ModelSpec
+from web.services import services
+from workers.cluster.presence import Worker, WorkerStatus
+from workers.contract.errors import ModelLoadFailed
+
+#: The best that any of a model's workers is, first.
+_STATUS = {
+    WorkerStatus.LOADED: "loaded",
+    WorkerStatus.LOADING: "loading",
+    WorkerStatus.UNLOADING: "unloading",
+    WorkerStatus.WEDGED: "failed",
+    WorkerStatus.FAILED: "failed",
+    WorkerStatus.UNLOADED: "available",
+}
+
+
+def entry(spec: ModelSpec) -> dict[str, Any]:
+    """Everything that is told of a model.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    best = _best(spec.id)
+    planned = services().planned(spec)
+    told: dict[str, Any] = {
+        "id": spec.id,
+        "object": "model",
+        "owned_by": "inference-service",
+        **status(spec.id),
+        "memory_mb": _memory_mb(spec, best),
+        "context_length": spec.context_length,
+        "context_available": (best and best.context_length) or planned.context_available,
+        "fits": planned.fits or (best is not None and best.status is WorkerStatus.LOADED),
+        "roles": list(spec.roles),
+    }
+    if form := (best and best.format) or spec.format:
+        told["format"] = form
+    return told
+
+
+def status(model: str) -> dict[str, Any]:
+    """`status`; with it `progress` (0 to 1) while it is loading, and `error` where it could not be.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    directory = services().directory
+    best = _best(model)
+    if directory.serving(model):
+        return {"status": "loaded"}
+    if best is not None and best.holds and directory.told_off(model):
+        return {"status": "unloading"}
+    if (progress := resolve.load_progress(model, directory)) is not None:
+        return {"status": "loading", "progress": progress}
+    if (error := resolve.load_error(model, directory)) is not None:
+        failed = isinstance(error, ModelLoadFailed) or best is not None
+        return {"status": "failed" if failed else "available", "error": _error(error.to_dict())}
+    if best is not None and best.error is not None:  # it has stopped working, and ends
+        return {"status": _STATUS[best.status], "error": _error(best.error)}
+    return {"status": "available" if best is None else _STATUS[best.status]}
+
+
+def _error(error: Mapping[str, Any]) -> dict[str, Any]:
+    return {"code": error.get("code"), "message": error.get("message")}
+
+
+def _best(model: str) -> Worker | None:
+    workers = services().directory.of(model)
+    return min(workers, key=lambda worker: list(_STATUS).index(worker.status), default=None)
+
+
+def _memory_mb(spec: ModelSpec, worker: Worker | None) -> int:
+    measured = worker.memory_bytes if worker is not None else 0
+    return (measured or services().catalogue.estimate_bytes(spec)) // 2**20

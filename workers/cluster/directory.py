@@ -1,0 +1,115 @@
+"""The directory: who is there, and what the keeper has ordered."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from redis import Redis
+
+from workers.cluster.orders import Order, Target, orders_of
+from workers.cluster.presence import Worker, WorkerStatus
+from workers.contract import keys
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What Redis told at the last look."""
+
+    workers: tuple[Worker, ...] = ()
+    loaded_once: frozenset[str] = frozenset()
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    supervised: bool = False
+    kept: bool = False
+
+
+class Directory:
+    """Who is there. Answers are at most `ttl_s` old, so that load does not multiply reads.
+
+    Every method raises `redis.RedisError` while Redis is away.
+    """
+
+    def __init__(self, redis: Redis, ttl_s: float = 0.25) -> None:
+        self._redis = redis
+        self._ttl_s = ttl_s
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._told = Told()
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Every live worker process."""
+        return self._look().workers
+
+    def of(self, model: str) -> tuple[Worker, ...]:
+        """Live worker processes of a model, whatever they do."""
+        return tuple(worker for worker in self.workers() if worker.model == model)
+
+    def serving(self, model: str) -> tuple[Worker, ...]:
+        """Live workers that answer for a model, and were not told to leave."""
+        return tuple(worker for worker in self.all_serving() if worker.model == model)
+
+    def all_serving(self) -> tuple[Worker, ...]:
+        """Live workers that answer, for whatever model, and were not told to leave."""
+        return tuple(
+            worker
+            for worker in self.workers()
+            if worker.status is WorkerStatus.LOADED
+            and not (worker.model and self.told_off(worker.model))
+        )
+
+    def told_off(self, model: str) -> bool:
+        """Whether a model is not to be loaded, by order."""
+        order = self.order(model)
+        return order is not None and order.target is Target.UNLOADED
+
+    def loaded_once(self) -> frozenset[str]:
+        """Models that have been loaded at least once since `up` started."""
+        return self._look().loaded_once
+
+    def order(self, model: str) -> Order | None:
+        """The keeper's order for a model; None where none was given."""
+        return self._look().orders.get(model)
+
+    def orders(self) -> Mapping[str, Order]:
+        """Every order, by model."""
+        return self._look().orders
+
+    def can_load(self, model: str) -> bool:
+        """Whether somebody would load a model: a keeper that decides, and a process or an `up`."""
+        told = self._look()
+        return told.kept and (told.supervised or bool(self.of(model)))
+
+    @property
+    def supervised(self) -> bool:
+        """Whether an `up` runs that starts workers for what is ordered."""
+        return self._look().supervised
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is a keeper."""
+        return self._look().kept
+
+    def _look(self) -> Told:
+        with self._lock:
+            if time.monotonic() - self._read_at < self._ttl_s:
+                return self._told
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.smembers(keys.WORKERS)
+                pipe.smembers(keys.LOADED_ONCE)
+                pipe.hgetall(keys.ORDERS)
+                pipe.exists(keys.SUPERVISOR)
+                pipe.exists(keys.KEEPER)
+                ids, loaded_once, orders, supervised, kept = pipe.execute()
+            told = self._redis.mget([keys.worker(i.decode()) for i in sorted(ids)]) if ids else []
+            self._told = Told(
+                workers=tuple(Worker.from_dict(json.loads(raw)) for raw in told if raw),
+                loaded_once=frozenset(model.decode() for model in loaded_once),
+                orders=orders_of(orders),
+                supervised=bool(supervised),
+                kept=bool(kept),
+            )
+            self._read_at = time.monotonic()
+            return self._told

@@ -1,0 +1,170 @@
+"""Orders: which models are to be loaded, and what was asked for.
+
+Whoever wants a model loaded or unloaded leaves a wish. The keeper alone turns wishes into orders;
+workers and `up` obey them. A model without an order is loaded by whoever was started for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+
+from workers.contract import keys
+from workers.lua.scripts import script
+
+
+class Target(enum.StrEnum):
+    """What a model is to be."""
+
+    LOADED = "loaded"
+    UNLOADED = "unloaded"
+
+
+class Why(enum.StrEnum):
+    """What an order was given for."""
+
+    #: Somebody asked for it by name.
+    ASKED = "asked"
+    #: Requests wait for the model.
+    DEMAND = "demand"
+    #: Another model needs the room.
+    SWAP = "swap"
+    #: Nobody has used the model for a while.
+    IDLE = "idle"
+    #: It could not be loaded; the order's `error` says why.
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the keeper decided for one model."""
+
+    model: str
+    target: Target
+    why: Why
+    #: Unix time in milliseconds, by Redis.
+    since_ms: int
+    #: With UNLOADED: seconds that running answers get before they are handed back; None: as long
+    #: as they take.
+    grace_s: float | None = None
+    #: `InferenceError.to_dict()` of why it is not loaded.
+    error: Mapping[str, Any] | None = None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Order:
+        """Rebuild an order; fields of a newer version are ignored."""
+        return cls(**_known(cls, json.loads(raw)))
+
+    def to_json(self) -> str:
+        """The order as it is stored."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What somebody asked for by name."""
+
+    model: str
+    target: Target
+    #: Unix time in milliseconds, by the clock of whoever asked: it only puts wishes in order.
+    since_ms: int
+    #: To be loaded even where it does not fit.
+    forced: bool = False
+    #: As it is stored: what was read is removed, not what came instead of it.
+    raw: bytes = b""
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> LoadRequest:
+        """Rebuild a wish."""
+        return cls(**_known(cls, {**json.loads(raw), "raw": raw}))
+
+
+def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in dataclasses.fields(cls)}
+    known = {name: value for name, value in data.items() if name in names}
+    known["target"] = Target(known["target"])
+    if "why" in known:
+        known["why"] = Why(known["why"])
+    return known
+
+
+class Orders:
+    """Orders and wishes in Redis; every method raises `redis.RedisError` while it is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._order = script(redis, "order")
+
+    def of(self, model: str) -> Order | None:
+        """The order that holds for a model; None where none was given."""
+        raw: Any = self._redis.hget(keys.ORDERS, model)
+        return None if raw is None else Order.from_json(raw)
+
+    def all(self) -> dict[str, Order]:
+        """Every order, by model."""
+        return orders_of(self._redis.hgetall(keys.ORDERS))
+
+    def wish(self, model: str, target: Target, now_ms: int, *, forced: bool = False) -> None:
+        """Ask for a model to be loaded or unloaded; the last wish for a model counts."""
+        wish = {"model": model, "target": target, "since_ms": now_ms, "forced": forced}
+        self._redis.hset(keys.WISHES, model, json.dumps(wish))
+
+    def wished(self, model: str) -> LoadRequest | None:
+        """The wish for a model that the keeper has not dealt with yet."""
+        raw: Any = self._redis.hget(keys.WISHES, model)
+        return None if raw is None else LoadRequest.from_json(raw)
+
+    def give(self, order: Order, wish: LoadRequest | None = None) -> None:
+        """Let an order hold from now on; the wish that it answers is gone."""
+        self._run(order.model, order.to_json(), wish)
+
+    def settle(self, wish: LoadRequest) -> None:
+        """Drop a wish that needs no order."""
+        self._run(wish.model, "", wish)
+
+    def forget(self) -> None:
+        """A new life of the service begins: it starts with the models it is set to start with."""
+        self._redis.delete(keys.ORDERS, keys.WISHES, keys.DEMANDS, keys.LOADED_SINCE)
+
+    def supervise(self, supervisor: str) -> bool:
+        """Say that this `up` starts what is ordered; False where another one does."""
+        self._redis.set(keys.SUPERVISOR, supervisor, nx=True, px=keys.PRESENCE_TTL_MS)
+        raw: Any = self._redis.get(keys.SUPERVISOR)
+        if raw is None or raw.decode() != supervisor:
+            return False
+        self._redis.pexpire(keys.SUPERVISOR, keys.PRESENCE_TTL_MS)
+        return True
+
+    def depose(self) -> None:
+        """There is no other `up`: who says so died a moment ago."""
+        self._redis.delete(keys.SUPERVISOR)
+
+    def leave(self, supervisor: str) -> None:
+        """This `up` starts nothing any longer."""
+        raw: Any = self._redis.get(keys.SUPERVISOR)
+        if raw is not None and raw.decode() == supervisor:
+            self._redis.delete(keys.SUPERVISOR)
+
+    def _run(self, model: str, order: str, wish: LoadRequest | None) -> None:
+        self._order(
+            keys=[keys.ORDERS, keys.WISHES, keys.DEMANDS, keys.LOADED_SINCE],
+            args=[model, order, b"" if wish is None else wish.raw],
+        )
+
+
+def orders_of(raw: Any) -> dict[str, Order]:
+    """The orders in a hash as Redis gives it."""
+    return {model.decode(): Order.from_json(order) for model, order in raw.items()}
+
+
+def wishes_of(raw: Any) -> dict[str, LoadRequest]:
+    """The wishes in a hash as Redis gives it."""
+    return {model.decode(): LoadRequest.from_json(wish) for model, wish in raw.items()}

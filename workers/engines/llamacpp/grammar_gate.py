@@ -1,0 +1,58 @@
+"""Where in an answer its grammar begins: with the content, behind what the model thinks."""
+
+from __future__ import annotations
+
+import copy
+import enum
+
+from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.reasoning import Splitter
+from workers.engines.text import TextAssembler
+
+
+class Part(enum.Enum):
+    """What a token is to the grammar."""
+
+    #: Nothing: it belongs to the thought, to a mark, or to white space before the content.
+    THOUGHT = enum.auto()
+    #: All of it must be allowed.
+    CONTENT = enum.auto()
+    #: It may not come now: content would begin inside it, or the turn end without any. The grammar
+    #: takes whole tokens only, and llama.cpp ends the process over one that it does not allow.
+    NEITHER = enum.auto()
+
+
+class GrammarGate:
+    """Follows one answer up to where its content begins."""
+
+    def __init__(self, vocabulary: Vocabulary, splitter: Splitter) -> None:
+        self._vocabulary = vocabulary
+        self._text = TextAssembler((), splitter)
+        self._passed = splitter.answering
+
+    @property
+    def thinking(self) -> bool:
+        """A block of thinking is open."""
+        return self._text.thinking
+
+    def part(self, token: int) -> Part:
+        """What a token would be, if it came next."""
+        return Part.CONTENT if self._passed else self._push(copy.deepcopy(self._text), token)
+
+    def take(self, token: int) -> Part:
+        """The token that comes next; what it is."""
+        if self._passed:
+            return Part.CONTENT
+        part = self._push(self._text, token)
+        self._passed = self._text.answering
+        return part
+
+    def _push(self, text: TextAssembler, token: int) -> Part:
+        if self._vocabulary.ends_turn(token):
+            return Part.NEITHER
+        piece = self._vocabulary.piece(token)
+        shown = text.push(piece).text
+        if not shown:
+            return Part.THOUGHT
+        whole = shown.lstrip() == piece.decode("utf-8", "replace").lstrip()
+        return Part.CONTENT if whole else Part.NEITHER

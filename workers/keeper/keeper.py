@@ -1,0 +1,113 @@
+"""The keeper owns time: what must happen when nobody is there to do it.
+
+It runs in the orchestration worker; where several run, a lock in Redis elects one. What there is
+to do are its duties, each in its own module.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from redis import Redis
+from redis.exceptions import LockError, RedisError
+
+from workers.contract import keys
+from workers.store.connections import redis_time_ms
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 0.25
+#: A sweep that comes later than this, by our clock or by Redis', comes behind a gap.
+GAP_MS = 1500
+
+
+class Duty(Protocol):
+    """Something to do again and again; raises `redis.RedisError` while Redis is away."""
+
+    def begin(self) -> None:
+        """The keeper was elected just now, or Redis came back: nothing is known of before."""
+
+    def sweep(self) -> None:
+        """Do what is due."""
+
+
+class Keeper:
+    """A thread that does its duties, while it holds the keeper's lock."""
+
+    def __init__(self, redis: Redis, duties: Sequence[Duty]) -> None:
+        self._redis = redis
+        self._duties = duties
+        #: Our monotonic time and Redis TIME at the last sweep, in ms.
+        self._seen: tuple[float, int] | None = None
+        self._lock = redis.lock(keys.KEEPER, timeout=keys.KEEPER_TTL_S, thread_local=False)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Start the keeper's thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and let another keeper be elected at once."""
+        self._ending.set()
+        self._thread.join(2.0)
+
+    def _run(self) -> None:
+        elected = False
+        while not self._ending.wait(SWEEP_S):
+            try:
+                if not elected:
+                    elected = bool(self._lock.acquire(blocking=False))
+                    if not elected:
+                        continue
+                    log.info("keeper: elected")
+                    self._begin()
+                self._lock.extend(keys.KEEPER_TTL_S, replace_ttl=True)
+                self._mind_gap()
+                for duty in self._duties:
+                    self._do(duty)
+            except LockError:
+                log.warning("keeper: the lock fell to another process")
+                elected = False
+            except RedisError as error:
+                log.warning("keeper: Redis is away: %s", error)
+                elected = False
+        if elected:
+            self._leave()
+
+    def _begin(self) -> None:
+        self._seen = None
+        for duty in self._duties:
+            duty.begin()
+
+    def _mind_gap(self) -> None:
+        """Begin anew when time has jumped: the machine slept, or somebody set the clock.
+
+        Leases expire by Redis' clock; whoever renews them was asleep as well.
+        """
+        now = time.monotonic() * 1000, redis_time_ms(self._redis)
+        before, self._seen = self._seen, now
+        if before is None:
+            return
+        here_ms, there_ms = now[0] - before[0], now[1] - before[1]
+        if here_ms > GAP_MS or abs(there_ms - here_ms) > GAP_MS:
+            log.warning("keeper: time has jumped by %.1f s; everybody gets time", there_ms / 1000)
+            self._begin()
+
+    def _do(self, duty: Duty) -> None:
+        try:
+            duty.sweep()
+        except RedisError:
+            raise
+        except Exception:  # the other duties are not to stand still because of one
+            log.exception("keeper: %s failed", type(duty).__name__)
+
+    def _leave(self) -> None:
+        try:
+            self._lock.release()
+        except (LockError, RedisError) as error:
+            log.info("keeper: the lock expires by itself: %s", error)

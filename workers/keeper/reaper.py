@@ -1,0 +1,84 @@
+"""Losses: steps whose workers died, and the workers themselves."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from redis import Redis
+
+from workers.contract import keys
+from workers.keeper import round_timeouts
+from workers.lua.scripts import script
+from workers.store import dead_letters
+from workers.store.leases import LEASE_MS, MERCY_S
+
+log = logging.getLogger(__name__)
+
+#: Leases reclaimed in one sweep at most; the rest follows in the next.
+BATCH = 64
+
+
+#: A lease that a living worker has not renewed for this long was forgotten by it: the answer to its
+#: taking was lost with a connection.
+FORGOTTEN_MS = 2000
+#: A request that killed its worker so often, running alone, is a dead letter.
+MOST_CRASHES = 3
+
+
+class Reaper:
+    """A duty of the keeper: lets run again what lost its worker, and forgets the worker."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._reclaim = script(redis, "reclaim")
+        self._judge_from = 0.0
+
+    def begin(self) -> None:
+        """Judge nobody for a while."""
+        self._judge_from = time.monotonic() + MERCY_S
+
+    def sweep(self) -> None:
+        """Deal with every lease that expired and every worker that died."""
+        if time.monotonic() < self._judge_from:
+            return
+        arguments: list[str | int] = [
+            keys.job(""),
+            BATCH,
+            LEASE_MS,
+            keys.running(""),
+            keys.waiting(""),
+            keys.WAITING_OF,
+            keys.worker(""),
+            keys.held(""),
+            FORGOTTEN_MS,
+            MOST_CRASHES,
+        ]
+        reclaimed = self._reclaim(keys=[keys.LEASES, keys.RESEND], args=arguments)
+        for at in range(0, len(reclaimed), 5):
+            job_id, step, attempt, owner, fate = (part.decode() for part in reclaimed[at : at + 5])
+            log.warning(
+                "worker %s lost step %s of %s in attempt %s: %s", owner, step, job_id, attempt, fate
+            )
+            if fate == "poisoned":
+                self._set_aside(job_id, step, owner)
+        self._bury()
+
+    def _set_aside(self, job_id: str, step: str, owner: str) -> None:
+        """End what kills its workers: the step, where its job can do without it, else the job."""
+        error = dead_letters.poisoned(step, owner, MOST_CRASHES)
+        if not round_timeouts.spare(self._redis, job_id, step, error):
+            dead_letters.bury(self._redis, job_id, error)
+
+    def _bury(self) -> None:
+        """Forget workers whose presence expired."""
+        members: Any = self._redis.smembers(keys.WORKERS)
+        ids = [raw.decode() for raw in members]
+        if not ids:
+            return
+        told: Any = self._redis.mget([keys.worker(worker_id) for worker_id in ids])
+        for worker_id, presence in zip(ids, told, strict=True):
+            if presence is None:
+                self._redis.srem(keys.WORKERS, worker_id)
+                log.info("keeper: worker %s is gone", worker_id)

@@ -1,0 +1,193 @@
+"""Webhooks: telling others of a job's end, as https://www.standardwebhooks.com describes it.
+
+The message is small: it names the job, whose result is fetched under its status address by whoever
+may. A receiver may get a message more than once, always under the same `webhook-id`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import httpx
+from redis import Redis
+from redis.exceptions import RedisError
+
+from workers.contract import keys
+from workers.keeper import destinations
+from workers.keeper.destinations import Refused
+from workers.store.connections import redis_time_ms
+
+log = logging.getLogger(__name__)
+
+#: Seconds before each attempt, from the end of the job or of the attempt before.
+DELAYS_S = (0, 5, 30, 120, 600, 1800, 3600, 7200)
+#: Messages on their way at once.
+SENDERS = 4
+#: Seconds a receiver has to answer; then the connection is closed, whatever it is doing.
+ANSWER_WITHIN_S = 10.0
+#: Seconds after which a message whose sender died is sent again.
+CLAIM_S = 30.0
+_SECRET_PREFIX = "whsec_"
+#: An answer that asks never to be told again.
+_GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to tell of a job's end."""
+
+    #: Unix time in seconds.
+    at: int
+    took_ms: float
+    #: The receiver's HTTP status; None where there was none.
+    status: int | None = None
+    #: Why there was no status.
+    error: str | None = None
+
+    @property
+    def delivered(self) -> bool:
+        """The receiver has it."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def final(self) -> bool:
+        """No other attempt follows."""
+        return self.delivered or self.status == _GONE
+
+
+def attempts(redis: Redis, job_id: str) -> list[Attempt]:
+    """Attempts to tell of a job's end so far, in order."""
+    found: Any = redis.lrange(keys.webhook(job_id), 0, -1)
+    return [Attempt(**json.loads(raw)) for raw in found]
+
+
+def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """The `webhook-signature` of a message.
+
+    Source: the Standard Webhooks specification, symmetric signatures (`v1`).
+    """
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    digest = hmac.new(_key(secret), signed, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+class Webhooks:
+    """A duty of the keeper: sends what is due, on threads of its own."""
+
+    def __init__(self, redis: Redis, secret: str | None, networks: Sequence[str]) -> None:
+        self._redis = redis
+        self._secret = secret
+        self._networks = networks
+        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="webhook")
+        self._free = threading.Semaphore(SENDERS)
+
+    def begin(self) -> None:
+        """Nothing is remembered between two sweeps."""
+
+    def sweep(self) -> None:
+        """Claim and send what is due, as much as there are senders."""
+        now = redis_time_ms(self._redis)
+        due: Any = self._redis.zrangebyscore(keys.WEBHOOKS, "-inf", now, start=0, num=SENDERS)
+        for raw in due:
+            if not self._free.acquire(blocking=False):
+                return
+            job_id = raw.decode()
+            self._redis.zadd(keys.WEBHOOKS, {job_id: now + int(CLAIM_S * 1000)}, xx=True)
+            self._senders.submit(self._send, job_id)
+
+    def _send(self, job_id: str) -> None:
+        try:
+            self._deliver(job_id)
+        except RedisError as error:
+            log.warning("webhook of %s: Redis is away: %s", job_id, error)
+        except Exception:
+            log.exception("webhook of %s failed in a way nobody foresaw", job_id)
+        finally:
+            self._free.release()
+
+    def _deliver(self, job_id: str) -> None:
+        record: Any = self._redis.hmget(keys.job(job_id), "webhook", "state", "model", "ended_ms")
+        if record[0] is None:  # no longer kept
+            self._redis.zrem(keys.WEBHOOKS, job_id)
+            return
+        url, state, model, ended_ms = (value.decode() for value in record)
+        body = {
+            "type": f"job.{state}",
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(ended_ms) / 1000)),
+            "data": {
+                "id": job_id,
+                "state": state,
+                "model": model,
+                "status_url": f"/v1/jobs/{job_id}",
+            },
+        }
+        attempt = self._post(url, f"evt_{job_id}", json.dumps(body).encode())
+        number: Any = self._redis.rpush(keys.webhook(job_id), json.dumps(asdict(attempt)))
+        left_s: Any = self._redis.ttl(keys.job(job_id))
+        self._redis.expire(keys.webhook(job_id), max(1, left_s))
+        log.info("webhook of %s, attempt %d: %s", job_id, number, attempt.status or attempt.error)
+        if attempt.final or number >= len(DELAYS_S):
+            self._redis.zrem(keys.WEBHOOKS, job_id)
+        else:
+            again = redis_time_ms(self._redis) + DELAYS_S[number] * 1000
+            self._redis.zadd(keys.WEBHOOKS, {job_id: again}, xx=True)
+
+    def _post(self, url: str, message_id: str, body: bytes) -> Attempt:
+        at, begun = int(time.time()), time.perf_counter()
+        status, problem = None, None
+        try:
+            status = self._exchange(url, message_id, at, body)
+        except Refused as refused:
+            problem = f"refused: {refused}"
+        except httpx.TimeoutException:
+            problem = f"no answer within {ANSWER_WITHIN_S:g} s"
+        except (httpx.HTTPError, OSError, RuntimeError) as error:
+            problem = f"{type(error).__name__}: {error}"[:200]
+        return Attempt(at, round((time.perf_counter() - begun) * 1e3, 1), status, problem)
+
+    def _exchange(self, url: str, message_id: str, timestamp: int, body: bytes) -> int:
+        if self._secret is None:
+            raise Refused("INFERENCE_WEBHOOK_SECRET is not set any longer")
+        destination = destinations.resolve(url, self._networks)
+        headers = {
+            "Host": destination.url.netloc,
+            "Content-Type": "application/json",
+            "User-Agent": "inference-service",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature(self._secret, message_id, timestamp, body),
+        }
+        named = {"sni_hostname": destination.host}  # the certificate is checked against it too
+        # No proxies: one would resolve the name again. httpx follows no redirects by itself.
+        with httpx.Client(timeout=ANSWER_WITHIN_S, trust_env=False) as client:
+            # httpx' timeout is for each read; a receiver that answers byte by byte meets this one.
+            timer = threading.Timer(ANSWER_WITHIN_S, client.close)
+            timer.daemon = True
+            timer.start()
+            try:
+                with client.stream(
+                    "POST", destination.pinned, content=body, headers=headers, extensions=named
+                ) as answer:
+                    return answer.status_code
+            finally:
+                timer.cancel()
+
+
+def _key(secret: str) -> bytes:
+    if secret.startswith(_SECRET_PREFIX):
+        try:
+            return base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+        except binascii.Error:
+            pass
+    return secret.encode()

@@ -1,0 +1,121 @@
+"""Obedience: a worker's ear for the keeper's orders.
+
+A worker that is to unload ends as if it had been told so by SIGTERM: it takes no messages any
+longer, ends what it runs and closes its engine. Then its process ends where `up` starts it again
+when it is wanted; elsewhere it becomes a new process, which waits: every byte of memory is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from workers.cluster.orders import Order, Orders, Target
+from workers.cluster.presence import Presence, WorkerStatus
+from workers.cluster.supervision import is_supervised
+from workers.store.connections import redis_time_ms
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at the order.
+LOOK_S = 0.25
+
+
+class OrderWatcher:
+    """A thread that ends this worker when its order says so."""
+
+    def __init__(self, redis: Redis, model: str, presence: Presence) -> None:
+        self._redis = redis
+        self._orders = Orders(redis)
+        self._model = model
+        self._presence = presence
+        self._told: Order | None = None
+        self._announced = False
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="obedience", daemon=True)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether this worker ends because of an order."""
+        return self._told is not None
+
+    def grace_s(self, default_s: float) -> float | None:
+        """Seconds for running answers at this end; None: as long as they take.
+
+        Asked at each signal: one that comes from elsewhere while an order is obeyed counts.
+        """
+        if self._told is not None and not self._announced:
+            self._announced = True
+            return self._told.grace_s
+        return default_s
+
+    def await_load(
+        self, told_to_end: threading.Event, *, resting: bool, forced: bool = False
+    ) -> bool:
+        """Wait until the model may be loaded: at once, unless an order says that it is not to be.
+
+        False where the process is to end instead. A process that somebody started for the model,
+        and that was not `resting` before, asks for the order it needs; `forced`, for one that
+        looks at no memory.
+        """
+        asked = resting
+        while not told_to_end.is_set():
+            try:
+                order = self._orders.of(self._model)
+                if order is None or order.target is Target.LOADED:
+                    self._presence.loading(None if order is None else order.id)
+                    return True
+                if is_supervised():  # `up` has not heard of the order yet
+                    return False
+                self._presence.rests()
+                if not asked:
+                    log.info("%s was unloaded; the keeper is asked to load it", self._model)
+                    now_ms = redis_time_ms(self._redis)
+                    self._orders.wish(self._model, Target.LOADED, now_ms, forced=forced)
+                    asked = True
+            except RedisError as error:
+                log.debug("no order can be read while Redis is away: %s", error)
+                if not resting:  # it was started for the model, and nobody says otherwise
+                    return True
+            told_to_end.wait(LOOK_S)
+        return False
+
+    def start(self) -> None:
+        """Listen from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Listen no longer: this worker ends."""
+        self._ending.set()
+
+    def _run(self) -> None:
+        while not self._ending.wait(LOOK_S):
+            try:
+                order = self._orders.of(self._model)
+            except RedisError:
+                continue
+            if order is not None and self._is_to_leave(order):
+                log.info("the keeper's order: %s, %s", order.target, order.why)
+                self._told = order
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    def _is_to_leave(self, order: Order) -> bool:
+        """Whether to unload, or to try again in a new process what could not be loaded."""
+        if order.target is Target.UNLOADED:
+            return True
+        worker = self._presence.worker
+        return worker.status is WorkerStatus.FAILED and worker.order != order.id
+
+
+def become_anew() -> NoReturn:
+    """Become a new process under the same pid, with the command line of this one."""
+    logging.shutdown()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

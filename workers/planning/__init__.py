@@ -1,0 +1,1 @@
+"""The models of this installation: as settings have them, and the memory that they take."""

@@ -1,0 +1,192 @@
+"""The memory plan of this installation: models as settings have them, on the machine at hand.
+
+`plan` is the one plan that `up`, the command line, `/v1/models` and every worker go by.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import psutil
+
+from presets.catalogue import Catalogue
+from presets.memory import footprint, machine
+from presets.memory import plan as plan_
+from presets.memory.machine import Machine, Taken
+from presets.memory.plan import Placement, Plan
+from presets.memory.pools import Demand
+from presets.model import ModelSpec
+from presets.preset import Preset
+from presets.weights import weight_files
+from workers.cluster.presence import Worker
+from workers.contract.errors import InsufficientMemory, ModelLoadFailed
+from workers.settings import Settings
+
+_MB = 2**20
+
+
+def plan(settings: Settings, specs: Iterable[ModelSpec], on: Machine) -> Plan:
+    """Where each model would go on a machine, and how large its pool would be."""
+    return plan_.make([_want(settings, spec, on) for spec in specs], on)
+
+
+def needed_bytes(settings: Settings, spec: ModelSpec) -> int:
+    """The least memory with which a model can be loaded: weights, buffers, the least pool."""
+    return _footprint(settings, spec).least_bytes
+
+
+def free_bytes(settings: Settings, spec: ModelSpec, workers: Iterable[Worker]) -> int:
+    """The most memory that a model could have on this machine beside what `workers` hold."""
+    now = at_hand(workers)
+    return plan_.free_bytes(_want(settings, spec, now), now)
+
+
+def at_hand(workers: Iterable[Worker] = ()) -> Machine:
+    """This machine as it is now, beside what the models of `workers` on it take."""
+    return machine.read().beside(_taken(_here(workers)))
+
+
+def place(
+    settings: Settings, catalogue: Catalogue, spec: ModelSpec, workers: Sequence[Worker], *,
+    force: bool = False,
+) -> Placement:  # fmt: skip
+    """Where a worker loads its model now, and how large its pool is.
+
+    Every worker makes the plan of all models that are wanted or there, and takes the part that is
+    its own, never more than is free: so nobody depends on who loads first. Where all of them do
+    not fit, or its part is not free, the model is planned alone.
+
+    `force` places it even where it does not fit, and so does a file that is missing: the engine
+    tells what is wrong with it.
+
+    Raises:
+        InsufficientMemory: not even weights and the least of pools fit; tells the numbers.
+        ModelLoadFailed: a device that it is to run on is not there, or its engine cannot use it.
+    """
+    here = _here(workers)
+    taken, read = _taken(here), machine.read()
+    _require_devices(spec, read)
+    now = read.beside(taken)
+    wanted = catalogue.wanted(settings.preload_models, settings.config)
+    ids = dict.fromkeys([*wanted, *(w.model for w in here if w.model), spec.id])
+    known = {catalogue.get(name).id: catalogue.get(name) for name in ids if catalogue.has(name)}
+    specs = {**known, spec.id: spec}.values()  # in one order for every worker
+    whole = plan(settings, specs, read.without(taken)).of(spec.id)
+    if whole.fits:
+        (found,) = plan_.make([whole.pinned()], now).placed
+        if found.fits:
+            return replace(whole, kv_tokens=min(whole.kv_tokens, found.kv_tokens))
+    (alone,) = plan(settings, [spec], now).placed
+    if alone.fits:
+        return alone
+    want = _want(settings, spec, now)
+    missing = spec.backend == "llamacpp" and weight_files.missing(spec)
+    if force or missing:  # the engine says which file is missing
+        return plan_.forced(want, now)
+    raise _refusal(want, plan_.free_bytes(want, now))
+
+
+def fitting(settings: Settings, catalogue: Catalogue, mode: str, on: Machine) -> list[Preset]:
+    """The presets of a mode that fit a machine, the largest first."""
+    plans = {
+        preset.id: plan(settings, map(catalogue.get, preset.models), on)
+        for preset in catalogue.presets()
+        if preset.mode == mode
+    }
+    fit = [name for name, found in plans.items() if found.fits]
+    fit.sort(key=lambda name: -plans[name].least_bytes)
+    return [catalogue.preset(name) for name in fit]
+
+
+def concurrency(settings: Settings, spec: ModelSpec) -> int:
+    """Requests that a worker of this model answers at once."""
+    return int(spec.options.get("concurrency", settings.max_concurrent_per_model))
+
+
+def gpu_layers(settings: Settings, spec: ModelSpec) -> int:
+    """Layers of it that are meant for a device; -1: all."""
+    return settings.gpu_layers if spec.gpu_layers is None else spec.gpu_layers
+
+
+def _footprint(settings: Settings, spec: ModelSpec) -> footprint.Footprint:
+    return footprint.of(spec, concurrency(settings, spec), settings.data_dir / "cache")
+
+
+def _want(settings: Settings, spec: ModelSpec, on: Machine) -> Demand:
+    found = _footprint(settings, spec)
+    return Demand(
+        footprint=found,
+        device_share=_device_share(settings, spec, found.layers, on),
+        devices=spec.devices if spec.backend != "scripted" else (),
+        memory_fraction=spec.memory_fraction,
+        ram_will_do=spec.backend != "vllm",
+    )
+
+
+def _require_devices(spec: ModelSpec, on: Machine) -> None:
+    if not spec.devices or spec.backend == "scripted":
+        return
+    there = [device.index for device in on.devices]
+    for device in spec.devices:
+        if device not in there:
+            named = ", ".join(map(str, there)) or "none"
+            raise ModelLoadFailed(
+                f"{spec.id} is to run on device {device}, which is not there; there is: {named}."
+            )
+    if spec.backend == "llamacpp" and not machine.llama_cpp_offloads(on):
+        raise ModelLoadFailed(
+            f"{spec.id} is to run on device {spec.devices[0]}, but the installed llama-cpp-python "
+            "is built for the CPU alone; build it with CMAKE_ARGS=-DGGML_CUDA=on."
+        )
+
+
+def _device_share(settings: Settings, spec: ModelSpec, layers: int, on: Machine) -> float:
+    """The part of a model that is meant for a device."""
+    if spec.backend == "vllm":
+        return 1.0 if on.devices and not on.unified else 0.0
+    if spec.backend != "llamacpp" or not machine.llama_cpp_offloads(on):
+        return 0.0
+    asked = gpu_layers(settings, spec)
+    return min(1.0, asked / layers) if asked >= 0 and layers else float(asked != 0)
+
+
+def _here(workers: Iterable[Worker]) -> list[Worker]:
+    """Other workers of this machine that still live: presence outlives a process by seconds."""
+    host = socket.gethostname()
+    return [
+        worker
+        for worker in workers
+        if worker.host == host and worker.pid != os.getpid() and psutil.pid_exists(worker.pid)
+    ]
+
+
+def _taken(workers: Iterable[Worker]) -> Taken:
+    """What models take of each memory. Of one on a discrete device the RAM has hardly anything."""
+    taken: Taken = Counter()
+    for worker in workers:
+        for device in worker.devices or (None,):
+            taken[device] += worker.memory_bytes // (len(worker.devices) or 1)
+    return taken
+
+
+def _refusal(want: Demand, free: int) -> InsufficientMemory:
+    found = want.footprint
+    pool = found.least_tokens * found.kv_bytes_per_token
+    where = "of the devices' memory" if want.device_share and not want.ram_will_do else "are free"
+    part = "" if want.memory_fraction is None else (
+        f" (its memory_fraction is {want.memory_fraction:g})"
+    )  # fmt: skip
+    return InsufficientMemory(
+        f"{found.model} needs {found.least_bytes // _MB} MB: weights {found.weights_bytes // _MB}, "
+        f"the least KV pool of {found.least_tokens} tokens {pool // _MB}, buffers "
+        f"{found.overhead_bytes // _MB}. {free // _MB} MB {where}{part}.",
+        details={
+            "model": found.model,
+            "needed_mb": found.least_bytes // _MB,
+            "available_mb": free // _MB,
+        },
+    )

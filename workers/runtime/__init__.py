@@ -1,0 +1,1 @@
+"""A worker's process: it takes steps, runs them on its engine, and ends."""

@@ -1,0 +1,208 @@
+"""One step of a job, from its lease to its last event."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
+
+from workers import logs
+from workers.contract.errors import InferenceError, Internal
+from workers.contract.events import Completed, Failed, Started, StepFinished, Token
+from workers.contract.job import JobState
+from workers.contract.step import Assignment, Outcome, StepRequest, Timings, Usage
+from workers.engines.base import Delta, Engine, GenerationRequest
+from workers.runtime.isolation import Isolation
+from workers.store.leases import Lease, Leases
+from workers.store.token_log import StepWriter, TokenLog
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """When a worker loaded its model, by `time.monotonic`."""
+
+    began: float
+    ended: float
+
+    def part_of(self, waited_ms: float) -> float:
+        """The milliseconds of a wait that ends now in which the model was being loaded."""
+        waited_from = time.monotonic() - waited_ms / 1000
+        return 1000 * max(0.0, self.ended - max(self.began, waited_from))
+
+
+@dataclass(frozen=True, slots=True)
+class StepRunner:
+    """What every step on this worker works with."""
+
+    engine: Engine
+    leases: Leases
+    token_log: TokenLog
+    isolation: Isolation = field(default_factory=Isolation)
+    #: When the model was loaded; None where that was no wait for anybody.
+    loading: Loading | None = None
+
+
+@dataclass(slots=True)
+class _Said:
+    """What a step has said so far, in all its attempts."""
+
+    texts: list[str]
+    tokens: int
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+
+def run(request: StepRequest, workshop: StepRunner) -> bool:
+    """Run a step unless it runs elsewhere or has ended; its events tell everything else.
+
+    Returns whether the step has its outcome by now, so that what follows it may go on.
+
+    Raises:
+        redis.RedisError: the lease could not be taken; nothing has happened.
+    """
+    with workshop.isolation.together() as entered:
+        if not entered:
+            return False
+        lease = workshop.leases.take(request)
+        if isinstance(lease, Lease):
+            return _run(lease, workshop)
+    if lease.reason != "alone":
+        log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
+        return lease.reason == "done"
+    with workshop.isolation.alone() as entered:
+        if not entered:
+            return False
+        lease = workshop.leases.take(request, alone=True)
+        return isinstance(lease, Lease) and _run(lease, workshop)
+
+
+def _run(lease: Lease, workshop: StepRunner) -> bool:
+    """Returns whether the step has its outcome by now."""
+    request = lease.request
+    writer = workshop.token_log.writer(request.job_id, request.step, lease.attempt)
+    with logs.bound(
+        job_id=request.job_id, model=request.model, request_id=lease.job.request_id or ""
+    ):
+        said = _Said([lease.said], len(lease.produced))
+        try:
+            return _decode(lease, workshop, writer, said)
+        except InferenceError as error:
+            log.warning("%s: %s", error.code, error.message)
+            return _fail(lease, workshop.engine, writer, said, error)
+        except Exception:
+            log.exception("the step failed in a way nobody foresaw")
+            return _fail(lease, workshop.engine, writer, said, Internal())
+        finally:
+            workshop.leases.drop(lease)
+
+
+def _decode(lease: Lease, workshop: StepRunner, writer: StepWriter, said: _Said) -> bool:
+    request, job = lease.request, lease.job
+    asked = lease.assignment or Assignment(job.messages, job.sampling)
+    loading = workshop.loading
+    loading_ms = loading.part_of(lease.waited_ms) if loading else 0.0
+    writer.write(Started(0, request.step, lease.attempt, request.model, request.part))
+    generation = GenerationRequest(
+        id=f"{request.job_id}|{request.step}",
+        messages=asked.messages,
+        sampling=asked.sampling,
+        priority=job.priority,
+        produced=lease.produced,
+    )
+    last = Delta()
+    deltas = workshop.engine.generate(generation, lease.stop)
+    for last in deltas:
+        said.texts.append(last.text)
+        said.tokens += len(last.token_ids)
+        if last.finish_reason is None and (last.token_ids or last.text or last.reasoning):
+            writer.write(_token(lease, last))
+        if writer.refused.is_set():
+            lease.stop.set()
+    if last.finish_reason != "cancelled":
+        return _finish(lease, workshop.engine, writer, last, loading_ms, said.text)
+    if lease.giving_back.is_set():
+        _give_back(lease, workshop.leases, writer)
+    else:
+        log.info("stopped: the job was ended by others")
+    return False
+
+
+def _token(lease: Lease, delta: Delta) -> Token:
+    step, attempt = lease.request.step, lease.attempt
+    return Token(0, step, attempt, delta.token_ids, delta.text, delta.reasoning)
+
+
+def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
+    """Let another worker go on behind the last token; nothing of this one may come later."""
+    writer.settle_all()
+    leases.drop(lease)
+    try:
+        leases.hand_back(lease)
+        log.info("handed back")
+    except RedisError as error:
+        log.warning("the lease expires by itself, Redis is away: %s", error)
+
+
+def _finish(
+    lease: Lease, engine: Engine, writer: StepWriter, last: Delta, loading_ms: float, text: str
+) -> bool:
+    request = lease.request
+    if last.finish_reason is None or last.usage is None:
+        raise Internal("The engine ended without a finish reason and usage.")
+    measured = last.timings or Timings()
+    outcome = Outcome(
+        step=request.step,
+        model=request.model,
+        attempt=lease.attempt,
+        finish_reason=last.finish_reason,
+        usage=last.usage,
+        timings=Timings(
+            queued_ms=lease.waited_ms - loading_ms + measured.queued_ms,
+            loading_ms=loading_ms,
+            prefill_ms=measured.prefill_ms,
+            decode_ms=measured.decode_ms,
+        ),
+        context_length=engine.context_length,
+    )
+    # With the step's end: text that was held back until then has no ids by which a next attempt
+    # would know that it is in the log.
+    token = _token(lease, last) if last.token_ids or last.text or last.reasoning else None
+    if request.ends_job:
+        written = writer.end(
+            Completed(0, outcome), token, ends_as=JobState.COMPLETED, outcome=outcome
+        )
+    else:
+        written = writer.end(StepFinished(0, outcome), token, outcome=outcome, text=text)
+    log.info(
+        "answered: %d prompt and %d completion tokens, %s",
+        outcome.usage.prompt_tokens,
+        outcome.usage.completion_tokens,
+        outcome.finish_reason,
+    )
+    return written
+
+
+def _fail(
+    lease: Lease, engine: Engine, writer: StepWriter, said: _Said, error: InferenceError
+) -> bool:
+    """End the job with an error, or only the step where others may make good for it."""
+    request = lease.request
+    if request.ends_job:
+        return writer.end(Failed(seq=0, error=error.to_dict()), ends_as=JobState.FAILED)
+    outcome = Outcome(
+        step=request.step,
+        model=request.model,
+        attempt=lease.attempt,
+        finish_reason="error",
+        usage=Usage(0, said.tokens),
+        timings=Timings(queued_ms=lease.waited_ms),
+        context_length=engine.context_length,
+        error=error.to_dict(),
+    )
+    return writer.end(StepFinished(0, outcome), outcome=outcome, text=said.text)

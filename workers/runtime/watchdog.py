@@ -1,0 +1,150 @@
+"""The watchdog: a worker that no longer works says so and ends, so that another is started.
+
+What it ran goes on elsewhere like after any crash. A worker that cannot even run this thread stops
+telling of itself, and `up` ends it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from celery import Celery, bootsteps
+from redis import Redis
+from redis.exceptions import RedisError
+
+from workers.app import model_queue, priority_lists
+from workers.cluster.presence import Presence
+from workers.contract import keys
+from workers.runtime.generation import StepRunner
+from workers.store.connections import redis_time_ms
+from workers.store.jobs import RANK_SPAN
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks.
+LOOK_S = 0.5
+#: The loop that consumes messages ticks this often,
+TICK_S = 1.0
+#: and has stopped when it has not for this long while Redis is there.
+STILL_S = 15.0
+#: A message that waits for this long beside a free place is not being consumed.
+IGNORED_S = 10.0
+#: What must be true at so many looks in a row before it counts: places are freed and taken.
+LOOKS = 4
+
+
+class Watchdog:
+    """A thread that looks whether engine, consumer and queue move."""
+
+    def __init__(
+        self, redis: Redis, model: str, workshop: StepRunner, presence: Presence, wedged_s: float
+    ) -> None:
+        self._redis = redis
+        self._model = model
+        self._workshop = workshop
+        self._presence = presence
+        self._wedged_s = wedged_s
+        self._ticked_at = time.monotonic()
+        self._away_until = time.monotonic()
+        self._ignored = 0
+        self._eased = False
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def watch(self, app: Celery) -> None:
+        """Let the consumer of this application tick."""
+        app.steps["consumer"].add(_ticker(self.tick))
+
+    def tick(self) -> None:
+        """The consumer's loop has come round."""
+        self._ticked_at = time.monotonic()
+
+    def start(self) -> None:
+        """Start looking."""
+        self.tick()
+        self._thread.start()
+
+    def ease(self) -> None:
+        """The worker takes nothing new and ends its answers: only a dead engine counts now."""
+        self._eased = True
+
+    def stop(self) -> None:
+        """Stop looking: the worker ends by itself."""
+        self._ending.set()
+
+    def _run(self) -> None:
+        while not self._ending.wait(LOOK_S):
+            try:
+                if reason := self.problem():
+                    self._end(reason)
+            except RedisError:
+                # Nothing can be consumed; behind an absence everybody needs a moment.
+                self._away_until = time.monotonic()
+                self._ignored = 0
+            except Exception:
+                log.exception("the watchdog met an error")
+
+    def problem(self) -> str | None:
+        """Why this worker does not work; None where it does.
+
+        Raises:
+            redis.RedisError: Redis is away, which is no fault of the worker's.
+        """
+        if dead := self._workshop.engine.dead:
+            return dead
+        if self._eased:
+            return None
+        stalled_s = self._workshop.engine.stalled_s
+        if stalled_s > self._wedged_s:
+            return f"the engine has work and has not moved for {stalled_s:.0f} s"
+        ignored = self._is_ignoring()
+        still_s = time.monotonic() - max(self._ticked_at, self._away_until)
+        if still_s > STILL_S:
+            return f"the consumer has stood still for {still_s:.0f} s"
+        self._ignored = self._ignored + 1 if ignored else 0
+        if self._ignored >= LOOKS:
+            return f"messages have waited for more than {IGNORED_S:.0f} s beside a free place"
+        return None
+
+    def _is_ignoring(self) -> bool:
+        """Whether a message has waited long though there is a place for it."""
+        workshop = self._workshop
+        head: Any = self._redis.zrange(keys.waiting(self._model), 0, 0, withscores=True)
+        busy = len(workshop.leases.held()) >= self._presence.worker.concurrency
+        if not head or busy or workshop.isolation.reserved:
+            return False
+        since_ms = int(head[0][1]) % RANK_SPAN
+        if redis_time_ms(self._redis) - since_ms < IGNORED_S * 1000:
+            return False
+        lists = priority_lists(model_queue(self._model))
+        return any(self._redis.llen(name) for name in lists)
+
+    def _end(self, reason: str) -> NoReturn:
+        log.critical("this worker ends: %s", reason)
+        self._presence.wedged(reason)
+        if os.getpgrp() == os.getpid():  # with all that the engine started
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise SystemExit  # never reached
+
+
+def _ticker(tick: Callable[[], None]) -> type[bootsteps.StartStopStep]:
+    class Ticker(bootsteps.StartStopStep):  # type: ignore[misc]
+        """Ticks while the consumer's loop runs; a reconnection starts it anew."""
+
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, consumer: Any) -> None:
+            tick()
+            self._timer = consumer.timer.call_repeatedly(TICK_S, tick)
+
+        def stop(self, _consumer: Any) -> None:
+            self._timer.cancel()
+
+    return Ticker

@@ -1,0 +1,240 @@
+"""The job's record in Redis: the authority on what was asked and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from workers.contract import events, keys
+from workers.contract.events import Cancelled, Event, Queued
+from workers.contract.job import Job, JobState
+from workers.keeper.webhooks import Attempt, attempts
+from workers.lua.scripts import script
+from workers.store import dead_letters
+from workers.store.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
+from workers.store.leases import Lease
+from workers.store.planned import PlannedStep, asked, dump
+from workers.store.records import LISTED, JobEntry, JobRecord, job_entry, job_record
+from workers.store.token_log import Entry, append, read_events
+
+#: `appendfsync everysec` writes each second; a slow disk takes longer.
+DISK_TIMEOUT_MS = 4000
+#: Records looked at in one call while a list is made.
+_PAGE = 100
+#: Scores of waiting steps are this many ms apart from one rank to the next (`store.lua`).
+RANK_SPAN = 10**13
+
+
+class JobStore:
+    """Stores jobs, reads them, ends them; raises `redis.RedisError` while Redis is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._store = script(redis, "store")
+        self._advance = script(redis, "advance")
+
+    def store(
+        self, job: Job, steps: Sequence[PlannedStep], terms: Terms, *, on_disk: bool = False
+    ) -> Stored | Full | Known:
+        """Store an accepted job with its first steps; they count as waiting from now.
+
+        With `on_disk` it returns when Redis has written the job to its append-only file.
+
+        Raises:
+            NotOnDisk: it is stored, but not written there in time, or there is no such file.
+        """
+        names, arguments = self._asked(job, steps, terms)
+        if not on_disk:
+            verdict, *answer = self._store(keys=names, args=arguments)
+            return _verdict(verdict.decode(), answer)
+        with self._redis.client() as one:  # WAITAOF is about its own connection's writes
+            verdict, *answer = self._store(keys=names, args=arguments, client=one)
+            if verdict == b"stored":
+                _await_disk(one)
+        return _verdict(verdict.decode(), answer)
+
+    def _asked(
+        self, job: Job, steps: Sequence[PlannedStep], terms: Terms
+    ) -> tuple[list[str], list[Any]]:
+        """Keys and arguments of `store.lua`."""
+        known = terms.idempotency
+        deadline_ms = "" if job.deadline_s is None else int(job.deadline_s * 1000)
+        arguments: list[Any] = [
+            keys.live(job.id),
+            events.encode(Queued(seq=0)),
+            keys.ACCEPTED_TTL_S,
+            job.id,
+            dump(job.to_dict()),
+            terms.rank,
+            max(1, int(terms.keep_s)),
+            job.model,
+            job.priority.value,
+            "1" if job.asynchronous else "",
+            job.owner or "",
+            "" if terms.limit is None else terms.limit,
+            keys.SLOT_MS,
+            "" if terms.share is None else terms.share,
+            deadline_ms,
+            job.webhook or "",
+            known.digest if known else "",
+            keys.job(""),
+        ]
+        names = [
+            keys.job(job.id),
+            keys.events(job.id),
+            keys.jobs(job.owner),
+            keys.MODELS,
+            keys.SLOTS,
+            keys.QUEUED,
+            keys.DEADLINES,
+            keys.idempotency(known.scope if known else ""),
+            keys.DUE,
+            keys.running(steps[0].request.model),
+            keys.ROUNDS,
+        ]
+        names_of_steps, arguments_of_steps = asked(steps, job.owner)
+        return names + names_of_steps, arguments + arguments_of_steps
+
+    def advance(self, lease: Lease, worker_id: str, steps: Sequence[PlannedStep]) -> bool:
+        """End the step that decided what comes next, and add the steps that it decided on.
+
+        Returns False when it may not: the job has ended, or another attempt decides.
+        """
+        request = lease.request
+        member = keys.lease_member(request.job_id, request.step)
+        names, arguments = asked(steps, lease.job.owner)
+        advanced = self._advance(
+            keys=[
+                keys.job(request.job_id),
+                keys.LEASES,
+                keys.running(request.model),
+                keys.held(worker_id),
+                keys.MODELS,
+                keys.DUE,
+                keys.ROUNDS,
+                *names,
+            ],
+            args=[request.step, member, lease.attempt, request.job_id, *arguments],
+        )
+        return bool(advanced)
+
+    def record(self, job_id: str) -> JobRecord | None:
+        """The job's record; None when there is none, or no longer."""
+        raw: Any = self._redis.hgetall(keys.job(job_id))
+        fields: dict[str, bytes] = {name.decode(): value for name, value in raw.items()}
+        return job_record(fields) if fields else None
+
+    def events(self, job_id: str) -> list[Event]:
+        """The job's events so far, in order."""
+        return read_events(self._redis, job_id)
+
+    def listed(
+        self,
+        owner: str | None,
+        *,
+        state: JobState | None = None,
+        model: str | None = None,
+        after: str | None = None,
+        limit: int = 20,
+    ) -> list[JobEntry]:
+        """Asynchronous jobs that one API key asked for, the latest first.
+
+        `after` is the id of the last one of the page before.
+        """
+        index = keys.jobs(owner)
+        rank: Any = self._redis.zrevrank(index, after) if after else None
+        begin = 0 if rank is None else int(rank) + 1
+        found: list[JobEntry] = []
+        while len(found) < limit:
+            raw: Any = self._redis.zrevrange(index, begin, begin + _PAGE - 1)
+            ids = [job_id.decode() for job_id in raw]
+            begin += len(ids)
+            entries = self._entries(ids)
+            for job_id, entry in zip(ids, entries, strict=True):
+                if entry is None:  # no longer kept
+                    self._redis.zrem(index, job_id)
+                    begin -= 1
+                elif state in (None, entry.state) and model in (None, entry.model):
+                    found.append(entry)
+            if len(ids) < _PAGE:
+                break
+        return found[:limit]
+
+    def _entries(self, ids: Sequence[str]) -> list[JobEntry | None]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hmget(keys.job(job_id), LISTED)
+            rows = pipe.execute()
+        return [
+            None if row[0] is None else job_entry(job_id, row)
+            for job_id, row in zip(ids, rows, strict=True)
+        ]
+
+    def place(self, record: JobRecord) -> tuple[int, str] | None:
+        """Place in its model's queue of the job's first waiting step, 1 the next, and the model.
+
+        None where nothing of it waits.
+        """
+        for step in record.steps:
+            member = keys.lease_member(record.job.id, step.step)
+            rank: Any = self._redis.zrank(keys.waiting(step.model), member)
+            if rank is not None:
+                return int(rank) + 1, step.model
+        return None
+
+    def backlog(self, model: str, rank: int = 9) -> Backlog:
+        """What stands before a new job of a model whose messages have this rank."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zcount(keys.waiting(model), "-inf", f"({(rank + 1) * RANK_SPAN}")
+            pipe.scard(keys.running(model))
+            pipe.get(keys.pace(model))
+            waiting, running, pace = pipe.execute()
+        return Backlog(waiting, running, None if pace is None else float(pace))
+
+    def webhook_attempts(self, job_id: str) -> list[Attempt]:
+        """Attempts to tell of the job's end, in order."""
+        return attempts(self._redis, job_id)
+
+    def dead_letters(self) -> list[str]:
+        """Ids of the jobs that were set aside, the latest first."""
+        return dead_letters.listed(self._redis)
+
+    def drop_dead_letter(self, job_id: str) -> None:
+        """Count a job as a dead letter no longer."""
+        dead_letters.drop(self._redis, job_id)
+
+    def release(self, job_id: str) -> None:
+        """Count a synchronous request as open no longer, though its job goes on."""
+        self._redis.zrem(keys.SLOTS, job_id)
+
+    def forget(self, idempotency: Idempotency) -> None:
+        """Let a caller's Idempotency-Key stand for nothing."""
+        self._redis.delete(keys.idempotency(idempotency.scope))
+
+    def cancel(self, job_id: str, reason: str) -> bool:
+        """End the job now; workers that decode for it stop within one step.
+
+        Returns False when it had ended already, or there is no such job.
+        """
+        ending = Entry(job_id, Cancelled(seq=0, reason=reason), ends_as=JobState.CANCELLED)
+        return append(self._redis, [ending]) != [0]
+
+
+def _await_disk(redis: Redis) -> None:
+    try:
+        written: Any = redis.execute_command("WAITAOF", 1, 0, DISK_TIMEOUT_MS)
+    except ResponseError as error:
+        raise NotOnDisk(f"Redis cannot promise that: {error}") from error
+    if not written[0]:
+        raise NotOnDisk(f"Redis did not write it within {DISK_TIMEOUT_MS / 1000:g} s")
+
+
+def _verdict(verdict: str, answer: Sequence[Any]) -> Stored | Full | Known:
+    if verdict == "stored":
+        return Stored(*answer)
+    if verdict == "full":
+        return Full(*answer)
+    return Known(answer[0].decode(), same_body=verdict == "same")

@@ -1,0 +1,220 @@
+"""Leases: which steps this worker may write for, renewed while it lives.
+
+One watcher thread per worker renews every lease it holds in one call, and hears of jobs that
+others ended (a client that left, a deadline). Either way the generation's `stop` event is set
+and the engine ends the sequence within one step.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from redis import Redis
+from redis.client import PubSub
+from redis.exceptions import RedisError
+
+from workers.contract import events, keys
+from workers.contract.events import Token
+from workers.contract.job import Job
+from workers.contract.step import Assignment, StepRequest
+from workers.lua.scripts import script
+
+log = logging.getLogger(__name__)
+
+#: A lease that was not renewed for this long is lost.
+LEASE_MS = 3000
+#: Six renewals fit into a lease, so that one slow answer of Redis loses nothing.
+HEARTBEAT_S = 0.5
+#: After Redis or the keeper was away nobody is judged for this long: the living get time to renew
+#: and to write what they could not.
+MERCY_S = 2 * LEASE_MS / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a step may not run now."""
+
+    #: `gone`, `ended`, `done`, `held`, `early`, `late` or `alone`, as the script says.
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lease:
+    """The right to write for one step."""
+
+    request: StepRequest
+    attempt: int
+    job: Job
+    #: Milliseconds from acceptance, or from when it was given back, to now.
+    waited_ms: float
+    #: Token ids that earlier attempts logged, and their text.
+    produced: tuple[int, ...]
+    said: str
+    #: What it is to decode; None where that is what the job's caller sent.
+    assignment: Assignment | None = None
+    #: Set when the right is lost: stop decoding.
+    stop: threading.Event = field(default_factory=threading.Event)
+    #: Set, before `stop`, where the step is to go on elsewhere: this worker ends.
+    giving_back: threading.Event = field(default_factory=threading.Event)
+
+
+class Leases:
+    """The leases of one worker and the thread that watches over them."""
+
+    def __init__(self, redis: Redis, owner: str) -> None:
+        self._redis = redis
+        self._owner = owner
+        self._take = script(redis, "take")
+        self._renew = script(redis, "renew")
+        self._hand_back = script(redis, "hand_back")
+        self._held: set[Lease] = set()
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Start the watcher's thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watcher's thread; leases that are still held expire."""
+        self._ending.set()
+        self._thread.join(2 * HEARTBEAT_S)
+
+    def take(self, request: StepRequest, *, alone: bool = False) -> Lease | Refusal:
+        """Take a step's lease; `alone` where nothing else runs here while it is held.
+
+        Raises:
+            redis.RedisError: Redis is away; the message will be delivered again.
+            ValueError: the job was written by a newer version.
+        """
+        member = keys.lease_member(request.job_id, request.step)
+        verdict, *answer = self._take(
+            keys=[
+                keys.job(request.job_id),
+                keys.LEASES,
+                keys.waiting(request.model),
+                keys.running(request.model),
+                keys.QUEUED,
+                keys.held(self._owner),
+                keys.events(request.job_id),
+                keys.burden(request.model),
+                keys.USED,
+            ],
+            args=[
+                request.step,
+                member,
+                self._owner,
+                LEASE_MS,
+                uuid.uuid4().hex,
+                request.job_id,
+                keys.WAITING_OF,
+                request.model,
+                "1" if alone else "",
+            ],
+        )
+        if verdict != b"taken":
+            return Refusal(verdict.decode())
+        attempt, job, waited_ms, log_so_far, assignment = answer
+        produced, said = _produced(request.step, log_so_far)
+        lease = Lease(
+            request,
+            int(attempt),
+            Job.from_dict(json.loads(job)),
+            float(waited_ms),
+            produced,
+            said,
+            Assignment.from_dict(json.loads(assignment)) if assignment else None,
+        )
+        with self._lock:
+            self._held.add(lease)
+        return lease
+
+    def drop(self, lease: Lease) -> None:
+        """Stop renewing a lease: the step ended, or is given up."""
+        with self._lock:
+            self._held.discard(lease)
+
+    def hand_back(self, lease: Lease) -> None:
+        """Let another worker go on with a step; what this one wrote of it is in the log.
+
+        Raises:
+            redis.RedisError: Redis is away; the lease expires by itself.
+        """
+        request = lease.request
+        member = keys.lease_member(request.job_id, request.step)
+        self._hand_back(
+            keys=[
+                keys.job(request.job_id),
+                keys.LEASES,
+                keys.running(request.model),
+                keys.waiting(request.model),
+                keys.held(self._owner),
+                keys.RESEND,
+            ],
+            args=[request.step, member, lease.attempt, keys.WAITING_OF, request.model],
+        )
+
+    def held(self) -> tuple[Lease, ...]:
+        """Every lease that is held now."""
+        with self._lock:
+            return tuple(self._held)
+
+    def _watch(self) -> None:
+        pubsub: PubSub | None = None
+        while not self._ending.is_set():
+            try:
+                if pubsub is None:
+                    pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+                    pubsub.subscribe(keys.CANCELS)
+                self._renew_all()
+                self._hear(pubsub, until=time.monotonic() + HEARTBEAT_S)
+            except RedisError as error:
+                log.warning("leases cannot be renewed while Redis is away: %s", error)
+                if pubsub is not None:
+                    pubsub.close()
+                    pubsub = None
+                self._ending.wait(HEARTBEAT_S)
+        if pubsub is not None:
+            pubsub.close()
+
+    def _hear(self, pubsub: PubSub, until: float) -> None:
+        """Stop jobs and steps that others ended, until it is time to renew."""
+        while (left_s := until - time.monotonic()) > 0 and not self._ending.is_set():
+            message = pubsub.get_message(timeout=left_s)
+            if message is None:
+                continue
+            told = message["data"].decode()
+            for lease in self.held():
+                request = lease.request
+                if told in (request.job_id, keys.lease_member(request.job_id, request.step)):
+                    lease.stop.set()
+
+    def _renew_all(self) -> None:
+        held = self.held()
+        if not held:
+            return
+        arguments: list[str | int] = [LEASE_MS]
+        for lease in held:
+            request = lease.request
+            member = keys.lease_member(request.job_id, request.step)
+            arguments += [request.step, member, lease.attempt]
+        records = [keys.job(lease.request.job_id) for lease in held]
+        renewed = self._renew(keys=[keys.LEASES, *records], args=arguments)
+        for lease, kept in zip(held, renewed, strict=True):
+            if not kept:
+                lease.stop.set()
+
+
+def _produced(step: str, raw_events: Iterable[bytes]) -> tuple[tuple[int, ...], str]:
+    """The token ids that a step has in the log, and their text."""
+    decoded = (events.decode(raw) for raw in raw_events)
+    tokens = [event for event in decoded if isinstance(event, Token) and event.step == step]
+    ids = tuple(token_id for event in tokens for token_id in event.token_ids)
+    return ids, "".join(event.text for event in tokens)
