@@ -67,10 +67,13 @@ class ModeSelector:
             job = replace(job, routing={**job.routing, "model": leads.id, "reason": reason})
         scene = replace(scene, lead=leads)
         return replace(
-            job, model=scene.lead.id, mode=mode, cast=cast(mode, scene),
+            job,
+            model=scene.lead.id,
+            mode=mode,
+            cast=cast(mode, scene),
             bounds=self._bounds(mode, scene.preset),
             preset=None if preset is None else preset.id,
-        )  # fmt: skip
+        )
 
     def _bounds(self, mode: str, preset: Preset | None) -> Mapping[str, float | str]:
         settings = self._settings

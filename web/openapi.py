@@ -81,9 +81,13 @@ def describe(*, auto_route: bool) -> dict[str, Any]:
     for path, summary, name, others in (
         ("/v1/models", "The models, loaded ones first.", "Models", {}),
         ("/health", "Whether the process answers.", "Health", {}),
-        ("/health/ready", "Whether a request would be answered.", "Health",
-         {"503": _answer("Not now; `reason` says why.", "Health")}),
-    ):  # fmt: skip
+        (
+            "/health/ready",
+            "Whether a request would be answered.",
+            "Health",
+            {"503": _answer("Not now; `reason` says why.", "Health")},
+        ),
+    ):
         responses = {"200": _answer(summary, name), **others, **_errors()}
         spec.path(path, operations={"get": {"summary": summary, "responses": responses}})
     return spec.to_dict()

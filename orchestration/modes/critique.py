@@ -127,11 +127,15 @@ class Critique:
         return Round(
             (
                 self._generate(
-                    job, f"revision-{number}", "revise", 1 + 2 * number,
-                    previous=last.text, defects=latest.defects,
+                    job,
+                    f"revision-{number}",
+                    "revise",
+                    1 + 2 * number,
+                    previous=last.text,
+                    defects=latest.defects,
                 ),
             )
-        )  # fmt: skip
+        )
 
     def read(self, _job: Job, done: FinishedStep) -> Reading:
         """See `Mode.read`."""
@@ -181,9 +185,12 @@ class Critique:
         told = Trajectory(2 * number, self.total_steps(job), "critique", text.step.name, "revise")
         decisions = story.handoff.decisions_made[:-1]
         messages = self._templates.messages(
-            job, "critique", told,
-            previous=text.text, decisions=decisions,
-        )  # fmt: skip
+            job,
+            "critique",
+            told,
+            previous=text.text,
+            decisions=decisions,
+        )
         sampling = Sampling(
             max_tokens=CRITIQUE_TOKENS,
             temperature=0.0,

@@ -110,9 +110,12 @@ class Debate:
         others = [done for done in last.answers if done is not own]
         order = members.shuffled(job, number, place + 1, len(others))
         messages = self._templates.messages(
-            job, "debate", _trajectory(job, number),
-            previous=own.text, others=tuple(others[at].text for at in order),
-        )  # fmt: skip
+            job,
+            "debate",
+            _trajectory(job, number),
+            previous=own.text,
+            others=tuple(others[at].text for at in order),
+        )
         return _step(job, place, number, messages)
 
     def _judge(self, job: Job, last: _Exchange) -> Step:
@@ -134,11 +137,13 @@ class Debate:
         order = members.shuffled(job, 0, 0, len(candidates))
         found = last.found
         messages = self._templates.messages(
-            job, "reconcile", _trajectory(job, _rounds(job) + 1, ANSWER),
+            job,
+            "reconcile",
+            _trajectory(job, _rounds(job) + 1, ANSWER),
             answers=tuple(candidates[at] for at in order),
             agreed=found.agreed if found else (),
             conflicts=found.conflicts if found else (),
-        )  # fmt: skip
+        )
         (reconciler,) = members.of_part(job, RECONCILER)
         assignment = Assignment(messages, job.sampling)
         return Round((Step(ANSWER, RECONCILER, reconciler.model, assignment),))
@@ -167,9 +172,7 @@ def _exchanges(job: Job, story: History) -> list[_Exchange]:
         answers = [done for done in ended if done.usable]
         judge = story.done.get(f"{judging.PART}-{number}")
         compared = members.compared(job, answers, number, judge)
-        found.append(
-            _Exchange(number, tuple(map(_place, answers)), tuple(answers), compared)
-        )  # fmt: skip
+        found.append(_Exchange(number, tuple(map(_place, answers)), tuple(answers), compared))
     return found
 
 

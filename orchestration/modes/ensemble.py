@@ -89,13 +89,15 @@ class Ensemble:
     ) -> Step:
         order = members.shuffled(job, 2, 0, len(answered))
         messages = self._templates.messages(
-            job, "synthesise", _trajectory(2, ANSWER),
+            job,
+            "synthesise",
+            _trajectory(2, ANSWER),
             answers=tuple(answered[at].text for at in order),
             votes=_votes(found),
             agreed=found.agreed,
             conflicts=found.conflicts,
             dissents=_dissents(job, found),
-        )  # fmt: skip
+        )
         return Step(ANSWER, SYNTHESISER, model, Assignment(messages, job.sampling))
 
     def _end(

@@ -87,9 +87,7 @@ def judged(voters: Sequence[Voter], order: Sequence[int], judge: FinishedStep) -
         return agreement.unknown(voters, f"the judgement is unusable: {error}")
     group_of = dict(zip(order, found.groups, strict=True))
     clusters = agreement.cluster([group_of[at] for at in range(len(voters))])
-    return Agreement(
-        JUDGE, Kind.TEXT, tuple(voters), clusters, found.agreed, found.conflicts
-    )  # fmt: skip
+    return Agreement(JUDGE, Kind.TEXT, tuple(voters), clusters, found.agreed, found.conflicts)
 
 
 def reading(done: FinishedStep) -> Reading:

@@ -19,8 +19,14 @@ from workers.contract.job import Job, Message
 #: Every template, and values with which it is tried at start-up.
 TEMPLATES: dict[str, dict[str, Any]] = {
     "trajectory": {
-        "system": "s", "goal": "g", "number": 1, "total": 2, "name": "draft", "previous": "",
-        "next": "", "forbidden": "f",
+        "system": "s",
+        "goal": "g",
+        "number": 1,
+        "total": 2,
+        "name": "draft",
+        "previous": "",
+        "next": "",
+        "forbidden": "f",
     },
     "draft": {"request": "r"},
     "refine": {"request": "r", "previous": "p"},
@@ -30,13 +36,17 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "debate": {"request": "r", "previous": "p", "others": ("o",)},
     "reconcile": {"request": "r", "answers": ("a",), "agreed": ("a",), "conflicts": ("c",)},
     "synthesise": {
-        "request": "r", "answers": ("a",), "votes": ({"answer": "a", "count": 2},),
-        "agreed": ("a",), "conflicts": ("c",), "dissents": True,
+        "request": "r",
+        "answers": ("a",),
+        "votes": ({"answer": "a", "count": 2},),
+        "agreed": ("a",),
+        "conflicts": ("c",),
+        "dissents": True,
     },
     "judge": {"request": "r", "answers": ("a",)},
     "critique": {"request": "r", "previous": "p", "decisions": ("d",)},
     "revise": {"request": "r", "previous": "p", "defects": ({"problem": "p", "quote": "q"},)},
-}  # fmt: skip
+}
 
 
 class PromptError(ValueError):

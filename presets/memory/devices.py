@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 
 _MB = 2**20
 _QUERY = (
-    "nvidia-smi", "--query-gpu=index,memory.total,memory.free", "--format=csv,noheader,nounits",
-)  # fmt: skip
+    "nvidia-smi",
+    "--query-gpu=index,memory.total,memory.free",
+    "--format=csv,noheader,nounits",
+)
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 #: A driver that hangs must not hang every command of ours.
 _ANSWERS_WITHIN_S = 10.0

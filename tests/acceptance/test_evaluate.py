@@ -18,14 +18,26 @@ NO_CHANGE = {"verdict": "no change", "score": 1, "defects": [], "contradictions"
 def tasks(tmp_path):
     """Two questions; the model alone gets the first right, and a revision the second."""
     critique = {"text": json.dumps(NO_CHANGE)}
-    revise = {"text": json.dumps({**NO_CHANGE, "verdict": "revise", "score": 0,
-                                  "defects": [{"problem": "no", "quote": "5"}]})}  # fmt: skip
+    revise = {
+        "text": json.dumps(
+            {
+                **NO_CHANGE,
+                "verdict": "revise",
+                "score": 0,
+                "defects": [{"problem": "no", "quote": "5"}],
+            }
+        )
+    }
     better = {"critique-1": revise, "revision-1": {"text": "4"}, "critique-2": critique}
     lines = [
-        {"id": "one", "kind": "number", "answer": 4,
-         "question": scripted("4", **{"critique-1": critique})},
+        {
+            "id": "one",
+            "kind": "number",
+            "answer": 4,
+            "question": scripted("4", **{"critique-1": critique}),
+        },
         {"id": "two", "kind": "number", "answer": 4, "question": scripted("5", **better)},
-    ]  # fmt: skip
+    ]
     file = tmp_path / "tasks.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return file
@@ -52,24 +64,38 @@ def test_it_starts_each_preset_and_stops_it(tasks, tmp_path):
     service = Service(tmp_path / "data", INFERENCE_BACKEND="scripted")
     out = tmp_path / "out"
     told = service.run(
-        "evaluate", "--start", "--presets", "demo-critique", "--tasks", str(tasks),
-        "--out", str(out),
-    )  # fmt: skip
+        "evaluate",
+        "--start",
+        "--presets",
+        "demo-critique",
+        "--tasks",
+        str(tasks),
+        "--out",
+        str(out),
+    )
     assert told.returncode == 0, told.stderr
     assert service.left_over() == []
     rows = json.loads((out / "report.json").read_text())["rows"]
     assert [(row["mode"], row["right"]) for row in rows] == [
-        ("single", 1), ("self-consistency", 1), ("critique", 2),
-    ]  # fmt: skip
+        ("single", 1),
+        ("self-consistency", 1),
+        ("critique", 2),
+    ]
     assert rows[2]["beside_single"]["better"] == 1
     assert "<svg" in (out / "report.html").read_text()
 
 
 def test_start_needs_the_address_for_itself(scripted_service, tasks, tmp_path):
     told = scripted_service.run(
-        "evaluate", "--start", "--presets", "demo-single", "--tasks", str(tasks),
-        "--out", str(tmp_path / "out"),
-    )  # fmt: skip
+        "evaluate",
+        "--start",
+        "--presets",
+        "demo-single",
+        "--tasks",
+        str(tasks),
+        "--out",
+        str(tmp_path / "out"),
+    )
     assert told.returncode == 1
     assert "answers at" in told.stderr
     assert "leave out --start" in told.stderr
@@ -95,8 +121,13 @@ def test_what_was_typed_wrong_is_said(tasks, tmp_path):
 def test_without_a_service_that_is_said(tasks, tmp_path):
     service = Service(tmp_path / "data", INFERENCE_BACKEND="scripted")
     told = service.run(
-        "evaluate", "--presets", "demo-single", "--tasks", str(tasks), "--out",
+        "evaluate",
+        "--presets",
+        "demo-single",
+        "--tasks",
+        str(tasks),
+        "--out",
         str(tmp_path / "out"),
-    )  # fmt: skip
+    )
     assert told.returncode == 1
     assert "no service answers" in told.stderr

@@ -76,9 +76,14 @@ TURNS = [
     {"role": "user", "content": "Thank you. Say goodbye."},
 ]
 OPTIONS = {
-    "temperature": 0, "max_tokens": 12, "top_k": 40, "min_p": 0.05, "presence_penalty": 0.1,
-    "frequency_penalty": 0.1, "task_type": "chat",
-}  # fmt: skip
+    "temperature": 0,
+    "max_tokens": 12,
+    "top_k": 40,
+    "min_p": 0.05,
+    "presence_penalty": 0.1,
+    "frequency_penalty": 0.1,
+    "task_type": "chat",
+}
 
 
 def test_it_finds_the_models(gateway):

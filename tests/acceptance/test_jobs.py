@@ -132,8 +132,9 @@ def test_a_queued_job_that_is_cancelled_never_runs(narrow_service):
     assert cancel(narrow_service, queued["id"]).json()["state"] == "cancelled"
     cancel(narrow_service, running["id"])
     assert [kind for _, kind, _ in read_events(narrow_service, queued["id"])] == [
-        "queued", "cancelled",
-    ]  # fmt: skip
+        "queued",
+        "cancelled",
+    ]
 
 
 @pytest.mark.parametrize("terminate", [False, True])

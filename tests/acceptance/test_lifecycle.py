@@ -96,8 +96,12 @@ def test_a_port_that_is_taken_is_said_so(scripted_service, tmp_path):
     }
     refused = subprocess.run(
         [sys.executable, "-m", "web.cli", "up"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     assert refused.returncode == 1
     assert "INFERENCE_PORT" in refused.stderr
 

@@ -104,8 +104,10 @@ def test_two_models_side_by_side_and_the_memory_is_back(two_models):
     for answer in answers:
         assert answer.status_code == 200
         assert answer.json() == {
-            "id": SECOND, "status": "loaded", "message": answer.json()["message"],
-        }  # fmt: skip
+            "id": SECOND,
+            "status": "loaded",
+            "message": answer.json()["message"],
+        }
     assert len(two_models.worker_pids(SECOND)) == 1
     assert load(two_models, SECOND).json()["message"] == f"{SECOND} is loaded already."
     for model in (MODEL, SECOND):
@@ -181,8 +183,9 @@ def test_what_cannot_be_loaded_says_why_and_can_be_tried_again(two_models, model
 def test_the_commands(two_models):
     loaded = two_models.run("load", "--no-wait", SECOND)
     assert (loaded.returncode, loaded.stdout) == (
-        0, f"{SECOND} is being loaded; GET /v1/models/{SECOND} tells.\n",
-    )  # fmt: skip
+        0,
+        f"{SECOND} is being loaded; GET /v1/models/{SECOND} tells.\n",
+    )
     wait_for(lambda: status(two_models, SECOND) == "loaded", 30)
     unloaded = two_models.run("unload", SECOND)
     assert (unloaded.returncode, "unloaded" in unloaded.stdout) == (0, True)
@@ -194,9 +197,11 @@ def test_a_worker_of_ones_own_gives_its_memory_back_and_waits(two_models):
     """No supervisor starts it again: the process stays, and is small."""
     with subprocess.Popen(
         [sys.executable, "-m", "web.cli", "worker", THIRD],
-        cwd=ROOT, env=two_models.environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as own:  # fmt: skip
+        cwd=ROOT,
+        env=two_models.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as own:
         try:
             process = psutil.Process(own.pid)
             wait_for(lambda: status(two_models, THIRD) == "loaded", 30)

@@ -32,9 +32,12 @@ def up(service, *arguments, **environment):
     """Run `up` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "web.cli", "up", *arguments],
-        cwd=ROOT, env={**service.environment, **environment}, capture_output=True, text=True,
+        cwd=ROOT,
+        env={**service.environment, **environment},
+        capture_output=True,
+        text=True,
         timeout=60,
-    )  # fmt: skip
+    )
 
 
 def test_up_refuses_a_model_larger_than_the_machine(tmp_path):
@@ -89,8 +92,10 @@ def test_a_worker_by_hand_is_refused_with_the_numbers_unless_forced(tmp_path, ow
 
         found = models()["mine"]
         assert (found["status"], found["context_available"], found["fits"]) == (
-            "available", 0, False,
-        )  # fmt: skip
+            "available",
+            0,
+            False,
+        )
         for arguments, status in (("mine",), "failed"), (("--force", "mine"), "loaded"):
             command = [sys.executable, "-m", "web.cli", "worker", *arguments]
             with subprocess.Popen(command, cwd=ROOT, env=service.environment) as worker:
@@ -111,8 +116,12 @@ def test_the_plan_of_a_preset_is_shown(scripted_service):
     environment = {**scripted_service.environment, "INFERENCE_BACKEND": "llamacpp"}
     ended = subprocess.run(
         [sys.executable, "-m", "web.cli", "presets", "show", "demo-debate"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     shown = json.loads(ended.stdout)
     assert shown["memory"] == "light"
     assert set(shown["plan"]) == set(shown["models"])

@@ -24,12 +24,22 @@ def test_it_describes_every_endpoint(scripted_service):
     document = scripted_service.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
-        "/v1/chat/completions", "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/events",
-        "/v1/dead-letters", "/v1/dead-letters/{job_id}", "/v1/dead-letters/{job_id}/retry",
-        "/v1/jobs/{job_id}/ws", "/v1/ws/chat", "/v1/models",
-        "/v1/models/{model_id}", "/v1/models/{model_id}/load", "/v1/models/{model_id}/unload",
-        "/health", "/health/ready",
-    }  # fmt: skip
+        "/v1/chat/completions",
+        "/v1/jobs",
+        "/v1/jobs/{job_id}",
+        "/v1/jobs/{job_id}/events",
+        "/v1/dead-letters",
+        "/v1/dead-letters/{job_id}",
+        "/v1/dead-letters/{job_id}/retry",
+        "/v1/jobs/{job_id}/ws",
+        "/v1/ws/chat",
+        "/v1/models",
+        "/v1/models/{model_id}",
+        "/v1/models/{model_id}/load",
+        "/v1/models/{model_id}/unload",
+        "/health",
+        "/health/ready",
+    }
     body = document["components"]["schemas"]["ChatCompletionRequest"]
     assert set(body["required"]) == {"model", "messages"}
     assert body["properties"]["temperature"]["maximum"] == 2

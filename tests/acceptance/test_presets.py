@@ -38,8 +38,12 @@ def test_a_catalogue_that_is_wrong_is_refused_with_file_and_field(tmp_path, scri
     environment = {**scripted_service.environment, "INFERENCE_CATALOGUE_DIR": str(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "-m", "web.cli", "up"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ended.returncode == 2
     assert "presets.yaml: x: hardware is missing" in ended.stderr
 

@@ -84,10 +84,12 @@ def test_the_official_client_reads_a_stream(service):
     body = ask(service)
     chunks = list(
         service.openai().chat.completions.create(
-            model="thinker", messages=body["messages"], stream=True,
+            model="thinker",
+            messages=body["messages"],
+            stream=True,
             stream_options={"include_usage": True},
         )
-    )  # fmt: skip
+    )
     deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
     assert "".join(delta.content or "" for delta in deltas) == ANSWER
     assert "".join(getattr(delta, "reasoning_content", "") for delta in deltas) == THOUGHT

@@ -118,10 +118,12 @@ def test_a_chat_that_fails_closes_with_1011(scripted_service, connect):
         ({"type": "dance"}, "VALIDATION_ERROR"),
         ({"messages": []}, "VALIDATION_ERROR"),
         ({"type": "chat"}, "VALIDATION_ERROR"),
-        ({"type": "chat", "model": "none", "messages": [{"role": "user", "content": "x"}]},
-         "MODEL_NOT_FOUND"),
+        (
+            {"type": "chat", "model": "none", "messages": [{"role": "user", "content": "x"}]},
+            "MODEL_NOT_FOUND",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_refused_with_1008(connect, said, error_code):
     socket = connect()
     socket.say(said)

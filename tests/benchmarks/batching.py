@@ -186,7 +186,9 @@ def run() -> dict:
         result["service at 16 over service at 1 (aim 2.0)"] = most / one
         result["streams cut"] = cut
         result["gap between tokens beside a 4,000-token prompt, s p99 / max (aim 0.5)"] = [
-            percentile(gaps, 0.99), max(gaps)]  # fmt: skip
+            percentile(gaps, 0.99),
+            max(gaps),
+        ]
         with peer(path) as port:
             if port is None:
                 result["llama-cpp-python's server"] = "not installed (extra: bench)"

@@ -40,9 +40,13 @@ def run() -> dict:
 
 def _preset(members: int) -> dict:
     return {
-        "id": f"join-{members}", "models": [MODEL], "mode": "ensemble", "members": members,
-        "synthesiser": MODEL, "hardware": "mac",
-    }  # fmt: skip
+        "id": f"join-{members}",
+        "models": [MODEL],
+        "mode": "ensemble",
+        "members": members,
+        "synthesiser": MODEL,
+        "hardware": "mac",
+    }
 
 
 def _measure(members: int, own: str) -> dict:
@@ -66,7 +70,7 @@ def _measure(members: int, own: str) -> dict:
     return {
         f"{members} members of {bytes_ // members // 1000} KB, end of the last to the next step's "
         "beginning, ms p50 / p99 (aim 10)": [percentile(joins, 0.5), percentile(joins, 0.99)],
-    }  # fmt: skip
+    }
 
 
 def _ask(connection: http.client.HTTPConnection, members: int) -> str:

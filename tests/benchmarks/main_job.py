@@ -80,16 +80,23 @@ def run() -> dict:
     model_mb = memory["model"] / 2**20
     return {
         "first token, bare engine, ms p50 / p99": [
-            percentile(bare_first, 0.5), percentile(bare_first, 0.99)],
+            percentile(bare_first, 0.5),
+            percentile(bare_first, 0.99),
+        ],
         "first token, service, ms p50 / p99": [percentile(first, 0.5), percentile(first, 0.99)],
         "added to the first token, ms p50 / p99 (aim 5 / 12)": [
-            percentile(added, 0.5), percentile(added, 0.99)],
+            percentile(added, 0.5),
+            percentile(added, 0.99),
+        ],
         "tokens/s, bare / service": [statistics.median(bare_rate), statistics.median(rate)],
         "service over bare": statistics.median(
-            through / alone for through, alone in zip(rate, bare_rate, strict=True)),
+            through / alone for through, alone in zip(rate, bare_rate, strict=True)
+        ),
         "memory, web / worker above the model, MB (aim 150)": [
-            rss["web server"], rss["worker"] - model_mb],
-    }  # fmt: skip
+            rss["web server"],
+            rss["worker"] - model_mb,
+        ],
+    }
 
 
 if __name__ == "__main__":

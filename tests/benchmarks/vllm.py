@@ -166,9 +166,12 @@ def run() -> dict:
 
     result = {
         f"tokens/s at {level}, bare / service / vLLM's server": [
-            median("bare", level), median("service", level), median("server", level)]
+            median("bare", level),
+            median("service", level),
+            median("server", level),
+        ]
         for level in LEVELS
-    }  # fmt: skip
+    }
     result["tokens/s at 32, vLLM's server"] = median("server", 32)
     for level in LEVELS:
         pairs = zip(rates["service", level], rates["bare", level], strict=True)
@@ -180,9 +183,13 @@ def run() -> dict:
             ours / its for ours, its in peers
         )
     result["first token at 1, bare / service, ms p50"] = [
-        percentile(first_bare, 0.5), percentile(first_ours, 0.5)]  # fmt: skip
+        percentile(first_bare, 0.5),
+        percentile(first_ours, 0.5),
+    ]
     result["added to the first token at 1, ms p50 / p90 (aim 6 p50)"] = [
-        percentile(added, 0.5), percentile(added, 0.9)]  # fmt: skip
+        percentile(added, 0.5),
+        percentile(added, 0.9),
+    ]
     return result
 
 

@@ -178,8 +178,9 @@ def test_the_pace_of_a_model_is_measured(store, redis, jobs):
     redis.hincrby(keys.job(made.id), "answer:taken_ms", -400)
     assert jobs.backlog(MODEL).running == 1
     outcome = Outcome("answer", MODEL, 1, "stop", Usage(1, 1), Timings(), 9)
-    entry = Entry(made.id, Completed(0, outcome), "answer", lease.attempt, 1, JobState.COMPLETED,
-                  outcome)  # fmt: skip
+    entry = Entry(
+        made.id, Completed(0, outcome), "answer", lease.attempt, 1, JobState.COMPLETED, outcome
+    )
     append(redis, [entry])
     backlog = jobs.backlog(MODEL, rank=4)
     assert (backlog.waiting, backlog.running) == (0, 0)

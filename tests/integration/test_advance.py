@@ -43,9 +43,13 @@ MODES = registry.load(None)
 def job(jobs, celery):
     """A stored pipeline whose first round's messages were sent."""
     made = Job(
-        f"chatcmpl-{next(_numbers)}", "c", (Message("user", "Why?"),), created=1,
-        mode="pipeline", cast=CAST,
-    )  # fmt: skip
+        f"chatcmpl-{next(_numbers)}",
+        "c",
+        (Message("user", "Why?"),),
+        created=1,
+        mode="pipeline",
+        cast=CAST,
+    )
     planned = dispatch.plan(celery, made, 1, MODES["pipeline"].plan(made))
     jobs.store(made, planned, Terms(4))
     dispatch.send(celery, planned, 4)
@@ -62,13 +66,24 @@ def end(redis, worker, job, step, model, text="a text", *, error=None):
     """Let a worker take a step and end it."""
     lease = worker.take(StepRequest(job.id, step, model, ends_job=False))
     outcome = Outcome(
-        step, model, lease.attempt, "error" if error else "stop", Usage(5, 2), Timings(), 100,
+        step,
+        model,
+        lease.attempt,
+        "error" if error else "stop",
+        Usage(5, 2),
+        Timings(),
+        100,
         error=error.to_dict() if error else None,
-    )  # fmt: skip
+    )
     entry = Entry(
-        job.id, StepFinished(0, outcome), step=step, attempt=lease.attempt, number=1,
-        outcome=outcome, text=text,
-    )  # fmt: skip
+        job.id,
+        StepFinished(0, outcome),
+        step=step,
+        attempt=lease.attempt,
+        number=1,
+        outcome=outcome,
+        text=text,
+    )
     assert append(redis, [entry]) != [0]
     worker.drop(lease)
     return lease

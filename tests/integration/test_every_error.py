@@ -119,8 +119,10 @@ def ask(client, body=None, **options):
     [
         ({"data": "{", "content_type": "application/json"}, "MALFORMED_JSON"),
         ({"data": "{}", "content_type": "text/plain"}, "UNSUPPORTED_MEDIA_TYPE"),
-        ({"data": b" " * (MOST_BODY_BYTES + 1), "content_type": "application/json"},
-         "PAYLOAD_TOO_LARGE"),
+        (
+            {"data": b" " * (MOST_BODY_BYTES + 1), "content_type": "application/json"},
+            "PAYLOAD_TOO_LARGE",
+        ),
         ({"json": {}}, "VALIDATION_ERROR"),
         ({"json": {**BODY, "n": 2}}, "UNSUPPORTED_PARAMETER"),
         ({"json": {**BODY, "model": "smollm2-135"}}, "MODEL_NOT_FOUND"),
@@ -128,7 +130,7 @@ def ask(client, body=None, **options):
         ({"json": {**BODY, "orchestration_mode": "critique"}}, "NOT_ENOUGH_MODELS"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_what_the_edge_refuses(front_end, request_, code):
     error_of(front_end().post("/v1/chat/completions", **request_), code)
 

@@ -199,8 +199,15 @@ def test_a_step_that_lost_its_worker_counts_on(store, redis, busy):
     die(redis, request)
     assert busy() == 100
     Leases(redis, "v").take(request, alone=True)
-    refused = Entry(request.job_id, Completed(0, outcome(request, 1)), request.step, 1, 5,
-                    JobState.COMPLETED, outcome(request, 1))  # fmt: skip
+    refused = Entry(
+        request.job_id,
+        Completed(0, outcome(request, 1)),
+        request.step,
+        1,
+        5,
+        JobState.COMPLETED,
+        outcome(request, 1),
+    )
     assert append(redis, [refused]) == [0]
     assert busy() == 100
     finish(redis, request, attempt=2)

@@ -139,8 +139,9 @@ def test_use_is_noted_and_idle_models_leave(redis, orders, settings, worker, sub
     assert (orders.of(MODEL).target, orders.of(MODEL).why) == (Target.UNLOADED, Why.IDLE)
 
 
-def test_what_waits_for_a_model_that_cannot_be_loaded_is_told(redis, orders, settings, worker,
-                                                               submit):  # fmt: skip
+def test_what_waits_for_a_model_that_cannot_be_loaded_is_told(
+    redis, orders, settings, worker, submit
+):
     submit("chatcmpl-1")
     submit("chatcmpl-2", asynchronous=True)
     presence = worker()
@@ -151,8 +152,9 @@ def test_what_waits_for_a_model_that_cannot_be_loaded_is_told(redis, orders, set
     assert redis.zcard(keys.waiting(MODEL)) == 0
 
 
-def test_only_those_on_the_line_are_told_that_their_model_was_unloaded(redis, orders, settings,
-                                                                        submit):  # fmt: skip
+def test_only_those_on_the_line_are_told_that_their_model_was_unloaded(
+    redis, orders, settings, submit
+):
     submit("chatcmpl-1")
     submit("chatcmpl-2", asynchronous=True)
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
@@ -175,8 +177,9 @@ def test_a_member_whose_model_was_unloaded_is_not_waited_for(redis, celery, orde
     assert redis.zcard(keys.RESEND) == 0  # the other one may yet answer
 
 
-def test_the_last_member_whose_model_was_unloaded_lets_the_round_end(redis, celery, orders,
-                                                                     settings):  # fmt: skip
+def test_the_last_member_whose_model_was_unloaded_lets_the_round_end(
+    redis, celery, orders, settings
+):
     job = Job("chatcmpl-1", MODEL, (Message("user", "x"),), created=1)
     round_ = Round((Step("member-1", "member", MODEL),), Patience(1, 60, 60))
     JobStore(redis).store(job, dispatch.plan(celery, job, 1, round_), Terms(4))
@@ -312,8 +315,9 @@ def test_up_starts_what_is_ordered_and_has_no_worker(redis, orders, settings, wo
         models.look()
         second.look()
     assert [child.name for child in one.children] == [
-        "worker-smollm2-135m-c", "worker-smollm2-135m-b",
-    ]  # fmt: skip
+        "worker-smollm2-135m-c",
+        "worker-smollm2-135m-b",
+    ]
     assert other.children == []
     models.end()
     second.look()

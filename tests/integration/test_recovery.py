@@ -81,8 +81,9 @@ def test_a_step_whose_worker_died_waits_again_before_all_new_work(redis, jobs, s
     Leases(redis, "w").take(request)
     die(request)
     assert redis.zrange(keys.waiting(MODEL), 0, -1) == [
-        member(request).encode(), member(fresh).encode(),
-    ]  # fmt: skip
+        member(request).encode(),
+        member(fresh).encode(),
+    ]
     assert redis.zrange(keys.RESEND, 0, -1) == [member(request).encode()]
     assert redis.scard(keys.running(MODEL)) == redis.zcard(keys.LEASES) == 0
     assert jobs.place(jobs.record(request.job_id)) == (1, MODEL)
@@ -201,7 +202,9 @@ def test_a_keeper_that_slept_begins_anew(redis, monkeypatch):
             pass
 
     shift = [0]
-    monkeypatch.setattr("workers.keeper.keeper.redis_time_ms", lambda r: int(time.time() * 1e3) + shift[0])
+    monkeypatch.setattr(
+        "workers.keeper.keeper.redis_time_ms", lambda r: int(time.time() * 1e3) + shift[0]
+    )
     keeper = Keeper(redis, [Duty()])
     keeper.start()
     wait_for(lambda: begun and keeper._seen)

@@ -52,9 +52,14 @@ def finish(redis, request, attempt=1, text="said", error=None):
         request.step, request.model, attempt, reason, Usage(1, 1), Timings(), 100, error
     )
     entry = Entry(
-        request.job_id, StepFinished(0, outcome), request.step, attempt, 99,
-        outcome=outcome, text=text,
-    )  # fmt: skip
+        request.job_id,
+        StepFinished(0, outcome),
+        request.step,
+        attempt,
+        99,
+        outcome=outcome,
+        text=text,
+    )
     return append(redis, [entry]) != [0]
 
 
@@ -137,8 +142,10 @@ def test_the_late_are_ended_for_them_and_the_decision_is_sent(redis, celery, job
     assert "member-3 was not begun" in told["member-3"].error["message"]
     events = jobs.events(one.job_id)
     assert [event.outcome.step for event in events if isinstance(event, StepFinished)] == [
-        "member-1", "member-2", "member-3",
-    ]  # fmt: skip
+        "member-1",
+        "member-2",
+        "member-3",
+    ]
     assert redis.zcard(keys.LEASES) == redis.zcard(keys.ROUNDS) == 0
     assert redis.zcard(keys.waiting("c")) == 0
     assert redis.scard(keys.running("b")) == redis.scard(keys.held("w")) == 0

@@ -54,8 +54,11 @@ def test_the_end_of_a_job_is_told_signed(redis, jobs, end, receiver):
     assert path == "/told"
     assert json.loads(body)["type"] == "job.failed"
     assert json.loads(body)["data"] == {
-        "id": job_id, "state": "failed", "model": "m", "status_url": f"/v1/jobs/{job_id}",
-    }  # fmt: skip
+        "id": job_id,
+        "state": "failed",
+        "model": "m",
+        "status_url": f"/v1/jobs/{job_id}",
+    }
     assert headers["Host"] == f"localhost:{receiver.server_port}"
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     digest = hmac.new(b"a secret of some length", signed, hashlib.sha256).digest()
@@ -175,14 +178,30 @@ def test_a_job_that_is_no_longer_kept_is_forgotten(redis, end):
 @pytest.mark.parametrize(
     "url",
     [
-        "http://127.0.0.1/", "http://localhost:6379/", "http://[::1]/", "http://10.0.0.1/",
-        "http://169.254.169.254/latest/meta-data", "http://[::ffff:127.0.0.1]/", "http://0/",
-        "http://2130706433/", "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/",
-        "http://224.0.0.1/", "http://0.0.0.0/", "http://100.64.0.1/", "http://[fd00::1]/",
-        "ftp://example.com/", "http://", "http://user:pw@example.com/", "http://a b/",
-        "http://example.com:99999/", "http://" + "a" * 3000, "http://no-such-host.invalid/", "x",
+        "http://127.0.0.1/",
+        "http://localhost:6379/",
+        "http://[::1]/",
+        "http://10.0.0.1/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[::ffff:127.0.0.1]/",
+        "http://0/",
+        "http://2130706433/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://[2002:7f00:1::]/",
+        "http://224.0.0.1/",
+        "http://0.0.0.0/",
+        "http://100.64.0.1/",
+        "http://[fd00::1]/",
+        "ftp://example.com/",
+        "http://",
+        "http://user:pw@example.com/",
+        "http://a b/",
+        "http://example.com:99999/",
+        "http://" + "a" * 3000,
+        "http://no-such-host.invalid/",
+        "x",
     ],
-)  # fmt: skip
+)
 def test_where_a_webhook_may_not_go(url):
     with pytest.raises(destinations.Refused):
         destinations.resolve(url, [])

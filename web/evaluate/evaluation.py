@@ -86,9 +86,14 @@ class Evaluation:
         return None
 
     def _ask_all(
-        self, named: str, asks: list[Ask], service: ServiceUnderTest, in_flight: int,
-        progress: Progress, preset: Preset | None,
-    ) -> None:  # fmt: skip
+        self,
+        named: str,
+        asks: list[Ask],
+        service: ServiceUnderTest,
+        in_flight: int,
+        progress: Progress,
+        preset: Preset | None,
+    ) -> None:
         left = iter([ask for ask in asks if self.ledger.lacks(ask)])
         there = sum(not self.ledger.lacks(ask) for ask in asks)
         progress(named, there, len(asks))

@@ -101,8 +101,12 @@ class Ledger:
 
     def add(self, ask: Ask, answer: Answer) -> None:
         """Keep an answer, on disk before it returns."""
-        about = {"preset": ask.preset, "model": ask.model, "task": ask.task.id,
-                 "sample": ask.sample}  # fmt: skip
+        about = {
+            "preset": ask.preset,
+            "model": ask.model,
+            "task": ask.task.id,
+            "sample": ask.sample,
+        }
         with self._file.open("a", encoding="utf-8") as ledger:
             ledger.write(json.dumps({**about, **asdict(answer)}, ensure_ascii=False) + "\n")
         self._note(answer)

@@ -57,8 +57,9 @@ def cost(rows: Sequence[Row]) -> str:
         left, label = at_x + 10, at_y
         right = left + _LETTER * len(row.name)
         # A label that would cover another goes above it.
-        while any(abs(label - other) < 15 and left < end and begin < right
-                  for begin, end, other in taken):  # fmt: skip
+        while any(
+            abs(label - other) < 15 and left < end and begin < right for begin, end, other in taken
+        ):
             label -= 15
         taken.append((left, right, label))
         _text(svg, left, label, row.name, "value")
@@ -178,9 +179,7 @@ def _bar(svg: Element, x: float, y: float, width: float, kind: str, told: str) -
     _title(bar, told)
 
 
-def _text(
-    svg: Element, x: float, y: float, text: str, kind: str, anchor: str = "start"
-) -> None:  # fmt: skip
+def _text(svg: Element, x: float, y: float, text: str, kind: str, anchor: str = "start") -> None:
     place = {"x": f"{x:.1f}", "y": f"{y:.1f}", "dy": "0.35em", "text-anchor": anchor}
     label = SubElement(svg, "text", place)
     label.set("class", kind)

@@ -44,8 +44,15 @@ def table(rows: Sequence[Row]) -> Table:
     found = Table(box=None)
     found.add_column("", no_wrap=True)
     found.add_column("mode", no_wrap=True)
-    titles = ("right", "accuracy", "failed", "tokens", "s p50/p95", "vs lead + - p",
-              "at equal tokens + - p")  # fmt: skip
+    titles = (
+        "right",
+        "accuracy",
+        "failed",
+        "tokens",
+        "s p50/p95",
+        "vs lead + - p",
+        "at equal tokens + - p",
+    )
     for title in titles:
         found.add_column(title, justify="right", no_wrap=True)
     by_name = {row.name: row for row in rows}

@@ -71,15 +71,25 @@ def step_chunk(job: Job, event: Event) -> dict[str, Any] | None:
     """The frame that tells what a step does, for those who asked for it; None for other events."""
     match event:
         case Started():
-            told = {"event": "step_started", "step": event.step, "model": event.model,
-                    "role": event.part, "attempt": event.attempt}  # fmt: skip
+            told = {
+                "event": "step_started",
+                "step": event.step,
+                "model": event.model,
+                "role": event.part,
+                "attempt": event.attempt,
+            }
         case Token() if not is_answer(event.step):
             told = {"event": "step_tokens", "step": event.step, "text": event.text}
             if event.reasoning:
                 told["reasoning_content"] = event.reasoning
         case StepFinished(outcome=ended):
-            told = {"event": "step_finished", "step": ended.step, "model": ended.model,
-                    "finish_reason": ended.finish_reason, "usage": usage(ended.usage)}  # fmt: skip
+            told = {
+                "event": "step_finished",
+                "step": ended.step,
+                "model": ended.model,
+                "finish_reason": ended.finish_reason,
+                "usage": usage(ended.usage),
+            }
             if ended.error is not None:
                 told["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
         case Assessed():

@@ -117,8 +117,10 @@ def asked(request: GenerationRequest, model: str) -> Mapping[str, Any]:
     step = request.id.rpartition("|")[2]
     of_models, of_steps = told.pop("models", None), told.pop("steps", None)
     for changes, name in (
-        (of_models, model), (of_steps, step.partition(".")[0]), (of_steps, step),
-    ):  # fmt: skip
+        (of_models, model),
+        (of_steps, step.partition(".")[0]),
+        (of_steps, step),
+    ):
         found = changes.get(name) if isinstance(changes, dict) else None
         told |= found if isinstance(found, dict) else {}
     return told

@@ -225,9 +225,10 @@ class Loads:
             steps = [one for one, score in zip(steps, open_, strict=True) if score is not None]
         told = error.to_dict()
         ids = [
-            job_id for job_id, step in steps
+            job_id
+            for job_id, step in steps
             if not round_timeouts.spare(self._redis, job_id, step, error)
-        ]  # fmt: skip
+        ]
         for at in range(0, len(ids), _BATCH):
             append(
                 self._redis,

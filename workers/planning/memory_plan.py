@@ -51,9 +51,13 @@ def at_hand(workers: Iterable[Worker] = ()) -> Machine:
 
 
 def place(
-    settings: Settings, catalogue: Catalogue, spec: ModelSpec, workers: Sequence[Worker], *,
+    settings: Settings,
+    catalogue: Catalogue,
+    spec: ModelSpec,
+    workers: Sequence[Worker],
+    *,
     force: bool = False,
-) -> Placement:  # fmt: skip
+) -> Placement:
     """Where a worker loads its model now, and how large its pool is.
 
     Every worker makes the plan of all models that are wanted or there, and takes the part that is
@@ -177,9 +181,11 @@ def _refusal(want: Demand, free: int) -> InsufficientMemory:
     found = want.footprint
     pool = found.least_tokens * found.kv_bytes_per_token
     where = "of the devices' memory" if want.device_share and not want.ram_will_do else "are free"
-    part = "" if want.memory_fraction is None else (
-        f" (its memory_fraction is {want.memory_fraction:g})"
-    )  # fmt: skip
+    part = (
+        ""
+        if want.memory_fraction is None
+        else (f" (its memory_fraction is {want.memory_fraction:g})")
+    )
     return InsufficientMemory(
         f"{found.model} needs {found.least_bytes // _MB} MB: weights {found.weights_bytes // _MB}, "
         f"the least KV pool of {found.least_tokens} tokens {pool // _MB}, buffers "

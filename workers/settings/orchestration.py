@@ -18,54 +18,54 @@ class Orchestration:
         "INFERENCE_ORCHESTRATION_MODE", None, kinds.choice(*MODES),
         "Mode of a request that names none.",
         unset="the preset's, or single",
-    )  # fmt: skip
+    )
     critique_max_rounds: int = setting(
         "INFERENCE_CRITIQUE_MAX_ROUNDS", 2, kinds.integer(1, 10),
         "Rounds of one critique and one revision at most.",
-    )  # fmt: skip
+    )
     critique_threshold: float = setting(
         "INFERENCE_CRITIQUE_THRESHOLD", 0.8, kinds.number(0, 1),
         "The critic's score at which an answer is good enough.",
-    )  # fmt: skip
+    )
     debate_max_rounds: int = setting(
         "INFERENCE_DEBATE_MAX_ROUNDS", 3, kinds.integer(1, 10),
         "Rounds of a debate at most.",
-    )  # fmt: skip
+    )
     debate_reconcile_model: str = setting(
         "INFERENCE_DEBATE_RECONCILE_MODEL", "primary", kinds.NAME,
         "The role or the model that writes a debate's answer.",
-    )  # fmt: skip
+    )
     ensemble_min_agreement: float = setting(
         "INFERENCE_ENSEMBLE_MIN_AGREEMENT", 0.7, kinds.number(0, 1),
         "Agreement below which an ensemble dissents.",
-    )  # fmt: skip
+    )
     ensemble_on_dissent: str = setting(
         "INFERENCE_ENSEMBLE_ON_DISSENT", "answer", kinds.choice("answer", "fail"),
         "What a dissenting ensemble does: answer and say so, or fail with ORCHESTRATION_FAILED.",
-    )  # fmt: skip
+    )
     ensemble_synthesis_model: str = setting(
         "INFERENCE_ENSEMBLE_SYNTHESIS_MODEL", "primary", kinds.NAME,
         "The role or the model that writes an ensemble's answer.",
-    )  # fmt: skip
+    )
     quorum: int = setting(
         "INFERENCE_QUORUM", 0, kinds.integer(0, 64),
         "How many members of a debate or ensemble must answer; 0: more than half of them.",
-    )  # fmt: skip
+    )
     quorum_grace_s: float = setting(
         "INFERENCE_QUORUM_GRACE_S", 60.0, kinds.number(0, 3600),
         "Seconds that the other members have once the quorum has answered.",
-    )  # fmt: skip
+    )
     member_timeout_s: float = setting(
         "INFERENCE_MEMBER_TIMEOUT_S", 600.0, kinds.number(0.1, 86_400),
         "Seconds after which a member of a debate or ensemble is not waited for in any case, from "
         "when it was asked.",
-    )  # fmt: skip
+    )
     judge_model: str | None = setting(
         "INFERENCE_JUDGE_MODEL", None, kinds.NAME,
         "The role or the model that says which answers in words mean the same.",
         unset="who writes the answer",
-    )  # fmt: skip
+    )
     pipeline_stages: tuple[str, ...] = setting(
         "INFERENCE_PIPELINE_STAGES", ("draft", "refine", "validate"), kinds.stages(),
         "Stages of a pipeline, in their order.",
-    )  # fmt: skip
+    )

@@ -19,42 +19,42 @@ class Queueing:
         "INFERENCE_MAX_CONCURRENT_REQUESTS", None, kinds.integer(1, 4096),
         "Synchronous requests that may be open at once, running and waiting together.",
         unset="10, or twice what the models answer at once where that is more",
-    )  # fmt: skip
+    )
     max_queued_jobs: int = setting(
         "INFERENCE_MAX_QUEUED_JOBS", 10_000, kinds.integer(1, 10_000_000),
         "Asynchronous jobs that may wait at once, not begun.",
-    )  # fmt: skip
+    )
     reject_when_full: bool = setting(
         "INFERENCE_REJECT_WHEN_FULL", True, kinds.BOOLEAN,
         "Refuse a request that finds everything taken at once, with QUEUE_FULL. While false it "
         "waits for a place, at most the request timeout.",
-    )  # fmt: skip
+    )
     queue_strategy: str | None = setting(
         "INFERENCE_QUEUE_STRATEGY", None, kinds.choice("priority", "fifo"),
         "Which waiting request is next: the most urgent one, or always the oldest.",
         unset="priority, or what INFERENCE_PRIORITY_ENABLED says",
-    )  # fmt: skip
+    )
     priority_enabled: bool | None = setting(
         "INFERENCE_PRIORITY_ENABLED", None, kinds.BOOLEAN,
         "Another spelling of INFERENCE_QUEUE_STRATEGY: true is priority, false is fifo. The two "
         "must not disagree.",
         unset="what INFERENCE_QUEUE_STRATEGY says",
-    )  # fmt: skip
+    )
     priority_levels: int = setting(
         "INFERENCE_PRIORITY_LEVELS", 3, kinds.integer(3, 3),
         "Levels of priority that a caller has: 1 low, 2 normal, 3 high. Jobs have one more, 0, for "
         "bulk work.",
-    )  # fmt: skip
+    )
     default_priority: int = setting(
         "INFERENCE_DEFAULT_PRIORITY", 2, kinds.integer(1, 3),
         "Priority of a request that names none: 1 low, 2 normal, 3 high.",
-    )  # fmt: skip
+    )
     aging_s: float = setting(
         "INFERENCE_AGING_S", 60.0, kinds.number(1, 86_400),
         "Seconds after which a waiting request moves one of ten lists up, so that none waits for "
         "ever: bulk begins at list 8, low at 6, normal at 4, high at 2, and 1 is the first.",
-    )  # fmt: skip
+    )
     grace_s: float = setting(
         "INFERENCE_GRACE_S", 30.0, kinds.number(0, 3600),
         "Seconds a stopping worker gives the answers it is in the middle of.",
-    )  # fmt: skip
+    )

@@ -18,14 +18,14 @@ class Telemetry:
         "OTEL_ENABLED", True, kinds.BOOLEAN,
         "Send traces and metrics. Nothing waits for a collector that is not there.",
         used_from=_TELEMETRY,
-    )  # fmt: skip
+    )
     otel_endpoint: str = setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317", kinds.url("http", "https"),
         "The OpenTelemetry collector.",
         used_from=_TELEMETRY,
-    )  # fmt: skip
+    )
     otel_service_name: str = setting(
         "OTEL_SERVICE_NAME", "inference-service", kinds.TEXT,
         "The service's name in traces and metrics.",
         used_from=_TELEMETRY,
-    )  # fmt: skip
+    )

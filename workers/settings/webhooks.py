@@ -18,9 +18,9 @@ class Webhooks:
         "Base64.",
         unset="a job that names a webhook is refused",
         secret=True,
-    )  # fmt: skip
+    )
     webhook_networks: tuple[str, ...] = setting(
         "INFERENCE_WEBHOOK_NETWORKS", (), kinds.networks(),
         "Networks beside the public Internet to which webhooks may go, such as 10.0.0.0/8.",
         unset="public addresses only",
-    )  # fmt: skip
+    )

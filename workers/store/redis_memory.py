@@ -51,5 +51,6 @@ def warn_of_eviction(redis: Redis) -> None:
         return
     policy = told.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
-        log.warning("Redis may throw jobs away: set its maxmemory-policy to noeviction, not %s",
-                    policy)  # fmt: skip
+        log.warning(
+            "Redis may throw jobs away: set its maxmemory-policy to noeviction, not %s", policy
+        )

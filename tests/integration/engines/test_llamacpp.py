@@ -145,9 +145,14 @@ def test_a_held_answer_parses_or_is_cut_by_its_limit(real_kit, llamacpp, schema,
     """At a temperature where the model would never keep to JSON by itself."""
     form = ResponseFormat("json_schema" if schema else "json_object", schema)
     request = real_kit.request(
-        response_format=form, temperature=1.5, top_k=0, top_p=1.0, min_p=0.0, seed=seed,
+        response_format=form,
+        temperature=1.5,
+        top_k=0,
+        top_p=1.0,
+        min_p=0.0,
+        seed=seed,
         max_tokens=160,
-    )  # fmt: skip
+    )
     answer = ask(llamacpp, request)
     if answer.reason == "length":
         return

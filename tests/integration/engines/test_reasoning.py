@@ -162,9 +162,14 @@ def test_a_format_holds_a_model_that_does_not_think(real_kit):
     """Nothing opens a thought: the content begins with the first token."""
     engine = real_kit.load(reasoning=SENTENCE)
     request = real_kit.request(
-        response_format=ResponseFormat("json_schema", PERSON), max_tokens=160, temperature=1.5,
-        top_k=0, top_p=1.0, min_p=0.0, seed=1,
-    )  # fmt: skip
+        response_format=ResponseFormat("json_schema", PERSON),
+        max_tokens=160,
+        temperature=1.5,
+        top_k=0,
+        top_p=1.0,
+        min_p=0.0,
+        seed=1,
+    )
     answer = ask(engine, request)
     assert thought(answer) == ""
     assert answer.reason == "length" or set(json.loads(answer.text)) == {"age", "kind"}

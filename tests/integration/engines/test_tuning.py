@@ -12,9 +12,15 @@ from workers.engines.llamacpp import tuning, weights
 from workers.engines.llamacpp.tuning import Measured
 
 ORIGINAL = Measured(
-    form=None, size_bytes=100, prefill_tokens_s=500, decode_tokens_s=50, batch_tokens_s=100,
-    rows=4, perplexity=10.0, divergence=0.0,
-)  # fmt: skip
+    form=None,
+    size_bytes=100,
+    prefill_tokens_s=500,
+    decode_tokens_s=50,
+    batch_tokens_s=100,
+    rows=4,
+    perplexity=10.0,
+    divergence=0.0,
+)
 FAST = dataclasses.replace(ORIGINAL, form="q8_0", batch_tokens_s=200, divergence=0.01)
 LOSSY = dataclasses.replace(ORIGINAL, form="q4_0", batch_tokens_s=400, divergence=0.3)
 

@@ -51,17 +51,24 @@ def test_the_object_is_json_and_whole(told):
     single, vote, pair = told["rows"]
     assert (single["right"], vote["right"], pair["right"]) == (2, 2, 4)
     assert pair["beside_single"] == {
-        "better": 2, "worse": 0, "better_rate": 0.5, "worse_rate": 0.0, "p": 0.5,
-    }  # fmt: skip
+        "better": 2,
+        "worse": 0,
+        "better_rate": 0.5,
+        "worse_rate": 0.0,
+        "p": 0.5,
+    }
     assert pair["beside_consistency"]["better"] == 2
     assert vote["beside_consistency"] is None
     assert told["options"] == {"max_tokens": 8}
     assert told["skipped"] == [{"preset": "later", "reason": "it is <missing>"}]
     assert [one["id"] for one in told["questions"]] == [task.id for task in TASKS]
     assert told["questions"][0]["answers"]["a"] == {
-        "text": "<b>0 & no</b>", "said": "0", "right": False, "completion_tokens": 5,
+        "text": "<b>0 & no</b>",
+        "said": "0",
+        "right": False,
+        "completion_tokens": 5,
         "latency_s": pytest.approx(0, abs=5),
-    }  # fmt: skip
+    }
 
 
 def test_the_table_says_what_the_object_says(rows):

@@ -59,24 +59,38 @@ ASKED = {"wish": wish("a", Target.LOADED)}
         ([tenant("a", Phase.LOADING, **ASKED)], [("a", "settled")]),
         ([loaded("a", **ASKED)], [("a", "settled")]),
         ([tenant("a", Phase.LEAVING, **ASKED)], []),
-        ([tenant("a", Phase.FAILED, failure=ModelLoadFailed().to_dict(), **ASKED)],
-         [("a", "loaded asked")]),
-        ([tenant("a", Phase.ABSENT, missing="looked there", **ASKED)],
-         [("a", ("MODEL_LOAD_FAILED", "NONE"))]),
+        (
+            [tenant("a", Phase.FAILED, failure=ModelLoadFailed().to_dict(), **ASKED)],
+            [("a", "loaded asked")],
+        ),
+        (
+            [tenant("a", Phase.ABSENT, missing="looked there", **ASKED)],
+            [("a", ("MODEL_LOAD_FAILED", "NONE"))],
+        ),
         # It swaps nobody out, and waits for who leaves.
-        ([tenant("a", Phase.ABSENT, **ASKED), loaded("b")],
-         [("a", ("INSUFFICIENT_MEMORY", "NONE"))]),
+        (
+            [tenant("a", Phase.ABSENT, **ASKED), loaded("b")],
+            [("a", ("INSUFFICIENT_MEMORY", "NONE"))],
+        ),
         ([tenant("a", Phase.ABSENT, **ASKED), tenant("b", Phase.LEAVING)], []),
-        ([tenant("a", Phase.ABSENT, **ASKED), tenant("b", Phase.LOADING)],
-         [("a", ("INSUFFICIENT_MEMORY", "NONE"))]),
-        ([tenant("a", Phase.ABSENT, needed_bytes=5, **ASKED), loaded("b", needed_bytes=5)],
-         [("a", "loaded asked")]),
+        (
+            [tenant("a", Phase.ABSENT, **ASKED), tenant("b", Phase.LOADING)],
+            [("a", ("INSUFFICIENT_MEMORY", "NONE"))],
+        ),
+        (
+            [tenant("a", Phase.ABSENT, needed_bytes=5, **ASKED), loaded("b", needed_bytes=5)],
+            [("a", "loaded asked")],
+        ),
         ([loaded("a", wish=wish("a", Target.UNLOADED))], [("a", "unloaded asked")]),
         ([tenant("a", Phase.ABSENT, wish=wish("a", Target.UNLOADED))], [("a", "unloaded asked")]),
         # Two of them, room for one: the first.
-        ([tenant("a", Phase.ABSENT, wish=wish("a", Target.LOADED, 2)),
-          tenant("b", Phase.ABSENT, wish=wish("b", Target.LOADED, 1))],
-         [("b", "loaded asked"), ("a", ("INSUFFICIENT_MEMORY", "NONE"))]),
+        (
+            [
+                tenant("a", Phase.ABSENT, wish=wish("a", Target.LOADED, 2)),
+                tenant("b", Phase.ABSENT, wish=wish("b", Target.LOADED, 1)),
+            ],
+            [("b", "loaded asked"), ("a", ("INSUFFICIENT_MEMORY", "NONE"))],
+        ),
         # Requests that wait for a model.
         ([wanted("a")], [("a", "loaded demand")]),
         ([wanted("a", loadable=False)], []),
@@ -87,10 +101,18 @@ ASKED = {"wish": wish("a", Target.LOADED)}
         ([wanted("a", needed_bytes=11), loaded("b")], [("a", ("INSUFFICIENT_MEMORY", "ALL"))]),
         # An idle model makes room at once, the one used longest ago first.
         ([wanted("a"), loaded("b")], [("b", "unloaded swap")]),
-        ([wanted("a", needed_bytes=5), loaded("b", needed_bytes=5, used_ms=9),
-          loaded("c", needed_bytes=5, used_ms=8)], [("c", "unloaded swap")]),
-        ([wanted("a"), loaded("b", needed_bytes=5), loaded("c", needed_bytes=5)],
-         [("b", "unloaded swap"), ("c", "unloaded swap")]),
+        (
+            [
+                wanted("a", needed_bytes=5),
+                loaded("b", needed_bytes=5, used_ms=9),
+                loaded("c", needed_bytes=5, used_ms=8),
+            ],
+            [("c", "unloaded swap")],
+        ),
+        (
+            [wanted("a"), loaded("b", needed_bytes=5), loaded("c", needed_bytes=5)],
+            [("b", "unloaded swap"), ("c", "unloaded swap")],
+        ),
         ([wanted("a"), tenant("b", Phase.LEAVING)], []),
         # Not one that was loaded for somebody who has not been answered yet.
         ([wanted("a", 1), loaded("b", waiting=1, loaded_ms=NOW - 60_000, used_ms=0)], []),
@@ -99,20 +121,34 @@ ASKED = {"wish": wish("a", Target.LOADED)}
         ([wanted("a", NOW - 60_000), loaded("b", running=1)], [("b", "unloaded swap")]),
         ([wanted("a", NOW - 60_000), loaded("b", waiting=1)], [("b", "unloaded swap")]),
         # Which is shared by all that wait: the first is next, and none overtakes.
-        ([wanted("a", NOW - 30_000), wanted("c", NOW - 29_000), loaded("b", running=1)],
-         [("b", "unloaded swap")]),
+        (
+            [wanted("a", NOW - 30_000), wanted("c", NOW - 29_000), loaded("b", running=1)],
+            [("b", "unloaded swap")],
+        ),
         ([wanted("a", NOW - 29_000), wanted("c", NOW - 28_000), loaded("b", running=1)], []),
-        ([wanted("a", 1), wanted("c", 2, needed_bytes=5), loaded("b", running=1, needed_bytes=5,
-          loaded_ms=NOW - 29_000)], []),
+        (
+            [
+                wanted("a", 1),
+                wanted("c", 2, needed_bytes=5),
+                loaded("b", running=1, needed_bytes=5, loaded_ms=NOW - 29_000),
+            ],
+            [],
+        ),
         # What was tried in vain.
-        ([tenant("a", Phase.FAILED, failure=ModelLoadFailed().to_dict(), waiting=1)],
-         [("a", ("MODEL_LOAD_FAILED", "ALL"))]),
-        ([wanted("a", order=order("a", Target.UNLOADED, error=ModelLoadFailed().to_dict()))],
-         [("a", ("MODEL_LOAD_FAILED", "ALL"))]),
-        ([wanted("a", order=order("a", Target.UNLOADED, error=InsufficientMemory().to_dict()))],
-         [("a", "loaded demand")]),
+        (
+            [tenant("a", Phase.FAILED, failure=ModelLoadFailed().to_dict(), waiting=1)],
+            [("a", ("MODEL_LOAD_FAILED", "ALL"))],
+        ),
+        (
+            [wanted("a", order=order("a", Target.UNLOADED, error=ModelLoadFailed().to_dict()))],
+            [("a", ("MODEL_LOAD_FAILED", "ALL"))],
+        ),
+        (
+            [wanted("a", order=order("a", Target.UNLOADED, error=InsufficientMemory().to_dict()))],
+            [("a", "loaded demand")],
+        ),
     ],
-)  # fmt: skip
+)
 def test_with_swapping(tenants, expected):
     assert done(tenants) == expected
 
@@ -185,8 +221,9 @@ def test_what_is_being_loaded_counts_once(counted, granted):
 
 def test_two_that_are_granted_at_once_are_counted_together():
     assert done([wanted("a", 1), wanted("b", 2), wanted("c", 3)], room=20) == [
-        ("a", "loaded demand"), ("b", "loaded demand"),
-    ]  # fmt: skip
+        ("a", "loaded demand"),
+        ("b", "loaded demand"),
+    ]
 
 
 def test_a_refusal_says_what_is_needed_what_is_free_and_who_is_there():
@@ -194,8 +231,11 @@ def test_a_refusal_says_what_is_needed_what_is_free_and_who_is_there():
     other = loaded("b", needed_bytes=150 * MB)
     (decision,) = decide([asking, other], 300 * MB, NOW, DEMAND)
     assert decision.error.details == {
-        "model": "a", "needed_mb": 200, "available_mb": 150, "loaded": ["b"],
-    }  # fmt: skip
+        "model": "a",
+        "needed_mb": 200,
+        "available_mb": 150,
+        "loaded": ["b"],
+    }
     assert "b" in decision.error.message
     assert decision.wish is asking.wish
 
@@ -206,8 +246,10 @@ def test_orders_and_codes_belong_together():
     (decision,) = decide([refused], ROOM, NOW, DEMAND)
     given = decision.order(NOW)
     assert (given.target, given.why, given.error["code"]) == (
-        Target.UNLOADED, Why.FAILED, InsufficientMemory.code,
-    )  # fmt: skip
+        Target.UNLOADED,
+        Why.FAILED,
+        InsufficientMemory.code,
+    )
     assert decision.turned_away is TurnedAway.ALL
     assert NoWorker.retriable
 

@@ -12,9 +12,14 @@ FINAL = EngineFailed("it broke")
 def job(mode, *cast, request="What is it?", **bounds):
     parts = tuple(Part(*one.split(":")) for one in cast)
     return Job(
-        "chatcmpl-1", parts[-1].model, (Message("user", request),), created=1, mode=mode,
-        cast=parts, bounds=bounds,
-    )  # fmt: skip
+        "chatcmpl-1",
+        parts[-1].model,
+        (Message("user", request),),
+        created=1,
+        mode=mode,
+        cast=parts,
+        bounds=bounds,
+    )
 
 
 def ended(step, number, text="A text.", *, error=None, reason="stop"):

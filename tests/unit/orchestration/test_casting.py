@@ -52,13 +52,14 @@ def test_critique_by_role():
     [
         ("phi-4", "D1", [("draft", "llama-3.2-3b"), ("validate", "phi-4")]),
         (
-            "deepseek-r1-7b", "T3",
+            "deepseek-r1-7b",
+            "T3",
             [("draft", "llama-3.2-3b"), ("refine", "qwen2.5-7b"), ("validate", "deepseek-r1-7b")],
         ),
         # Named, the drafter changes places with the last.
         ("llama-3.2-3b", "D1", [("draft", "phi-4"), ("validate", "llama-3.2-3b")]),
     ],
-)  # fmt: skip
+)
 def test_pipeline_by_preset(lead, preset, expected):
     assert told("pipeline", lead, preset=preset) == expected
 
@@ -114,8 +115,11 @@ def test_debate_by_preset():
 def test_debate_by_role_and_task():
     parts = told("debate", "phi-4", *ALL)
     assert [model for part, model in parts if part == "participant"] == [
-        "phi-4", "qwen2.5-7b", "deepseek-r1-7b", "phi-3-medium-128k",
-    ]  # fmt: skip
+        "phi-4",
+        "qwen2.5-7b",
+        "deepseek-r1-7b",
+        "phi-3-medium-128k",
+    ]
     parts = told("debate", "phi-4", *ALL, task_type="quick")
     assert parts[1] == ("participant", "llama-3.2-3b")
     assert parts[0] == ("participant", "phi-4")

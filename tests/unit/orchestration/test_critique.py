@@ -108,11 +108,17 @@ def test_a_revision_that_contradicts_what_was_settled_never_stands(made):
 @pytest.mark.parametrize(
     "text",
     [
-        "Nice!", "[]", "{}", judged(7), judged(-1), judged(0.5, "perhaps"),
+        "Nice!",
+        "[]",
+        "{}",
+        judged(7),
+        judged(-1),
+        judged(0.5, "perhaps"),
         '{"verdict": "revise", "score": "?", "defects": [], "contradictions": []}',
-        judged(10**400), "[" * 100_000,
+        judged(10**400),
+        "[" * 100_000,
     ],
-)  # fmt: skip
+)
 def test_a_critic_that_cannot_judge_changes_nothing(made, text):
     answer, done = run(made, "it is 4", text)
     assert isinstance(answer, Answer)

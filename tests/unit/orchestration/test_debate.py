@@ -86,8 +86,10 @@ def test_who_says_the_very_same_ends_the_debate_at_once(three):
 def test_others_answers_are_read_without_their_names(three):
     second, _ = run(three, ["4", "5", "6"])
     assert [step.name for step in second.steps] == [
-        "participant-1-2", "participant-2-2", "participant-3-2",
-    ]  # fmt: skip
+        "participant-1-2",
+        "participant-2-2",
+        "participant-3-2",
+    ]
     for place, step in enumerate(second.steps):
         told = user(step)
         before = told.index("Others")
@@ -249,9 +251,13 @@ def test_where_all_fail_there_is_no_answer(three):
 
 def test_one_that_is_enough_is_the_answer(two):
     made = job(
-        "debate", "participant:a", "participant:b", "judge:a", "reconciler:a",
+        "debate",
+        "participant:a",
+        "participant:b",
+        "judge:a",
+        "reconciler:a",
         **{**BOUNDS, "quorum": 1},
-    )  # fmt: skip
+    )
     answer, done = run(made, [failing(FINAL), "4"])
     assert answer.done is done[1]
     assert answer.error is None

@@ -15,8 +15,12 @@ from tests.unit.orchestration.stories import FINAL, ended, job, shape, user
 MODE = Ensemble(Prompts())
 LONG = ["The cause is the rain, I would say.", "Snow is the cause of it, I think.", "Sun."]
 BOUNDS = {
-    "quorum": 0, "grace_s": 60.0, "timeout_s": 600.0, "min_agreement": 0.7, "on_dissent": "answer",
-}  # fmt: skip
+    "quorum": 0,
+    "grace_s": 60.0,
+    "timeout_s": 600.0,
+    "min_agreement": 0.7,
+    "on_dissent": "answer",
+}
 THREE = ("member:a", "member:b", "member:c", "judge:a", "synthesiser:a")
 
 
@@ -39,8 +43,10 @@ def run(asked, *rounds):
 def test_all_members_answer_at_once_and_one_writes_what_they_say():
     first = MODE.plan(made())
     assert shape(first) == [
-        ("member-1", "member", "a"), ("member-2", "member", "b"), ("member-3", "member", "c"),
-    ]  # fmt: skip
+        ("member-1", "member", "a"),
+        ("member-2", "member", "b"),
+        ("member-3", "member", "c"),
+    ]
     answer, _ = run(made(), ["4", "5", "4"])
     assert shape(answer) == [("answer", "synthesiser", "a")]
     assert "- 2: 4" in user(answer.steps[0])

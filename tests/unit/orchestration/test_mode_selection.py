@@ -36,9 +36,13 @@ def test_a_named_model_leads_whatever_the_preset_says():
 def test_the_settings_say_who_reconciles_and_judges():
     models = "llama-3.2-3b,deepseek-r1-7b,phi-4"
     job = directed(
-        "llama-3.2-3b", mode="debate", routing=ROUTED, PRELOAD_MODELS=models,
-        DEBATE_RECONCILE_MODEL="thinker", JUDGE_MODEL="phi-4",
-    )  # fmt: skip
+        "llama-3.2-3b",
+        mode="debate",
+        routing=ROUTED,
+        PRELOAD_MODELS=models,
+        DEBATE_RECONCILE_MODEL="thinker",
+        JUDGE_MODEL="phi-4",
+    )
     parts = {one.part: one.model for one in job.cast}
     assert (parts["reconciler"], parts["judge"]) == ("deepseek-r1-7b", "phi-4")
 
@@ -49,14 +53,19 @@ def test_the_settings_say_who_reconciles_and_judges():
         ("D3", {"quorum": 0, "grace_s": 60, "timeout_s": 600, "max_rounds": 3}),
         (
             "T2",
-            {"quorum": 0, "grace_s": 60, "timeout_s": 600, "min_agreement": 0.7,
-             "on_dissent": "answer"},
+            {
+                "quorum": 0,
+                "grace_s": 60,
+                "timeout_s": 600,
+                "min_agreement": 0.7,
+                "on_dissent": "answer",
+            },
         ),
         ("D4", {"critique_max_rounds": 2, "critique_threshold": 0.8}),
         ("D1", {}),
         ("S1", {}),
     ],
-)  # fmt: skip
+)
 def test_bounds_are_those_of_the_mode(preset, expected):
     lead = CATALOGUE.preset(preset).models[0]
     assert directed(lead, CONFIG=preset).bounds == expected

@@ -85,17 +85,25 @@ def test_a_request_nobody_would_take_is_refused(workers, error, says):
         (Known(worker(WorkerStatus.LOADING), kept=True), True, None, ""),
         (Known(LOADED, kept=True), True, None, ""),
         # Ordered, and its process is being started.
-        (Known(orders=[order(Target.LOADED)], supervised=True, kept=True),
-         False, ModelLoading, "0%"),
-        (Known(worker(WorkerStatus.LOADING), orders=[order(Target.UNLOADED)], kept=True),
-         False, NoWorker, "inference-service load"),
+        (
+            Known(orders=[order(Target.LOADED)], supervised=True, kept=True),
+            False,
+            ModelLoading,
+            "0%",
+        ),
+        (
+            Known(worker(WorkerStatus.LOADING), orders=[order(Target.UNLOADED)], kept=True),
+            False,
+            NoWorker,
+            "inference-service load",
+        ),
         (Known(orders=[BROKEN], supervised=True, kept=True), True, ModelLoadFailed, "not a GGUF"),
         (Known(orders=[BROKEN], supervised=True, kept=True), False, ModelLoadFailed, "not a GGUF"),
         (Known(orders=[TOO_BIG], supervised=True, kept=True), False, InsufficientMemory, "9 of 4"),
         # Memory may be free by now; a broken file is broken.
         (Known(orders=[TOO_BIG], supervised=True, kept=True), True, None, ""),
     ],
-)  # fmt: skip
+)
 def test_a_model_that_is_not_loaded(known, on_demand, error, says):
     with pytest.raises(error, match=says) if error else contextlib.nullcontext():
         resolve.require_worker(PHI, known, on_demand=on_demand)

@@ -9,9 +9,23 @@ from tests.support.gguf import gguf
 GB = 10**9
 #: Sizes in GB of the presets' models together.
 SIZES = {
-    "S1": 7.9, "S4": 2.0, "S8": 12.8, "D1": 9.9, "D3": 12.3, "D4": 8.8, "D15": 24.4, "D4v2": 9.4,
-    "T3": 10.8, "T13": 14.4, "Q1": 18.7, "Q7": 15.3, "P1": 27.3, "P4": 43.4, "P5": 44.6, "P6": 56.2,
-}  # fmt: skip
+    "S1": 7.9,
+    "S4": 2.0,
+    "S8": 12.8,
+    "D1": 9.9,
+    "D3": 12.3,
+    "D4": 8.8,
+    "D15": 24.4,
+    "D4v2": 9.4,
+    "T3": 10.8,
+    "T13": 14.4,
+    "Q1": 18.7,
+    "Q7": 15.3,
+    "P1": 27.3,
+    "P4": 43.4,
+    "P5": 44.6,
+    "P6": 56.2,
+}
 MODEL = "id: mine\ncontext_length: 4096\nsources: {gguf: {file: mine.gguf}}\n"
 
 
@@ -37,8 +51,11 @@ def own(tmp_path):
 
 def test_every_row_is_shipped(catalogue):
     ids = [preset.id for preset in catalogue.presets()]
-    rows = [f"{letter}{number}" for letter, most in (("S", 8), ("D", 15), ("T", 13), ("Q", 7),
-            ("P", 6)) for number in range(1, most + 1)]  # fmt: skip
+    rows = [
+        f"{letter}{number}"
+        for letter, most in (("S", 8), ("D", 15), ("T", 13), ("Q", 7), ("P", 6))
+        for number in range(1, most + 1)
+    ]
     assert len(rows) == 49
     kinds = ("single", "critique", "debate", "ensemble", "consistency", "pipeline")
     demos = [f"demo-{kind}" for kind in kinds]

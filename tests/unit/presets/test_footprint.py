@@ -67,9 +67,10 @@ def test_a_requantised_file_that_is_there_is_measured(shipped, tmp_path):
 def test_layers_may_have_heads_of_their_own(spec, tmp_path):
     heads = text("llama.attention.head_count_kv") + struct.pack("<IIQ4I", 9, 4, 4, 8, 0, 4, 0)
     common = (
-        u32("llama.block_count", 4), u32("llama.attention.head_count", 16),
+        u32("llama.block_count", 4),
+        u32("llama.attention.head_count", 16),
         u32("llama.embedding_length", 1024),
-    )  # fmt: skip
+    )
     found = read_metadata(spec(head(*common, heads)).path)
     assert footprint.kv_bytes_per_token(found) == (8 + 0 + 4 + 0) * (64 + 64) * 2
     lengths = (u32("llama.attention.key_length", 128), u32("llama.attention.value_length", 96))

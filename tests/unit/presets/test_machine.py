@@ -13,8 +13,9 @@ MB, GB = 2**20, 2**30
 def test_nvidia_smi_is_read():
     told = "0, 24564, 24080\n1, 24564, 512\n"
     assert devices.nvidia({}, lambda _command: told) == (
-        Device(0, 24564 * MB, 24080 * MB), Device(1, 24564 * MB, 512 * MB),
-    )  # fmt: skip
+        Device(0, 24564 * MB, 24080 * MB),
+        Device(1, 24564 * MB, 512 * MB),
+    )
 
 
 @pytest.mark.parametrize(

@@ -117,9 +117,15 @@ def test_one_that_has_no_room_is_named_and_the_others_are_planned():
 
 @pytest.mark.parametrize(
     ("needed", "verdict"),
-    [(0.5, "light"), (0.51, "medium"), (0.75, "medium"), (0.76, "full"), (0.9375, "full"),
-     (0.94, "does not fit")],
-)  # fmt: skip
+    [
+        (0.5, "light"),
+        (0.51, "medium"),
+        (0.75, "medium"),
+        (0.76, "full"),
+        (0.9375, "full"),
+        (0.94, "does not fit"),
+    ],
+)
 def test_verdicts(needed, verdict):
     size = 1_600_000
     found = plan.make([want(weights=round(needed * size) - 100)], Machine(size, size))
@@ -130,9 +136,10 @@ def gpus(*free, ram=0):
     """Devices with so much free behind what belongs to others and to CUDA."""
     cuda = 512 * 2**20
     return Machine(
-        max(1, ram * 2), ram + ram // 8,
+        max(1, ram * 2),
+        ram + ram // 8,
         tuple(Device(i, 16 * GB, f + cuda + GB) for i, f in enumerate(free)),
-    )  # fmt: skip
+    )
 
 
 def test_the_largest_model_goes_to_the_emptiest_device():

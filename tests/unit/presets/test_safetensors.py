@@ -30,7 +30,10 @@ def test_a_model_is_its_configuration_and_weights(models_dir):
     whole = make(models_dir, "c", config={}, weights=("m-1.safetensors", "m-2.safetensors"))
     assert safetensors.holds_model(whole)
     assert [file.name for file in safetensors.files(whole)] == [
-        "config.json", "m-1.safetensors", "m-2.safetensors"]  # fmt: skip
+        "config.json",
+        "m-1.safetensors",
+        "m-2.safetensors",
+    ]
 
 
 @pytest.mark.parametrize(

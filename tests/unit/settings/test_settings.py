@@ -75,14 +75,18 @@ def test_a_secret_is_not_repeated():
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
-        ({"INFERENCE_QUEUE_STRATEGY": "fifo", "INFERENCE_PRIORITY_ENABLED": "true"},
-         ("INFERENCE_QUEUE_STRATEGY", "INFERENCE_PRIORITY_ENABLED")),
+        (
+            {"INFERENCE_QUEUE_STRATEGY": "fifo", "INFERENCE_PRIORITY_ENABLED": "true"},
+            ("INFERENCE_QUEUE_STRATEGY", "INFERENCE_PRIORITY_ENABLED"),
+        ),
         ({"INFERENCE_SWAP": "true"}, ("INFERENCE_SWAP", "INFERENCE_LOAD_ON_DEMAND")),
-        ({"INFERENCE_MAX_CONCURRENT_REQUESTS": "500"},
-         ("INFERENCE_MAX_CONCURRENT_REQUESTS", "INFERENCE_WEB_THREADS")),
+        (
+            {"INFERENCE_MAX_CONCURRENT_REQUESTS": "500"},
+            ("INFERENCE_MAX_CONCURRENT_REQUESTS", "INFERENCE_WEB_THREADS"),
+        ),
         ({"INFERENCE_FLOWER_PORT": "8085"}, ("INFERENCE_FLOWER_PORT", "INFERENCE_PORT")),
     ],
-)  # fmt: skip
+)
 def test_two_that_contradict_are_both_named(environ, named):
     told = problems(**environ)
     assert all(name in told for name in named)

@@ -18,7 +18,10 @@ def test_a_key_is_found_by_what_was_told_once(settings):
     text = keys.add(settings.keys_file, "alice", Priority.LOW, 30)
     found = keys.find(keys.read_file(settings.keys_file), text)
     assert (found.name, found.highest_priority, found.requests_per_minute) == (
-        "alice", Priority.LOW, 30)  # fmt: skip
+        "alice",
+        Priority.LOW,
+        30,
+    )
     assert keys.find(keys.read_file(settings.keys_file), text + "x") is None
 
 

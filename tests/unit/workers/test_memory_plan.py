@@ -18,9 +18,11 @@ from workers.settings import read
 MB, GB = 2**20, 2**30
 #: 32 KiB for a token: 8 layers of 8 heads of 128, in f16; and 1 KiB of the mask.
 HEAD = head(
-    u32("llama.block_count", 8), u32("llama.attention.head_count", 8),
-    u32("llama.embedding_length", 1024), u32("llama.context_length", 65536),
-)  # fmt: skip
+    u32("llama.block_count", 8),
+    u32("llama.attention.head_count", 8),
+    u32("llama.embedding_length", 1024),
+    u32("llama.context_length", 65536),
+)
 
 
 @pytest.fixture

@@ -32,9 +32,15 @@ _GOES_ON = "what was answered is kept, and the same command goes on from there"
 
 
 def run(
-    names: str, tasks_file: Path | None, out: Path, in_flight: int, *, start: bool,
-    max_tokens: int | None, temperature: float | None,
-) -> int:  # fmt: skip
+    names: str,
+    tasks_file: Path | None,
+    out: Path,
+    in_flight: int,
+    *,
+    start: bool,
+    max_tokens: int | None,
+    temperature: float | None,
+) -> int:
     """Ask what is missing, write the reports and print the table; returns the exit status.
 
     Raises:
@@ -97,8 +103,12 @@ def _ask(
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeElapsedColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Bar(*columns, console=Console(stderr=True)) as bar:
         lines: dict[str, Any] = {}
 

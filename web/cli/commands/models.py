@@ -91,9 +91,13 @@ def add(file: Path, model_id: str | None, copy: bool) -> None:
     assert settings.catalogue_dir is not None
     try:
         added = add_(
-            file, catalogue, settings.models_dir.absolute(), settings.catalogue_dir,
-            model_id=model_id, copy=copy,
-        )  # fmt: skip
+            file,
+            catalogue,
+            settings.models_dir.absolute(),
+            settings.catalogue_dir,
+            model_id=model_id,
+            copy=copy,
+        )
     except (AddError, OSError) as error:
         click.echo(f"inference-service models add: {error}", err=True)
         sys.exit(1)

@@ -19,8 +19,13 @@ MOST_LOSS = 0.02
 
 @click.command()
 @click.argument("model")
-@click.option("--max-loss", default=MOST_LOSS, show_default=True, type=click.FloatRange(0, 10),
-              help="KL divergence from the file as it is, in nats per token, at most.")  # fmt: skip
+@click.option(
+    "--max-loss",
+    default=MOST_LOSS,
+    show_default=True,
+    type=click.FloatRange(0, 10),
+    help="KL divergence from the file as it is, in nats per token, at most.",
+)
 @click.option("--format", "form", help="Keep this format, whatever was measured: q8_0, original.")
 @click.option("--dry-run", is_flag=True, help="Measure and keep nothing.")
 def tune(model: str, max_loss: float, form: str | None, dry_run: bool) -> None:

@@ -38,9 +38,14 @@ class Scheduler:
     """Owns the context; nobody else touches it after `start`."""
 
     def __init__(
-        self, context: Context, prefixes: Prefixes, *, concurrency: int, kv_tokens: int,
+        self,
+        context: Context,
+        prefixes: Prefixes,
+        *,
+        concurrency: int,
+        kv_tokens: int,
         chunks: PrefillChunks,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._context = context
         self._prefixes = prefixes
         self._concurrency = concurrency

@@ -63,9 +63,14 @@ class Measured:
 
 
 def measure(
-    spec: ModelSpec, cache_dir: Path, *, threads: int, rows: int, gpu_layers: int,
+    spec: ModelSpec,
+    cache_dir: Path,
+    *,
+    threads: int,
+    rows: int,
+    gpu_layers: int,
     on_start: Callable[[str], None],
-) -> Iterator[Measured]:  # fmt: skip
+) -> Iterator[Measured]:
     """Measure the file as it is, then every format it can be requantised to.
 
     One at a time, since two in memory would slow each other. `rows` answers are decoded together.
