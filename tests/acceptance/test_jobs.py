@@ -7,62 +7,14 @@ import signal
 import httpx
 import pytest
 
+from tests.support.jobs import ENDLESS, await_end, cancel, job, read_events, submit, text_of
 from tests.support.service import MODEL
 from tests.support.waiting import wait_for
 from workers.app import make_app
 from workers.settings import read
 
 SLOW = {"text": "one two three four five six seven eight", "tokens_per_s": 4}
-ENDLESS = {"repeat": True, "tokens_per_s": 50}
 RESTARTED_WITHIN_S = 30.0
-
-
-def submit(service, content, **options):
-    """A new job's body, as it was accepted."""
-    answer = httpx.post(f"{service.url}/v1/jobs", json=service.ask(content, **options), timeout=30)
-    assert answer.status_code == 202, answer.text
-    return answer.json()
-
-
-def job(service, job_id):
-    return service.get(f"/v1/jobs/{job_id}").json()
-
-
-def ended(service, job_id):
-    """Wait for the end of a job."""
-
-    def look():
-        found = job(service, job_id)
-        return found if found["state"] not in ("queued", "running") else None
-
-    return wait_for(look, 30)
-
-
-def read_events(service, job_id, *, after=None, most=None):
-    """(id, type, body) of each event, up to the end or `most` of them."""
-    headers = {} if after is None else {"Last-Event-ID": str(after)}
-    found, number, kind = [], None, None
-    url = f"{service.url}/v1/jobs/{job_id}/events"
-    with httpx.stream("GET", url, headers=headers, timeout=30) as answer:
-        assert answer.status_code == 200, answer.read()
-        for line in answer.iter_lines():
-            if line.startswith("id: "):
-                number = int(line[4:])
-            elif line.startswith("event: "):
-                kind = line[7:]
-            elif line.startswith("data: "):
-                found.append((number, kind, json.loads(line[6:])))
-                if most is not None and len(found) == most:
-                    break
-    return found
-
-
-def text_of(events):
-    return "".join(body["text"] for _, kind, body in events if kind == "token")
-
-
-def cancel(service, job_id):
-    return httpx.delete(f"{service.url}/v1/jobs/{job_id}", timeout=30)
 
 
 def test_a_job_is_taken_and_its_result_fetched_later(scripted_service):
@@ -70,7 +22,7 @@ def test_a_job_is_taken_and_its_result_fetched_later(scripted_service):
     assert taken["state"] == "queued"
     assert taken["status_url"] == f"/v1/jobs/{taken['id']}"
     assert taken["events_url"] == f"/v1/jobs/{taken['id']}/events"
-    found = ended(scripted_service, taken["id"])
+    found = await_end(scripted_service, taken["id"])
     assert found["state"] == "completed"
     assert (found["model"], found["priority"], found["attempt"]) == (MODEL, 3, 1)
     assert found["result"]["object"] == "chat.completion"
@@ -90,13 +42,13 @@ def test_a_job_on_the_real_model(service):
         temperature=0,
         max_tokens=12,
     )
-    found = ended(service, taken["id"])
+    found = await_end(service, taken["id"])
     assert "Paris" in found["result"]["choices"][0]["message"]["content"]
 
 
 def test_a_job_that_fails_tells_its_error(scripted_service):
     taken = submit(scripted_service, {"text": "one two three", "fail_after": 1})
-    found = ended(scripted_service, taken["id"])
+    found = await_end(scripted_service, taken["id"])
     assert found["state"] == "failed"
     assert found["error"]["code"] == "ENGINE_FAILED"
     assert "result" not in found
@@ -109,7 +61,7 @@ def test_a_job_that_waits_tells_its_position(narrow_service):
     assert [first["position"], second["position"]] == [1, 2]
     assert job(narrow_service, second["id"])["position"] == 2
     cancel(narrow_service, running["id"])
-    assert ended(narrow_service, second["id"])["state"] == "completed"
+    assert await_end(narrow_service, second["id"])["state"] == "completed"
 
 
 def test_a_running_job_is_cancelled_and_frees_its_place(narrow_service):
@@ -121,7 +73,7 @@ def test_a_running_job_is_cancelled_and_frees_its_place(narrow_service):
     assert answer.json()["reason"]
     assert answer.json()["steps"][0]["state"] == "stopped"
     next_ = submit(narrow_service, {"text": "x"})
-    assert ended(narrow_service, next_["id"])["state"] == "completed"
+    assert await_end(narrow_service, next_["id"])["state"] == "completed"
     assert read_events(narrow_service, running["id"])[-1][1] == "cancelled"
 
 
@@ -145,7 +97,7 @@ def test_a_task_that_is_revoked_is_its_job_cancelled(scripted_service, terminate
     running = submit(scripted_service, ENDLESS)
     wait_for(lambda: job(scripted_service, running["id"])["state"] == "running")
     celery.control.revoke(f"{running['id']}|answer", terminate=terminate)
-    found = ended(scripted_service, running["id"])
+    found = await_end(scripted_service, running["id"])
     assert (found["state"], found["reason"]) == ("cancelled", "its task was revoked")
     celery.close()
 
@@ -167,7 +119,7 @@ def test_the_end_of_a_job_is_told(scripted_service, receiver):
 
 def test_what_has_ended_stays_as_it_ended(scripted_service):
     taken = submit(scripted_service, {"text": "fine"})
-    ended(scripted_service, taken["id"])
+    await_end(scripted_service, taken["id"])
     assert cancel(scripted_service, taken["id"]).json()["state"] == "completed"
 
 
@@ -183,7 +135,7 @@ def test_events_come_numbered_from_the_start_and_from_anywhere(scripted_service)
 
 def test_behind_the_last_event_there_is_nothing(scripted_service):
     taken = submit(scripted_service, {"text": "fine"})
-    ended(scripted_service, taken["id"])
+    await_end(scripted_service, taken["id"])
     last = read_events(scripted_service, taken["id"])[-1][0]
     url = f"/v1/jobs/{taken['id']}/events"
     assert scripted_service.get(url, {"Last-Event-ID": str(last)}).status_code == 204
@@ -192,7 +144,7 @@ def test_behind_the_last_event_there_is_nothing(scripted_service):
 @pytest.mark.parametrize("given", ["x", "-1", "1.5", "99", "9" * 30])
 def test_an_event_id_that_is_none_is_400(scripted_service, given):
     taken = submit(scripted_service, {"text": "fine"})
-    ended(scripted_service, taken["id"])
+    await_end(scripted_service, taken["id"])
     answer = scripted_service.get(f"/v1/jobs/{taken['id']}/events", {"Last-Event-ID": given})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "INVALID_EVENT_ID"
@@ -201,7 +153,7 @@ def test_an_event_id_that_is_none_is_400(scripted_service, given):
 def test_a_reader_that_leaves_cancels_nothing(scripted_service):
     taken = submit(scripted_service, SLOW)
     read_events(scripted_service, taken["id"], most=3)
-    assert ended(scripted_service, taken["id"])["state"] == "completed"
+    assert await_end(scripted_service, taken["id"])["state"] == "completed"
 
 
 def test_a_chat_completion_can_be_read_as_a_job_too(scripted_service):
@@ -229,7 +181,7 @@ def test_a_reader_resumes_when_the_front_end_was_killed(narrow_service):
 def test_jobs_are_listed_latest_first_and_in_pages(scripted_service):
     ids = [submit(scripted_service, {"text": str(i)})["id"] for i in range(3)]
     for job_id in ids:
-        ended(scripted_service, job_id)
+        await_end(scripted_service, job_id)
     page = scripted_service.get("/v1/jobs?limit=2").json()
     assert [entry["id"] for entry in page["data"]] == [ids[2], ids[1]]
     assert page["has_more"] is True

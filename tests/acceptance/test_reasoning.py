@@ -8,8 +8,8 @@ import signal
 import httpx
 import pytest
 
-from tests.acceptance.test_sockets import Socket
 from tests.support.service import Service
+from tests.support.websocket import Socket
 
 THOUGHT = "The sea is blue today."
 ANSWER = "Blue, I would say."

@@ -5,9 +5,9 @@ import json
 import psutil
 import pytest
 
-from tests.acceptance.test_sockets import Socket
 from tests.support.service import Service
 from tests.support.waiting import wait_for
+from tests.support.websocket import Socket
 from web.app import create_app
 from workers.settings import read
 from workers.store import embedded

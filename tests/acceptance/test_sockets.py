@@ -1,48 +1,14 @@
 """WebSockets: a completion and a job's events, as a browser's client sees them."""
 
-import contextlib
-import json
-
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect as open_socket
 
-from tests.acceptance.test_jobs import ENDLESS, cancel, ended, job, submit
+from tests.support.jobs import ENDLESS, await_end, cancel, job, submit
 from tests.support.waiting import wait_for
+from tests.support.websocket import Socket
 
 SPOKEN = {"text": "one two three four", "tokens_per_s": 20}
-
-
-class Socket:
-    """A client that reads JSON up to the close."""
-
-    def __init__(self, service, path, headers=None):
-        # Another library than the server's: that one's client loses what comes with the handshake.
-        address = f"ws://127.0.0.1:{service.port}{path}"
-        self._held = contextlib.ExitStack()
-        self._client = self._held.enter_context(
-            open_socket(address, additional_headers=headers, max_size=None)
-        )
-
-    def say(self, message):
-        text = message if isinstance(message, str) else json.dumps(message)
-        self._client.send(text)
-
-    def hear(self):
-        return json.loads(self._client.recv(timeout=20))
-
-    def rest(self):
-        """Everything up to the close, and the close's code."""
-        heard = []
-        try:
-            while True:
-                heard.append(self.hear())
-        except ConnectionClosed as closed:
-            return heard, closed.rcvd.code
-
-    def close(self):
-        self._held.close()
 
 
 @pytest.fixture
@@ -98,7 +64,7 @@ def test_a_client_that_leaves_cancels_its_chat(scripted_service, connect):
     job_id = socket.hear()["id"]
     wait_for(lambda: job(scripted_service, job_id)["state"] == "running")
     socket.close()
-    assert ended(scripted_service, job_id)["state"] == "cancelled"
+    assert await_end(scripted_service, job_id)["state"] == "cancelled"
 
 
 def test_a_chat_that_fails_closes_with_1011(scripted_service, connect):
@@ -176,7 +142,7 @@ def test_a_watcher_that_leaves_cancels_nothing_and_may_cancel(scripted_service, 
 )
 def test_a_job_that_cannot_be_watched(scripted_service, connect, path, error_code):
     taken = submit(scripted_service, {"text": "x"})
-    ended(scripted_service, taken["id"])
+    await_end(scripted_service, taken["id"])
     heard, code = connect(f"/v1/jobs/{path.format(id=taken['id'])}").rest()
     assert heard[0]["error"]["code"] == error_code
     assert code == 1008

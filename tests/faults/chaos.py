@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.faults.crowd import Follower
+from tests.support.followers import Follower
 from tests.support.service import MODEL, Service
 
 CLIENTS = 12

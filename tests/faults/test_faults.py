@@ -12,18 +12,14 @@ import httpx
 import psutil
 import pytest
 
-from tests.acceptance.test_sockets import Socket
-from tests.faults.crowd import Crowd
+from tests.support.followers import SPOKEN, TEXT, WORDS, Followers
 from tests.support.service import MODEL, ROOT, Service
 from tests.support.waiting import wait_for
+from tests.support.websocket import Socket
 
 STREAMS, ROUNDS = 8, 4
 #: It takes less than 5 s (docs/RECOVERY.md); the rest is for a busy machine.
 TAKEN_OVER_WITHIN_S = 15
-WORDS = 200
-TEXT = " ".join(f"w{number}" for number in range(WORDS))
-#: A round's text takes five seconds where nothing goes wrong.
-SPOKEN = {"text": TEXT, "tokens_per_s": 40}
 #: Enough text to be in the middle of it.
 SOME = 60
 
@@ -54,7 +50,7 @@ def other_worker(service):
         stderr=subprocess.DEVNULL,
     )
     wait_for(lambda: len(serving(service)) == 2, 30)
-    assert_whole(crowd(service))  # a keeper that was elected just now judges nobody yet
+    follow(service).assert_whole()  # a keeper that was elected just now judges nobody yet
     yield process
     process.terminate()
     process.wait(20)
@@ -67,17 +63,6 @@ def serving(service):
     return [worker.pid for worker in Directory(service.redis(), ttl_s=0).serving(MODEL)]
 
 
-def child(service, *ending):
-    """The process that `up` started with these last arguments."""
-    for process in service.supervisor.children(recursive=True):
-        try:
-            if process.cmdline()[-len(ending) :] == list(ending):
-                return process
-        except psutil.Error:
-            continue
-    raise AssertionError(f"no {ending} runs\n{service.logs()}")
-
-
 def redis_server(service):
     return next(
         process
@@ -86,32 +71,23 @@ def redis_server(service):
     )
 
 
-def crowd(service, count=STREAMS):
-    return Crowd(service, [service.ask(SPOKEN) for _ in range(count)])
+def follow(service, count=STREAMS):
+    return Followers(service, [service.ask(SPOKEN) for _ in range(count)])
 
 
-def assert_whole(crowd_):
-    """Every text is the one of an uninterrupted run, and every token counted once."""
-    crowd_.join()
-    for follower in crowd_.followers:
-        assert follower.text == TEXT
-        assert follower.finish_reason == "stop"
-        assert follower.usage["completion_tokens"] == WORDS
-
-
-def attempts(service, crowd_):
+def attempts(service, streams):
     """How often each stream's step was begun."""
-    ids = [follower.job_id for follower in crowd_.followers]
+    ids = [follower.job_id for follower in streams.followers]
     return [service.get(f"/v1/jobs/{job_id}").json()["attempt"] for job_id in ids]
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_a_worker_that_is_killed_goes_on_where_it_was(service, round_):
     wait_for(service.is_ready, 40)
-    streams = crowd(service)
+    streams = follow(service)
     streams.await_text(SOME)
-    child(service, "worker", MODEL).send_signal(signal.SIGKILL)
-    assert_whole(streams)
+    service.child("worker", MODEL).send_signal(signal.SIGKILL)
+    streams.assert_whole()
     assert attempts(service, streams) == [2] * STREAMS
     assert not any(follower.resumed for follower in streams.followers)
 
@@ -126,7 +102,7 @@ def test_every_kind_of_reader_sees_one_answer(service):
     socket.say({"type": "chat", **service.ask(SPOKEN)})
     polled = httpx.post(f"{service.url}/v1/jobs", json=service.ask(SPOKEN)).json()
     wait_for(lambda: service.redis().scard(f"inference:running:{MODEL}") == 3)
-    child(service, "worker", MODEL).kill()
+    service.child("worker", MODEL).kill()
     heard, code = socket.rest()
     assert code == 1000
     assert "".join(event["text"] for event in heard if event["type"] == "token") == TEXT
@@ -141,12 +117,12 @@ def test_every_kind_of_reader_sees_one_answer(service):
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_another_worker_of_the_model_takes_over(service, other_worker, round_):
-    streams = crowd(service)
+    streams = follow(service)
     streams.await_text(SOME)
     held = held_by(service, other_worker.pid)
     cut = [follower for follower in streams.followers if follower.job_id in held]
     other_worker.kill()
-    own = child(service, "worker", MODEL)
+    own = service.child("worker", MODEL)
     assert cut
     reached = [len(follower.text) for follower in cut]
     wait_for(
@@ -156,7 +132,7 @@ def test_another_worker_of_the_model_takes_over(service, other_worker, round_):
         ),
         TAKEN_OVER_WITHIN_S,
     )
-    assert_whole(streams)
+    streams.assert_whole()
     assert own.is_running()
 
 
@@ -174,33 +150,33 @@ def held_by(service, pid):
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_connections_that_are_cut_stop_no_stream_and_start_nothing_twice(service, round_):
     wait_for(service.is_ready, 40)
-    streams = crowd(service, 2 * STREAMS)
+    streams = follow(service, 2 * STREAMS)
     streams.await_text(SOME)
     with service.redis() as redis:
         for kind in ("normal", "pubsub"):
             redis.client_kill_filter(_type=kind, skipme=True)
-    assert_whole(streams)
+    streams.assert_whole()
     assert attempts(service, streams) == [1] * 2 * STREAMS
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_redis_that_is_killed_comes_back_and_nobody_noticed(service, round_):
     wait_for(service.is_ready, 40)
-    streams = crowd(service)
+    streams = follow(service)
     streams.await_text(SOME)
     redis_server(service).kill()
-    assert_whole(streams)
+    streams.assert_whole()
     assert attempts(service, streams) == [1] * STREAMS
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_a_front_end_that_is_killed_loses_no_stream(service, round_):
     wait_for(service.is_ready, 40)
-    streams = crowd(service)
+    streams = follow(service)
     streams.await_text(SOME)
-    for process in (*child(service, "web").children(), child(service, "web")):
+    for process in (*service.child("web").children(), service.child("web")):
         process.kill()
-    assert_whole(streams)
+    streams.assert_whole()
     assert all(follower.resumed for follower in streams.followers)
     assert attempts(service, streams) == [1] * STREAMS
 
@@ -208,10 +184,10 @@ def test_a_front_end_that_is_killed_loses_no_stream(service, round_):
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_a_worker_that_is_told_to_end_hands_back_what_it_cannot_end(service, round_):
     wait_for(service.is_ready, 40)
-    streams = crowd(service)
+    streams = follow(service)
     streams.await_text(SOME)
-    child(service, "worker", MODEL).terminate()
-    assert_whole(streams)
+    service.child("worker", MODEL).terminate()
+    streams.assert_whole()
     assert attempts(service, streams) == [2] * STREAMS
     redis = service.redis()
     for follower in streams.followers:  # nobody is blamed
@@ -221,11 +197,11 @@ def test_a_worker_that_is_told_to_end_hands_back_what_it_cannot_end(service, rou
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_the_keeper_dies_with_the_worker(service, round_):
     wait_for(service.is_ready, 40)
-    streams = crowd(service)
+    streams = follow(service)
     streams.await_text(SOME)
-    child(service, "--orchestration").kill()
-    child(service, "worker", MODEL).kill()
-    assert_whole(streams)
+    service.child("--orchestration").kill()
+    service.child("worker", MODEL).kill()
+    streams.assert_whole()
 
 
 def test_a_second_keeper_changes_nothing(service):
@@ -238,10 +214,10 @@ def test_a_second_keeper_changes_nothing(service):
     )
     try:
         wait_for(service.is_ready, 40)
-        streams = crowd(service)
+        streams = follow(service)
         streams.await_text(SOME)
-        child(service, "worker", MODEL).kill()
-        assert_whole(streams)
+        service.child("worker", MODEL).kill()
+        streams.assert_whole()
         assert attempts(service, streams) == [2] * STREAMS
     finally:
         second.terminate()
@@ -279,7 +255,7 @@ def test_everything_is_restarted_one_by_one_under_load(service):
 
     submit(16)
     for name in (("worker", MODEL), ("--orchestration",), ("web",)):
-        process = child(service, *name)
+        process = service.child(*name)
         process.terminate()
         process.wait(30)
         wait_for(service.is_ready, 60)
@@ -299,12 +275,12 @@ def test_a_poisoned_request_is_set_aside_and_its_neighbours_are_not_blamed(tmp_p
     environment = {"INFERENCE_BACKEND": "scripted", "INFERENCE_MAX_CONCURRENT_PER_MODEL": "4"}
     with Service(tmp_path / "poison", **environment) as poisoned:
         bodies = [poisoned.ask({**SPOKEN, "tokens_per_s": 10}) for _ in range(3)]
-        neighbours = Crowd(poisoned, bodies)
+        neighbours = Followers(poisoned, bodies)
         neighbours.await_text(10)
         job = httpx.post(
             f"{poisoned.url}/v1/jobs", json=poisoned.ask({"text": TEXT, "die_after": 2})
         ).json()
-        assert_whole(neighbours)
+        neighbours.assert_whole()
         found = wait_for(
             lambda: (seen := poisoned.get(job["status_url"]).json())["state"] == "failed" and seen,
             100,
@@ -323,7 +299,7 @@ def test_a_poisoned_request_is_set_aside_and_its_neighbours_are_not_blamed(tmp_p
 
 def test_redis_without_memory_stops_the_flow_and_lets_it_go_on(service):
     wait_for(service.is_ready, 40)
-    streams = crowd(service)
+    streams = follow(service)
     streams.await_text(SOME)
     redis = service.redis()
     limit = redis.config_get("maxmemory")["maxmemory"]
@@ -334,7 +310,7 @@ def test_redis_without_memory_stops_the_flow_and_lets_it_go_on(service):
         assert refused.json()["error"]["code"] == "TEMPORARY_RESOURCE"
     finally:
         redis.config_set("maxmemory", limit)
-    assert_whole(streams)
+    streams.assert_whole()
     assert attempts(service, streams) == [1] * STREAMS
 
 
@@ -342,7 +318,7 @@ def test_redis_without_memory_stops_the_flow_and_lets_it_go_on(service):
 def test_a_disk_that_is_full_stops_the_flow_and_lets_it_go_on(service):
     """Redis may not make any file longer, which it meets as it meets a full disk."""
     wait_for(service.is_ready, 40)
-    streams = crowd(service)
+    streams = follow(service)
     streams.await_text(SOME)
     server = redis_server(service)
     server.rlimit(psutil.RLIMIT_FSIZE, (1, psutil.RLIM_INFINITY))
@@ -353,14 +329,14 @@ def test_a_disk_that_is_full_stops_the_flow_and_lets_it_go_on(service):
         assert refused.json()["error"]["code"] == "TEMPORARY_RESOURCE"
     finally:
         server.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
-    assert_whole(streams)
+    streams.assert_whole()
     wait_for(lambda: service.post(service.ask({"text": "x"})).status_code == 200, 20)
 
 
 def test_a_machine_that_slept_blames_nobody(service):
     """Every process stands still for longer than a lease, Redis too."""
     wait_for(service.is_ready, 40)
-    streams = crowd(service)
+    streams = follow(service)
     streams.await_text(SOME)
     asleep = service.supervisor.children(recursive=True)
     for process in asleep:
@@ -371,5 +347,5 @@ def test_a_machine_that_slept_blames_nobody(service):
     finally:
         for process in reversed(asleep):
             process.resume()
-    assert_whole(streams)
+    streams.assert_whole()
     assert attempts(service, streams) == [1] * STREAMS

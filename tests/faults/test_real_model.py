@@ -6,10 +6,9 @@ import signal
 
 import pytest
 
-from tests.faults.crowd import Crowd
-from tests.faults.test_faults import child
-from tests.integration.engines.near_tie import NEAR_TIE
-from tests.integration.engines.reference import Reference
+from tests.support.followers import Followers
+from tests.support.llamacpp_reference import Reference
+from tests.support.near_tie import NEAR_TIE
 from tests.support.service import MODEL, Service
 from tests.support.waiting import wait_for
 from workers.contract.job import Message
@@ -49,9 +48,9 @@ def logged(service, job_id):
 def test_a_killed_worker_changes_no_token_and_the_rest_is_greedy(service, reference, round_):
     wait_for(service.is_ready, 60)
     bodies = [service.ask(prompt, temperature=0, max_tokens=TOKENS) for prompt in PROMPTS]
-    streams = Crowd(service, bodies)
+    streams = Followers(service, bodies)
     streams.await_text(8, within_s=60)
-    child(service, "worker", MODEL).send_signal(signal.SIGKILL)
+    service.child("worker", MODEL).send_signal(signal.SIGKILL)
     streams.join()
     for follower, prompt in zip(streams.followers, PROMPTS, strict=True):
         tokens = logged(service, follower.job_id)

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tests.faults.crowd import Crowd
-from tests.faults.test_faults import SPOKEN, TEXT, assert_whole, child, state
+from tests.support.followers import SPOKEN, TEXT, Followers
+from tests.support.jobs import job
 from tests.support.service import MODEL, Service
 from tests.support.waiting import wait_for
 from workers.app import make_app, model_queue
@@ -25,33 +25,33 @@ def service(tmp_path_factory):
 
 
 def test_a_worker_that_was_stopped_is_ended_and_its_streams_go_on(service):
-    streams = Crowd(service, [service.ask(SPOKEN) for _ in range(4)])
+    streams = Followers(service, [service.ask(SPOKEN) for _ in range(4)])
     streams.await_text(60)
-    stopped = child(service, "worker", MODEL)
+    stopped = service.child("worker", MODEL)
     stopped.suspend()
-    assert_whole(streams)
+    streams.assert_whole()
     assert not stopped.is_running()
 
 
 def test_a_worker_that_consumes_nothing_is_ended(service):
     wait_for(service.is_ready, 60)
-    deaf = child(service, "worker", MODEL)
+    deaf = service.child("worker", MODEL)
     celery = make_app(read({"INFERENCE_DATA_DIR": str(service.data_dir)}, env_file=None))
     celery.control.cancel_consumer(model_queue(MODEL), reply=True, timeout=2)
     celery.close()
     taken = httpx.post(f"{service.url}/v1/jobs", json=service.ask({"text": "heard"})).json()
-    wait_for(lambda: state(service, taken["id"]) == "completed", 60)
+    wait_for(lambda: job(service, taken["id"])["state"] == "completed", 60)
     assert not deaf.is_running()
 
 
 def test_an_engine_that_hangs_is_ended_and_its_neighbours_go_on(service):
     wait_for(service.is_ready, 60)
-    neighbours = Crowd(service, [service.ask({**SPOKEN, "tokens_per_s": 20}) for _ in range(2)])
+    neighbours = Followers(service, [service.ask({**SPOKEN, "tokens_per_s": 20}) for _ in range(2)])
     neighbours.await_text(20)
     hanging = service.ask({"text": TEXT, "hang_after": 3})
     taken = httpx.post(f"{service.url}/v1/jobs", json=hanging).json()
-    assert_whole(neighbours)
-    wait_for(lambda: state(service, taken["id"]) == "failed", 150)
+    neighbours.assert_whole()
+    wait_for(lambda: job(service, taken["id"])["state"] == "failed", 150)
     found = service.get(taken["status_url"]).json()
     assert found["error"]["code"] == "JOB_POISONED"
     assert "has not moved" in service.logs()

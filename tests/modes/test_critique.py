@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.modes.talk import (
+from tests.support.jobs import (
     LAST,
     MIDDLE,
     ask,
@@ -15,8 +15,8 @@ from tests.modes.talk import (
     chunks,
     content,
     deltas,
+    steps_of,
     submit,
-    told_steps,
 )
 from tests.support.waiting import wait_for
 
@@ -40,7 +40,7 @@ CRITIQUE = {"orchestration_mode": "critique"}
 def test_a_revision_that_is_better_is_the_answer(scripted):
     body = ask(scripted, {"steps": REVISED}, **CRITIQUE)
     assert content(body) == "it is 4"
-    assert told_steps(body) == [
+    assert steps_of(body) == [
         ("draft", "generator", LAST),
         ("critique-1", "critic", MIDDLE),
         ("revision-1", "generator", LAST),
@@ -82,7 +82,7 @@ def test_the_draft_wins_over_a_worse_revision(scripted):
 def test_a_killed_worker_repeats_its_step_only(scripted, step, model):
     wait_for(scripted.is_ready, 20)
     slow = {name: {**told, "tokens_per_s": 4} for name, told in REVISED.items()}
-    job_id = submit(scripted, {"steps": slow}, **CRITIQUE)
+    job_id = submit(scripted, {"steps": slow}, **CRITIQUE)["id"]
     await_step(scripted, job_id, step)
     (pid,) = scripted.worker_pids(model)
     os.kill(pid, signal.SIGKILL)

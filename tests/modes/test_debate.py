@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.modes.talk import (
+from tests.support.jobs import (
     FIRST,
     LAST,
     MIDDLE,
@@ -14,11 +14,10 @@ from tests.modes.talk import (
     await_end,
     await_step,
     chunks,
-    conductors,
     content,
     deltas,
+    steps_of,
     submit,
-    told_steps,
 )
 from tests.support.waiting import wait_for
 
@@ -49,7 +48,7 @@ def test_participants_answer_twice_and_one_writes_what_follows(gathered):
     assert content(body) == "the written answer"
     assert body["choices"][0]["finish_reason"] == "stop"
     told = body["orchestration"]
-    assert told_steps(body) == [
+    assert steps_of(body) == [
         *((f"participant-{place}-1", "participant", MODELS[place - 1]) for place in (1, 2, 3)),
         *((f"participant-{place}-2", "participant", MODELS[place - 1]) for place in (1, 2, 3)),
         ("answer", "reconciler", LAST),
@@ -64,7 +63,7 @@ def test_participants_answer_twice_and_one_writes_what_follows(gathered):
 def test_a_named_model_reconciles(gathered):
     body = ask(gathered, STUBBORN, model=MIDDLE, **DEBATE)
     assert body["model"] == body["orchestration"]["models_used"][0] == MIDDLE
-    assert told_steps(body)[-1] == ("answer", "reconciler", MIDDLE)
+    assert steps_of(body)[-1] == ("answer", "reconciler", MIDDLE)
 
 
 def test_agreement_ends_it_at_once(gathered):
@@ -84,7 +83,7 @@ def test_texts_are_judged(gathered):
     steps = script(LONG, **{"judge-1": judged(1, 1, 1)})
     body = ask(gathered, steps, **DEBATE)
     assert content(body) == "the written answer"
-    assert told_steps(body)[3:] == [("judge-1", "judge", LAST), ("answer", "reconciler", LAST)]
+    assert steps_of(body)[3:] == [("judge-1", "judge", LAST), ("answer", "reconciler", LAST)]
     assert body["orchestration"]["agreement"]["method"] == "judge"
     assert body["orchestration"]["agreement"]["agreed"] == ["It rains."]
 
@@ -116,7 +115,7 @@ def test_participants_are_not_heard_by_those_who_do_not_ask(gathered):
 
 def test_members_really_run_at_once(gathered):
     said = {"text": "one two three four", "tokens_per_s": 10}
-    job_id = submit(gathered, script([said] * 3), **DEBATE)
+    job_id = submit(gathered, script([said] * 3), **DEBATE)["id"]
     await_end(gathered, job_id)
     begun, ended = {}, {}
     redis = gathered.redis()
@@ -198,7 +197,7 @@ def test_an_answer_that_cannot_be_written_is_the_most_supported_one(gathered):
 
 def test_a_killed_member_repeats_alone(scripted):
     slow = {"text": "4 4 4 4", "tokens_per_s": 4}
-    job_id = submit(scripted, script([slow] * 3), **DEBATE)
+    job_id = submit(scripted, script([slow] * 3), **DEBATE)["id"]
     await_step(scripted, job_id, "participant-2-1", tokens=2)
     (pid,) = scripted.worker_pids(MIDDLE)
     os.kill(pid, signal.SIGKILL)
@@ -211,9 +210,9 @@ def test_a_killed_member_repeats_alone(scripted):
 
 def test_a_conductor_that_dies_is_replaced_and_a_double_join_is_harmless(gathered):
     slow = {"text": "4 5 6 7", "tokens_per_s": 4}
-    job_id = submit(gathered, script([slow] * 3), **DEBATE)
+    job_id = submit(gathered, script([slow] * 3), **DEBATE)["id"]
     await_step(gathered, job_id, "participant-3-1", tokens=2)
-    for pid in conductors(gathered):
+    for pid in gathered.pids("worker", "--orchestration"):
         os.kill(pid, signal.SIGKILL)
     redis = gathered.redis()
     # Sent once more beside what the record sends: it is early, held or done, and does nothing.
@@ -221,4 +220,4 @@ def test_a_conductor_that_dies_is_replaced_and_a_double_join_is_harmless(gathere
     shown = await_end(gathered, job_id)
     assert shown["state"] == "completed"
     assert [one["step"] for one in shown["steps"]] == [f"participant-{n}-1" for n in (1, 2, 3)]
-    wait_for(lambda: len(conductors(gathered)) == 1, 20)
+    wait_for(lambda: len(gathered.pids("worker", "--orchestration")) == 1, 20)

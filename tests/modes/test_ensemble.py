@@ -6,7 +6,7 @@ import pytest
 from websockets.sync.client import connect as open_socket
 
 from tests.modes.conftest import up
-from tests.modes.talk import FIRST, LAST, MIDDLE, ask, chunks, content, deltas, told_steps
+from tests.support.jobs import FIRST, LAST, MIDDLE, ask, chunks, content, deltas, steps_of
 from tests.support.service import Service
 
 
@@ -24,7 +24,7 @@ LONG = ["It rains, since it is autumn.", "It is autumn, so there is rain.", "The
 def test_all_answer_and_one_writes_what_they_say(gathered):
     body = ask(gathered, script("4", "4", "5"))
     assert content(body) == "the synthesis of it"
-    assert told_steps(body) == [
+    assert steps_of(body) == [
         ("member-1", "member", LAST),
         ("member-2", "member", MIDDLE),
         ("member-3", "member", FIRST),

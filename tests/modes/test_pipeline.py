@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.modes.talk import (
+from tests.support.jobs import (
     FIRST,
     LAST,
     MIDDLE,
@@ -15,12 +15,11 @@ from tests.modes.talk import (
     await_end,
     await_step,
     chunks,
-    conductors,
     content,
     deltas,
     job,
+    steps_of,
     submit,
-    told_steps,
 )
 from tests.support.waiting import wait_for
 from workers.contract import keys
@@ -51,7 +50,7 @@ def test_a_plain_answer_is_the_last_stages_and_tells_of_all(scripted):
     body = ask(scripted, SCRIPT)
     assert content(body) == "the answer itself"
     assert body["choices"][0]["finish_reason"] == "stop"
-    assert told_steps(body) == [
+    assert steps_of(body) == [
         ("draft", "draft", FIRST),
         ("refine", "refine", MIDDLE),
         ("answer", "validate", LAST),
@@ -112,12 +111,12 @@ def test_a_request_may_ask_for_a_single_model(scripted):
 def test_a_named_model_does_the_last_stage(scripted):
     body = ask(scripted, SCRIPT, model=FIRST)
     assert body["model"] == FIRST
-    assert told_steps(body)[-1] == ("answer", "validate", FIRST)
+    assert steps_of(body)[-1] == ("answer", "validate", FIRST)
     assert body["orchestration"]["models_used"][0] == FIRST
 
 
 def test_a_job_shows_its_steps(scripted):
-    shown = await_end(scripted, submit(scripted, SCRIPT))
+    shown = await_end(scripted, submit(scripted, SCRIPT)["id"])
     assert shown["state"] == "completed"
     assert [(one["step"], one["part"], one["state"]) for one in shown["steps"]] == [
         ("draft", "draft", "done"),
@@ -176,7 +175,7 @@ def test_contamination_is_put_aside_and_told(scripted):
     ("step", "model"), [("draft", FIRST), ("refine", MIDDLE), ("answer", LAST)]
 )
 def test_a_killed_worker_repeats_its_step_only(scripted, step, model):
-    job_id = submit(scripted, SLOW)
+    job_id = submit(scripted, SLOW)["id"]
     await_step(scripted, job_id, step, tokens=5)
     (pid,) = scripted.worker_pids(model)
     os.kill(pid, signal.SIGKILL)
@@ -190,21 +189,21 @@ def test_a_killed_worker_repeats_its_step_only(scripted, step, model):
 
 @pytest.mark.parametrize("step", ["draft", "refine", "answer"])
 def test_a_conductor_that_dies_between_steps_is_replaced(scripted, step):
-    job_id = submit(scripted, SLOW)
+    job_id = submit(scripted, SLOW)["id"]
     await_step(scripted, job_id, step, tokens=5)
-    for pid in conductors(scripted):
+    for pid in scripted.pids("worker", "--orchestration"):
         os.kill(pid, signal.SIGKILL)
     shown = await_end(scripted, job_id)
     assert content(shown["result"]) == SLOW["steps"]["answer"]["text"]
     assert [one["step"] for one in shown["steps"]] == list(TEXTS)
-    wait_for(lambda: len(conductors(scripted)) == 1, 20)
+    wait_for(lambda: len(scripted.pids("worker", "--orchestration")) == 1, 20)
 
 
 def test_a_message_that_a_dying_conductor_took_with_it_is_sent_again(scripted):
-    job_id = submit(scripted, SLOW)
+    job_id = submit(scripted, SLOW)["id"]
     await_step(scripted, job_id, "draft")
     redis = scripted.redis()
-    (pid,) = conductors(scripted)
+    (pid,) = scripted.pids("worker", "--orchestration")
     os.kill(pid, signal.SIGSTOP)  # what Redis hands out now is read by nobody
     member = f"{job_id}|advance-1"
     wait_for(lambda: redis.zscore(keys.waiting(ORCHESTRATOR), member) is not None)
@@ -213,7 +212,7 @@ def test_a_message_that_a_dying_conductor_took_with_it_is_sent_again(scripted):
 
 
 def test_cancelling_stops_the_step_that_runs_and_all_that_would_follow(scripted):
-    job_id = submit(scripted, SLOW)
+    job_id = submit(scripted, SLOW)["id"]
     await_step(scripted, job_id, "refine")
     scripted.delete(f"/v1/jobs/{job_id}")
     shown = await_end(scripted, job_id)
@@ -223,7 +222,7 @@ def test_cancelling_stops_the_step_that_runs_and_all_that_would_follow(scripted)
 
 def test_a_deadline_holds_for_the_whole_job(scripted):
     began = time.monotonic()
-    shown = await_end(scripted, submit(scripted, SLOW, deadline_s=3))
+    shown = await_end(scripted, submit(scripted, SLOW, deadline_s=3)["id"])
     assert shown["state"] == "expired"
     assert [one["state"] for one in shown["steps"]] == ["done", "stopped"]
     assert time.monotonic() - began < 30

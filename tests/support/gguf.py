@@ -25,3 +25,13 @@ def gguf(context_length=1024, size=0, **strings):
         for key, value in strings.items()
     ]
     return b"GGUF" + struct.pack("<IQQ", 3, 0, len(pairs)) + b"".join(pairs) + bytes(size)
+
+
+def u32(key, value):
+    return text(key) + struct.pack("<II", 4, value)
+
+
+def head(*pairs, architecture="llama"):
+    """The head of a GGUF file with these pairs."""
+    named = (text("general.architecture") + struct.pack("<I", 8) + text(architecture), *pairs)
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, len(named)) + b"".join(named)

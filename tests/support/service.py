@@ -145,14 +145,28 @@ class Service:
         """The process of `up`."""
         return psutil.Process(self._process.pid)
 
-    def worker_pids(self, model=MODEL):
-        """Pids of the live workers of a model."""
-        found = []
+    def processes(self, *arguments):
+        """The processes that `up` started whose last arguments are these."""
+        ours = []
         for process in self.supervisor.children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if process.cmdline()[-2:] == ["worker", model]:
-                    found.append(process.pid)
-        return found
+                if tuple(process.cmdline()[-len(arguments) :]) == arguments:
+                    ours.append(process)
+        return ours
+
+    def child(self, *arguments):
+        """The first process that `up` started whose last arguments are these."""
+        for process in self.processes(*arguments):
+            return process
+        raise AssertionError(f"no {arguments} runs\n{self.logs()}")
+
+    def pids(self, *arguments):
+        """Pids of the processes that `up` started whose last arguments are these."""
+        return [process.pid for process in self.processes(*arguments)]
+
+    def worker_pids(self, model=MODEL):
+        """Pids of the live workers of a model."""
+        return self.pids("worker", model)
 
     def run(self, *arguments):
         """Run a command of ours beside it, in its environment, to its end."""
@@ -226,7 +240,7 @@ class OpenStream:
         return self._answer
 
     def events(self):
-        """What stands behind each `data: `, up to the end of the response."""
+        """What comes after each `data: `, up to the end of the response."""
         for line in self.answer:
             if line.startswith(b"data: "):
                 yield line[6:].decode().strip()

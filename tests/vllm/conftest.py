@@ -9,8 +9,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here comes from the hub
 pytest.register_assert_rewrite("tests.integration.engines.test_conformance")
 
 from tests.integration.engines.conftest import Kit, cache_dir, engine, kit  # noqa: E402, F401
+from tests.support.vllm_reference import Reference  # noqa: E402
 from tests.vllm.convert import convert  # noqa: E402
-from tests.vllm.reference import Reference  # noqa: E402
 
 #: Where the converted model is kept; `make test-vllm` has made it there.
 MODELS_DIR = Path(os.environ.get("VLLM_TEST_MODELS", ".venv-vllm/models")).resolve()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.faults.crowd import Crowd
+from tests.support.followers import Followers
 from tests.support.service import MODEL, Service
 from tests.support.waiting import wait_for
 from workers.contract.job import Message
@@ -72,7 +72,7 @@ def test_streams_go_on_behind_a_kill(service, reference, victim):
     before = engine_processes(service)
     assert len(before) >= 2
     bodies = [service.ask(prompt, temperature=0, max_tokens=TOKENS) for prompt in PROMPTS]
-    streams = Crowd(service, bodies)
+    streams = Followers(service, bodies)
     streams.await_text(8, within_s=60)
     engine = next(process for process in before if process.name() == "VLLM::EngineCore")
     worker = engine.parent()  # which vLLM has renamed too

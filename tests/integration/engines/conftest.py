@@ -144,7 +144,7 @@ def cache_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def reference(cache_dir):
-    from tests.integration.engines.reference import Reference
+    from tests.support.llamacpp_reference import Reference
     from workers.engines.llamacpp import weights
 
     spec = Catalogue.load(None, "llamacpp").get(MODEL)

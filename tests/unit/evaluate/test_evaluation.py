@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from presets.preset import Preset
-from tests.unit.evaluate.fake_service import (
+from tests.support.fake_service import (
     CRITIQUE,
     PIPELINE,
     SINGLE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.evaluate.fake_service import TASKS
+from tests.support.fake_service import TASKS
 from web.evaluate.asks import Options, alone
 from web.evaluate.ledger import Answer, Ledger, LedgerError
 

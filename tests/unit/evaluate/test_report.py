@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from tests.unit.evaluate.fake_service import CRITIQUE, TASKS, FakeService, right
+from tests.support.fake_service import CRITIQUE, TASKS, FakeService, right
 from web.evaluate import page, plots, report
 from web.evaluate.asks import Options
 from web.evaluate.comparison import Row, compare, verdict

@@ -8,7 +8,7 @@ from orchestration.modes.critique import SCHEMA, Critique, Judgement
 from orchestration.modes.rounds import Answer, Failure
 from orchestration.prompts import Prompts
 from orchestration.rounds.policy import decide
-from tests.unit.orchestration.stories import FINAL, ended, job, shape, user
+from tests.support.finished_steps import FINAL, ended, job, shape, user
 from workers.contract.json_schema import check_schema
 
 MODE = Critique(Prompts())

@@ -9,7 +9,7 @@ from orchestration.modes.debate import Debate
 from orchestration.modes.rounds import Answer, Failure
 from orchestration.prompts import Prompts
 from orchestration.rounds.policy import decide
-from tests.unit.orchestration.stories import FINAL, RETRIABLE, ended, job, shape, user
+from tests.support.finished_steps import FINAL, RETRIABLE, ended, job, shape, user
 from workers.contract.errors import ContextBudgetExceeded, RequestTimeout
 from workers.contract.json_schema import check_schema
 from workers.contract.step import LATE

@@ -10,7 +10,7 @@ from orchestration.modes.ensemble import Ensemble
 from orchestration.modes.rounds import Answer, Failure
 from orchestration.prompts import Prompts
 from orchestration.rounds.policy import decide
-from tests.unit.orchestration.stories import FINAL, ended, job, shape, user
+from tests.support.finished_steps import FINAL, ended, job, shape, user
 
 MODE = Ensemble(Prompts())
 LONG = ["The cause is the rain, I would say.", "Snow is the cause of it, I think.", "Sun."]

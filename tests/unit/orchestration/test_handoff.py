@@ -7,7 +7,7 @@ from orchestration import handoff
 from orchestration.contamination import MARKERS, Severity, examine
 from orchestration.handoff import HandoffState
 from orchestration.prompts import PromptError, Prompts, Trajectory, describe
-from tests.unit.orchestration.stories import job
+from tests.support.finished_steps import job
 from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid
 from workers.contract.job import Job, Message

@@ -6,7 +6,7 @@ from orchestration.modes.pipeline import Pipeline
 from orchestration.modes.rounds import Answer, Failure, Round
 from orchestration.prompts import Prompts
 from orchestration.rounds.policy import decide
-from tests.unit.orchestration.stories import FINAL, RETRIABLE, ended, job, shape, user
+from tests.support.finished_steps import FINAL, RETRIABLE, ended, job, shape, user
 from workers.contract.errors import ContextBudgetExceeded
 
 MODE = Pipeline(Prompts())

@@ -5,7 +5,7 @@ import pytest
 from orchestration.routing import resolve
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
-from tests.known import Known
+from tests.support.fixed_directory import FixedDirectory
 from workers.cluster.orders import Order, Target, Why
 from workers.cluster.presence import Worker, WorkerStatus
 from workers.contract.errors import (
@@ -47,7 +47,7 @@ def test_an_unknown_model_gets_the_nearest():
 
 
 def test_one_loaded_worker_is_enough():
-    resolve.require_worker(PHI, Known(worker(WorkerStatus.FAILED), LOADED))
+    resolve.require_worker(PHI, FixedDirectory(worker(WorkerStatus.FAILED), LOADED))
 
 
 @pytest.mark.parametrize(
@@ -71,37 +71,59 @@ def test_one_loaded_worker_is_enough():
 )
 def test_a_request_nobody_would_take_is_refused(workers, error, says):
     with pytest.raises(error, match=says):
-        resolve.require_worker(PHI, Known(*workers))
+        resolve.require_worker(PHI, FixedDirectory(*workers))
 
 
 @pytest.mark.parametrize(
     ("known", "on_demand", "error", "says"),
     [
-        (Known(supervised=True, kept=True), False, NoWorker, "inference-service load phi-4"),
-        (Known(supervised=True), False, NoWorker, "inference-service worker phi-4"),
-        (Known(kept=True), True, NoWorker, "inference-service worker phi-4"),
-        (Known(supervised=True, kept=True), True, None, ""),
-        (Known(worker(WorkerStatus.UNLOADED), kept=True), True, None, ""),
-        (Known(worker(WorkerStatus.LOADING), kept=True), True, None, ""),
-        (Known(LOADED, kept=True), True, None, ""),
+        (
+            FixedDirectory(supervised=True, kept=True),
+            False,
+            NoWorker,
+            "inference-service load phi-4",
+        ),
+        (FixedDirectory(supervised=True), False, NoWorker, "inference-service worker phi-4"),
+        (FixedDirectory(kept=True), True, NoWorker, "inference-service worker phi-4"),
+        (FixedDirectory(supervised=True, kept=True), True, None, ""),
+        (FixedDirectory(worker(WorkerStatus.UNLOADED), kept=True), True, None, ""),
+        (FixedDirectory(worker(WorkerStatus.LOADING), kept=True), True, None, ""),
+        (FixedDirectory(LOADED, kept=True), True, None, ""),
         # Ordered, and its process is being started.
         (
-            Known(orders=[order(Target.LOADED)], supervised=True, kept=True),
+            FixedDirectory(orders=[order(Target.LOADED)], supervised=True, kept=True),
             False,
             ModelLoading,
             "0%",
         ),
         (
-            Known(worker(WorkerStatus.LOADING), orders=[order(Target.UNLOADED)], kept=True),
+            FixedDirectory(
+                worker(WorkerStatus.LOADING), orders=[order(Target.UNLOADED)], kept=True
+            ),
             False,
             NoWorker,
             "inference-service load",
         ),
-        (Known(orders=[BROKEN], supervised=True, kept=True), True, ModelLoadFailed, "not a GGUF"),
-        (Known(orders=[BROKEN], supervised=True, kept=True), False, ModelLoadFailed, "not a GGUF"),
-        (Known(orders=[TOO_BIG], supervised=True, kept=True), False, InsufficientMemory, "9 of 4"),
+        (
+            FixedDirectory(orders=[BROKEN], supervised=True, kept=True),
+            True,
+            ModelLoadFailed,
+            "not a GGUF",
+        ),
+        (
+            FixedDirectory(orders=[BROKEN], supervised=True, kept=True),
+            False,
+            ModelLoadFailed,
+            "not a GGUF",
+        ),
+        (
+            FixedDirectory(orders=[TOO_BIG], supervised=True, kept=True),
+            False,
+            InsufficientMemory,
+            "9 of 4",
+        ),
         # Memory may be free by now; a broken file is broken.
-        (Known(orders=[TOO_BIG], supervised=True, kept=True), True, None, ""),
+        (FixedDirectory(orders=[TOO_BIG], supervised=True, kept=True), True, None, ""),
     ],
 )
 def test_a_model_that_is_not_loaded(known, on_demand, error, says):

@@ -7,7 +7,7 @@ from orchestration.routing import strategies
 from orchestration.routing.router import Router
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
-from tests.known import Known
+from tests.support.fixed_directory import FixedDirectory
 from workers.cluster.presence import Worker, WorkerStatus
 from workers.contract.errors import ModelNotFound, NoWorker
 from workers.contract.job import Job, Message, Sampling
@@ -50,7 +50,7 @@ def router(*workers, strategy="least_busy", burdens=None, specs=ALL, **environ):
         **named,
     }
     settings = read(environ, env_file=None)
-    return Router(settings, Catalogue(specs), Known(*workers), Told(**(burdens or {})))
+    return Router(settings, Catalogue(specs), FixedDirectory(*workers), Told(**(burdens or {})))
 
 
 def job(model="auto", task_type=None, content="hi", **sampling):

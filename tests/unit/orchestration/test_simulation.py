@@ -12,7 +12,7 @@ from orchestration.modes.agreement import cluster
 from orchestration.modes.critique import CRITIC, NO_CHANGE, REVISE
 from orchestration.modes.debate import PARTICIPANT
 from orchestration.modes.ensemble import MEMBER
-from tests.unit.orchestration.simulation import (
+from tests.support.simulation import (
     RIGHT,
     Members,
     cast,

@@ -10,23 +10,13 @@ from presets.memory import footprint
 from presets.model import ModelSpec
 from presets.weights.formats import requantised_file
 from presets.weights.gguf import read_metadata
-from tests.support.gguf import text
+from tests.support.gguf import head, text, u32
 
 MB = 2**20
 #: llama.cpp of the shipped model with a pool of 8,192 tokens: "KV buffer size = 180.00 MiB".
 SHIPPED_KV_BYTES = 180 * MB // 8192
 #: Of its requantised file: "model buffer size = 136.40 MiB".
 SHIPPED_Q8_0_BYTES = 136.40 * MB
-
-
-def u32(key, value):
-    return text(key) + struct.pack("<II", 4, value)
-
-
-def head(*pairs, architecture="llama"):
-    """The head of a GGUF file with these pairs."""
-    named = (text("general.architecture") + struct.pack("<I", 8) + text(architecture), *pairs)
-    return b"GGUF" + struct.pack("<IQQ", 3, 0, len(named)) + b"".join(named)
 
 
 @pytest.fixture

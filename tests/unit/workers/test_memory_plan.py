@@ -8,7 +8,7 @@ import pytest
 
 from presets.memory.devices import Device
 from presets.memory.machine import Machine
-from tests.unit.presets.test_footprint import head, u32
+from tests.support.gguf import head, u32
 from workers.cluster.presence import Worker, WorkerStatus
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed
 from workers.planning import catalogue, memory_plan

@@ -1,14 +1,18 @@
 """Many clients at once, each of which checks the seams of its stream."""
 
-import json
 import threading
 
 import httpx
 
+from tests.support.jobs import frames
 from tests.support.waiting import wait_for
 
 #: How long a stream may take over everything that happens to it; vLLM alone loads for a minute.
 WHOLE_WITHIN_S = 240
+WORDS = 200
+TEXT = " ".join(f"w{number}" for number in range(WORDS))
+#: A script whose text takes five seconds where nothing goes wrong.
+SPOKEN = {"text": TEXT, "tokens_per_s": 40}
 
 
 class Follower:
@@ -34,9 +38,7 @@ class Follower:
     def join(self):
         """Wait for its end; raises what went wrong."""
         self._thread.join(WHOLE_WITHIN_S)
-        assert not self._thread.is_alive(), (
-            f"{self.job_id} hangs behind {len(self.text)} characters"
-        )
+        assert not self._thread.is_alive(), f"{self.job_id} hangs after {len(self.text)} characters"
         if self.problem is not None:
             raise self.problem
 
@@ -58,7 +60,7 @@ class Follower:
         with httpx.stream("POST", url, json=self._body, timeout=WHOLE_WITHIN_S) as answer:
             if answer.status_code != 200:
                 raise AssertionError(answer.read())
-            for seq, _, frame in _frames(answer):
+            for seq, _, frame in frames(answer):
                 assert "error" not in frame, frame
                 self.job_id = frame["id"]
                 for choice in frame["choices"]:
@@ -67,14 +69,14 @@ class Follower:
                 self.usage = frame.get("usage") or self.usage
 
     def _resume(self):
-        """Read on at the job's events behind the last one seen, once somebody answers."""
+        """Read on at the job's events after the last one seen, once somebody answers."""
         wait_for(self._service.is_ready, 60)
         url = f"{self._service.url}/v1/jobs/{self.job_id}/events"
         headers = {"Last-Event-ID": str(self.last_seq)}
         try:
             with httpx.stream("GET", url, headers=headers, timeout=WHOLE_WITHIN_S) as answer:
                 assert answer.status_code == 200, answer.read()
-                for seq, kind, event in _frames(answer):
+                for seq, kind, event in frames(answer):
                     if kind == "token":
                         self._take(seq, event["text"])
                     elif kind == "completed":
@@ -87,24 +89,12 @@ class Follower:
 
     def _take(self, seq, text):
         if text:
-            assert seq > self.last_seq, f"{seq} comes behind {self.last_seq}"
+            assert seq > self.last_seq, f"{seq} comes after {self.last_seq}"
             self.text += text
             self.last_seq = seq
 
 
-def _frames(answer):
-    """(number, type, body) of each frame."""
-    seq, kind = 0, None
-    for line in answer.iter_lines():
-        if line.startswith("id: "):
-            seq = int(line[4:])
-        elif line.startswith("event: "):
-            kind = line[7:]
-        elif line.startswith("data: {"):
-            yield seq, kind, json.loads(line[6:])
-
-
-class Crowd:
+class Followers:
     """Followers that are all in the middle of their streams at once."""
 
     def __init__(self, service, bodies):
@@ -126,3 +116,12 @@ class Crowd:
     def join(self):
         for follower in self.followers:
             follower.join()
+
+    def assert_whole(self):
+        """Wait for the end: each text is `TEXT`, as if nothing had happened, each token counted
+        once."""
+        self.join()
+        for follower in self.followers:
+            assert follower.text == TEXT
+            assert follower.finish_reason == "stop"
+            assert follower.usage["completion_tokens"] == WORDS

@@ -14,7 +14,7 @@ from orchestration.modes.registry import load
 from orchestration.modes.rounds import Answer
 from orchestration.rounds.policy import decide
 from presets.catalogue import Catalogue
-from tests.unit.orchestration.stories import ended
+from tests.support.finished_steps import ended
 from workers.contract.job import Job, Message
 from workers.settings.reading import read
 

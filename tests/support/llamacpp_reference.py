@@ -4,7 +4,7 @@ import llama_cpp
 import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from tests.integration.engines.near_tie import NEAR_TIE
+from tests.support.near_tie import NEAR_TIE
 
 
 class Reference:

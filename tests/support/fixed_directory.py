@@ -3,7 +3,7 @@
 from workers.cluster.directory import Directory, Told
 
 
-class Known(Directory):
+class FixedDirectory(Directory):
     """Workers, orders by model, and whether there are an `up` and a keeper; no Redis."""
 
     def __init__(self, *workers, orders=(), supervised=False, kept=False):

@@ -3,7 +3,7 @@
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.integration.engines.near_tie import NEAR_TIE
+from tests.support.near_tie import NEAR_TIE
 
 
 class Reference:
