@@ -104,13 +104,6 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unforeseen)
 
 
-def broker_unavailable() -> errors.BrokerUnavailable:
-    """What a caller is told while Redis is away."""
-    return errors.BrokerUnavailable(
-        "Redis cannot be reached. Nothing was accepted; try again in a moment."
-    )
-
-
 def _broker_away(error: Exception) -> Response:
     if isinstance(error, OutOfMemoryError) or str(error).startswith("OOM "):
         log.error("Redis has no memory left: %s", error)
@@ -123,7 +116,7 @@ def _broker_away(error: Exception) -> Response:
             )
         )
     log.warning("Redis is away: %s", error)
-    return response(broker_unavailable())
+    return response(errors.BrokerUnavailable())
 
 
 def _of_werkzeug(error: HTTPException) -> Response:

@@ -9,12 +9,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from orchestration.routing import resolve
 from orchestration.submit import Attached, Submitter
-from web.errors import broker_unavailable
 from web.live.hub import Hub, Reader
 from web.live.slots import Slots
 from web.live.waiting_line import Ticket, WaitingLine
@@ -104,7 +102,7 @@ class LiveCompletion:
         """Accept and start the job; False where it must wait to be let in.
 
         Raises:
-            InferenceError: as `Submitter.accept`.
+            InferenceError: as `Submitter.accept` and `Submitter.start`.
         """
         try:
             accepted = self._shared.submitter.accept(self.job, self._idempotency)
@@ -123,11 +121,7 @@ class LiveCompletion:
         else:
             self._held.enter_context(self._shared.slots.holding(self.job.id))
             self.queue_position = accepted.position if accepted.queues else None
-            try:
-                self._shared.submitter.start(accepted)
-            except OperationalError as error:
-                self._undo()
-                raise broker_unavailable() from error
+            self._shared.submitter.start(accepted)
         self._reader = reader
         return True
 
@@ -263,13 +257,6 @@ class LiveCompletion:
                     self._leave_line()
                     return
                 self._left.wait(min(_KNOCK_S, left_s))
-
-    def _undo(self) -> None:
-        """Take back what was stored and could not be started; it may be asked for again."""
-        with contextlib.suppress(RedisError):
-            self._shared.jobs.cancel(self.job.id, "it could not be put on its queue")
-            if self._idempotency is not None:
-                self._shared.jobs.forget(self._idempotency)
 
     def _too_late(self, what: str) -> RequestTimeout:
         timeout_s = self._shared.timeout_s

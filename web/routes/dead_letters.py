@@ -12,7 +12,7 @@ from orchestration.submit import Accepted
 from web import intake
 from web.access import auth
 from web.render import jobs as render_jobs
-from web.routes.jobs import find, start
+from web.routes.jobs import find
 from web.services import services
 from workers.contract.errors import JobNotFound
 from workers.store.records import JobRecord
@@ -45,7 +45,7 @@ def retry(job_id: str) -> Response:
     accepted = found.submitter.accept(job)
     if not isinstance(accepted, Accepted):
         raise TypeError("a new job without an Idempotency-Key attaches to none")
-    start(accepted)
+    found.submitter.start(accepted)
     found.jobs.drop_dead_letter(job_id)
     response = flask.jsonify(render_jobs.accepted(accepted))
     response.status_code = 202

@@ -7,17 +7,15 @@ from dataclasses import replace
 
 import flask
 from flask import Blueprint, Response
-from kombu.exceptions import OperationalError
 
-from orchestration.submit import Accepted, Attached
-from web import errors, intake
+from orchestration.submit import Attached
+from web import intake
 from web.access import auth
 from web.render import job_events
 from web.render import jobs as render_jobs
 from web.schemas.job_list import read_query
 from web.services import services
 from workers.contract.errors import JobNotFound
-from workers.store.admission import Idempotency
 from workers.store.records import JobRecord
 
 blueprint = Blueprint("jobs", __name__)
@@ -37,7 +35,7 @@ def submit() -> Response:
         response = show(accepted.job.id)
         response.headers["Idempotent-Replayed"] = "true"
     else:
-        start(accepted, asked.idempotency)
+        found.submitter.start(accepted)
         response = flask.jsonify(render_jobs.accepted(accepted))
     response.status_code = 202
     response.headers["Location"] = render_jobs.address(accepted.job.id)
@@ -98,22 +96,6 @@ def events(job_id: str) -> Response:
         connection = flask.request.environ.get("gunicorn.socket")
         closing.enter_context(services().disconnects.watching(connection, reader.leave))
         return job_events.respond(reader, closing.pop_all())
-
-
-def start(accepted: Accepted, idempotency: Idempotency | None = None) -> None:
-    """Start a job that was accepted; one that cannot be started is taken back.
-
-    Raises:
-        BrokerUnavailable: Redis is away.
-    """
-    found = services()
-    try:
-        found.submitter.start(accepted)
-    except OperationalError as error:
-        found.jobs.cancel(accepted.job.id, "it could not be put on its queue")
-        if idempotency is not None:
-            found.jobs.forget(idempotency)
-        raise errors.broker_unavailable() from error
 
 
 def find(job_id: str) -> JobRecord:

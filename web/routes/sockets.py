@@ -16,7 +16,7 @@ from web.render import job_events, websocket
 from web.render.websocket import Conversation
 from web.routes.jobs import find
 from web.services import services
-from workers.contract.errors import InferenceError, Internal, ValidationFailed
+from workers.contract.errors import BrokerUnavailable, InferenceError, Internal, ValidationFailed
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _closing(conversation: Conversation) -> Iterator[None]:
                 conversation.refuse(error)
             except RedisError as error:
                 log.warning("Redis is away: %s", error)
-                conversation.refuse(errors.broker_unavailable())
+                conversation.refuse(BrokerUnavailable())
     except Exception:
         log.exception("a socket failed in a way nobody foresaw")
         with contextlib.suppress(ConnectionClosed, OSError):
