@@ -79,7 +79,7 @@ class Submitter:
         self._app = app
         self._admission = admission
         self._router = router
-        self._director = mode_selector
+        self._mode_selector = mode_selector
         self._modes = modes
         self._fsync = fsync
         self._load_on_demand = load_on_demand
@@ -101,7 +101,7 @@ class Submitter:
         if route := self._router.route(job):
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = resolve.resolve(job.model, self._catalogue)
-        job = self._director.direct(job, spec)
+        job = self._mode_selector.direct(job, spec)
         for model in dict.fromkeys([job.model, *(part.model for part in job.cast)]):
             resolve.require_worker(
                 self._catalogue.get(model), self._directory, on_demand=self._load_on_demand

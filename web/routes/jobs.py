@@ -24,18 +24,16 @@ blueprint = Blueprint("jobs", __name__)
 @blueprint.post("/v1/jobs")
 def submit() -> Response:
     """Take a completion; 202 once it is stored and queued."""
-    found = services()
+    submitter = services().submitter
     asked = intake.read(asynchronous=True)
     if asked.stream:  # a job's events can always be read as they come
         asked = replace(asked, ignored=(*asked.ignored, "stream"))
-    accepted = found.submitter.accept(
-        intake.job(asked, asynchronous=True), idempotency=asked.idempotency
-    )
+    accepted = submitter.accept(intake.job(asked, asynchronous=True), idempotency=asked.idempotency)
     if isinstance(accepted, Attached):
         response = show(accepted.job.id)
         response.headers["Idempotent-Replayed"] = "true"
     else:
-        found.submitter.start(accepted)
+        submitter.start(accepted)
         response = flask.jsonify(render_jobs.accepted(accepted))
     response.status_code = 202
     response.headers["Location"] = render_jobs.address(accepted.job.id)
@@ -85,13 +83,13 @@ def cancel(job_id: str) -> Response:
 
 @blueprint.get("/v1/jobs/<job_id>/events")
 def events(job_id: str) -> Response:
-    """A job's events as they come, from the start or behind `Last-Event-ID`."""
+    """A job's events as they come, from the start or after `Last-Event-ID`."""
     record = find(job_id)
-    after = job_events.last_event_id(record)
+    after = intake.last_event_id(record)
     if record.ended_ms is not None and after == record.last_seq:
         return Response(status=204)  # tells a browser's EventSource not to come again
     with contextlib.ExitStack() as closing:
-        closing.enter_context(services().place())
+        closing.enter_context(services().thread())
         reader = closing.enter_context(services().hub.reader(job_id, after_seq=after))
         connection = flask.request.environ.get("gunicorn.socket")
         closing.enter_context(services().disconnects.watching(connection, reader.leave))
