@@ -36,8 +36,8 @@ from workers.settings import Settings
 from workers.settings.contradictions import SPARE_WEB_THREADS
 from workers.store import connections
 from workers.store.jobs import JobStore
-from workers.store.load import ModelLoad
-from workers.store.redis_memory import Memory
+from workers.store.redis_memory import RedisMemory
+from workers.store.routing_state import RoutingState
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class Services:
         app = make_app(settings)
         slots = Slots(redis)
         slots.start()
-        admission = Admission(settings, directory, jobs, Memory(redis))
-        router = Router(settings, catalogue, directory, ModelLoad(redis))
+        admission = Admission(settings, directory, jobs, RedisMemory(redis))
+        router = Router(settings, catalogue, directory, RoutingState(redis))
         mode_selector = ModeSelector(settings, catalogue, directory)
         submitter = Submitter(
             catalogue,

@@ -168,8 +168,8 @@ def test_a_model_that_is_loaded_and_unloaded_at_once(front_end, redis):
     orders = Orders(redis)
 
     def unload():
-        wish = wait_for(lambda: orders.wished(MODEL))
-        orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1), wish)
+        asked = wait_for(lambda: orders.requested(MODEL))
+        orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1), asked)
 
     other = threading.Thread(target=unload)
     other.start()
@@ -274,7 +274,7 @@ def test_redis_has_no_memory_left_at_all(front_end, redis, worker, monkeypatch):
     worker.loaded(1, 8192)
     told(redis, "loaded")
     client = front_end()
-    monkeypatch.setattr("workers.store.redis_memory.Memory.used", lambda _: 0.0)
+    monkeypatch.setattr("workers.store.redis_memory.RedisMemory.used", lambda _: 0.0)
     redis.config_set("maxmemory", 1)
     try:
         error_of(ask(client), "TEMPORARY_RESOURCE")

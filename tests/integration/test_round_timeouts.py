@@ -14,7 +14,7 @@ from workers.contract.events import StepFinished, Token
 from workers.contract.job import Job, JobState, Message
 from workers.contract.step import LATE, ORCHESTRATOR, Outcome, Timings, Usage
 from workers.keeper.reaper import MOST_CRASHES, Reaper
-from workers.keeper.redelivery import Messages
+from workers.keeper.redelivery import Redelivery
 from workers.keeper.round_timeouts import RoundTimeouts
 from workers.store import dead_letters
 from workers.store.admission import Terms
@@ -149,7 +149,7 @@ def test_the_late_are_ended_for_them_and_the_decision_is_sent(redis, celery, job
     assert redis.zcard(keys.LEASES) == redis.zcard(keys.ROUNDS) == 0
     assert redis.zcard(keys.waiting("c")) == 0
     assert redis.scard(keys.running("b")) == redis.scard(keys.held("w")) == 0
-    Messages(redis, celery).sweep()
+    Redelivery(redis, celery).sweep()
     (raw,) = redis.lrange(ORCHESTRATION_QUEUE, 0, -1)
     assert json.loads(raw)["headers"]["id"] == f"{deciding.job_id}|{deciding.step}"
     assert leases.take(deciding).attempt == 1
