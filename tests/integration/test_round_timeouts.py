@@ -1,4 +1,4 @@
-"""What becomes of members of a round that are late, and of those that come behind them."""
+"""What becomes of members of a round that are late, and of those that come after them."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def stored(jobs, celery):
-    """A stored round of three members; their requests, and the one that decides behind them."""
+    """A stored round of three members; their requests, and the one that decides after them."""
 
     def stored(patience):
         job = Job(f"chatcmpl-r{next(_numbers)}", "a", (Message("user", "x"),), created=1)
@@ -164,7 +164,7 @@ def test_behind_the_quorum_the_late_are_told_so(redis, jobs, stored, leases):
     let_pass(redis, deciding)
     RoundTimeouts(redis).sweep()
     message = outcomes(jobs, one)["member-3"].error["message"]
-    assert "within 60 s behind the 2 that had answered" in message
+    assert "within 60 s after the 2 that had answered" in message
 
 
 def test_a_late_delivery_is_ignored(redis, jobs, stored, leases):

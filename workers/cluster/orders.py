@@ -1,8 +1,8 @@
 """Orders: which models are to be loaded, and what was asked for.
 
 Whoever wants a model loaded or unloaded leaves a load request. The keeper alone turns load
-requests into orders; workers and `up` follow them. A model without an order is loaded by whoever was
-started for it.
+requests into orders; workers and `up` follow them. Whoever was started for a model without an order
+loads it.
 """
 
 from __future__ import annotations

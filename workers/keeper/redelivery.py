@@ -1,4 +1,4 @@
-"""Redelivery: sends the message of a step that is due, that lost its worker, or that was lost itself.
+"""Redelivery: sends the message of a step that is due, lost its worker, or whose message was lost.
 
 A message is a hint. Whatever was lost between a queue and a worker shows as a step that waits while
 no list holds its message; sending it twice does no harm.

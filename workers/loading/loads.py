@@ -121,9 +121,7 @@ class Loads:
             ):
                 pipe.hgetall(name)
             pipe.zrange(keys.DEMANDS, 0, -1, withscores=True)
-            time_, supervisor, ids, models, orders, load_requests, *numbers, demands = (
-                pipe.execute()
-            )
+            time_, supervisor, ids, models, orders, requests, *numbers, demands = pipe.execute()
         asked = sorted(model.decode() for model in models)
         with self._redis.pipeline(transaction=True) as pipe:
             for worker_id in ids:
