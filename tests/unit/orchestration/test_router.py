@@ -50,7 +50,8 @@ def router(*workers, strategy="least_busy", queued_tokens=None, specs=ALL, **env
         **named,
     }
     settings = read(environ, env_file=None)
-    return Router(settings, Catalogue(specs), FixedDirectory(*workers), Told(**(queued_tokens or {})))
+    routing_state = Told(**(queued_tokens or {}))
+    return Router(settings, Catalogue(specs), FixedDirectory(*workers), routing_state)
 
 
 def job(model="auto", task_type=None, content="hi", **sampling):
