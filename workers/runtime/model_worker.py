@@ -172,7 +172,7 @@ def engine_options(settings: Settings, spec: ModelSpec, placed: Placement) -> En
     engine, and keeps the process from holding memory on devices that it does not use.
     """
     layers = memory_plan.gpu_layers(settings, spec)
-    if placed.want.device_share and not placed.devices:
+    if placed.demand.device_share and not placed.devices:
         log.warning("no device has room for %s: it runs on the CPU", spec.id)
         layers = 0
     if platform.system() != "Darwin" and (placed.devices or layers == 0):
