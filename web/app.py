@@ -13,7 +13,7 @@ from flask import Flask, Response
 from redis import Redis
 
 from web import errors
-from web.access import auth, origins
+from web.access import auth, hosts, origins
 from web.routes import completions, dead_letters, health, jobs, models, openapi, sockets
 from web.services import Services
 from workers import logs
@@ -42,6 +42,7 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     app.after_request(_sign)
     app.teardown_request(_end)
     errors.install(app)
+    hosts.install(app, settings)
     origins.install(app, settings)
     auth.install(app, settings, redis)
     sockets.install(app)

@@ -9,38 +9,39 @@ from typing import Any
 
 import flask
 
+from web.schemas.bounds import Bounds, check, of_view
 from web.schemas.parameters import shown
 from workers.contract.errors import MalformedJSON, UnsupportedMediaType, ValidationFailed
 
-#: Deeper nesting means a mistake or an attack; tool-call histories stay below ten.
-DEEPEST = 64
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read_object() -> dict[str, Any]:
-    """The body of the present request.
+    """The body of the present request, within the bounds that its view declares.
 
     Raises:
         UnsupportedMediaType: it says that it is something else than JSON.
-        MalformedJSON: it is no JSON, or nested too deeply.
-        ValidationFailed: it is JSON, but no object, or holds text that is no Unicode.
+        InferenceError: as `parse_object`.
     """
     if flask.request.content_type and not flask.request.is_json:
         raise UnsupportedMediaType(details={"content_type": flask.request.content_type})
-    return parse_object(flask.request.get_data(cache=False))
+    view = flask.current_app.view_functions.get(flask.request.endpoint or "")
+    return parse_object(flask.request.get_data(cache=False), of_view(view))
 
 
-def parse_object(raw: bytes) -> dict[str, Any]:
+def parse_object(raw: bytes, bounds: Bounds) -> dict[str, Any]:
     """The JSON object in these bytes; errors name the parameter that holds the fault.
 
     Raises:
-        MalformedJSON: it is no JSON, or nested too deeply.
+        PayloadTooLarge: it has too many values, or too long a string.
+        MalformedJSON: it is no JSON, nested too deeply, or names a member twice.
         ValidationFailed: it is JSON, but no object, or holds what is no number or no Unicode.
     """
+    check(raw, bounds)
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_Constant)
-    except RecursionError:
-        raise MalformedJSON(f"The body is nested deeper than {DEEPEST} levels.") from None
+        value = json.loads(
+            raw.decode("utf-8"), parse_constant=_Constant, object_pairs_hook=_members
+        )
     except ValueError as error:
         raise MalformedJSON(f"The body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
@@ -53,14 +54,26 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's members. A name that stands twice means something else to every reader."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in members if names.count(name) > 1)
+        raise MalformedJSON(
+            f"{shown(twice)!r} stands twice in one object.", details={"param": shown(twice)}
+        )
+    return members
+
+
 class _Constant(str):
     """`NaN`, `Infinity` or `-Infinity`, which Python's parser takes and JSON does not know."""
 
 
 def _require_sane(value: Any, *, param: str, check_text: bool) -> None:
-    """Walk level by level, so that depth costs no recursion."""
+    """Walk level by level, so that depth costs no recursion; `check` has bounded it."""
     level = [value]
-    for _ in range(DEEPEST):
+    while level:
         below: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -77,12 +90,7 @@ def _require_sane(value: Any, *, param: str, check_text: bool) -> None:
                 )
             elif check_text and isinstance(item, str):
                 _require_unicode(item, param)
-        if not below:
-            return
         level = below
-    raise MalformedJSON(
-        f"{param} is nested deeper than {DEEPEST} levels.", details={"param": param}
-    )
 
 
 def _require_unicode(text: str, param: str) -> None:

@@ -11,7 +11,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from orchestration.modes.registry import MODES
 from orchestration.routing.resolve import AUTO
 from web.schemas import messages, parameters, response_format
-from web.schemas.fields import Decimal, Flag, Stop, Text, Whole
+from web.schemas.bounds import Bounds
+from web.schemas.fields import Decimal, Flag, Items, Stop, Text, Whole
 from web.schemas.messages import MessageSchema
 from web.schemas.response_format import ResponseFormatSchema
 from workers.contract.errors import ValidationFailed
@@ -35,6 +36,10 @@ _CHOICES = (
     "presence_penalty",
     "frequency_penalty",
 )
+
+
+#: A conversation is text: few values, of which some are long.
+BOUNDS = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +96,7 @@ class CompletionSchema(Schema):
             "INFERENCE_AUTO_ROUTE_ENABLED=true it may be left out"
         },
     )
-    messages = fields.List(
-        fields.Nested(MessageSchema), required=True, validate=validate.Length(min=1)
-    )
+    messages = Items(fields.Nested(MessageSchema), required=True, validate=validate.Length(min=1))
     stream = Flag()
     stream_options = fields.Nested(StreamOptionsSchema, allow_none=True)
     max_tokens = Whole(1, _MOST_TOKENS)
@@ -131,12 +134,14 @@ def load(
     body: Mapping[str, Any],
     default_priority: Priority,
     *,
+    most_messages: int,
     asynchronous: bool = False,
     auto_route: bool = False,
 ) -> Completion:
     """Validate a body: of a chat completion or, `asynchronous`, of a job.
 
-    With `auto_route` one without a model asks for any.
+    With `auto_route` one without a model asks for any. `most_messages` is
+    INFERENCE_MAX_MESSAGES.
 
     Raises:
         ValidationFailed: a field is missing or wrong; names it.
@@ -144,6 +149,12 @@ def load(
     """
     schema = _JOB_SCHEMA if asynchronous else _SCHEMA
     known, ignored = parameters.sort_out(body, schema.fields)
+    turns = known.get("messages")
+    if isinstance(turns, list) and len(turns) > most_messages:
+        raise ValidationFailed(
+            f"messages must have at most {most_messages} items (INFERENCE_MAX_MESSAGES).",
+            details={"param": "messages", "bound": "messages", "limit": most_messages},
+        )
     try:
         data: dict[str, Any] = schema.load(known, **(ROUTED if auto_route else {}))
     except ValidationError as error:

@@ -77,6 +77,21 @@ class Text(fields.Field[str]):
         return value
 
 
+class Items(fields.List[Any]):
+    """A list whose first wrong item ends its loading: an answer names one fault, not thousands."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        loaded = []
+        for position, item in enumerate(value):
+            try:
+                loaded.append(self.inner.deserialize(item, **kwargs))
+            except ValidationError as error:
+                raise ValidationError({position: error.messages}) from None
+        return loaded
+
+
 class Content(fields.Field[str | list[Any]]):
     """Text, or a list of parts, which `messages.read` looks into: it knows where they stand."""
 

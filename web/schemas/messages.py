@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields
 
-from web.schemas.fields import Content, Text
+from web.schemas.fields import Content, Items, Text
 from web.schemas.parameters import shown
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 from workers.contract.job import Message
@@ -26,7 +26,7 @@ class MessageSchema(Schema):
     role = Text(required=True, choices=ROLES)
     content = Content()
     name = Text(most=256)
-    tool_calls = fields.List(fields.Dict(), allow_none=True)
+    tool_calls = Items(fields.Dict(), allow_none=True)
     tool_call_id = Text(most=256)
     reasoning_content = Text()
 

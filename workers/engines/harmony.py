@@ -12,39 +12,40 @@ from __future__ import annotations
 import enum
 import re
 
-from workers.engines.segments import HoldingSplitter, Segment, Thought, possible_begin
+from workers.engines.think_tags import Run, Thought, possible_begin
 
 START, CHANNEL, CONSTRAIN = "<|start|>", "<|channel|>", "<|constrain|>"
 MESSAGE, END, RETURN, CALL = "<|message|>", "<|end|>", "<|return|>", "<|call|>"
-#: Each is one special token of the model's vocabulary.
-TAGS = (START, CHANNEL, CONSTRAIN, MESSAGE, END, RETURN, CALL)
-_TAG = re.compile("|".join(map(re.escape, TAGS)))
+#: Each is one token of its own in the model's vocabulary.
+MARKS = (START, CHANNEL, CONSTRAIN, MESSAGE, END, RETURN, CALL)
+_MARK = re.compile("|".join(map(re.escape, MARKS)))
 #: The channel whose messages are the answer; a message without one is part of it too.
 _FINAL = "final"
 
 
 class _State(enum.Enum):
-    #: No tag yet. Text here begins the content: a model may not keep to the form.
+    #: No mark yet. Text here begins the content: a model may not keep to the form.
     BEFORE = enum.auto()
     HEADER = enum.auto()
     THINKING = enum.auto()
     ANSWERING = enum.auto()
-    #: After a message; text here is dropped.
+    #: Behind a message; what is said here is said to nobody.
     OUTSIDE = enum.auto()
 
 
-class Harmony(HoldingSplitter):
+class Harmony:
     """Sorts an answer by its channels."""
 
     def __init__(self, prompt: str) -> None:
         """`prompt`: the rendered prompt; its end may have opened a message already."""
-        super().__init__()
         self._state = _State.BEFORE
-        #: The header's channel as far as it came; None where it has none.
+        #: The header's channel as far as it was said; None where it has none.
         self._channel: str | None = None
-        opened = prompt.rpartition(START)[2]
-        if CHANNEL in opened or MESSAGE in opened:
-            self.push(START + opened)
+        self._held = ""
+        self._thought = Thought()
+        begun = prompt.rpartition(START)[2]
+        if CHANNEL in begun or MESSAGE in begun:
+            self.push(START + begun)
             self._thought = Thought()
 
     @property
@@ -57,41 +58,50 @@ class Harmony(HoldingSplitter):
         """See `Splitter.answering`."""
         return self._state is _State.ANSWERING
 
-    def _sort(self, *, at_end: bool) -> list[Segment]:
-        segments: list[Segment] = []
-        while tag := _TAG.search(self._held):
-            segments.append(self._push(self._held[: tag.start()]))
-            self._held = self._held[tag.end() :]
-            self._follow(tag[0])
-        cut = len(self._held) if at_end else possible_begin(self._held, TAGS)
-        segments.append(self._push(self._held[:cut]))
-        self._held = self._held[cut:]
-        return segments
+    def push(self, text: str) -> list[Run]:
+        """See `Splitter.push`."""
+        self._held += text
+        return self._sort(at_end=False)
 
-    def _push(self, text: str) -> Segment:
+    def finish(self) -> list[Run]:
+        """See `Splitter.finish`."""
+        return self._sort(at_end=True)
+
+    def _sort(self, *, at_end: bool) -> list[Run]:
+        runs: list[Run] = []
+        while mark := _MARK.search(self._held):
+            runs.append(self._say(self._held[: mark.start()]))
+            self._held = self._held[mark.end() :]
+            self._turn(mark[0])
+        cut = len(self._held) if at_end else possible_begin(self._held, MARKS)
+        runs.append(self._say(self._held[:cut]))
+        self._held = self._held[cut:]
+        return [run for run in runs if run.text]
+
+    def _say(self, text: str) -> Run:
         if self._state is _State.THINKING:
-            return self._thought.push(text)
+            return self._thought.say(text)
         if self._state is _State.BEFORE and text.strip():
             self._state = _State.ANSWERING
         if self._state in (_State.BEFORE, _State.ANSWERING):
-            return Segment(text)
+            return Run(text)
         if self._state is _State.HEADER and self._channel is not None:
             self._channel += text
-        return Segment("")
+        return Run("")
 
-    def _follow(self, tag: str) -> None:
-        """Take the state that a tag leads to."""
-        if tag == CONSTRAIN:
-            self._push(" ")  # only a header has it: it ends the channel's name
+    def _turn(self, mark: str) -> None:
+        """Go where a mark leads."""
+        if mark == CONSTRAIN:
+            self._say(" ")  # only a header has it: it ends the channel's name
             return
         if self._state is _State.THINKING:
             self._thought.end_block()
-        if tag == MESSAGE:
+        if mark == MESSAGE:
             names = (self._channel or _FINAL).split()
             self._state = _State.ANSWERING if names[:1] == [_FINAL] else _State.THINKING
-        elif tag in (START, CHANNEL):
+        elif mark in (START, CHANNEL):
             self._state = _State.HEADER
-            self._channel = "" if tag == CHANNEL else None
+            self._channel = "" if mark == CHANNEL else None
         else:
             self._state = _State.OUTSIDE
             self._channel = None

@@ -12,8 +12,7 @@ from typing import Protocol
 from presets.model import Reasoning
 from workers.engines import harmony
 from workers.engines.harmony import Harmony
-from workers.engines.segments import Segment
-from workers.engines.think_tags import ThinkTags
+from workers.engines.think_tags import Run, ThinkTags
 
 
 class Splitter(Protocol):
@@ -27,33 +26,33 @@ class Splitter(Protocol):
     def answering(self) -> bool:
         """Content has begun, or what comes next is content whatever it is."""
 
-    def push(self, text: str) -> list[Segment]:
-        """Take text; gives what is sure by now, in its order, no empty segments.
+    def push(self, text: str) -> list[Run]:
+        """Take text; gives what is sure by now, in its order, no empty runs.
 
-        What could be the beginning of a tag is held back.
+        What could be the beginning of a mark is held back.
         """
 
-    def finish(self) -> list[Segment]:
+    def finish(self) -> list[Run]:
         """What was held back, when the answer ends."""
 
 
 class Plain:
-    """The splitter of a model without a form of thinking: all is content."""
+    """The splitter of a model that does not mark what it thinks: all is content."""
 
     thinking = False
     answering = True
 
-    def push(self, text: str) -> list[Segment]:
+    def push(self, text: str) -> list[Run]:
         """See `Splitter.push`."""
-        return [Segment(text)] if text else []
+        return [Run(text)] if text else []
 
-    def finish(self) -> list[Segment]:
+    def finish(self) -> list[Run]:
         """See `Splitter.finish`."""
         return []
 
 
 def splitter(form: Reasoning | None, prompt: str) -> Splitter:
-    """A splitter for the answer after a rendered prompt.
+    """A splitter for the answer behind a rendered prompt.
 
     Whether thinking is open already is read from the prompt's end and nowhere else: templates of
     one model differ in that, and with what they are given.
@@ -65,8 +64,8 @@ def splitter(form: Reasoning | None, prompt: str) -> Splitter:
     return ThinkTags(form.open, form.close, is_open=prompt.rstrip().endswith(form.open))
 
 
-def tags(form: Reasoning | None) -> tuple[str, ...]:
-    """The tags that a splitter must see even where they are special tokens, which have no text."""
+def marks(form: Reasoning | None) -> tuple[str, ...]:
+    """The texts that a splitter must see, where a model has tokens for them that else show none."""
     if form is None:
         return ()
-    return harmony.TAGS if form.form == "harmony" else (form.open, form.close)
+    return harmony.MARKS if form.form == "harmony" else (form.open, form.close)

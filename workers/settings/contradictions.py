@@ -19,6 +19,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     yield from _queue(settings)
     yield from _loading(settings)
     yield from _front_end(settings)
+    yield from _bounds(settings)
 
 
 def _queue(settings: Settings) -> Iterator[Problem]:
@@ -51,6 +52,12 @@ def _front_end(settings: Settings) -> Iterator[Problem]:
     chosen = settings.sources.get("flower_port", "default") != "default"
     if chosen and settings.flower_port == settings.port:
         yield _problem(settings, "flower_port", "another port", "port")
+
+
+def _bounds(settings: Settings) -> Iterator[Problem]:
+    if settings.max_bodies_mb < settings.max_body_mb:
+        allowed = "at least one body, or none of that size is ever taken"
+        yield _problem(settings, "max_bodies_mb", allowed, "max_body_mb")
 
 
 def _problem(settings: Settings, name: str, allowed: str, against: str) -> Problem:

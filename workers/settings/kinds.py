@@ -23,6 +23,7 @@ _MOST_STAGES = 10
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_NAME_OF_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # printable ASCII without the comma
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 
@@ -104,6 +105,15 @@ def origins() -> Kind[tuple[str, ...]]:
         return _each_once(tuple(_origin(part) for part in _parts(text)))
 
     return Kind(parse, "origins such as https://chat.example.org with commas between them, or *")
+
+
+def host_names() -> Kind[tuple[str, ...]]:
+    """Names of hosts with commas between them, or an asterisk for all."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return _each_once(tuple(_host_name(part) for part in _parts(text)))
+
+    return Kind(parse, "host names such as chat.example.org with commas between them, or *")
 
 
 def networks() -> Kind[tuple[str, ...]]:
@@ -188,6 +198,10 @@ def _origin(text: str) -> str:
     if text != "*" and (not parts.scheme or not parts.hostname or text.rstrip("/") != bare):
         raise ValueError
     return text.rstrip("/").lower()
+
+
+def _host_name(text: str) -> str:
+    return text if text == "*" else _matching(_NAME_OF_HOST, text).lower()
 
 
 def _boolean(text: str) -> bool:

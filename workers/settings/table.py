@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workers.settings.bounds import Bounds
 from workers.settings.front_end import FrontEnd
 from workers.settings.models import Models
 from workers.settings.orchestration import Orchestration
@@ -21,6 +22,7 @@ from workers.settings.webhooks import Webhooks
 #: Heading -> the settings below it, in the order in which they are shown.
 SUBJECTS: dict[str, type] = {
     "Front end": FrontEnd,
+    "Bounds": Bounds,
     "State": State,
     "Models": Models,
     "Queues": Queueing,
@@ -32,7 +34,7 @@ SUBJECTS: dict[str, type] = {
 
 # The bases in reverse: a dataclass takes the fields of its last base first.
 @dataclass(frozen=True, kw_only=True)
-class Settings(Telemetry, Orchestration, Webhooks, Queueing, Models, State, FrontEnd):
+class Settings(Telemetry, Orchestration, Webhooks, Queueing, Models, State, Bounds, FrontEnd):
     """Everything an operator can set, validated. None means: not set."""
 
     #: Field name -> where its value came from: `default`, `environment` or `.env`.

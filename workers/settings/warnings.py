@@ -57,6 +57,11 @@ def _of_access(settings: Settings) -> Iterator[str]:
             "INFERENCE_CORS_ORIGINS=* without API keys: every web page that a browser on this "
             "machine opens can use the service"
         )
+    if "*" in settings.allowed_hosts and not settings.has_keys:
+        yield (
+            "INFERENCE_ALLOWED_HOSTS=* without API keys: a web page whose name points at this "
+            "machine can use the service"
+        )
     if any(len(key) < _SHORTEST_KEY for key in settings.api_keys):
         yield f"INFERENCE_API_KEYS has a key of fewer than {_SHORTEST_KEY} characters"
 

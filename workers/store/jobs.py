@@ -50,10 +50,10 @@ class JobStore:
         if not on_disk:
             verdict, *answer = self._store(keys=names, args=arguments)
             return _verdict(verdict.decode(), answer)
-        with self._redis.client() as connection:  # WAITAOF is about its own connection's writes
-            verdict, *answer = self._store(keys=names, args=arguments, client=connection)
+        with self._redis.client() as one:  # WAITAOF is about its own connection's writes
+            verdict, *answer = self._store(keys=names, args=arguments, client=one)
             if verdict == b"stored":
-                _await_disk(connection)
+                _await_disk(one)
         return _verdict(verdict.decode(), answer)
 
     def _asked(
@@ -147,8 +147,8 @@ class JobStore:
         index = keys.jobs(owner)
         rank: Any = self._redis.zrevrank(index, after) if after else None
         begin = 0 if rank is None else int(rank) + 1
-        page: list[JobEntry] = []
-        while len(page) < limit:
+        found: list[JobEntry] = []
+        while len(found) < limit:
             raw: Any = self._redis.zrevrange(index, begin, begin + _PAGE - 1)
             ids = [job_id.decode() for job_id in raw]
             begin += len(ids)
@@ -158,10 +158,10 @@ class JobStore:
                     self._redis.zrem(index, job_id)
                     begin -= 1
                 elif state in (None, entry.state) and model in (None, entry.model):
-                    page.append(entry)
+                    found.append(entry)
             if len(ids) < _PAGE:
                 break
-        return page[:limit]
+        return found[:limit]
 
     def _entries(self, ids: Sequence[str]) -> list[JobEntry | None]:
         with self._redis.pipeline(transaction=False) as pipe:

@@ -129,7 +129,7 @@ def test_an_empty_stop_string_stops_nothing():
     assert assemble([b"text"], [""]) == (["text", ""], False)
 
 
-THINK = Reasoning("tags", "<think>", "</think>")
+THINK = Reasoning("marks", "<think>", "</think>")
 
 
 def thinking(stop=(), prompt=""):

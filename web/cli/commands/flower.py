@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 import click
 
+from web.access import hosts
 from workers.app import make_app
 from workers.settings import Settings
 
@@ -15,7 +19,37 @@ def run(settings: Settings) -> int:
     except ImportError:
         click.echo("Flower is not installed: pip install 'inference-service[flower]'", err=True)
         return 2
+    check_hosts(settings)
     app = make_app(settings)
     options = [f"--port={settings.flower_port}", "--address=127.0.0.1"]
     app.start(argv=["flower", *options])
     return 0
+
+
+def check_hosts(settings: Settings) -> None:
+    """Let Flower answer only to names that the service answers to.
+
+    Flower has no such option, and its command makes its own application (read in flower 2.2): the
+    class that it makes is replaced by one that looks at the header Host before any handler.
+    """
+    command: Any = importlib.import_module("flower.command")
+    tornado: Any = importlib.import_module("tornado.web")
+    allowed = hosts.allowed_names(settings)
+
+    class Refused(tornado.RequestHandler):
+        """Answers every method with the reason."""
+
+        def prepare(self) -> None:
+            self.set_status(403)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(hosts.refusal(self.request.headers.get("Host", "")) + "\n")
+
+    class Checked(command.Flower):
+        """Flower for the names that are allowed."""
+
+        def find_handler(self, request: Any, **options: Any) -> Any:
+            if hosts.is_allowed(request.headers.get("Host", ""), allowed):
+                return super().find_handler(request, **options)
+            return self.get_handler_delegate(request, Refused)
+
+    command.Flower = Checked

@@ -1,0 +1,1 @@
+"""What lies between a socket and the application: requests that are not complete yet."""
