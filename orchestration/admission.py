@@ -10,7 +10,7 @@ from workers.contract.keys import SYNC_TTL_S
 from workers.settings import Settings
 from workers.store.admission import Backlog, Full, Idempotency, Terms
 from workers.store.jobs import JobStore
-from workers.store.redis_memory import FULL, Memory
+from workers.store.redis_memory import FULL, RedisMemory
 
 #: What a refused caller is told to wait where nothing was measured yet, at least and at most.
 RETRY_AFTER_MS = 1000
@@ -21,7 +21,7 @@ class Admission:
     """The bounds, and what is measured against them."""
 
     def __init__(
-        self, settings: Settings, directory: Directory, jobs: JobStore, memory: Memory
+        self, settings: Settings, directory: Directory, jobs: JobStore, memory: RedisMemory
     ) -> None:
         self._settings = settings
         self._directory = directory

@@ -57,7 +57,7 @@ class Loader:
             ModelBusy: it was unloaded again meanwhile.
         """
         before = self._orders.of(spec.id)
-        if self._directory.serving(spec.id) and not self._wished(spec):
+        if self._directory.serving(spec.id) and not self._requested(spec):
             return Answer(State.LOADED, f"{spec.id} is loaded already.")
         self._require_keeper(spec)
         self._wish(spec, Target.LOADED)
@@ -78,7 +78,7 @@ class Loader:
         before = self._orders.of(spec.id)
         ordered = before is not None and before.target is Target.LOADED
         coming = ordered and self._directory.can_load(spec.id)
-        if not (coming or self._in_memory(spec) or self._wished(spec)):
+        if not (coming or self._in_memory(spec) or self._requested(spec)):
             return Answer(State.AVAILABLE, f"{spec.id} is not loaded.")
         self._require_keeper(spec)
         self._wish(spec, Target.UNLOADED)
@@ -94,11 +94,11 @@ class Loader:
     def _loaded(self, spec: ModelSpec, before: Order | None, began: float) -> Answer | None:
         """What there is to tell of a load; None while it lasts."""
         order = self._orders.of(spec.id)
-        if self._wished(spec):
+        if self._requested(spec):
             return None
         if order is not None and order.target is Target.UNLOADED:
             if before is not None and before.id == order.id:
-                return None  # the wish was dealt with a moment before the order was read
+                return None  # the load request was dealt with a moment before the order was read
             if order.error is not None:
                 raise InferenceError.from_dict(order.error)
             raise ModelBusy(
@@ -114,7 +114,7 @@ class Loader:
     def _unloaded(self, spec: ModelSpec, before: Order | None) -> Answer | None:
         """What there is to tell of an unload; None while it lasts."""
         order = self._orders.of(spec.id)
-        if self._wished(spec) or order is None or (before is not None and before.id == order.id):
+        if self._requested(spec) or order is None or (before is not None and before.id == order.id):
             return None
         if order.target is Target.LOADED:
             if order.why is Why.DEMAND:
@@ -129,11 +129,11 @@ class Loader:
             return None
         return Answer(State.AVAILABLE, f"{spec.id} is unloaded; its memory is free.")
 
-    def _wished(self, spec: ModelSpec) -> bool:
-        return self._orders.wished(spec.id) is not None
+    def _requested(self, spec: ModelSpec) -> bool:
+        return self._orders.requested(spec.id) is not None
 
     def _wish(self, spec: ModelSpec, target: Target) -> None:
-        self._orders.wish(spec.id, target, redis_time_ms(self._redis))
+        self._orders.request(spec.id, target, redis_time_ms(self._redis))
 
     def _in_memory(self, spec: ModelSpec) -> bool:
         return any(worker.holds for worker in self._directory.of(spec.id))

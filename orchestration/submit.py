@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from orchestration.admission import Admission
 from orchestration.mode_selection import ModeSelector
@@ -37,6 +40,8 @@ class Accepted:
     position: int
     #: Seconds until it begins; 0 where a worker is free, None where nobody can tell.
     wait_s: float | None
+    #: What its caller's Idempotency-Key stands for.
+    idempotency: Idempotency | None = None
 
     @property
     def queues(self) -> bool:
@@ -74,7 +79,7 @@ class Submitter:
         self._app = app
         self._admission = admission
         self._router = router
-        self._director = mode_selector
+        self._mode_selector = mode_selector
         self._modes = modes
         self._fsync = fsync
         self._load_on_demand = load_on_demand
@@ -96,7 +101,7 @@ class Submitter:
         if route := self._router.route(job):
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = resolve.resolve(job.model, self._catalogue)
-        job = self._director.direct(job, spec)
+        job = self._mode_selector.direct(job, spec)
         for model in dict.fromkeys([job.model, *(part.model for part in job.cast)]):
             resolve.require_worker(
                 self._catalogue.get(model), self._directory, on_demand=self._load_on_demand
@@ -109,35 +114,55 @@ class Submitter:
             case Known() as known:
                 return self._attached(known)
             case Stored() as stored:
-                return self._accepted(job, steps, stored)
+                return self._accepted(job, steps, stored, idempotency)
 
     def start(self, accepted: Accepted) -> None:
         """Put the job's first messages on their queues, once.
 
+        A job that cannot be started is taken back: it is cancelled, and its Idempotency-Key is
+        free again.
+
         Raises:
-            kombu.exceptions.OperationalError: Redis is away; the record stays, unstarted.
+            BrokerUnavailable: Redis is away.
         """
-        dispatch.send(self._app, accepted.steps, accepted.rank)
+        try:
+            dispatch.send(self._app, accepted.steps, accepted.rank)
+        except OperationalError as error:
+            with contextlib.suppress(RedisError):  # the keeper then sends what is stored
+                self._take_back(
+                    accepted.job, accepted.idempotency, "it could not be put on its queue"
+                )
+            raise BrokerUnavailable from error
 
     def _store(self, job: Job, steps: Sequence[PlannedStep], terms: Terms) -> Stored | Full | Known:
         try:
             on_disk = self._fsync and job.asynchronous
             return self._jobs.store(job, steps, terms, on_disk=on_disk)
         except NotOnDisk as error:
-            self._jobs.cancel(job.id, "it was not put on disk")
-            if terms.idempotency is not None:
-                self._jobs.forget(terms.idempotency)
+            self._take_back(job, terms.idempotency, "it was not put on disk")
             raise BrokerUnavailable(
                 f"INFERENCE_JOBS_FSYNC=true, and {error}. Nothing was accepted."
             ) from error
 
-    def _accepted(self, job: Job, steps: Sequence[PlannedStep], stored: Stored) -> Accepted:
+    def _take_back(self, job: Job, idempotency: Idempotency | None, reason: str) -> None:
+        """Cancel a job that is stored; its Idempotency-Key may come again."""
+        self._jobs.cancel(job.id, reason)
+        if idempotency is not None:
+            self._jobs.forget(idempotency)
+
+    def _accepted(
+        self,
+        job: Job,
+        steps: Sequence[PlannedStep],
+        stored: Stored,
+        idempotency: Idempotency | None,
+    ) -> Accepted:
         first = steps[0].request.model
         capacity = self._admission.capacity(first)
         wait_s: float | None = 0.0
         if stored.position > max(0, capacity - stored.running):
             wait_s = self._admission.wait_s(first, stored.position)
-        return Accepted(job, tuple(steps), stored.rank, stored.position, wait_s)
+        return Accepted(job, tuple(steps), stored.rank, stored.position, wait_s, idempotency)
 
     def _attached(self, known: Known) -> Attached:
         record = self._jobs.record(known.job_id)

@@ -18,7 +18,7 @@ from workers.keeper.aging import Aging
 from workers.keeper.deadlines import Deadlines
 from workers.keeper.keeper import Duty, Keeper
 from workers.keeper.reaper import Reaper
-from workers.keeper.redelivery import Messages
+from workers.keeper.redelivery import Redelivery
 from workers.keeper.round_timeouts import RoundTimeouts
 from workers.keeper.webhooks import Webhooks
 from workers.loading.loads import Loads
@@ -69,7 +69,7 @@ def _duties(settings: Settings, redis: Redis, app: Celery) -> list[Duty]:
     duties: list[Duty] = [
         Reaper(redis),
         RoundTimeouts(redis),
-        Messages(redis, app),
+        Redelivery(redis, app),
         Deadlines(redis),
         Loads(redis, settings),
         Webhooks(redis, settings.webhook_secret, settings.webhook_networks),

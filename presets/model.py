@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from presets import backends
+
 
 @dataclass(frozen=True, slots=True)
 class GgufSource:
     """Where a model's GGUF file comes from."""
 
-    #: Repository of the Hugging Face hub; None for a file that nobody else has.
+    #: Repository of the Hugging Face hub; None for a file without a repository.
     repo: str | None
     file: str
 
@@ -30,7 +32,7 @@ class HfSource:
 class Reasoning:
     """How a model marks what it thinks before it answers."""
 
-    #: `marks` (a text before and one behind) or `harmony` (gpt-oss' channels).
+    #: `tags` (a text before and one after) or `harmony` (gpt-oss' channels).
     form: str
     open: str = ""
     close: str = ""
@@ -50,13 +52,13 @@ class ModelSpec:
     roles: tuple[str, ...] = ("primary",)
     #: Other names that requests may use.
     aliases: tuple[str, ...] = ()
-    #: Name of the engine that runs it, as in `workers.engines.registry`.
-    backend: str = "llamacpp"
+    #: Name of the engine that runs it, as in `presets.backends`.
+    backend: str = backends.DEFAULT
     gguf: GgufSource | None = None
     hf: HfSource | None = None
-    #: Size of the weights in bytes, as their source tells it; 0 where nobody told.
+    #: Size of the weights in bytes, as their source gives it; 0 where it is unknown.
     size_bytes: int = 0
-    #: Of the context: what is left behind the system's own part; None: all of it.
+    #: Of the context: what is left after the system's own part; None: all of it.
     usable_tokens: int | None = None
     #: Of that: what an answer may take; None: all of it.
     generation_tokens: int | None = None
@@ -64,7 +66,7 @@ class ModelSpec:
     hardware: tuple[str, ...] = ("mac", "server")
     #: Layers on the GPU, instead of what INFERENCE_GPU_LAYERS says.
     gpu_layers: int | None = None
-    #: The devices it runs on, by nvidia-smi's index; empty: those that have the room.
+    #: The devices it runs on, by nvidia-smi's index; empty: those with enough memory.
     devices: tuple[int, ...] = ()
     #: The part of its devices' memory, or of the RAM, that it may take; None: what is free.
     memory_fraction: float | None = None

@@ -1,4 +1,4 @@
-"""The form of the catalogue's files, and what is said where one has another."""
+"""The form of the catalogue's files, and the message where one has another."""
 
 from __future__ import annotations
 
@@ -74,18 +74,18 @@ class _SourcesSchema(_Strict):
 
 
 class _ReasoningField(fields.Field[Reasoning]):
-    """`harmony`, or an object with the opening and the closing mark."""
+    """`harmony`, or an object with the opening and the closing tag."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Reasoning:
         if value == "harmony":
             return Reasoning("harmony")
-        marks = isinstance(value, dict) and set(value) == {"open", "close"}
-        if not marks or not all(isinstance(m, str) and m.strip() for m in value.values()):
+        is_pair = isinstance(value, dict) and set(value) == {"open", "close"}
+        if not is_pair or not all(isinstance(t, str) and t.strip() for t in value.values()):
             raise ValidationError("must be harmony, or an object with open and close")
         opening, closing = value["open"].strip(), value["close"].strip()
         if opening == closing:
-            raise ValidationError("must have two marks that differ")
-        return Reasoning("marks", opening, closing)
+            raise ValidationError("must have two tags that differ")
+        return Reasoning("tags", opening, closing)
 
 
 class ModelSchema(_Strict):

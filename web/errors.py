@@ -80,7 +80,7 @@ def body(error: InferenceError) -> dict[str, Any]:
 
 
 def response(error: InferenceError) -> Response:
-    """The response that tells of an error."""
+    """The response that carries an error."""
     answer = flask.jsonify(body(error))
     answer.status_code = STATUS[error.code]
     if error.retriable and error.retry_after_ms is not None:
@@ -101,14 +101,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(RedisError, _broker_away)
     app.register_error_handler(OperationalError, _broker_away)
     app.register_error_handler(HTTPException, _of_werkzeug)
-    app.register_error_handler(Exception, _unforeseen)
-
-
-def broker_unavailable() -> errors.BrokerUnavailable:
-    """What a caller is told while Redis is away."""
-    return errors.BrokerUnavailable(
-        "Redis cannot be reached. Nothing was accepted; try again in a moment."
-    )
+    app.register_error_handler(Exception, _unexpected)
 
 
 def _broker_away(error: Exception) -> Response:
@@ -123,7 +116,7 @@ def _broker_away(error: Exception) -> Response:
             )
         )
     log.warning("Redis is away: %s", error)
-    return response(broker_unavailable())
+    return response(errors.BrokerUnavailable())
 
 
 def _of_werkzeug(error: HTTPException) -> Response:
@@ -153,8 +146,8 @@ def _of_werkzeug(error: HTTPException) -> Response:
     return told
 
 
-def _unforeseen(error: Exception) -> Response:
-    log.error("an error nobody foresaw", exc_info=error)
+def _unexpected(error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error)
     request_id = flask.g.get("request_id", "")
     return response(
         errors.Internal(

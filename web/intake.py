@@ -22,10 +22,11 @@ from web.schemas.completion import Completion
 from web.schemas.parameters import shown
 from web.services import services
 from workers import logs
-from workers.contract.errors import ValidationFailed
+from workers.contract.errors import InvalidEventId, ValidationFailed
 from workers.contract.job import Job
 from workers.keeper import destinations
 from workers.store.admission import Idempotency
+from workers.store.records import JobRecord
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,23 @@ def note(asked: Completion, accepted: Job, response: Response) -> None:
     if asked.task_type is not None and asked.task_type not in ROLES_OF:
         told = f"task_type {shown(asked.task_type)} is unknown and was routed as the default"
         response.headers["Warning"] = f'299 inference-service "{told}"'
+
+
+def last_event_id(record: JobRecord) -> int:
+    """The number after which the present request reads a job's events; 0 from the start.
+
+    Raises:
+        InvalidEventId: it is no number of an event of this job.
+    """
+    given = flask.request.headers.get("Last-Event-ID") or flask.request.args.get("last_event_id")
+    if given is None:
+        return 0
+    if given.isascii() and given.isdecimal() and len(given) < 16 and int(given) <= record.last_seq:
+        return int(given)
+    raise InvalidEventId(
+        f"Last-Event-ID {given[:40]!r} is no event of this job; it has 1 to {record.last_seq}.",
+        details={"last_event_id": given[:40], "last_seq": record.last_seq},
+    )
 
 
 def _idempotency(body: dict[str, Any], *, asynchronous: bool) -> Idempotency | None:

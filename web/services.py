@@ -21,10 +21,10 @@ from presets.memory import machine
 from presets.memory.machine import Machine
 from presets.memory.plan import Placement
 from presets.model import ModelSpec
-from web.live.completion import Shared
+from web.live.completion import LiveCompletions
 from web.live.disconnects import Disconnects
 from web.live.hub import Hub
-from web.live.opening import LiveCompletions
+from web.live.opening import Dependencies
 from web.live.slots import Slots
 from web.live.waiting_line import WaitingLine
 from workers.app import make_app
@@ -36,8 +36,8 @@ from workers.settings import Settings
 from workers.settings.contradictions import SPARE_WEB_THREADS
 from workers.store import connections
 from workers.store.jobs import JobStore
-from workers.store.load import ModelLoad
-from workers.store.redis_memory import Memory
+from workers.store.redis_memory import RedisMemory
+from workers.store.routing_state import RoutingState
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Services:
     disconnects: Disconnects
     #: This machine with nothing on it, for plans of models that are not loaded.
     machine: Machine
-    #: One permit for each completion that may be open at once.
-    places: threading.BoundedSemaphore
+    #: One permit for each thread that an open answer may hold.
+    thread_permits: threading.BoundedSemaphore
 
     @classmethod
     def start(cls, settings: Settings, redis: Redis | None = None) -> Services:
@@ -74,8 +74,8 @@ class Services:
         app = make_app(settings)
         slots = Slots(redis)
         slots.start()
-        admission = Admission(settings, directory, jobs, Memory(redis))
-        router = Router(settings, catalogue, directory, ModelLoad(redis))
+        admission = Admission(settings, directory, jobs, RedisMemory(redis))
+        router = Router(settings, catalogue, directory, RoutingState(redis))
         mode_selector = ModeSelector(settings, catalogue, directory)
         submitter = Submitter(
             catalogue,
@@ -89,7 +89,7 @@ class Services:
             fsync=settings.jobs_fsync,
             load_on_demand=settings.load_on_demand,
         )
-        shared = Shared(
+        dependencies = Dependencies(
             submitter=submitter,
             jobs=jobs,
             directory=directory,
@@ -103,7 +103,7 @@ class Services:
             settings=settings,
             catalogue=catalogue,
             directory=directory,
-            live_completions=LiveCompletions(shared, disconnects),
+            live_completions=LiveCompletions(dependencies, disconnects),
             submitter=submitter,
             admission=admission,
             mode_selector=mode_selector,
@@ -112,17 +112,19 @@ class Services:
             hub=hub,
             disconnects=disconnects,
             machine=machine.read().emptied(),
-            places=threading.BoundedSemaphore(max(1, settings.web_threads - SPARE_WEB_THREADS)),
+            thread_permits=threading.BoundedSemaphore(
+                max(1, settings.web_threads - SPARE_WEB_THREADS)
+            ),
         )
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """One of the threads that waiting callers may hold; the others keep `/health` alive.
+    def thread(self) -> Iterator[None]:
+        """Hold one of the threads that callers may wait on; the others keep `/health` alive.
 
         Raises:
             TemporaryResource: all are taken.
         """
-        if not self.places.acquire(blocking=False):
+        if not self.thread_permits.acquire(blocking=False):
             raise TemporaryResource(
                 "All threads of the front end are taken by open answers. Try again in a moment, "
                 "or raise INFERENCE_WEB_THREADS."
@@ -130,7 +132,7 @@ class Services:
         try:
             yield
         finally:
-            self.places.release()
+            self.thread_permits.release()
 
     def wanted(self) -> tuple[str, ...]:
         """The models that the service is to serve."""
@@ -145,13 +147,8 @@ class Services:
         preset = self.mode_selector.preset
         return None if preset is None else preset.id
 
-    def stop(self) -> None:
-        """Let go of Redis."""
-        self.hub.stop()
-        self.live_completions.shared.slots.stop()
-
 
 def services() -> Services:
     """The services of the present application."""
-    found: Services = flask.current_app.extensions["inference"]
-    return found
+    current: Services = flask.current_app.extensions["inference"]
+    return current

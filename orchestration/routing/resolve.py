@@ -97,7 +97,7 @@ def require_worker(spec: ModelSpec, directory: Directory, *, on_demand: bool = F
 
 def load_progress(model: str, directory: Directory) -> float | None:
     """How much of a model is loaded, 0 to 1; None where nobody loads it."""
-    if directory.told_off(model):
+    if directory.is_ordered_unloaded(model):
         return None
     workers = directory.of(model)
     loading = [w.progress for w in workers if w.status is WorkerStatus.LOADING]

@@ -19,7 +19,7 @@ from workers.cluster.presence import WorkerStatus
 from workers.contract.errors import ModelNotFound, NoWorker
 from workers.contract.job import Job
 from workers.settings import Settings
-from workers.store.load import ModelLoad
+from workers.store.routing_state import RoutingState
 
 log = logging.getLogger(__name__)
 
@@ -50,15 +50,15 @@ class _Wish:
 
 
 class Router:
-    """Chooses models; one per front end, the turns and burdens are those of all."""
+    """Chooses models; one per front end, turns and queued tokens are those of all."""
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, directory: Directory, balance: ModelLoad
+        self, settings: Settings, catalogue: Catalogue, directory: Directory, state: RoutingState
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._directory = directory
-        self._balance = balance
+        self._state = state
 
     def route(self, job: Job) -> Route | None:
         """The model for a job; None where it names one, by whatever name.
@@ -106,9 +106,9 @@ class Router:
         if len(equals) == 1:
             return first, "the only one loaded"
         if self._settings.auto_route_strategy == "round_robin":
-            return strategies.round_robin(equals, self._balance.turn(role or ANY))
-        burdens = self._balance.burdens([spec.id for spec in equals])
-        return strategies.least_busy(equals, burdens)
+            return strategies.round_robin(equals, self._state.turn(role or ANY))
+        queued_tokens = self._state.queued_tokens([spec.id for spec in equals])
+        return strategies.least_busy(equals, queued_tokens)
 
     def _candidates(self, wish: _Wish, contexts: Mapping[str, int]) -> tuple[ModelSpec, ...]:
         """The models with the roles, in order, at least one: those that are loaded.

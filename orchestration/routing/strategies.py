@@ -10,11 +10,11 @@ from presets.model import ModelSpec
 Choice = tuple[ModelSpec, str]
 
 
-def least_busy(models: Sequence[ModelSpec], burdens: Sequence[int]) -> Choice:
+def least_busy(models: Sequence[ModelSpec], queued_tokens: Sequence[int]) -> Choice:
     """The model with the fewest tokens queued and running; of equals, the first."""
-    fewest = min(burdens)
-    told = f"{fewest:,} of {sum(burdens):,} tokens queued and running"
-    return models[burdens.index(fewest)], f"least busy of {len(models)} ({told})"
+    fewest = min(queued_tokens)
+    told = f"{fewest:,} of {sum(queued_tokens):,} tokens queued and running"
+    return models[queued_tokens.index(fewest)], f"least busy of {len(models)} ({told})"
 
 
 def round_robin(models: Sequence[ModelSpec], turn: int) -> Choice:

@@ -16,8 +16,8 @@ from presets.weights.gguf import Value, context_length
 _FORMAT = re.compile(r"[-._](i?q\d\w*|b?f(p)?(16|32)|mxfp4\w*|ud)$", re.IGNORECASE)
 #: Names of files that say nothing of the model.
 _NAMELESS = ("model", "ggml-model", "weights", "gguf", "unnamed")
-#: ThinkTags around what a model thinks, as chat templates have them.
-_MARKS = (
+#: Tags around what a model thinks, as chat templates have them.
+_TAGS = (
     ("<think>", "</think>"),
     ("[THINK]", "[/THINK]"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
@@ -66,7 +66,7 @@ def _reasoning(metadata: Mapping[str, Value]) -> str | dict[str, str] | None:
     template = str(metadata.get("tokenizer.chat_template", ""))
     if _HARMONY in template:
         return "harmony"
-    for opening, closing in _MARKS:
+    for opening, closing in _TAGS:
         if opening in template or closing in template:
             return {"open": opening, "close": closing}
     return None

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from presets import backends
+from presets.backends import Weights
 from presets.model import ModelSpec
 from presets.weights import weight_files
 from presets.weights.formats import BITS_PER_WEIGHT, requantised_file
@@ -147,7 +149,7 @@ def _compute_bytes(metadata: Mapping[str, Value]) -> int:
 
 def _weights_bytes(spec: ModelSpec, head: _Head | None, cache_dir: Path) -> int:
     if spec.path is None:
-        return 0 if spec.backend == "scripted" else spec.size_bytes
+        return 0 if backends.get(spec.backend).weights is Weights.NONE else spec.size_bytes
     if spec.path.is_dir():
         return sum(file.stat().st_size for file in spec.path.glob("*.safetensors"))
     if weight_files.missing(spec):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from presets.backends import Backend
 from presets.memory import cgroup, devices
 from presets.memory.devices import Device
 
@@ -73,14 +74,15 @@ def read(environment: Mapping[str, str] = os.environ) -> Machine:
     return Machine(total, max(0, available), devices.nvidia(environment))
 
 
-def llama_cpp_offloads(machine: Machine) -> bool:
-    """Whether the installed llama.cpp can use the machine's devices; it is looked at, not loaded.
-
-    The package keeps one library for each kind of device: `libggml-cuda`, `libggml-metal`.
-    """
-    found = find_spec("llama_cpp")
-    if found is None or not machine.devices:
+def can_offload(machine: Machine, backend: Backend) -> bool:
+    """Whether an engine can use the machine's devices; its package is looked at, not loaded."""
+    if not backend.uses_devices or not machine.devices:
         return False
+    if machine.unified and not backend.uses_metal:
+        return False
+    if backend.device_libraries is None:
+        return True
+    package = find_spec(backend.device_libraries)
+    folders = (package.submodule_search_locations or ()) if package is not None else ()
     kind = "metal" if machine.unified else "cuda"
-    places = found.submodule_search_locations or ()
-    return any(True for place in places for _ in Path(place).glob(f"lib/*ggml-{kind}*"))
+    return any(True for folder in folders for _ in Path(folder).glob(f"lib/*ggml-{kind}*"))

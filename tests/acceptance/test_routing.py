@@ -169,7 +169,7 @@ def front_end(routed):
 
     yield make
     for app in apps:
-        app.extensions["inference"].stop()
+        app.extensions["inference"].hub.stop()
 
 
 def test_two_front_ends_take_turns(front_end):

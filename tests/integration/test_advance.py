@@ -15,7 +15,7 @@ from workers.contract.errors import HandoffStateInvalid, ModelBusy
 from workers.contract.events import Completed, Failed, StepFinished, Token
 from workers.contract.job import Job, JobState, Message, Part
 from workers.contract.step import ORCHESTRATOR, Outcome, StepRequest, Timings, Usage
-from workers.keeper.redelivery import Messages
+from workers.keeper.redelivery import Redelivery
 from workers.store.admission import Terms
 from workers.store.leases import Leases, Refusal
 from workers.store.token_log import Entry, append, read_events
@@ -167,7 +167,7 @@ def test_a_step_that_is_to_wait_is_woken_by_the_keeper(redis, jobs, celery, work
     advance(advancer, job, 1)
     assert redis.zrange(keys.DUE, 0, -1) == [f"{job.id}|draft.2".encode()]
     assert messages(redis, model_queue("a")) == []
-    keeper = Messages(redis, celery)
+    keeper = Redelivery(redis, celery)
 
     def woken():
         keeper.sweep()
@@ -182,7 +182,7 @@ def test_a_step_of_an_ended_job_is_not_woken(redis, jobs, celery, worker, advanc
     end(redis, worker, job, "draft", "a", "", error=ModelBusy(retry_after_ms=1))
     advance(advancer, job, 1)
     jobs.cancel(job.id, "nobody wants it")
-    keeper = Messages(redis, celery)
+    keeper = Redelivery(redis, celery)
 
     def dropped():
         keeper.sweep()
@@ -197,7 +197,7 @@ def test_what_a_dying_conductor_did_not_send_is_found(redis, celery, worker, adv
     end(redis, worker, job, "draft", "a")
     advance(advancer, job, 1)
     redis.delete(model_queue("b"))
-    keeper = Messages(redis, celery)
+    keeper = Redelivery(redis, celery)
     keeper.begin()
 
     def sent():

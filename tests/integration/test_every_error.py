@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from kombu.exceptions import OperationalError
 
 from tests.support.waiting import wait_for
 from web.access import keys as api_keys
@@ -11,10 +12,11 @@ from web.errors import STATUS
 from workers.cluster.orders import Order, Orders, Target, Why
 from workers.cluster.presence import Presence, Worker
 from workers.contract import errors, keys
-from workers.contract.job import Priority
+from workers.contract.job import JobState, Priority
 from workers.contract.step import StepRequest
 from workers.runtime import generation
 from workers.settings import read
+from workers.store.jobs import JobStore
 from workers.store.leases import Leases
 from workers.store.token_log import TokenLog
 
@@ -74,7 +76,7 @@ def front_end(settings, redis):
 
     yield make
     for app in apps:
-        app.extensions["inference"].stop()
+        app.extensions["inference"].hub.stop()
 
 
 @pytest.fixture
@@ -166,8 +168,8 @@ def test_a_model_that_is_loaded_and_unloaded_at_once(front_end, redis):
     orders = Orders(redis)
 
     def unload():
-        wish = wait_for(lambda: orders.wished(MODEL))
-        orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1), wish)
+        asked = wait_for(lambda: orders.requested(MODEL))
+        orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1), asked)
 
     other = threading.Thread(target=unload)
     other.start()
@@ -213,8 +215,8 @@ def test_all_places_taken(front_end, redis, worker):
     worker.loaded(1, 8192)
     told(redis, "loaded")
     client = front_end(INFERENCE_WEB_THREADS="16")
-    places = client.application.extensions["inference"].places
-    while places.acquire(blocking=False):
+    permits = client.application.extensions["inference"].thread_permits
+    while permits.acquire(blocking=False):
         pass
     error_of(ask(client), "TEMPORARY_RESOURCE")
     assert client.get("/health").status_code == 200
@@ -272,7 +274,7 @@ def test_redis_has_no_memory_left_at_all(front_end, redis, worker, monkeypatch):
     worker.loaded(1, 8192)
     told(redis, "loaded")
     client = front_end()
-    monkeypatch.setattr("workers.store.redis_memory.Memory.used", lambda _: 0.0)
+    monkeypatch.setattr("workers.store.redis_memory.RedisMemory.used", lambda _: 0.0)
     redis.config_set("maxmemory", 1)
     try:
         error_of(ask(client), "TEMPORARY_RESOURCE")
@@ -286,6 +288,24 @@ def test_a_job_that_cannot_be_put_on_disk(front_end, redis, worker):
     client = front_end(INFERENCE_JOBS_FSYNC="true")  # the server has no append-only file
     found = error_of(client.post("/v1/jobs", json=BODY), "BROKER_UNAVAILABLE")
     assert "FSYNC" in found["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/chat/completions"])
+def test_a_job_that_cannot_be_started_is_taken_back(front_end, redis, worker, monkeypatch, path):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    client, headers = front_end(), {"Idempotency-Key": "k"}
+    stored = []
+
+    def fail(_app, steps, _rank):
+        stored.extend(step.request.job_id for step in steps)
+        raise OperationalError("Redis went away after the job was stored")
+
+    with monkeypatch.context() as away:
+        away.setattr("orchestration.rounds.dispatch.send", fail)
+        error_of(client.post(path, json=BODY, headers=headers), "BROKER_UNAVAILABLE")
+    assert JobStore(redis).record(stored[0]).state is JobState.CANCELLED
+    assert not redis.keys(keys.idempotency("*"))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://169.254.169.254/", "ftp://x/"])
@@ -304,7 +324,7 @@ def test_redis_away(front_end, tmp_path):
     assert client.get("/health/ready").status_code == 503
 
 
-def test_an_error_nobody_foresaw_tells_no_traceback(front_end, monkeypatch):
+def test_an_unexpected_error_tells_no_traceback(front_end, monkeypatch):
     def fail(*_):
         raise RuntimeError("a secret")
 
@@ -338,6 +358,7 @@ def test_pages_of_other_origins(front_end):
     error_of(client.get("/v1/models", headers={"Origin": "https://stranger.example"}), "FORBIDDEN")
     friend = client.get("/v1/models", headers={"Origin": "https://friend.example"})
     assert friend.headers["Access-Control-Allow-Origin"] == "https://friend.example"
+    assert "Idempotent-Replayed" in friend.headers["Access-Control-Expose-Headers"]
     own = client.get("/v1/models", headers={"Origin": "http://localhost"})
     assert own.status_code == 200
     asked = {"Origin": "https://friend.example", "Access-Control-Request-Method": "POST"}

@@ -94,22 +94,22 @@ def ended(redis, job_id):
 def test_a_wish_becomes_an_order_once(redis, orders, settings):
     assert orders.supervise("here")
     loads = Loads(redis, settings())
-    orders.wish(MODEL, Target.LOADED, 1)
+    orders.request(MODEL, Target.LOADED, 1)
     loads.sweep()
     order = orders.of(MODEL)
-    assert (order.target, order.why, orders.wished(MODEL)) == (Target.LOADED, Why.ASKED, None)
+    assert (order.target, order.why, orders.requested(MODEL)) == (Target.LOADED, Why.ASKED, None)
     loads.sweep()
     assert orders.of(MODEL) == order
 
 
 def test_a_wish_that_came_meanwhile_stays(orders):
-    orders.wish(MODEL, Target.LOADED, 1)
-    read_before = orders.wished(MODEL)
-    orders.wish(MODEL, Target.UNLOADED, 2)
+    orders.request(MODEL, Target.LOADED, 1)
+    read_before = orders.requested(MODEL)
+    orders.request(MODEL, Target.UNLOADED, 2)
     orders.give(Order(MODEL, Target.LOADED, Why.ASKED, 1), read_before)
-    assert orders.wished(MODEL).target is Target.UNLOADED
-    orders.settle(orders.wished(MODEL))
-    assert orders.wished(MODEL) is None
+    assert orders.requested(MODEL).target is Target.UNLOADED
+    orders.settle(orders.requested(MODEL))
+    assert orders.requested(MODEL) is None
 
 
 def test_requests_that_wait_load_their_model(redis, orders, settings, submit):
@@ -272,7 +272,7 @@ def test_a_worker_of_a_model_that_was_unloaded_asks_for_it_and_waits(redis, orde
         )
     )
     waiting.start()
-    wait_for(lambda: (wish := orders.wished(MODEL)) and wish.target is Target.LOADED)
+    wait_for(lambda: (asked := orders.requested(MODEL)) and asked.target is Target.LOADED)
     wait_for(lambda: presence.worker.status is WorkerStatus.UNLOADED)
     orders.give(Order(MODEL, Target.LOADED, Why.ASKED, 1))
     waiting.join(5)
@@ -284,7 +284,7 @@ def test_a_supervised_worker_of_such_a_model_ends(redis, orders, worker, monkeyp
     monkeypatch.setenv(SUPERVISOR, "1")
     ear = OrderWatcher(redis, MODEL, worker())
     assert not ear.await_load(threading.Event(), resting=False)
-    assert orders.wished(MODEL) is None
+    assert orders.requested(MODEL) is None
 
 
 class Started:

@@ -26,11 +26,11 @@ def client(tmp_path, redis_socket, redis):
     redis.mset({keys.KEEPER: "k", keys.SUPERVISOR: "here"})
     app = create_app(read(environ, env_file=None))
     yield app.test_client()
-    app.extensions["inference"].stop()
+    app.extensions["inference"].hub.stop()
 
 
 def test_a_stream_is_told_how_far_its_model_is(client, redis, monkeypatch):
-    monkeypatch.setattr("web.render.sse.PATIENCE_S", 0.05)
+    monkeypatch.setattr("web.render.chunks.PATIENCE_S", 0.05)
     presence = Presence(redis, Worker("w", MODEL, pid=1, host="h", concurrency=1))
     presence.start()
     try:

@@ -15,7 +15,7 @@ from workers.contract.job import Job, JobState, Message
 from workers.contract.step import ANSWER, StepRequest
 from workers.keeper.keeper import Keeper
 from workers.keeper.reaper import FORGOTTEN_MS, MOST_CRASHES, Reaper
-from workers.keeper.redelivery import Messages
+from workers.keeper.redelivery import Redelivery
 from workers.runtime.isolation import Isolation
 from workers.settings import read
 from workers.store import dead_letters
@@ -96,7 +96,7 @@ def test_its_message_is_sent_again_and_another_goes_on_behind_the_log(redis, cel
         event = Token(0, request.step, 1, ids, "x")
         append(redis, [Entry(request.job_id, event, request.step, 1, number)])
     die(request)
-    Messages(redis, celery).sweep()
+    Redelivery(redis, celery).sweep()
     assert queued(redis) == [1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     assert redis.zcard(keys.RESEND) == 0
     lease = run_alone(redis, request)
@@ -176,9 +176,9 @@ def test_nobody_is_judged_right_behind_an_absence(redis, step):
     request = step()
     Leases(redis, "w").take(request)
     redis.zadd(keys.LEASES, {member(request): 1})
-    losses = Reaper(redis)
-    losses.begin()
-    losses.sweep()
+    reaper = Reaper(redis)
+    reaper.begin()
+    reaper.sweep()
     assert Leases(redis, "w").take(request) == Refusal("held")
 
 
@@ -240,7 +240,7 @@ def test_a_step_that_is_handed_back_goes_on_at_once_and_unblamed(redis, celery, 
     leases = Leases(redis, "w")
     lease = leases.take(request)
     leases.hand_back(lease)
-    Messages(redis, celery).sweep()
+    Redelivery(redis, celery).sweep()
     assert queued(redis)[0] == 1
     assert Leases(redis, "w2").take(request).attempt == 2
     leases.hand_back(lease)  # repeated, it takes nothing from the other
@@ -248,7 +248,7 @@ def test_a_step_that_is_handed_back_goes_on_at_once_and_unblamed(redis, celery, 
 
 
 def look_for_lost(redis, celery, looks=3):
-    messages = Messages(redis, celery)
+    messages = Redelivery(redis, celery)
     for _ in range(looks):
         messages._next_look = 0.0
         messages.sweep()
@@ -279,7 +279,7 @@ def test_what_ended_meanwhile_is_not_sent_again(redis, celery, step):
     redis.zadd(keys.RESEND, {member(request): 0})
     ending = Entry(request.job_id, Cancelled(0, "x"), ends_as=JobState.CANCELLED)
     append(redis, [ending])
-    Messages(redis, celery).sweep()
+    Redelivery(redis, celery).sweep()
     assert sum(queued(redis)) == redis.zcard(keys.RESEND) == 0
 
 
@@ -288,9 +288,9 @@ def test_what_cannot_be_sent_stays_to_be_sent(redis, celery, step, monkeypatch):
     redis.zadd(keys.RESEND, {member(request): 0})
     away = make_app(read({"INFERENCE_REDIS_URL": "unix:///nowhere/socket"}, env_file=None))
     with pytest.raises(RedisConnectionError):
-        Messages(redis, away).sweep()
+        Redelivery(redis, away).sweep()
     assert redis.zcard(keys.RESEND) == 1
-    Messages(redis, celery).sweep()
+    Redelivery(redis, celery).sweep()
     assert queued(redis)[0] == 1
 
 
@@ -303,8 +303,8 @@ def test_two_keepers_at_once_do_no_harm(redis, celery, step, die):
         thread.start()
     for thread in sweeps:
         thread.join()
-    Messages(redis, celery).sweep()
-    Messages(redis, celery).sweep()
+    Redelivery(redis, celery).sweep()
+    Redelivery(redis, celery).sweep()
     assert int(redis.hget(keys.job(request.job_id), f"{request.step}:crashes")) == 1
     assert sum(queued(redis)) == 1
 

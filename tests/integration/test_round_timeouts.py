@@ -1,4 +1,4 @@
-"""What becomes of members of a round that are late, and of those that come behind them."""
+"""What becomes of members of a round that are late, and of those that come after them."""
 
 import itertools
 import json
@@ -14,7 +14,7 @@ from workers.contract.events import StepFinished, Token
 from workers.contract.job import Job, JobState, Message
 from workers.contract.step import LATE, ORCHESTRATOR, Outcome, Timings, Usage
 from workers.keeper.reaper import MOST_CRASHES, Reaper
-from workers.keeper.redelivery import Messages
+from workers.keeper.redelivery import Redelivery
 from workers.keeper.round_timeouts import RoundTimeouts
 from workers.store import dead_letters
 from workers.store.admission import Terms
@@ -28,7 +28,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def stored(jobs, celery):
-    """A stored round of three members; their requests, and the one that decides behind them."""
+    """A stored round of three members; their requests, and the one that decides after them."""
 
     def stored(patience):
         job = Job(f"chatcmpl-r{next(_numbers)}", "a", (Message("user", "x"),), created=1)
@@ -149,7 +149,7 @@ def test_the_late_are_ended_for_them_and_the_decision_is_sent(redis, celery, job
     assert redis.zcard(keys.LEASES) == redis.zcard(keys.ROUNDS) == 0
     assert redis.zcard(keys.waiting("c")) == 0
     assert redis.scard(keys.running("b")) == redis.scard(keys.held("w")) == 0
-    Messages(redis, celery).sweep()
+    Redelivery(redis, celery).sweep()
     (raw,) = redis.lrange(ORCHESTRATION_QUEUE, 0, -1)
     assert json.loads(raw)["headers"]["id"] == f"{deciding.job_id}|{deciding.step}"
     assert leases.take(deciding).attempt == 1
@@ -164,7 +164,7 @@ def test_behind_the_quorum_the_late_are_told_so(redis, jobs, stored, leases):
     let_pass(redis, deciding)
     RoundTimeouts(redis).sweep()
     message = outcomes(jobs, one)["member-3"].error["message"]
-    assert "within 60 s behind the 2 that had answered" in message
+    assert "within 60 s after the 2 that had answered" in message
 
 
 def test_a_late_delivery_is_ignored(redis, jobs, stored, leases):

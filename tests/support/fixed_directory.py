@@ -1,6 +1,6 @@
 """A directory that knows what a test told it."""
 
-from workers.cluster.directory import Directory, Told
+from workers.cluster.directory import Directory, Snapshot
 
 
 class FixedDirectory(Directory):
@@ -8,7 +8,7 @@ class FixedDirectory(Directory):
 
     def __init__(self, *workers, orders=(), supervised=False, kept=False):
         by_model = {order.model: order for order in orders}
-        self._known = Told(tuple(workers), frozenset(), by_model, supervised, kept)
+        self._known = Snapshot(tuple(workers), frozenset(), by_model, supervised, kept)
 
     def _look(self):
         return self._known

@@ -16,7 +16,7 @@ from workers.engines.vllm.vocabulary import Vocabulary
 
 PROMPT = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
 #: ThinkTags that are tokens without text in any other answer, as those of gpt-oss.
-SPECIAL = Reasoning("marks", "<|im_start|>", "<file_sep>")
+SPECIAL = Reasoning("tags", "<|im_start|>", "<file_sep>")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def make(models_dir):
     tokenizer = AutoTokenizer.from_pretrained(models_dir / "smollm2-135m")
 
     def make(*, form=None, produced=(), **sampling):
-        vocabulary = Vocabulary("m", tokenizer, {"eos_token_id": [2]}, reasoning.marks(form))
+        vocabulary = Vocabulary("m", tokenizer, {"eos_token_id": [2]}, reasoning.tags(form))
         request = GenerationRequest(
             "a|b", (Message("user", "Hi"),), Sampling(**sampling), produced=tuple(produced)
         )
@@ -81,7 +81,7 @@ def test_tokens_behind_a_stop_string_are_no_part_of_it(make):
     assert whole.usage.completion_tokens == len(whole.ids) == 2
 
 
-@pytest.mark.parametrize("form", [SPECIAL, Reasoning("marks", "<think>", "</think>")])
+@pytest.mark.parametrize("form", [SPECIAL, Reasoning("tags", "<think>", "</think>")])
 def test_thought_and_content_come_apart_wherever_it_goes_on(make, form):
     _, vocabulary = make()
     ids = vocabulary.tokenize(f"{form.open}So it is — 🙂.{form.close}Yes, né.")

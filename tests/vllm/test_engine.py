@@ -169,7 +169,7 @@ def test_closing_leaves_no_process(kit):
 
 def test_a_model_that_thinks_is_not_held_to_a_format_in_its_thoughts(kit, engine):
     plain = ask(engine, kit.request(max_tokens=24))
-    thinker = kit.load(reasoning=Reasoning("marks", plain.text[:4], plain.text[12:18]))
+    thinker = kit.load(reasoning=Reasoning("tags", plain.text[:4], plain.text[12:18]))
     answer = ask(thinker, kit.request(max_tokens=24))
     assert answer.ids == plain.ids
     thought = "".join(delta.reasoning for delta in answer.deltas)

@@ -1,4 +1,4 @@
-"""Departures: clients that close their connection while they are owed an answer.
+"""Disconnects: clients that close their connection before they have their whole answer.
 
 A closed connection shows only when something is written to it, and a model that is reading a long
 prompt writes nothing. One thread looks at the sockets of all waiting clients instead.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks: a client that leaves frees its place within this.
+#: Seconds between two looks: a client that leaves frees its thread within this.
 LOOK_S = 0.25
 
 
@@ -24,7 +24,7 @@ class Disconnects:
     def __init__(self) -> None:
         self._watched: dict[int, tuple[socket.socket, Callable[[], None]]] = {}
         self._lock = threading.Lock()
-        self._news = threading.Event()
+        self._watching = threading.Event()
         self._thread = threading.Thread(target=self._run, name="disconnects", daemon=True)
 
     def start(self) -> None:
@@ -42,7 +42,7 @@ class Disconnects:
         key = id(connection)
         with self._lock:
             self._watched[key] = (connection, on_leave)
-        self._news.set()
+        self._watching.set()
         try:
             yield
         finally:
@@ -52,24 +52,24 @@ class Disconnects:
     def _run(self) -> None:
         pause = threading.Event()
         while True:
-            self._news.wait()
+            self._watching.wait()
             with self._lock:
                 watched = list(self._watched.items())
                 if not watched:
-                    self._news.clear()
+                    self._watching.clear()
             for key, (connection, on_leave) in watched:
                 if _has_left(connection):
                     with self._lock:
                         known = self._watched.pop(key, None)
                     if known is not None:
-                        self._tell(on_leave)
+                        self._call(on_leave)
             pause.wait(LOOK_S)
 
-    def _tell(self, on_leave: Callable[[], None]) -> None:
+    def _call(self, on_leave: Callable[[], None]) -> None:
         try:
             on_leave()
         except Exception:
-            log.exception("a departure could not be told")
+            log.exception("a disconnect could not be handled")
 
 
 def _has_left(connection: socket.socket) -> bool:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 #: A reader to whom nothing came for this long looks into the stream.
 IDLE_S = 1.0
 _RECONNECT_PAUSE_S = 0.2
-#: How long the hub's thread waits for a message before it looks whether it shall end.
+#: How long the hub's thread waits for a message before it looks whether it has to end.
 _POLL_S = 1.0
 
 
@@ -56,7 +56,7 @@ class Reader:
     def batch(self, timeout_s: float) -> list[Event]:
         """Every event that is there by now; after `timeout_s` without any, one Heartbeat.
 
-        Waits at most `timeout_s`, and not at all behind the terminal event or after `leave`.
+        Waits at most `timeout_s`, and not at all after the terminal event or after `leave`.
         """
         deadline = time.monotonic() + timeout_s
         while not self._ready and not self._ended and not self._left:
@@ -120,7 +120,7 @@ class Hub:
 
     @contextmanager
     def reader(self, job_id: str, after_seq: int = 0) -> Iterator[Reader]:
-        """A reader of one job's events behind `after_seq`."""
+        """A reader of one job's events after `after_seq`."""
         reader = self.register(job_id, after_seq)
         try:
             yield reader
@@ -137,7 +137,7 @@ class Hub:
     def unregister(self, job_id: str, reader: Reader) -> None:
         """Let go of a reader."""
         with self._lock:
-            left = tuple(one for one in self._readers.get(job_id, ()) if one is not reader)
+            left = tuple(other for other in self._readers.get(job_id, ()) if other is not reader)
             if left:
                 self._readers[job_id] = left
             else:
@@ -155,7 +155,7 @@ class Hub:
         with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             pubsub.psubscribe(keys.LIVE_PATTERN)
             pubsub.get_message(timeout=_POLL_S)
-            self._tell_all_to_look()
+            self._let_all_read_streams()
             while not self._ending.is_set():
                 message = pubsub.get_message(timeout=_POLL_S)
                 if message is not None:
@@ -163,7 +163,7 @@ class Hub:
                     for reader in self._readers.get(job_id, ()):
                         reader.put(message["data"])
 
-    def _tell_all_to_look(self) -> None:
+    def _let_all_read_streams(self) -> None:
         with self._lock:
             readers = [reader for group in self._readers.values() for reader in group]
         for reader in readers:

@@ -1,46 +1,121 @@
-"""Exchanges: how a route opens one, and that it is closed however the route ends."""
+"""Opening a completion: its job is accepted at once, or waits in line until there is room."""
 
 from __future__ import annotations
 
 import contextlib
-import socket
-from collections.abc import Iterator
+import threading
+import time
 from dataclasses import dataclass
 
-from web.live.completion import LiveCompletion, Shared
-from web.live.disconnects import Disconnects
+from orchestration.submit import Attached, Submitter
+from web.live.hub import Hub, Reader
+from web.live.slots import Slots
+from web.live.waiting_line import Ticket, WaitingLine
+from workers.cluster.directory import Directory
+from workers.contract.errors import JobCancelled, QueueFull
 from workers.contract.job import Job
 from workers.store.admission import Idempotency
+from workers.store.jobs import JobStore
+
+#: Stored with the job: the reader knows it without looking.
+_QUEUED_SEQ = 1
+#: Seconds between two attempts of the first in line.
+_RETRY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class LiveCompletions:
-    """Opens live_completions, and notices the clients that leave theirs."""
+class Dependencies:
+    """What every live completion of a front end works with."""
 
-    shared: Shared
-    disconnects: Disconnects
+    submitter: Submitter
+    jobs: JobStore
+    directory: Directory
+    hub: Hub
+    slots: Slots
+    line: WaitingLine
+    #: INFERENCE_REQUEST_TIMEOUT.
+    timeout_s: float
+    #: A request that finds everything taken is refused; else it waits in line.
+    reject_when_full: bool
 
-    @contextlib.contextmanager
-    def open(
-        self,
-        job: Job,
-        connection: socket.socket | None = None,
-        idempotency: Idempotency | None = None,
-    ) -> Iterator[LiveCompletion]:
-        """Accept a job, start it and read it.
 
-        Leaving the block early cancels it, unless it came with an Idempotency-Key: then its caller
-        may come back for the answer.
+class Opening:
+    """A job on its way in. Once it is accepted there is a reader of its events."""
+
+    def __init__(
+        self, dependencies: Dependencies, job: Job, idempotency: Idempotency | None
+    ) -> None:
+        #: As it was sent; once accepted, as it is stored.
+        self.job = job
+        #: Its place in the queue when it was accepted; None where a worker was free for it.
+        self.queue_position: int | None = None
+        #: The caller's Idempotency-Key stood for its job already.
+        self.replayed = False
+        #: None while the job waits in line.
+        self.reader: Reader | None = None
+        self._dependencies = dependencies
+        self._idempotency = idempotency
+        self._ticket: Ticket | None = None
+        self._abandoned = threading.Event()
+        self._held = contextlib.ExitStack()
+
+    def attempt(self) -> bool:
+        """Accept and start the job; False where it must wait in line.
 
         Raises:
-            InferenceError: as `Submitter.accept`.
-            BrokerUnavailable: Redis is away; nothing was started.
+            InferenceError: as `Submitter.accept` and `Submitter.start`.
         """
-        exchange = LiveCompletion(self.shared, job, idempotency)
+        dependencies = self._dependencies
         try:
-            exchange.enter()
-            with self.disconnects.watching(connection, exchange.leave):
-                yield exchange
-        finally:
-            exchange.leave()
-            exchange.close()
+            accepted = dependencies.submitter.accept(self.job, self._idempotency)
+        except QueueFull:
+            if dependencies.reject_when_full:
+                raise
+            if self._ticket is None:
+                self._ticket = dependencies.line.join(self.job.priority)
+            return False
+        self.job = accepted.job
+        # Before the start: no event can come that the reader does not get.
+        reader = self._held.enter_context(
+            dependencies.hub.reader(self.job.id, after_seq=_QUEUED_SEQ)
+        )
+        if isinstance(accepted, Attached):
+            self.replayed = True
+            reader.put(None)  # what is stored already is read at once
+        else:
+            self._held.enter_context(dependencies.slots.holding(self.job.id))
+            self.queue_position = accepted.position if accepted.queues else None
+            dependencies.submitter.start(accepted)
+        self.reader = reader
+        return True
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait in line until the job is accepted, at most `timeout_s`.
+
+        Raises:
+            JobCancelled: nobody waits for it any longer.
+            InferenceError: as `attempt`.
+        """
+        until = time.monotonic() + timeout_s
+        while (left_s := until - time.monotonic()) > 0:
+            if self._abandoned.is_set():
+                raise JobCancelled("The client left before its request was accepted.")
+            if self._ticket is None or self._dependencies.line.is_first(self._ticket, left_s):
+                if self.attempt():
+                    self._leave_line()
+                    return
+                self._abandoned.wait(min(_RETRY_S, left_s))
+
+    def abandon(self) -> None:
+        """Let `wait` end: nobody waits for this job any longer."""
+        self._abandoned.set()
+
+    def close(self) -> None:
+        """Let go of the reader, the slot and the place in line."""
+        self._held.close()
+        self._leave_line()
+
+    def _leave_line(self) -> None:
+        if self._ticket is not None:
+            self._dependencies.line.leave(self._ticket)
+            self._ticket = None

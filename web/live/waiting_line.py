@@ -1,4 +1,4 @@
-"""The line of requests that wait to be let in, where a full service does not refuse them."""
+"""The line of requests that wait to be accepted, where a full service does not refuse them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class WaitingLine:
         self._changed = threading.Condition()
 
     def join(self, priority: Priority) -> Ticket:
-        """A new place, behind those that are as urgent."""
+        """A new place, after those that are as urgent."""
         with self._changed:
             ticket = (-priority.value, next(self._numbers))
             self._tickets.add(ticket)
             return ticket
 
     def leave(self, ticket: Ticket) -> None:
-        """Give a place up, let in or not."""
+        """Give a place up, accepted or not."""
         with self._changed:
             self._tickets.discard(ticket)
             self._changed.notify_all()

@@ -56,7 +56,7 @@ def status(model: str) -> dict[str, Any]:
     best = _best(model)
     if directory.serving(model):
         return {"status": "loaded"}
-    if best is not None and best.holds and directory.told_off(model):
+    if best is not None and best.holds and directory.is_ordered_unloaded(model):
         return {"status": "unloading"}
     if (progress := resolve.load_progress(model, directory)) is not None:
         return {"status": "loading", "progress": progress}

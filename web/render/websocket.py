@@ -6,12 +6,14 @@ event or `{"type": "error", "error": ...}`; the close code tells the two apart w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from redis.exceptions import RedisError
 from simple_websocket import ConnectionClosed, Server
 from wsproto.frame_protocol import CloseReason
 
@@ -19,20 +21,26 @@ from web import errors
 from web.live.completion import LiveCompletion
 from web.live.hub import Reader
 from web.render import openai
-from web.render.job_events import live_events
+from web.render.job_events import body, live_events
 from web.schemas.body import parse_object
 from web.schemas.completion import BOUNDS
-from workers.contract.errors import InferenceError, JobCancelled, ValidationFailed
-from workers.contract.events import TERMINAL, Completed, Event, Failed
+from workers.contract.errors import (
+    BrokerUnavailable,
+    InferenceError,
+    Internal,
+    JobCancelled,
+    ValidationFailed,
+)
+from workers.contract.events import TERMINAL, Completed, Failed
 from workers.contract.job import Job
 
 log = logging.getLogger(__name__)
 
-#: Options of every socket, under flask-sock's names. A line that is idle is kept alive, and one
+#: Options of every socket, under flask-sock's names. An idle connection is kept alive, and one
 #: whose client does not answer is closed.
 OPTIONS = {"ping_interval": 25, "max_message_size": 16 * 2**20}
 #: Seconds a client has to say what it wants.
-ASK_WITHIN_S = 60.0
+FIRST_MESSAGE_WITHIN_S = 60.0
 ENDED = CloseReason.NORMAL_CLOSURE
 REFUSED = CloseReason.POLICY_VIOLATION
 FAILED = CloseReason.INTERNAL_ERROR
@@ -41,24 +49,24 @@ _LONGEST_REASON = 123
 
 
 class Conversation:
-    """One socket: what is told on it, heard on it, and how it is closed."""
+    """One socket: what is sent on it, received on it, and how it is closed."""
 
     def __init__(self, socket: Server) -> None:
         self._socket = socket
 
-    def ask(self) -> dict[str, Any]:
-        """The client's first message.
+    def first_message(self) -> dict[str, Any]:
+        """What the client wants.
 
         Raises:
             InferenceError: it is no JSON object with a `type`, or none came.
             ConnectionClosed: the client has gone.
         """
-        raw = self._socket.receive(timeout=ASK_WITHIN_S)
+        raw = self._socket.receive(timeout=FIRST_MESSAGE_WITHIN_S)
         if raw is None:
-            raise ValidationFailed(f"No message came within {ASK_WITHIN_S:g} s.")
+            raise ValidationFailed(f"No message came within {FIRST_MESSAGE_WITHIN_S:g} s.")
         return _message(raw)
 
-    def tell(self, messages: Iterable[dict[str, Any]]) -> None:
+    def send(self, messages: Iterable[dict[str, Any]]) -> None:
         """Send messages, in order.
 
         Raises:
@@ -68,70 +76,94 @@ class Conversation:
             self._socket.send(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
 
     def listen(self, cancel: Callable[[], object], on_leave: Callable[[], object]) -> None:
-        """Hear the client on a thread from now on: it may cancel, or leave."""
+        """Receive from the client on a thread from now on: it may cancel, or leave.
 
-        def hear() -> None:
-            try:
+        When the thread cannot go on, the client gets the error and the socket is closed; then
+        the client counts as one that left.
+        """
+
+        def receive() -> None:
+            with contextlib.suppress(ConnectionClosed), self.closing_on_errors(FAILED):
                 while True:
-                    self._heed(self._socket.receive(), cancel)
-            except ConnectionClosed:
-                on_leave()
-            except Exception:
-                log.exception("a client cannot be heard any longer")
+                    self._obey(self._socket.receive(), cancel)
+            on_leave()
 
-        threading.Thread(target=hear, name="socket", daemon=True).start()
+        threading.Thread(target=receive, name="socket", daemon=True).start()
 
-    def refuse(self, error: InferenceError) -> None:
-        """Tell an error and close: nothing runs for this client."""
-        self.tell([{"type": "error", **errors.body(error)}])
-        self.close(REFUSED, error.code)
+    @contextlib.contextmanager
+    def closing_on_errors(self, code: CloseReason) -> Iterator[None]:
+        """Let every error in the block end in a message and a close.
+
+        Args:
+            code: How the socket is closed after an error that its client can understand.
+
+        Raises:
+            ConnectionClosed: the client has gone.
+        """
+        try:
+            yield
+        except ConnectionClosed:
+            raise
+        except InferenceError as error:
+            self._fail(error, code)
+        except RedisError as error:
+            log.warning("Redis is away: %s", error)
+            self._fail(BrokerUnavailable(), code)
+        except Exception:
+            log.exception("a socket ends with an unexpected error")
+            self._fail(Internal(), FAILED)
 
     def close(self, code: CloseReason, reason: str = "") -> None:
         """Close the socket."""
         self._socket.close(code, reason[:_LONGEST_REASON])
 
-    def _heed(self, raw: str | bytes, cancel: Callable[[], object]) -> None:
+    def _fail(self, error: InferenceError, code: CloseReason) -> None:
+        with contextlib.suppress(OSError):
+            self.send([_error(error)])
+            self.close(code, error.code)
+
+    def _obey(self, raw: str | bytes, cancel: Callable[[], object]) -> None:
         try:
             if _message(raw)["type"] != "cancel":
                 raise ValidationFailed(
-                    'Only {"type": "cancel"} can be said while a job runs.',
+                    'While a job runs, only {"type": "cancel"} may be sent.',
                     details={"param": "type"},
                 )
             cancel()
         except InferenceError as error:
-            self.tell([{"type": "error", **errors.body(error)}])
+            self.send([_error(error)])
 
 
-def carry_exchange(conversation: Conversation, exchange: LiveCompletion) -> None:
-    """Tell an exchange's events up to its end, and close."""
-    accepted = False
+def carry_completion(conversation: Conversation, completion: LiveCompletion) -> None:
+    """Send a completion's events up to its end, and close."""
+    announced = False
 
-    def tell_acceptance() -> None:
-        nonlocal accepted
-        if exchange.entered and not accepted:  # a full service may let it wait outside first
-            conversation.tell([_accepted(exchange.job)])
-            accepted = True
+    def announce() -> None:
+        nonlocal announced
+        if completion.accepted and not announced:  # a full service may let it wait in line first
+            conversation.send([_accepted(completion.job)])
+            announced = True
 
     try:
-        tell_acceptance()
-        for events in exchange.events():
-            tell_acceptance()
-            conversation.tell(_frame(event) for event in events)
+        announce()
+        for events in completion.events():
+            announce()
+            conversation.send(body(event) for event in events)
     except JobCancelled as cancelled:
         reason = cancelled.details.get("reason", "")
-        conversation.tell([{"seq": exchange.seq, "type": "cancelled", "reason": reason}])
+        conversation.send([{"seq": completion.seq, "type": "cancelled", "reason": reason}])
         conversation.close(ENDED)
     except InferenceError as error:
-        conversation.tell([{"seq": exchange.seq, "type": "failed", "error": error.to_dict()}])
+        conversation.send([{"seq": completion.seq, "type": "failed", "error": error.to_dict()}])
         conversation.close(FAILED, error.code)
     else:
         conversation.close(ENDED)
 
 
 def carry_job(conversation: Conversation, reader: Reader) -> None:
-    """Tell a job's events up to its end, and close."""
+    """Send a job's events up to its end, and close."""
     for events in live_events(reader):
-        conversation.tell(_frame(event) for event in events)
+        conversation.send(body(event) for event in events)
         if events and isinstance(events[-1], TERMINAL):
             last = events[-1]
             if isinstance(last, Failed):
@@ -149,9 +181,9 @@ def _message(raw: str | bytes) -> dict[str, Any]:
     return message
 
 
+def _error(error: InferenceError) -> dict[str, Any]:
+    return {"type": "error", **errors.body(error)}
+
+
 def _accepted(job: Job) -> dict[str, Any]:
     return {"type": "accepted", "id": job.id, "model": job.model, **openai.routing(job)}
-
-
-def _frame(event: Event) -> dict[str, Any]:
-    return {"seq": event.seq, **event.payload()}

@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 
 from web import intake
 from web.live.completion import LiveCompletion
-from web.render import openai, sse
+from web.render import chunks, openai
 from web.schemas.bounds import bounded
 from web.schemas.completion import BOUNDS
 from web.services import services
@@ -24,23 +24,23 @@ def create() -> Response:
     asked = intake.read()
     job = intake.job(asked)
     with contextlib.ExitStack() as closing:
-        closing.enter_context(services().place())
+        closing.enter_context(services().thread())
         connection = flask.request.environ.get("gunicorn.socket")
-        exchange = closing.enter_context(
+        completion = closing.enter_context(
             services().live_completions.open(job, connection, asked.idempotency)
         )
         if asked.stream:
-            told = sse.Told(usage=asked.include_usage, steps=asked.include_steps)
-            response = sse.respond(exchange, closing.pop_all(), told)
+            options = chunks.StreamOptions(usage=asked.include_usage, steps=asked.include_steps)
+            response = chunks.respond(completion, closing.pop_all(), options)
         else:
-            response = _plain(exchange)
-    if exchange.queue_position is not None:
-        response.headers["X-Queue-Position"] = str(exchange.queue_position)
-    if exchange.replayed:
+            response = _plain(completion)
+    if completion.queue_position is not None:
+        response.headers["X-Queue-Position"] = str(completion.queue_position)
+    if completion.replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    intake.note(asked, exchange.job, response)
+    intake.note(asked, completion.job, response)
     return response
 
 
-def _plain(exchange: LiveCompletion) -> Response:
-    return flask.jsonify(openai.completion(exchange.job, exchange.answer()))
+def _plain(completion: LiveCompletion) -> Response:
+    return flask.jsonify(openai.completion(completion.job, completion.answer()))

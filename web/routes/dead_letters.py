@@ -12,7 +12,7 @@ from orchestration.submit import Accepted
 from web import intake
 from web.access import auth
 from web.render import jobs as render_jobs
-from web.routes.jobs import find, start
+from web.routes.jobs import find
 from web.services import services
 from workers.contract.errors import JobNotFound
 from workers.store.records import JobRecord
@@ -33,7 +33,8 @@ def index() -> Response:
 @blueprint.post("/v1/dead-letters/<job_id>/retry")
 def retry(job_id: str) -> Response:
     """Ask for the same again as a new job, which is not blamed for the old one."""
-    found, record = services(), _find(job_id)
+    record = _find(job_id)
+    jobs, submitter = services().jobs, services().submitter
     job = replace(
         record.job,
         id=intake.new_id(),
@@ -42,11 +43,11 @@ def retry(job_id: str) -> Response:
         asynchronous=True,
         routing=None,  # it names its model now
     )
-    accepted = found.submitter.accept(job)
+    accepted = submitter.accept(job)
     if not isinstance(accepted, Accepted):
         raise TypeError("a new job without an Idempotency-Key attaches to none")
-    start(accepted)
-    found.jobs.drop_dead_letter(job_id)
+    submitter.start(accepted)
+    jobs.drop_dead_letter(job_id)
     response = flask.jsonify(render_jobs.accepted(accepted))
     response.status_code = 202
     response.headers["Location"] = render_jobs.address(job.id)

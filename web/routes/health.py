@@ -26,33 +26,33 @@ def alive() -> dict[str, str]:
 @blueprint.get("/health/ready")
 def ready() -> Response | dict[str, Any]:
     """Whether a request would be answered."""
-    found = services()
+    front_end = services()
     try:
-        return _readiness(found)
+        return _readiness(front_end)
     except RedisError:
-        return _not_ready("Redis cannot be reached", f"0/{len(found.wanted())}")
+        return _not_ready("Redis cannot be reached", f"0/{len(front_end.wanted())}")
 
 
-def _readiness(found: Services) -> Response | dict[str, Any]:
-    wanted, directory = found.wanted(), found.directory
+def _readiness(front_end: Services) -> Response | dict[str, Any]:
+    wanted, directory = front_end.wanted(), front_end.directory
     running = [worker.model for worker in directory.workers() if worker.model]
     concerned = sorted({*wanted, *running, *directory.orders()})
     models = [{"id": model_id, **render_models.status(model_id)} for model_id in concerned]
     serving = {model["id"] for model in models if model["status"] == "loaded"}
-    left = {model_id for model_id in wanted if _was_told_to_leave(model_id, found)}
+    left = {model_id for model_id in wanted if _was_unloaded(model_id, front_end)}
     missing = [m for m in wanted if m not in directory.loaded_once() | left]
     if missing:
         reason = "; ".join(_why(model) for model in models if model["id"] in missing)
         return _not_ready(reason, f"{len(wanted) - len(missing)}/{len(wanted)}", models)
-    on_demand = found.settings.load_on_demand and any(directory.can_load(m) for m in wanted)
+    on_demand = front_end.settings.load_on_demand and any(directory.can_load(m) for m in wanted)
     if not serving and not on_demand:
         reason = "no model is loaded" if left else "no model has a live worker"
         return _not_ready(reason, f"0/{len(wanted)}", models)
     return {
         "status": "ready",
-        "config": found.preset_id(),
+        "config": front_end.preset_id(),
         "loaded_models": sorted(serving),
-        "orchestration_mode": found.mode_selector.default_mode,
+        "orchestration_mode": front_end.mode_selector.default_mode,
         "degraded": [model_id for model_id in wanted if model_id not in serving | left],
         "models": models,
     }
@@ -64,9 +64,9 @@ def _not_ready(reason: str, progress: str, models: Sequence[Mapping[str, Any]] =
     return answer
 
 
-def _was_told_to_leave(model_id: str, found: Services) -> bool:
+def _was_unloaded(model_id: str, front_end: Services) -> bool:
     """Whether a model is not loaded because that was decided, and not because it could not be."""
-    order = found.directory.order(model_id)
+    order = front_end.directory.order(model_id)
     return order is not None and order.target is Target.UNLOADED and order.error is None
 
 

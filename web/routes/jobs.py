@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import flask
 from flask import Blueprint, Response
-from kombu.exceptions import OperationalError
 
-from orchestration.submit import Accepted, Attached
-from web import errors, intake
+from orchestration.submit import Attached
+from web import intake
 from web.access import auth
 from web.render import job_events
 from web.render import jobs as render_jobs
@@ -19,7 +18,6 @@ from web.schemas.completion import BOUNDS
 from web.schemas.job_list import read_query
 from web.services import services
 from workers.contract.errors import JobNotFound
-from workers.store.admission import Idempotency
 from workers.store.records import JobRecord
 
 blueprint = Blueprint("jobs", __name__)
@@ -29,18 +27,16 @@ blueprint = Blueprint("jobs", __name__)
 @bounded(BOUNDS)
 def submit() -> Response:
     """Take a completion; 202 once it is stored and queued."""
-    found = services()
+    submitter = services().submitter
     asked = intake.read(asynchronous=True)
     if asked.stream:  # a job's events can always be read as they come
         asked = replace(asked, ignored=(*asked.ignored, "stream"))
-    accepted = found.submitter.accept(
-        intake.job(asked, asynchronous=True), idempotency=asked.idempotency
-    )
+    accepted = submitter.accept(intake.job(asked, asynchronous=True), idempotency=asked.idempotency)
     if isinstance(accepted, Attached):
         response = show(accepted.job.id)
         response.headers["Idempotent-Replayed"] = "true"
     else:
-        start(accepted, asked.idempotency)
+        submitter.start(accepted)
         response = flask.jsonify(render_jobs.accepted(accepted))
     response.status_code = 202
     response.headers["Location"] = render_jobs.address(accepted.job.id)
@@ -90,33 +86,17 @@ def cancel(job_id: str) -> Response:
 
 @blueprint.get("/v1/jobs/<job_id>/events")
 def events(job_id: str) -> Response:
-    """A job's events as they come, from the start or behind `Last-Event-ID`."""
+    """A job's events as they come, from the start or after `Last-Event-ID`."""
     record = find(job_id)
-    after = job_events.last_event_id(record)
+    after = intake.last_event_id(record)
     if record.ended_ms is not None and after == record.last_seq:
         return Response(status=204)  # tells a browser's EventSource not to come again
     with contextlib.ExitStack() as closing:
-        closing.enter_context(services().place())
+        closing.enter_context(services().thread())
         reader = closing.enter_context(services().hub.reader(job_id, after_seq=after))
         connection = flask.request.environ.get("gunicorn.socket")
         closing.enter_context(services().disconnects.watching(connection, reader.leave))
         return job_events.respond(reader, closing.pop_all())
-
-
-def start(accepted: Accepted, idempotency: Idempotency | None = None) -> None:
-    """Start a job that was accepted; one that cannot be started is taken back.
-
-    Raises:
-        BrokerUnavailable: Redis is away.
-    """
-    found = services()
-    try:
-        found.submitter.start(accepted)
-    except OperationalError as error:
-        found.jobs.cancel(accepted.job.id, "it could not be put on its queue")
-        if idempotency is not None:
-            found.jobs.forget(idempotency)
-        raise errors.broker_unavailable() from error
 
 
 def find(job_id: str) -> JobRecord:

@@ -20,19 +20,19 @@ blueprint = Blueprint("models", __name__)
 @blueprint.get("/v1/models")
 def index() -> dict[str, Any]:
     """Models that are wanted, running, or whose file is there; loaded ones first."""
-    found = services()
-    listed = {spec.id: spec for spec in found.catalogue.present}
-    running = [worker.model for worker in found.directory.workers() if worker.model]
-    for model_id in (*found.wanted(), *running, *found.directory.orders()):
-        if found.catalogue.has(model_id):
-            listed.setdefault(model_id, found.catalogue.get(model_id))
+    front_end = services()
+    listed = {spec.id: spec for spec in front_end.catalogue.present}
+    running = [worker.model for worker in front_end.directory.workers() if worker.model]
+    for model_id in (*front_end.wanted(), *running, *front_end.directory.orders()):
+        if front_end.catalogue.has(model_id):
+            listed.setdefault(model_id, front_end.catalogue.get(model_id))
     entries = [render_models.entry(spec) for spec in listed.values()]
     entries.sort(key=lambda entry: (entry["status"] != "loaded", entry["id"]))
     return {
         "object": "list",
         "data": entries,
-        "config": found.preset_id(),
-        "orchestration_mode": found.mode_selector.default_mode,
+        "config": front_end.preset_id(),
+        "orchestration_mode": front_end.mode_selector.default_mode,
     }
 
 
@@ -45,17 +45,17 @@ def show(model_id: str) -> dict[str, Any]:
 @blueprint.post("/v1/models/<model_id>/load")
 def load(model_id: str) -> Response:
     """Load a model; 200 once it answers, 202 where it is not waited for."""
-    found, spec = services(), _named(model_id)
-    with found.place():
-        return _told(spec, found.loader.load(spec, wait=_waits()))
+    spec = _named(model_id)
+    with services().thread():
+        return _outcome(spec, services().loader.load(spec, wait=_waits()))
 
 
 @blueprint.post("/v1/models/<model_id>/unload")
 def unload(model_id: str) -> Response:
     """Unload a model; 200 once its running answers have ended and its memory is free."""
-    found, spec = services(), _named(model_id)
-    with found.place():
-        return _told(spec, found.loader.unload(spec, wait=_waits()))
+    spec = _named(model_id)
+    with services().thread():
+        return _outcome(spec, services().loader.unload(spec, wait=_waits()))
 
 
 def _named(model_id: str) -> ModelSpec:
@@ -71,7 +71,7 @@ def _waits() -> bool:
     return given == "true"
 
 
-def _told(spec: ModelSpec, answer: Answer) -> Response:
+def _outcome(spec: ModelSpec, answer: Answer) -> Response:
     response = flask.jsonify(id=spec.id, status=answer.state, message=answer.message)
     done = answer.state in (State.LOADED, State.AVAILABLE)
     response.status_code = 200 if done else 202

@@ -16,8 +16,8 @@ from workers.contract import keys
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What Redis told at the last look."""
+class Snapshot:
+    """What Redis held at the last look."""
 
     workers: tuple[Worker, ...] = ()
     loaded_once: frozenset[str] = frozenset()
@@ -37,7 +37,7 @@ class Directory:
         self._ttl_s = ttl_s
         self._lock = threading.Lock()
         self._read_at = float("-inf")
-        self._told = Told()
+        self._snapshot = Snapshot()
 
     def workers(self) -> tuple[Worker, ...]:
         """Every live worker process."""
@@ -57,10 +57,10 @@ class Directory:
             worker
             for worker in self.workers()
             if worker.status is WorkerStatus.LOADED
-            and not (worker.model and self.told_off(worker.model))
+            and not (worker.model and self.is_ordered_unloaded(worker.model))
         )
 
-    def told_off(self, model: str) -> bool:
+    def is_ordered_unloaded(self, model: str) -> bool:
         """Whether a model is not to be loaded, by order."""
         order = self.order(model)
         return order is not None and order.target is Target.UNLOADED
@@ -79,8 +79,8 @@ class Directory:
 
     def can_load(self, model: str) -> bool:
         """Whether somebody would load a model: a keeper that decides, and a process or an `up`."""
-        told = self._look()
-        return told.kept and (told.supervised or bool(self.of(model)))
+        seen = self._look()
+        return seen.kept and (seen.supervised or bool(self.of(model)))
 
     @property
     def supervised(self) -> bool:
@@ -92,10 +92,10 @@ class Directory:
         """Whether there is a keeper."""
         return self._look().kept
 
-    def _look(self) -> Told:
+    def _look(self) -> Snapshot:
         with self._lock:
             if time.monotonic() - self._read_at < self._ttl_s:
-                return self._told
+                return self._snapshot
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.smembers(keys.WORKERS)
                 pipe.smembers(keys.LOADED_ONCE)
@@ -103,13 +103,15 @@ class Directory:
                 pipe.exists(keys.SUPERVISOR)
                 pipe.exists(keys.KEEPER)
                 ids, loaded_once, orders, supervised, kept = pipe.execute()
-            told = self._redis.mget([keys.worker(i.decode()) for i in sorted(ids)]) if ids else []
-            self._told = Told(
-                workers=tuple(Worker.from_dict(json.loads(raw)) for raw in told if raw),
+            presences = (
+                self._redis.mget([keys.worker(i.decode()) for i in sorted(ids)]) if ids else []
+            )
+            self._snapshot = Snapshot(
+                workers=tuple(Worker.from_dict(json.loads(raw)) for raw in presences if raw),
                 loaded_once=frozenset(model.decode() for model in loaded_once),
                 orders=orders_of(orders),
                 supervised=bool(supervised),
                 kept=bool(kept),
             )
             self._read_at = time.monotonic()
-            return self._told
+            return self._snapshot

@@ -1,7 +1,8 @@
 """Orders: which models are to be loaded, and what was asked for.
 
-Whoever wants a model loaded or unloaded leaves a wish. The keeper alone turns wishes into orders;
-workers and `up` obey them. A model without an order is loaded by whoever was started for it.
+Whoever wants a model loaded or unloaded leaves a load request. The keeper alone turns load
+requests into orders; workers and `up` follow them. Whoever was started for a model without an order
+loads it.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class LoadRequest:
 
     model: str
     target: Target
-    #: Unix time in milliseconds, by the clock of whoever asked: it only puts wishes in order.
+    #: Unix time in milliseconds, by the clock of whoever asked: it only orders them.
     since_ms: int
     #: To be loaded even where it does not fit.
     forced: bool = False
@@ -83,7 +84,7 @@ class LoadRequest:
 
     @classmethod
     def from_json(cls, raw: bytes) -> LoadRequest:
-        """Rebuild a wish."""
+        """Rebuild a load request."""
         return cls(**_known(cls, {**json.loads(raw), "raw": raw}))
 
 
@@ -97,7 +98,7 @@ def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Orders:
-    """Orders and wishes in Redis; every method raises `redis.RedisError` while it is away."""
+    """Orders and load requests; every method raises `redis.RedisError` while Redis is away."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -112,27 +113,27 @@ class Orders:
         """Every order, by model."""
         return orders_of(self._redis.hgetall(keys.ORDERS))
 
-    def wish(self, model: str, target: Target, now_ms: int, *, forced: bool = False) -> None:
-        """Ask for a model to be loaded or unloaded; the last wish for a model counts."""
-        wish = {"model": model, "target": target, "since_ms": now_ms, "forced": forced}
-        self._redis.hset(keys.WISHES, model, json.dumps(wish))
+    def request(self, model: str, target: Target, now_ms: int, *, forced: bool = False) -> None:
+        """Ask for a model to be loaded or unloaded; the last load request for a model counts."""
+        request = {"model": model, "target": target, "since_ms": now_ms, "forced": forced}
+        self._redis.hset(keys.LOAD_REQUESTS, model, json.dumps(request))
 
-    def wished(self, model: str) -> LoadRequest | None:
-        """The wish for a model that the keeper has not dealt with yet."""
-        raw: Any = self._redis.hget(keys.WISHES, model)
+    def requested(self, model: str) -> LoadRequest | None:
+        """The load request for a model that the keeper has not dealt with yet."""
+        raw: Any = self._redis.hget(keys.LOAD_REQUESTS, model)
         return None if raw is None else LoadRequest.from_json(raw)
 
-    def give(self, order: Order, wish: LoadRequest | None = None) -> None:
-        """Let an order hold from now on; the wish that it answers is gone."""
-        self._run(order.model, order.to_json(), wish)
+    def give(self, order: Order, request: LoadRequest | None = None) -> None:
+        """Let an order hold from now on; the load request that it answers is gone."""
+        self._run(order.model, order.to_json(), request)
 
-    def settle(self, wish: LoadRequest) -> None:
-        """Drop a wish that needs no order."""
-        self._run(wish.model, "", wish)
+    def settle(self, request: LoadRequest) -> None:
+        """Drop a load request that needs no order."""
+        self._run(request.model, "", request)
 
     def forget(self) -> None:
         """A new life of the service begins: it starts with the models it is set to start with."""
-        self._redis.delete(keys.ORDERS, keys.WISHES, keys.DEMANDS, keys.LOADED_SINCE)
+        self._redis.delete(keys.ORDERS, keys.LOAD_REQUESTS, keys.DEMANDS, keys.LOADED_SINCE)
 
     def supervise(self, supervisor: str) -> bool:
         """Say that this `up` starts what is ordered; False where another one does."""
@@ -153,10 +154,10 @@ class Orders:
         if raw is not None and raw.decode() == supervisor:
             self._redis.delete(keys.SUPERVISOR)
 
-    def _run(self, model: str, order: str, wish: LoadRequest | None) -> None:
+    def _run(self, model: str, order: str, request: LoadRequest | None) -> None:
         self._order(
-            keys=[keys.ORDERS, keys.WISHES, keys.DEMANDS, keys.LOADED_SINCE],
-            args=[model, order, b"" if wish is None else wish.raw],
+            keys=[keys.ORDERS, keys.LOAD_REQUESTS, keys.DEMANDS, keys.LOADED_SINCE],
+            args=[model, order, b"" if request is None else request.raw],
         )
 
 
@@ -165,6 +166,6 @@ def orders_of(raw: Any) -> dict[str, Order]:
     return {model.decode(): Order.from_json(order) for model, order in raw.items()}
 
 
-def wishes_of(raw: Any) -> dict[str, LoadRequest]:
-    """The wishes in a hash as Redis gives it."""
-    return {model.decode(): LoadRequest.from_json(wish) for model, wish in raw.items()}
+def load_requests_of(raw: Any) -> dict[str, LoadRequest]:
+    """The load requests in a hash as Redis gives it."""
+    return {model.decode(): LoadRequest.from_json(request) for model, request in raw.items()}

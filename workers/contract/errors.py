@@ -102,7 +102,7 @@ class NoWorker(Retriable):
 
 
 class BrokerUnavailable(Retriable):
-    """Redis cannot be reached."""
+    """Redis cannot be reached. Nothing was accepted; try again in a moment."""
 
     code = "BROKER_UNAVAILABLE"
 

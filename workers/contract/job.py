@@ -171,8 +171,10 @@ class Job:
 def messages_from(data: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
     """Rebuild a conversation."""
     return tuple(
-        Message(**{**known_fields(Message, one), "tool_calls": _tuple(one.get("tool_calls"))})
-        for one in data
+        Message(
+            **{**known_fields(Message, message), "tool_calls": _tuple(message.get("tool_calls"))}
+        )
+        for message in data
     )
 
 

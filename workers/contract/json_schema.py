@@ -72,7 +72,7 @@ class _Check:
         if self._parts > MOST_PARTS:
             raise UnsupportedSchema(f"the schema has more than {MOST_PARTS} parts")
         schema = _mapping(schema, where)
-        told = {
+        declared = {
             key: value
             for key, value in schema.items()
             if key not in _ANNOTATIONS and not (depth == 0 and key in _DEFINITIONS)
@@ -84,14 +84,20 @@ class _Check:
             ("const", self._constants),
             ("enum", self._constants),
         ):
-            if form in told:
+            if form in declared:
                 beside = (
-                    set(told) - {form, "type"} if form in ("const", "enum") else {*told} - {form}
+                    set(declared) - {form, "type"}
+                    if form in ("const", "enum")
+                    else {*declared} - {form}
                 )
                 _refuse(beside, where, f"beside {form!r}")
-                check(told[form] if form != "const" else [told[form]], f"{where}.{form}", depth)
+                check(
+                    declared[form] if form != "const" else [declared[form]],
+                    f"{where}.{form}",
+                    depth,
+                )
                 return
-        self._typed(told, where, depth)
+        self._typed(declared, where, depth)
 
     def _ref(self, ref: Any, where: str, _depth: int) -> None:
         parts = ref.split("/") if isinstance(ref, str) else []
@@ -114,9 +120,9 @@ class _Check:
             if len(json.dumps(value)) > LONGEST_STRING:
                 raise UnsupportedSchema(f"{where} has a value longer than {LONGEST_STRING}")
 
-    def _typed(self, told: Mapping[str, Any], where: str, depth: int) -> None:
-        kind = told.get("type")
-        beside = set(told) - {"type"}
+    def _typed(self, declared: Mapping[str, Any], where: str, depth: int) -> None:
+        kind = declared.get("type")
+        beside = set(declared) - {"type"}
         if kind is None:
             if beside & _KEYWORDS["object"]:
                 kind = "object"
@@ -125,32 +131,32 @@ class _Check:
                 return
         if isinstance(kind, list):
             _refuse(beside, where, "beside several types")
-            if not kind or not all(isinstance(one, str) and one in _KEYWORDS for one in kind):
+            if not kind or not all(isinstance(name, str) and name in _KEYWORDS for name in kind):
                 raise UnsupportedSchema(f"{where}.type must name {', '.join(_KEYWORDS)}")
             return
         if not isinstance(kind, str) or kind not in _KEYWORDS:
             raise UnsupportedSchema(f"{where}.type must be one of {', '.join(_KEYWORDS)}")
         _refuse(beside - _KEYWORDS[kind], where, f"for type {kind!r}")
         if kind == "object":
-            self._object(told, where, depth)
+            self._object(declared, where, depth)
         elif kind == "array":
-            _bounds(told, where, "minItems", "maxItems", MOST_ITEMS)
-            if "items" in told:
-                self._visit(told["items"], f"{where}.items", depth + 1)
+            _bounds(declared, where, "minItems", "maxItems", MOST_ITEMS)
+            if "items" in declared:
+                self._visit(declared["items"], f"{where}.items", depth + 1)
         elif kind == "string":
-            _bounds(told, where, "minLength", "maxLength", LONGEST_STRING)
-            if told.get("format") not in (None, *_FORMATS):
+            _bounds(declared, where, "minLength", "maxLength", LONGEST_STRING)
+            if declared.get("format") not in (None, *_FORMATS):
                 raise UnsupportedSchema(f"{where}.format must be one of {', '.join(_FORMATS)}")
 
-    def _object(self, told: Mapping[str, Any], where: str, depth: int) -> None:
-        properties = _mapping(told.get("properties", {}), f"{where}.properties")
-        required = told.get("required", [])
+    def _object(self, declared: Mapping[str, Any], where: str, depth: int) -> None:
+        properties = _mapping(declared.get("properties", {}), f"{where}.properties")
+        required = declared.get("required", [])
         if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
             raise UnsupportedSchema(f"{where}.required must be a list of names")
         for name in required:
             if name not in properties:
                 raise UnsupportedSchema(f"{where}.required names {name!r}, which is no property")
-        if not isinstance(told.get("additionalProperties", False), bool):
+        if not isinstance(declared.get("additionalProperties", False), bool):
             raise UnsupportedSchema(f"{where}.additionalProperties must be true or false")
         for name, value in properties.items():
             self._visit(value, f"{where}.properties.{name}", depth + 1)
@@ -167,10 +173,10 @@ def _refuse(keywords: set[str], where: str, when: str) -> None:
         raise UnsupportedSchema(f"{where} has {min(keywords)!r}, which is not supported {when}")
 
 
-def _bounds(told: Mapping[str, Any], where: str, least: str, most: str, limit: int) -> None:
+def _bounds(declared: Mapping[str, Any], where: str, least: str, most: str, limit: int) -> None:
     for name in (least, most):
-        value = told.get(name, 0)
+        value = declared.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
             raise UnsupportedSchema(f"{where}.{name} must be a whole number from 0 to {limit}")
-    if told.get(least, 0) > told.get(most, limit):
+    if declared.get(least, 0) > declared.get(most, limit):
         raise UnsupportedSchema(f"{where}.{least} is greater than {most}")

@@ -115,7 +115,7 @@ WEBHOOKS = f"{PREFIX}webhooks"
 WORKERS = f"{PREFIX}workers"
 LOADED_ONCE = f"{PREFIX}loaded_once"
 ORDERS = f"{PREFIX}orders"
-WISHES = f"{PREFIX}wishes"
+LOAD_REQUESTS = f"{PREFIX}wishes"
 DEMANDS = f"{PREFIX}demands"
 LOADED_SINCE = f"{PREFIX}loaded_since"
 USED = f"{PREFIX}used"
@@ -179,7 +179,7 @@ def pace(model: str) -> str:
     return f"{PREFIX}pace:{model}"
 
 
-def burden(model: str) -> str:
+def queued_tokens(model: str) -> str:
     """Tokens that waiting and running steps of this model are expected to take: hash."""
     return f"{PREFIX}burden:{model}"
 

@@ -12,7 +12,8 @@ from typing import Protocol
 from presets.model import Reasoning
 from workers.engines import harmony
 from workers.engines.harmony import Harmony
-from workers.engines.think_tags import Run, ThinkTags
+from workers.engines.segments import Segment
+from workers.engines.think_tags import ThinkTags
 
 
 class Splitter(Protocol):
@@ -26,33 +27,33 @@ class Splitter(Protocol):
     def answering(self) -> bool:
         """Content has begun, or what comes next is content whatever it is."""
 
-    def push(self, text: str) -> list[Run]:
-        """Take text; gives what is sure by now, in its order, no empty runs.
+    def push(self, text: str) -> list[Segment]:
+        """Take text; gives what is sure by now, in its order, no empty segments.
 
-        What could be the beginning of a mark is held back.
+        What could be the beginning of a tag is held back.
         """
 
-    def finish(self) -> list[Run]:
+    def finish(self) -> list[Segment]:
         """What was held back, when the answer ends."""
 
 
 class Plain:
-    """The splitter of a model that does not mark what it thinks: all is content."""
+    """The splitter of a model without a form of thinking: all is content."""
 
     thinking = False
     answering = True
 
-    def push(self, text: str) -> list[Run]:
+    def push(self, text: str) -> list[Segment]:
         """See `Splitter.push`."""
-        return [Run(text)] if text else []
+        return [Segment(text)] if text else []
 
-    def finish(self) -> list[Run]:
+    def finish(self) -> list[Segment]:
         """See `Splitter.finish`."""
         return []
 
 
 def splitter(form: Reasoning | None, prompt: str) -> Splitter:
-    """A splitter for the answer behind a rendered prompt.
+    """A splitter for the answer after a rendered prompt.
 
     Whether thinking is open already is read from the prompt's end and nowhere else: templates of
     one model differ in that, and with what they are given.
@@ -64,8 +65,8 @@ def splitter(form: Reasoning | None, prompt: str) -> Splitter:
     return ThinkTags(form.open, form.close, is_open=prompt.rstrip().endswith(form.open))
 
 
-def marks(form: Reasoning | None) -> tuple[str, ...]:
-    """The texts that a splitter must see, where a model has tokens for them that else show none."""
+def tags(form: Reasoning | None) -> tuple[str, ...]:
+    """The tags that a splitter must see even where they are special tokens, which have no text."""
     if form is None:
         return ()
-    return harmony.MARKS if form.form == "harmony" else (form.open, form.close)
+    return harmony.TAGS if form.form == "harmony" else (form.open, form.close)

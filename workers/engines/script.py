@@ -25,7 +25,7 @@ class Script:
     """What one request does."""
 
     text: str = PANGRAM
-    #: What its prompt ends with: an opening mark here, and the text begins as a thought.
+    #: What its prompt ends with: an opening tag here, and the text begins as a thought.
     prompt_end: str = ""
     #: Say the text again and again until `max_tokens`.
     repeat: bool = False

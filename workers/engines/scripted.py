@@ -32,6 +32,7 @@ from workers.contract.errors import (
 from workers.contract.step import Timings, Usage
 from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
+from workers.engines.registry import register
 from workers.engines.script import TOKEN, Script, asked
 from workers.engines.text import Shown, TextAssembler
 
@@ -40,9 +41,9 @@ _CLOSE_CHECK_S = 0.2
 
 
 class ScriptedEngine:
-    """Answers with its script; each `generate` runs on its caller's thread."""
+    """Answers with its script; each `generate` segments on its caller's thread."""
 
-    #: It runs in its worker's own process and dies with it.
+    #: It segments in its worker's own process and dies with it.
     dead: str | None = None
 
     def __init__(self, _options: EngineOptions) -> None:
@@ -108,8 +109,8 @@ class ScriptedEngine:
     def _content(self, script: Script) -> str:
         """The script's text without its thoughts."""
         splitter = reasoning.splitter(self._reasoning, script.prompt_end)
-        runs = splitter.push(script.text) + splitter.finish()
-        return "".join(run.text for run in runs if not run.is_thought)
+        segments = splitter.push(script.text) + splitter.finish()
+        return "".join(segment.text for segment in segments if not segment.is_thought)
 
     def _moving(self, deltas: Iterator[Delta], cancelled: Event) -> Iterator[Delta]:
         """The same deltas; while they are made the generation counts as running."""
@@ -189,3 +190,6 @@ def _fault(script: Script, produced: int) -> None:
         raise BY_CODE[script.fail_with](f"The script fails after {produced} tokens.")
     if produced == script.die_after:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+register("scripted", ScriptedEngine)

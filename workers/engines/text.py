@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from workers.engines.reasoning import Plain, Splitter
-from workers.engines.think_tags import Run, possible_begin
+from workers.engines.segments import Segment, possible_begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class TextAssembler:
         self._held = ""
         #: A stop string was met; the text before it has been returned.
         self.stopped = False
-        #: Tokens pushed whose text is thought, the marks around it included.
+        #: Tokens pushed whose text is thought, the tags around it included.
         self.reasoning_tokens = 0
 
     @property
@@ -56,10 +56,10 @@ class TextAssembler:
         if self.stopped:
             return Shown()
         was_thinking = self.thinking
-        runs = self._splitter.push(self._decoder.decode(piece))
-        if was_thinking or self.thinking or any(run.is_thought for run in runs):
+        segments = self._splitter.push(self._decoder.decode(piece))
+        if was_thinking or self.thinking or any(segment.is_thought for segment in segments):
             self.reasoning_tokens += 1
-        return self._shown(runs)
+        return self._shown(segments)
 
     def finish(self) -> Shown:
         """What was held back, when the answer ends without a stop string; nothing after one.
@@ -68,15 +68,19 @@ class TextAssembler:
         """
         if self.stopped:
             return Shown()
-        runs = self._splitter.push(self._decoder.decode(b"", final=True))
-        shown = self._shown(runs + self._splitter.finish())
+        segments = self._splitter.push(self._decoder.decode(b"", final=True))
+        shown = self._shown(segments + self._splitter.finish())
         rest, self._held = self._held, ""
         return shown + Shown(rest)
 
-    def _shown(self, runs: Iterable[Run]) -> Shown:
+    def _shown(self, segments: Iterable[Segment]) -> Shown:
         shown = Shown()
-        for run in runs:
-            shown += Shown(reasoning=run.text) if run.is_thought else Shown(self._content(run.text))
+        for segment in segments:
+            shown += (
+                Shown(reasoning=segment.text)
+                if segment.is_thought
+                else Shown(self._content(segment.text))
+            )
             if self.stopped:
                 break
         return shown

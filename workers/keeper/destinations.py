@@ -89,10 +89,10 @@ def _parse(url: str) -> SplitResult:
 def _addresses(parts: SplitResult) -> list[Address]:
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise Refused(f"the name {host!r} cannot be resolved") from None
-    return [_unwrapped(ipaddress.ip_address(entry[4][0])) for entry in found]
+    return [_unwrapped(ipaddress.ip_address(entry[4][0])) for entry in entries]
 
 
 def _unwrapped(address: Address) -> Address:

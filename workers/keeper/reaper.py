@@ -1,4 +1,4 @@
-"""Losses: steps whose workers died, and the workers themselves."""
+"""The reaper: takes the leases of dead workers, and forgets the workers."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class Reaper:
         ids = [raw.decode() for raw in members]
         if not ids:
             return
-        told: Any = self._redis.mget([keys.worker(worker_id) for worker_id in ids])
-        for worker_id, presence in zip(ids, told, strict=True):
+        presences: Any = self._redis.mget([keys.worker(worker_id) for worker_id in ids])
+        for worker_id, presence in zip(ids, presences, strict=True):
             if presence is None:
                 self._redis.srem(keys.WORKERS, worker_id)
                 log.info("keeper: worker %s is gone", worker_id)

@@ -1,4 +1,4 @@
-"""Messages the keeper sends: of steps whose time has come or that lost their worker, and lost ones.
+"""Redelivery: sends the message of a step that is due, lost its worker, or whose message was lost.
 
 A message is a hint. Whatever was lost between a queue and a worker shows as a step that waits while
 no list holds its message; sending it twice does no harm.
@@ -33,7 +33,7 @@ LOOK_S = 1.0
 _ID = re.compile(rb'"id": ?"([^"]+)"')
 
 
-class Messages:
+class Redelivery:
     """A duty of the keeper: sends messages again that are to be, or were lost."""
 
     def __init__(self, redis: Redis, app: Celery) -> None:
@@ -107,7 +107,7 @@ class Messages:
             for name in priority_lists(model_queue(model)):
                 pipe.lrange(name, 0, -1)
             waiting, *lists = pipe.execute()
-        there = {found[1] for raw in lists for message in raw if (found := _ID.search(message))}
+        there = {match[1] for raw in lists for message in raw if (match := _ID.search(message))}
         return [
             (member, int(score) // RANK_SPAN) for member, score in waiting if member not in there
         ]

@@ -1,4 +1,4 @@
-"""Abandoning: a step that others wait for in vain is ended for it, and they go on without it."""
+"""A round has a time limit: a step that is too late is ended, and the others go on without it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RoundTimeouts:
             return
         for step in round_.left:
             log.warning("keeper: step %s of %s is late, it goes on without", step.step, job_id)
-            _abandon(self._redis, job_id, step, _late(step, round_), LATE)
+            _end_step(self._redis, job_id, step, _late(step, round_), LATE)
         if round_.left:
             _send_deciding(self._redis, member)
 
@@ -68,7 +68,7 @@ def spare(redis: Redis, job_id: str, name: str, error: InferenceError) -> bool:
         return False
     for step in round_.left:
         if step.step == name:
-            _abandon(redis, job_id, step, error, "error")
+            _end_step(redis, job_id, step, error, "error")
             if len(round_.left) == 1:
                 _send_deciding(redis, keys.lease_member(job_id, deciding.decode()))
     return True
@@ -85,7 +85,7 @@ def _round(redis: Redis, job_id: str, deciding: str) -> RoundRecord | None:
     return round_record(deciding, fields) if fields else None
 
 
-def _abandon(
+def _end_step(
     redis: Redis, job_id: str, step: StepRecord, error: InferenceError, reason: str
 ) -> None:
     """End a step for its worker; nothing happens where it has ended by itself."""
@@ -110,11 +110,11 @@ def _abandon(
 
 def _late(step: StepRecord, round_: RoundRecord) -> RequestTimeout:
     if 0 < round_.quorum <= round_.answered:
-        waited = f"{round_.grace_s:g} s behind the {round_.answered} that had answered"
+        waited = f"{round_.grace_s:g} s after the {round_.answered} that had answered"
     else:
         waited = f"{round_.timeout_s:g} s"
-    told = "was not begun" if step.attempt == 0 else "did not end"
+    how = "was not begun" if step.attempt == 0 else "did not end"
     return RequestTimeout(
-        f"{step.model} was late: {step.step} {told} within {waited}.",
+        f"{step.model} was late: {step.step} {how} within {waited}.",
         details={"step": step.step, "model": step.model},
     )

@@ -45,7 +45,7 @@ class TurnedAway(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class LoadDecision:
     """What is done about one model."""
 
     model: str
@@ -54,8 +54,8 @@ class Decision:
     why: Why = Why.ASKED
     grace_s: float | None = None
     error: InferenceError | None = None
-    #: The wish that is dealt with by this.
-    wish: LoadRequest | None = None
+    #: The load request that is dealt with by this.
+    load_request: LoadRequest | None = None
     turned_away: TurnedAway = TurnedAway.NONE
 
     def order(self, now_ms: int) -> Order | None:
@@ -67,49 +67,49 @@ class Decision:
 
 
 def decide(
-    tenants: Iterable[ModelState], limit_bytes: float, now_ms: int, policy: Policy
-) -> tuple[Decision, ...]:
+    states: Iterable[ModelState], limit_bytes: float, now_ms: int, policy: Policy
+) -> tuple[LoadDecision, ...]:
     """What is to be done now; at most one decision for each model.
 
     `limit_bytes` is what all models together may take.
     """
-    memory = _Memory(tuple(tenants), limit_bytes)
-    decisions: dict[str, Decision] = {}
-    for rule in (_failures, _wishes, _demands, _idle, _abandoned):
-        for decision in rule(memory, now_ms, policy):
+    budget = _MemoryBudget(tuple(states), limit_bytes)
+    decisions: dict[str, LoadDecision] = {}
+    for rule in (_failures, _load_requests, _demands, _idle, _waits_in_vain):
+        for decision in rule(budget, now_ms, policy):
             decisions.setdefault(decision.model, decision)
     return tuple(decisions.values())
 
 
-class _Memory:
+class _MemoryBudget:
     """What is free as decisions are made, and who is still there."""
 
-    def __init__(self, tenants: tuple[ModelState, ...], limit_bytes: float) -> None:
-        self.tenants = tenants
+    def __init__(self, states: tuple[ModelState, ...], limit_bytes: float) -> None:
+        self.states = states
         self._loaded, loading, self._leaving = (
-            sum(tenant.needed_bytes for tenant in tenants if tenant.phase is phase)
+            sum(state.needed_bytes for state in states if state.phase is phase)
             for phase in (Phase.LOADED, Phase.LOADING, Phase.LEAVING)
         )
         self._loading = loading
         self._within_limit = limit_bytes - self._loaded - loading - self._leaving
         #: What is going to be taken, and nobody has counted yet.
         self._promised = sum(
-            tenant.needed_bytes
-            for tenant in tenants
-            if tenant.phase is Phase.LOADING and not tenant.counted
+            state.needed_bytes
+            for state in states
+            if state.phase is Phase.LOADING and not state.counted
         )
 
-    def free(self, tenant: ModelState) -> float:
+    def free(self, state: ModelState) -> float:
         """What is free for a model now."""
-        return min(tenant.available_bytes - self._promised, self._within_limit)
+        return min(state.available_bytes - self._promised, self._within_limit)
 
-    def soon(self, tenant: ModelState) -> float:
+    def soon(self, state: ModelState) -> float:
         """What is free for it once everybody who leaves has left."""
-        return self.free(tenant) + self._leaving
+        return self.free(state) + self._leaving
 
-    def most(self, tenant: ModelState) -> float:
+    def most(self, state: ModelState) -> float:
         """What would be free for it if all others left too."""
-        return self.soon(tenant) + self._loaded + self._loading
+        return self.soon(state) + self._loaded + self._loading
 
     def take(self, needed_bytes: int) -> None:
         """Count what is going to be loaded; it may leave again, as all others."""
@@ -117,112 +117,116 @@ class _Memory:
         self._within_limit -= needed_bytes
         self._loading += needed_bytes
 
-    def refusal(self, tenant: ModelState) -> InsufficientMemory:
+    def refusal(self, state: ModelState) -> InsufficientMemory:
         """Why a model is not loaded."""
-        loaded = [other.model for other in self.tenants if other.phase is Phase.LOADED]
+        loaded = [other.model for other in self.states if other.phase is Phase.LOADED]
         hint = f" Loaded now: {', '.join(loaded)}; unload what is not needed." if loaded else ""
-        free_bytes = max(0, int(self.soon(tenant)))
+        free_bytes = max(0, int(self.soon(state)))
         return InsufficientMemory(
-            f"{tenant.model} needs about {tenant.needed_bytes // _MB} MB; {free_bytes // _MB} MB "
+            f"{state.model} needs about {state.needed_bytes // _MB} MB; {free_bytes // _MB} MB "
             f"are free for models.{hint}",
             details={
-                "model": tenant.model,
-                "needed_mb": tenant.needed_bytes // _MB,
+                "model": state.model,
+                "needed_mb": state.needed_bytes // _MB,
                 "available_mb": free_bytes // _MB,
                 "loaded": loaded,
             },
         )
 
 
-def _failures(memory: _Memory, now_ms: int, _policy: Policy) -> Iterator[Decision]:
+def _failures(budget: _MemoryBudget, now_ms: int, _policy: Policy) -> Iterator[LoadDecision]:
     """What could not be loaded is not tried again by itself, and nobody waits for it."""
-    for tenant in memory.tenants:
+    for state in budget.states:
         error = None
-        if tenant.phase is Phase.FAILED and tenant.failure is not None:
-            error = InferenceError.from_dict(tenant.failure)
-        elif _never_came(tenant, now_ms):
+        if state.phase is Phase.FAILED and state.failure is not None:
+            error = InferenceError.from_dict(state.failure)
+        elif _never_came(state, now_ms):
             error = ModelLoadFailed(
-                f"No worker of {tenant.model} has come up within {STARTED_WITHIN_MS // 1000} s; "
+                f"No worker of {state.model} has come up within {STARTED_WITHIN_MS // 1000} s; "
                 f"its log says why.",
-                details={"model": tenant.model},
+                details={"model": state.model},
             )
-        if error is not None and tenant.wish is None:
-            yield _refuse(tenant, error)
+        if error is not None and state.load_request is None:
+            yield _refuse(state, error)
 
 
-def _never_came(tenant: ModelState, now_ms: int) -> bool:
+def _never_came(state: ModelState, now_ms: int) -> bool:
     """Whether a process that was ordered long ago is not there, and never was."""
-    order = tenant.order
+    order = state.order
     return (
-        tenant.phase is Phase.LOADING
-        and not tenant.present
-        and not tenant.loaded_ms
+        state.phase is Phase.LOADING
+        and not state.present
+        and not state.loaded_ms
         and order is not None
         and now_ms - order.since_ms > STARTED_WITHIN_MS
     )
 
 
-def _wishes(memory: _Memory, _now_ms: int, policy: Policy) -> Iterator[Decision]:
+def _load_requests(budget: _MemoryBudget, _now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
     """What was asked for by name, in the order in which it was."""
-    wishing = [tenant for tenant in memory.tenants if tenant.wish is not None]
-    for tenant in sorted(wishing, key=lambda tenant: tenant.wish.since_ms if tenant.wish else 0):
-        wish = tenant.wish
-        if wish is None:
+    requested = [state for state in budget.states if state.load_request is not None]
+    for state in sorted(
+        requested, key=lambda state: state.load_request.since_ms if state.load_request else 0
+    ):
+        request = state.load_request
+        if request is None:
             continue
-        if wish.target is Target.UNLOADED:
+        if request.target is Target.UNLOADED:
             grace_s = policy.grace_s if policy.on_demand else None
-            yield Decision(tenant.model, Target.UNLOADED, Why.ASKED, grace_s, wish=wish)
-        elif tenant.phase in (Phase.LOADED, Phase.LOADING):
-            yield Decision(tenant.model, wish=wish)
-        elif tenant.phase is not Phase.LEAVING:
-            decision = _granted(tenant, memory, Why.ASKED, forced=wish.forced)
-            if decision is None and tenant.needed_bytes > memory.soon(tenant):
-                decision = _refuse(tenant, memory.refusal(tenant))
+            yield LoadDecision(
+                state.model, Target.UNLOADED, Why.ASKED, grace_s, load_request=request
+            )
+        elif state.phase in (Phase.LOADED, Phase.LOADING):
+            yield LoadDecision(state.model, load_request=request)
+        elif state.phase is not Phase.LEAVING:
+            decision = _granted(state, budget, Why.ASKED, forced=request.forced)
+            if decision is None and state.needed_bytes > budget.soon(state):
+                decision = _refuse(state, budget.refusal(state))
             if decision is not None:  # what waits for it keeps waiting: it may be loaded yet
-                yield replace(decision, wish=wish, turned_away=TurnedAway.NONE)
+                yield replace(decision, load_request=request, turned_away=TurnedAway.NONE)
 
 
-def _demands(memory: _Memory, now_ms: int, policy: Policy) -> Iterator[Decision]:
+def _demands(budget: _MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
     """Models that requests wait for, the longest wait first; nobody overtakes."""
-    waiting = [tenant for tenant in memory.tenants if _is_demanded(tenant, policy)]
-    waiting.sort(key=lambda tenant: tenant.demanded_ms)
-    for tenant in waiting:
-        error = tenant.order.error if tenant.order is not None else None
+    waiting = [state for state in budget.states if _is_demanded(state, policy)]
+    waiting.sort(key=lambda state: state.demanded_ms)
+    for state in waiting:
+        error = state.order.error if state.order is not None else None
         if error is not None and error["code"] == ModelLoadFailed.code:
             broken = InferenceError.from_dict(error)
-            yield Decision(tenant.model, error=broken, turned_away=TurnedAway.ALL)
+            yield LoadDecision(state.model, error=broken, turned_away=TurnedAway.ALL)
             continue
-        decision = _granted(tenant, memory, Why.DEMAND)
+        decision = _granted(state, budget, Why.DEMAND)
         if decision is not None:
             yield decision
-        elif tenant.needed_bytes <= memory.soon(tenant):
+        elif state.needed_bytes <= budget.soon(state):
             return
-        elif not policy.swap or tenant.needed_bytes > memory.most(tenant):
-            yield _refuse(tenant, memory.refusal(tenant))
+        elif not policy.swap or state.needed_bytes > budget.most(state):
+            yield _refuse(state, budget.refusal(state))
         else:
             share_ms = policy.max_wait_ms / len(waiting)
-            yield from _make_room(tenant, memory, now_ms, share_ms, policy.grace_s)
+            yield from _make_room(state, budget, now_ms, share_ms, policy.grace_s)
             return
 
 
-def _is_demanded(tenant: ModelState, policy: Policy) -> bool:
+def _is_demanded(state: ModelState, policy: Policy) -> bool:
     """Whether requests wait for a model that is not loaded, and are to get it.
 
     What was accepted while a model was loaded is answered, though it left meanwhile.
     """
-    if not tenant.waiting or tenant.wish is not None or not tenant.loadable:
+    if not state.waiting or state.load_request is not None or not state.loadable:
         return False
-    if tenant.phase not in (Phase.ABSENT, Phase.RESTING):
+    if state.phase not in (Phase.ABSENT, Phase.RESTING):
         return False
-    left = tenant.order is not None and tenant.order.why in (Why.IDLE, Why.SWAP)
+    left = state.order is not None and state.order.why in (Why.IDLE, Why.SWAP)
     return policy.on_demand or left
 
 
 def _make_room(
-    tenant: ModelState, memory: _Memory, now_ms: int, share_ms: float, grace_s: float
-) -> Iterator[Decision]:
+    state: ModelState, budget: _MemoryBudget, now_ms: int, share_ms: float, grace_s: float
+) -> Iterator[LoadDecision]:
     """Idle models leave at once, the one used longest ago first; busy ones after their part."""
-    loaded = [other for other in memory.tenants if other.phase is Phase.LOADED]
+    loaded = [other for other in budget.states if other.phase is Phase.LOADED]
     idle = sorted(
         (other for other in loaded if not other.busy), key=lambda other: other.quiet_since_ms
     )
@@ -230,63 +234,61 @@ def _make_room(
         (other for other in loaded if other.busy and _had_its_part(other, now_ms, share_ms)),
         key=lambda other: other.loaded_ms,
     )
-    candidates = idle + (ripe if now_ms - tenant.demanded_ms >= share_ms else [])
-    freed = memory.soon(tenant)
+    candidates = idle + (ripe if now_ms - state.demanded_ms >= share_ms else [])
+    freed = budget.soon(state)
     leaving: list[ModelState] = []
     for other in candidates:
-        if freed >= tenant.needed_bytes:
+        if freed >= state.needed_bytes:
             break
         leaving.append(other)
         freed += other.needed_bytes
-    if freed < tenant.needed_bytes:
+    if freed < state.needed_bytes:
         return
     for other in leaving:
-        yield Decision(other.model, Target.UNLOADED, Why.SWAP, grace_s)
+        yield LoadDecision(other.model, Target.UNLOADED, Why.SWAP, grace_s)
 
 
-def _had_its_part(tenant: ModelState, now_ms: int, share_ms: float) -> bool:
-    return tenant.has_served and now_ms - tenant.loaded_ms >= share_ms
+def _had_its_part(state: ModelState, now_ms: int, share_ms: float) -> bool:
+    return state.has_served and now_ms - state.loaded_ms >= share_ms
 
 
-def _idle(memory: _Memory, now_ms: int, policy: Policy) -> Iterator[Decision]:
+def _idle(budget: _MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
     """What nobody has used for a while leaves."""
-    for tenant in memory.tenants:
-        idle = tenant.phase is Phase.LOADED and not tenant.busy and tenant.wish is None
-        if idle and policy.idle_ms and now_ms - tenant.quiet_since_ms >= policy.idle_ms:
-            yield Decision(tenant.model, Target.UNLOADED, Why.IDLE, policy.grace_s)
+    for state in budget.states:
+        idle = state.phase is Phase.LOADED and not state.busy and state.load_request is None
+        if idle and policy.idle_ms and now_ms - state.quiet_since_ms >= policy.idle_ms:
+            yield LoadDecision(state.model, Target.UNLOADED, Why.IDLE, policy.grace_s)
 
 
-def _abandoned(memory: _Memory, _now_ms: int, policy: Policy) -> Iterator[Decision]:
+def _waits_in_vain(budget: _MemoryBudget, _now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
     """Requests that wait for a model somebody unloaded, and that nothing loads again."""
-    for tenant in memory.tenants:
-        order = tenant.order
+    for state in budget.states:
+        order = state.order
         asked = order is not None and order.target is Target.UNLOADED and order.why is Why.ASKED
-        if asked and tenant.waiting and not policy.on_demand and tenant.wish is None:
+        if asked and state.waiting and not policy.on_demand and state.load_request is None:
             gone = NoWorker(
-                f"{tenant.model} was unloaded while the request waited for it. Load it with: "
-                f"inference-service load {tenant.model}",
-                details={"model": tenant.model},
+                f"{state.model} was unloaded while the request waited for it. Load it with: "
+                f"inference-service load {state.model}",
+                details={"model": state.model},
             )
-            yield Decision(tenant.model, error=gone, turned_away=TurnedAway.SYNCHRONOUS)
+            yield LoadDecision(state.model, error=gone, turned_away=TurnedAway.SYNCHRONOUS)
 
 
 def _granted(
-    tenant: ModelState, memory: _Memory, why: Why, *, forced: bool = False
-) -> Decision | None:
+    state: ModelState, budget: _MemoryBudget, why: Why, *, forced: bool = False
+) -> LoadDecision | None:
     """The order to load a model that fits, or why it cannot be loaded; None: there is no room."""
-    if tenant.missing is not None:
-        error = ModelLoadFailed(
-            f"{tenant.model}: {tenant.missing}", details={"model": tenant.model}
-        )
-        return _refuse(tenant, error)
-    if not forced and tenant.needed_bytes > memory.free(tenant):
+    if state.missing is not None:
+        error = ModelLoadFailed(f"{state.model}: {state.missing}", details={"model": state.model})
+        return _refuse(state, error)
+    if not forced and state.needed_bytes > budget.free(state):
         return None
-    memory.take(tenant.needed_bytes)
-    return Decision(tenant.model, Target.LOADED, why)
+    budget.take(state.needed_bytes)
+    return LoadDecision(state.model, Target.LOADED, why)
 
 
-def _refuse(tenant: ModelState, error: InferenceError) -> Decision:
+def _refuse(state: ModelState, error: InferenceError) -> LoadDecision:
     """It is not loaded, and whoever waits for it is told."""
-    return Decision(
-        tenant.model, Target.UNLOADED, Why.FAILED, error=error, turned_away=TurnedAway.ALL
+    return LoadDecision(
+        state.model, Target.UNLOADED, Why.FAILED, error=error, turned_away=TurnedAway.ALL
     )

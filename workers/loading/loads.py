@@ -15,14 +15,14 @@ from redis import Redis
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
 from presets.weights import weight_files
-from workers.cluster.orders import LoadRequest, Order, Orders, orders_of, wishes_of
+from workers.cluster.orders import LoadRequest, Order, Orders, load_requests_of, orders_of
 from workers.cluster.presence import Worker, WorkerStatus
 from workers.contract import keys
 from workers.contract.errors import InferenceError
 from workers.contract.events import Failed
 from workers.contract.job import JobState
 from workers.keeper import round_timeouts
-from workers.loading.decision import Decision, Policy, TurnedAway, decide
+from workers.loading.decision import LoadDecision, Policy, TurnedAway, decide
 from workers.loading.model_state import ModelState, Phase, has_failed, phase
 from workers.planning import catalogue as catalogue_
 from workers.planning import memory_plan
@@ -33,20 +33,22 @@ log = logging.getLogger(__name__)
 
 #: Jobs ended in one call while their model cannot be loaded.
 _BATCH = 64
+#: Read in one look, by model.
+_HASHES = (keys.ORDERS, keys.LOAD_REQUESTS, keys.USED, keys.LOADED_SINCE, keys.MEASURED)
 #: Seconds for which what is free is not looked at again.
 _MEMORY_TTL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What Redis told in one look."""
+    """What Redis held at one look."""
 
     now_ms: int
     #: Who starts what is ordered, as it names itself; "" where nobody does.
     supervisor: str
     workers: Mapping[str, tuple[Worker, ...]]
     orders: Mapping[str, Order]
-    wishes: Mapping[str, LoadRequest]
+    load_requests: Mapping[str, LoadRequest]
     #: Model -> how many steps wait for it, and how many run on it.
     waiting: Mapping[str, int]
     running: Mapping[str, int]
@@ -92,16 +94,16 @@ class Loads:
     def sweep(self) -> None:
         """Decide, and see to it."""
         seen = self._look()
-        tenants = [
-            self._tenant(spec, seen)
+        states = [
+            self._state(spec, seen)
             for spec in self._catalogue.all()
             if spec.id in seen.workers
             or spec.id in seen.orders
-            or spec.id in seen.wishes
+            or spec.id in seen.load_requests
             or seen.waiting.get(spec.id)
         ]
-        tenants = self._noted(tenants, seen)
-        for decision in decide(tenants, self._limit_bytes, seen.now_ms, self._policy):
+        states = self._noted(states, seen)
+        for decision in decide(states, self._limit_bytes, seen.now_ms, self._policy):
             self._carry_out(decision, seen.now_ms)
 
     def _look(self) -> _Seen:
@@ -110,10 +112,16 @@ class Loads:
             pipe.get(keys.SUPERVISOR)
             pipe.smembers(keys.WORKERS)
             pipe.smembers(keys.MODELS)
-            for name in (keys.ORDERS, keys.WISHES, keys.USED, keys.LOADED_SINCE, keys.MEASURED):
+            for name in (
+                keys.ORDERS,
+                keys.LOAD_REQUESTS,
+                keys.USED,
+                keys.LOADED_SINCE,
+                keys.MEASURED,
+            ):
                 pipe.hgetall(name)
             pipe.zrange(keys.DEMANDS, 0, -1, withscores=True)
-            time_, supervisor, ids, models, orders, wishes, *numbers, demands = pipe.execute()
+            time_, supervisor, ids, models, orders, requests, *numbers, demands = pipe.execute()
         asked = sorted(model.decode() for model in models)
         with self._redis.pipeline(transaction=True) as pipe:
             for worker_id in ids:
@@ -121,15 +129,15 @@ class Loads:
             for model in asked:
                 pipe.zcard(keys.waiting(model))
                 pipe.scard(keys.running(model))
-            told = pipe.execute()
-        counts = told[len(ids) :]
-        used_ms, loaded_ms, measured = (_numbers(found) for found in numbers)
+            rows = pipe.execute()
+        counts = rows[len(ids) :]
+        used_ms, loaded_ms, measured = (_numbers(raw) for raw in numbers)
         return _Seen(
             now_ms=time_[0] * 1000 + time_[1] // 1000,
             supervisor=(supervisor or b"").decode(),
-            workers=_by_model(Worker.from_dict(json.loads(raw)) for raw in told[: len(ids)] if raw),
+            workers=_by_model(Worker.from_dict(json.loads(raw)) for raw in rows[: len(ids)] if raw),
             orders=orders_of(orders),
-            wishes=wishes_of(wishes),
+            load_requests=load_requests_of(requests),
             waiting=dict(zip(asked, counts[::2], strict=True)),
             running=dict(zip(asked, counts[1::2], strict=True)),
             used_ms=used_ms,
@@ -138,7 +146,7 @@ class Loads:
             measured=measured,
         )
 
-    def _tenant(self, spec: ModelSpec, seen: _Seen) -> ModelState:
+    def _state(self, spec: ModelSpec, seen: _Seen) -> ModelState:
         model = spec.id
         workers = seen.workers.get(model, ())
         order = seen.orders.get(model)
@@ -146,7 +154,7 @@ class Loads:
         failed = next((worker for worker in workers if has_failed(worker, order)), None)
         taken = sum(worker.memory_bytes for worker in workers)
         needed = seen.measured.get(model, 0) or memory_plan.needed_bytes(self._settings, spec)
-        wanted = model in seen.wishes or seen.waiting.get(model, 0) > 0
+        wanted = model in seen.load_requests or seen.waiting.get(model, 0) > 0
         lacks = here in (Phase.ABSENT, Phase.RESTING, Phase.FAILED)
         return ModelState(
             model=model,
@@ -155,7 +163,7 @@ class Loads:
             available_bytes=self._available(spec, seen) if wanted and lacks else 0,
             counted=taken > 0,
             order=order,
-            wish=seen.wishes.get(model),
+            load_request=seen.load_requests.get(model),
             failure=failed.error if failed is not None and here is Phase.FAILED else None,
             present=bool(workers),
             loadable=bool(workers or seen.supervisor),
@@ -181,38 +189,38 @@ class Loads:
             before = self._looks[spec.id] = _Look(now, taken, free)
         return before.free_bytes
 
-    def _noted(self, tenants: list[ModelState], seen: _Seen) -> list[ModelState]:
+    def _noted(self, states: list[ModelState], seen: _Seen) -> list[ModelState]:
         """The same, with what began just now; the next keeper is to know it too."""
         noted = []
         with self._redis.pipeline(transaction=False) as pipe:
-            for tenant in tenants:
+            for state in states:
                 changes: dict[str, Any] = {}
-                if tenant.running:
-                    pipe.hset(keys.USED, tenant.model, seen.now_ms)
+                if state.running:
+                    pipe.hset(keys.USED, state.model, seen.now_ms)
                     changes["used_ms"] = seen.now_ms
-                if tenant.phase is Phase.LOADED and not tenant.loaded_ms:
-                    pipe.hset(keys.LOADED_SINCE, tenant.model, seen.now_ms)
-                    pipe.hset(keys.MEASURED, tenant.model, _largest(seen.workers[tenant.model]))
+                if state.phase is Phase.LOADED and not state.loaded_ms:
+                    pipe.hset(keys.LOADED_SINCE, state.model, seen.now_ms)
+                    pipe.hset(keys.MEASURED, state.model, _largest(seen.workers[state.model]))
                     changes["loaded_ms"] = seen.now_ms
-                lacks = tenant.waiting and tenant.phase not in (Phase.LOADED, Phase.LOADING)
-                if lacks and not tenant.demanded_ms:
-                    pipe.zadd(keys.DEMANDS, {tenant.model: seen.now_ms})
+                lacks = state.waiting and state.phase not in (Phase.LOADED, Phase.LOADING)
+                if lacks and not state.demanded_ms:
+                    pipe.zadd(keys.DEMANDS, {state.model: seen.now_ms})
                     changes["demanded_ms"] = seen.now_ms
-                elif tenant.demanded_ms and not lacks:
-                    pipe.zrem(keys.DEMANDS, tenant.model)
-                noted.append(replace(tenant, **changes))
+                elif state.demanded_ms and not lacks:
+                    pipe.zrem(keys.DEMANDS, state.model)
+                noted.append(replace(state, **changes))
             if len(pipe):
                 pipe.execute()
         return noted
 
-    def _carry_out(self, decision: Decision, now_ms: int) -> None:
+    def _carry_out(self, decision: LoadDecision, now_ms: int) -> None:
         order = decision.order(now_ms)
         if order is not None:
-            self._orders.give(order, decision.wish)
-            told = f": {decision.error.message}" if decision.error else ""
-            log.info("keeper: %s is to be %s, %s%s", order.model, order.target, order.why, told)
-        elif decision.wish is not None:
-            self._orders.settle(decision.wish)
+            self._orders.give(order, decision.load_request)
+            why = f": {decision.error.message}" if decision.error else ""
+            log.info("keeper: %s is to be %s, %s%s", order.model, order.target, order.why, why)
+        elif decision.load_request is not None:
+            self._orders.settle(decision.load_request)
         if decision.error is not None and decision.turned_away is not TurnedAway.NONE:
             self._turn_away(decision.model, decision.error, decision.turned_away)
 
@@ -222,8 +230,8 @@ class Loads:
         steps = [keys.split_lease_member(member.decode()) for member in waiting]
         if which is TurnedAway.SYNCHRONOUS and steps:
             open_: Any = self._redis.zmscore(keys.SLOTS, [job_id for job_id, _ in steps])
-            steps = [one for one, score in zip(steps, open_, strict=True) if score is not None]
-        told = error.to_dict()
+            steps = [step for step, score in zip(steps, open_, strict=True) if score is not None]
+        failure = error.to_dict()
         ids = [
             job_id
             for job_id, step in steps
@@ -233,7 +241,7 @@ class Loads:
             append(
                 self._redis,
                 [
-                    Entry(job_id, Failed(0, told), ends_as=JobState.FAILED)
+                    Entry(job_id, Failed(0, failure), ends_as=JobState.FAILED)
                     for job_id in ids[at : at + _BATCH]
                 ],
             )
@@ -242,11 +250,11 @@ class Loads:
 
 
 def _by_model(workers: Iterable[Worker]) -> dict[str, tuple[Worker, ...]]:
-    found: dict[str, tuple[Worker, ...]] = {}
+    by_model: dict[str, tuple[Worker, ...]] = {}
     for worker in workers:
         if worker.model is not None:
-            found[worker.model] = (*found.get(worker.model, ()), worker)
-    return found
+            by_model[worker.model] = (*by_model.get(worker.model, ()), worker)
+    return by_model
 
 
 def _numbers(raw: Mapping[bytes, bytes]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A tenant: one model as the keeper sees it when it decides."""
+"""The state of a model, as the keeper sees it when it decides."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ModelState:
     #: A worker of it says what it takes already.
     counted: bool = False
     order: Order | None = None
-    wish: LoadRequest | None = None
+    load_request: LoadRequest | None = None
     #: Why it could not be loaded, in phase FAILED: `InferenceError.to_dict()`.
     failure: Mapping[str, Any] | None = None
     #: A process of it lives.

@@ -39,7 +39,7 @@ class OrderWatcher:
         self._told: Order | None = None
         self._announced = False
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="obedience", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="order-watcher", daemon=True)
 
     @property
     def leaves(self) -> bool:
@@ -78,7 +78,7 @@ class OrderWatcher:
                 if not asked:
                     log.info("%s was unloaded; the keeper is asked to load it", self._model)
                     now_ms = redis_time_ms(self._redis)
-                    self._orders.wish(self._model, Target.LOADED, now_ms, forced=forced)
+                    self._orders.request(self._model, Target.LOADED, now_ms, forced=forced)
                     asked = True
             except RedisError as error:
                 log.debug("no order can be read while Redis is away: %s", error)

@@ -13,6 +13,8 @@ from dataclasses import replace
 
 import psutil
 
+from presets import backends
+from presets.backends import Offload
 from presets.catalogue import Catalogue
 from presets.memory import footprint, machine
 from presets.memory import plan as plan_
@@ -30,19 +32,19 @@ _MB = 2**20
 
 
 def plan(settings: Settings, specs: Iterable[ModelSpec], on: Machine) -> Plan:
-    """Where each model would go on a machine, and how large its pool would be."""
-    return plan_.make([_want(settings, spec, on) for spec in specs], on)
+    """Where each model would be placed on a machine, and how large its KV pool would be."""
+    return plan_.make([_demand(settings, spec, on) for spec in specs], on)
 
 
 def needed_bytes(settings: Settings, spec: ModelSpec) -> int:
-    """The least memory with which a model can be loaded: weights, buffers, the least pool."""
+    """The least memory with which a model can be loaded: weights, buffers, the least KV pool."""
     return _footprint(settings, spec).least_bytes
 
 
 def free_bytes(settings: Settings, spec: ModelSpec, workers: Iterable[Worker]) -> int:
     """The most memory that a model could have on this machine beside what `workers` hold."""
     now = at_hand(workers)
-    return plan_.free_bytes(_want(settings, spec, now), now)
+    return plan_.free_bytes(_demand(settings, spec, now), now)
 
 
 def at_hand(workers: Iterable[Worker] = ()) -> Machine:
@@ -58,17 +60,17 @@ def place(
     *,
     force: bool = False,
 ) -> Placement:
-    """Where a worker loads its model now, and how large its pool is.
+    """Where a worker loads its model now, and how large its KV pool is.
 
-    Every worker makes the plan of all models that are wanted or there, and takes the part that is
-    its own, never more than is free: so nobody depends on who loads first. Where all of them do
-    not fit, or its part is not free, the model is planned alone.
+    Every worker plans all models that are wanted or loaded, and takes its own part of that plan,
+    never more than is free. So the result does not depend on which model is loaded first. Where
+    not all models fit, or its part is not free, the model is planned alone.
 
-    `force` places it even where it does not fit, and so does a file that is missing: the engine
-    tells what is wrong with it.
+    `force` places it even where it does not fit. So does a missing file: the engine then says what
+    is missing.
 
     Raises:
-        InsufficientMemory: not even weights and the least of pools fit; tells the numbers.
+        InsufficientMemory: not even weights and the least KV pool fit; gives the numbers.
         ModelLoadFailed: a device that it is to run on is not there, or its engine cannot use it.
     """
     here = _here(workers)
@@ -81,17 +83,18 @@ def place(
     specs = {**known, spec.id: spec}.values()  # in one order for every worker
     whole = plan(settings, specs, read.without(taken)).of(spec.id)
     if whole.fits:
-        (found,) = plan_.make([whole.pinned()], now).placed
-        if found.fits:
-            return replace(whole, kv_tokens=min(whole.kv_tokens, found.kv_tokens))
-    (alone,) = plan(settings, [spec], now).placed
+        (free,) = plan_.make([whole.pinned()], now).placements
+        if free.fits:
+            return replace(whole, kv_tokens=min(whole.kv_tokens, free.kv_tokens))
+    (alone,) = plan(settings, [spec], now).placements
     if alone.fits:
         return alone
-    want = _want(settings, spec, now)
-    missing = spec.backend == "llamacpp" and weight_files.missing(spec)
+    demand = _demand(settings, spec, now)
+    fetches = backends.get(spec.backend).fetches_weights
+    missing = weight_files.missing(spec) and not fetches
     if force or missing:  # the engine says which file is missing
-        return plan_.forced(want, now)
-    raise _refusal(want, plan_.free_bytes(want, now))
+        return plan_.forced(demand, now)
+    raise _refusal(demand, plan_.free_bytes(demand, now))
 
 
 def fitting(settings: Settings, catalogue: Catalogue, mode: str, on: Machine) -> list[Preset]:
@@ -101,7 +104,7 @@ def fitting(settings: Settings, catalogue: Catalogue, mode: str, on: Machine) ->
         for preset in catalogue.presets()
         if preset.mode == mode
     }
-    fit = [name for name, found in plans.items() if found.fits]
+    fit = [name for name, plan_of_preset in plans.items() if plan_of_preset.fits]
     fit.sort(key=lambda name: -plans[name].least_bytes)
     return [catalogue.preset(name) for name in fit]
 
@@ -120,40 +123,42 @@ def _footprint(settings: Settings, spec: ModelSpec) -> footprint.Footprint:
     return footprint.of(spec, concurrency(settings, spec), settings.data_dir / "cache")
 
 
-def _want(settings: Settings, spec: ModelSpec, on: Machine) -> Demand:
-    found = _footprint(settings, spec)
+def _demand(settings: Settings, spec: ModelSpec, on: Machine) -> Demand:
+    backend = backends.get(spec.backend)
+    needs = _footprint(settings, spec)
     return Demand(
-        footprint=found,
-        device_share=_device_share(settings, spec, found.layers, on),
-        devices=spec.devices if spec.backend != "scripted" else (),
+        footprint=needs,
+        device_share=_device_share(settings, spec, needs.layers, on),
+        devices=spec.devices if backend.uses_devices else (),
         memory_fraction=spec.memory_fraction,
-        ram_will_do=spec.backend != "vllm",
+        falls_back_to_ram=backend.falls_back_to_ram,
     )
 
 
 def _require_devices(spec: ModelSpec, on: Machine) -> None:
-    if not spec.devices or spec.backend == "scripted":
+    backend = backends.get(spec.backend)
+    if not spec.devices or not backend.uses_devices:
         return
     there = [device.index for device in on.devices]
     for device in spec.devices:
         if device not in there:
-            named = ", ".join(map(str, there)) or "none"
+            known = ", ".join(map(str, there)) or "none"
             raise ModelLoadFailed(
-                f"{spec.id} is to run on device {device}, which is not there; there is: {named}."
+                f"{spec.id} is to run on device {device}, which is not there; there is: {known}."
             )
-    if spec.backend == "llamacpp" and not machine.llama_cpp_offloads(on):
+    if backend.build_hint and not machine.can_offload(on, backend):
         raise ModelLoadFailed(
-            f"{spec.id} is to run on device {spec.devices[0]}, but the installed llama-cpp-python "
-            "is built for the CPU alone; build it with CMAKE_ARGS=-DGGML_CUDA=on."
+            f"{spec.id} is to run on device {spec.devices[0]}, but {backend.build_hint}."
         )
 
 
 def _device_share(settings: Settings, spec: ModelSpec, layers: int, on: Machine) -> float:
     """The part of a model that is meant for a device."""
-    if spec.backend == "vllm":
-        return 1.0 if on.devices and not on.unified else 0.0
-    if spec.backend != "llamacpp" or not machine.llama_cpp_offloads(on):
+    backend = backends.get(spec.backend)
+    if not machine.can_offload(on, backend):
         return 0.0
+    if backend.offload is Offload.WHOLE:
+        return 1.0
     asked = gpu_layers(settings, spec)
     return min(1.0, asked / layers) if asked >= 0 and layers else float(asked != 0)
 
@@ -169,7 +174,7 @@ def _here(workers: Iterable[Worker]) -> list[Worker]:
 
 
 def _taken(workers: Iterable[Worker]) -> Taken:
-    """What models take of each memory. Of one on a discrete device the RAM has hardly anything."""
+    """Bytes that models take of each memory. One on a discrete device takes hardly any RAM."""
     taken: Taken = Counter()
     for worker in workers:
         for device in worker.devices or (None,):
@@ -177,22 +182,20 @@ def _taken(workers: Iterable[Worker]) -> Taken:
     return taken
 
 
-def _refusal(want: Demand, free: int) -> InsufficientMemory:
-    found = want.footprint
-    pool = found.least_tokens * found.kv_bytes_per_token
-    where = "of the devices' memory" if want.device_share and not want.ram_will_do else "are free"
-    part = (
-        ""
-        if want.memory_fraction is None
-        else (f" (its memory_fraction is {want.memory_fraction:g})")
-    )
+def _refusal(demand: Demand, free: int) -> InsufficientMemory:
+    needs = demand.footprint
+    kv_pool = needs.least_tokens * needs.kv_bytes_per_token
+    on_devices = demand.device_share and not demand.falls_back_to_ram
+    where = "of the devices' memory" if on_devices else "are free"
+    fraction = demand.memory_fraction
+    bound = "" if fraction is None else f" (its memory_fraction is {fraction:g})"
     return InsufficientMemory(
-        f"{found.model} needs {found.least_bytes // _MB} MB: weights {found.weights_bytes // _MB}, "
-        f"the least KV pool of {found.least_tokens} tokens {pool // _MB}, buffers "
-        f"{found.overhead_bytes // _MB}. {free // _MB} MB {where}{part}.",
+        f"{needs.model} needs {needs.least_bytes // _MB} MB: weights {needs.weights_bytes // _MB}, "
+        f"the least KV pool of {needs.least_tokens} tokens {kv_pool // _MB}, buffers "
+        f"{needs.overhead_bytes // _MB}. {free // _MB} MB {where}{bound}.",
         details={
-            "model": found.model,
-            "needed_mb": found.least_bytes // _MB,
+            "model": needs.model,
+            "needed_mb": needs.least_bytes // _MB,
             "available_mb": free // _MB,
         },
     )

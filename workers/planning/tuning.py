@@ -1,16 +1,16 @@
-"""Tuning: try every format of a model on this machine, and keep the best."""
+"""Tuning: measure every format of a model's weights on this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
+from workers.engines import registry
+from workers.engines.tuning import Measured, choose
 from workers.settings import Settings
 
-if TYPE_CHECKING:
-    from workers.engines.llamacpp.tuning import Measured
+__all__ = ["Measured", "choose", "measure"]
 
 #: Answers that are decoded together where the model's workers answer more at once.
 _MOST_ROWS = 16
@@ -25,23 +25,14 @@ def measure(
         ModelLoadFailed: the model's engine has no formats, or the file cannot be loaded.
         InsufficientMemory: it does not fit.
     """
-    if spec.backend != "llamacpp":
-        raise ModelLoadFailed(f"{spec.id} runs on {spec.backend}; only llamacpp has formats.")
-    from workers.engines.llamacpp import tuning
-    from workers.engines.llamacpp.engine import usable_cores
-
-    return tuning.measure(
+    tuner = registry.tuner(spec.backend)
+    if tuner is None:
+        raise ModelLoadFailed(f"{spec.id} runs on {spec.backend}, which has one format alone.")
+    return tuner(
         spec,
         settings.data_dir / "cache",
-        threads=settings.engine_threads or usable_cores(),
+        threads=settings.engine_threads,
         rows=min(settings.max_concurrent_per_model, _MOST_ROWS),
         gpu_layers=settings.gpu_layers,
         on_start=on_start,
     )
-
-
-def choose(found: list[Measured], most_loss: float) -> Measured:
-    """The fastest for a usual chat, of those that lose at most `most_loss` nats per token."""
-    from workers.engines.llamacpp import tuning
-
-    return tuning.choose(found, most_loss)

@@ -67,7 +67,7 @@ def run_model_worker(
     spec = replace(spec, devices=devices or spec.devices)
     redis = connections.client(settings)
     presence = Presence(redis, worker_record(spec.id, memory_plan.concurrency(settings, spec)))
-    obedience = OrderWatcher(redis, spec.id, presence)
+    order_watcher = OrderWatcher(redis, spec.id, presence)
     told_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _end_now(told_to_end))
@@ -76,15 +76,15 @@ def run_model_worker(
         return _load(settings, known, spec, presence, force=force)
 
     try:
-        status = _live(settings, spec, load, presence, obedience, told_to_end, forced=force)
+        status = _live(settings, spec, load, presence, order_watcher, told_to_end, forced=force)
     except _Ended:
         log.info("told to end; %s was not loaded", spec.id)
         status = 0
     finally:
-        obedience.stop()
-        if not obedience.leaves or is_supervised():
+        order_watcher.stop()
+        if not order_watcher.leaves or is_supervised():
             presence.stop()
-    if obedience.leaves and not is_supervised():
+    if order_watcher.leaves and not is_supervised():
         presence.sleep()
         become_anew()
     return status
@@ -95,7 +95,7 @@ def _live(
     spec: ModelSpec,
     load: Callable[[], Engine | None],
     presence: Presence,
-    obedience: OrderWatcher,
+    order_watcher: OrderWatcher,
     told_to_end: threading.Event,
     *,
     forced: bool,
@@ -105,10 +105,10 @@ def _live(
     if resting:
         presence.rests()
     presence.start()
-    if not obedience.await_load(told_to_end, resting=resting, forced=forced):
+    if not order_watcher.await_load(told_to_end, resting=resting, forced=forced):
         return 0
     began = time.monotonic()
-    obedience.start()
+    order_watcher.start()
     engine = load()
     if told_to_end.is_set():  # a signal that reached a native call raises nothing
         if engine is not None:
@@ -118,7 +118,7 @@ def _live(
         told_to_end.wait()
         return 0
     loading = Loading(began, time.monotonic())
-    return _serve_model(settings, spec, engine, loading, presence, obedience)
+    return _serve_model(settings, spec, engine, loading, presence, order_watcher)
 
 
 def _was_here(presence: Presence) -> bool:
@@ -172,7 +172,7 @@ def engine_options(settings: Settings, spec: ModelSpec, placed: Placement) -> En
     engine, and keeps the process from holding memory on devices that it does not use.
     """
     layers = memory_plan.gpu_layers(settings, spec)
-    if placed.want.device_share and not placed.devices:
+    if placed.demand.device_share and not placed.devices:
         log.warning("no device has room for %s: it runs on the CPU", spec.id)
         layers = 0
     if platform.system() != "Darwin" and (placed.devices or layers == 0):
@@ -213,7 +213,7 @@ def _serve_model(
     engine: Engine,
     loading: Loading,
     presence: Presence,
-    obedience: OrderWatcher,
+    order_watcher: OrderWatcher,
 ) -> int:
     worker = presence.worker
     leases = Leases(connections.client(settings), worker.id)
@@ -233,7 +233,7 @@ def _serve_model(
         presence.unloading()
         watchdog.ease()
         workshop.isolation.close()
-        grace_s = obedience.grace_s(settings.grace_s)
+        grace_s = order_watcher.grace_s(settings.grace_s)
         if grace_s is not None:
             timer = threading.Timer(grace_s, _give_back, args=(leases,))
             timer.daemon = True

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from presets import backends
 from workers.settings import kinds
 from workers.settings.variable import setting
 
@@ -39,7 +40,7 @@ class Models:
         "`/v1/models` shows them.",
     )
     backend: str = setting(
-        "INFERENCE_BACKEND", "llamacpp", kinds.choice("llamacpp", "vllm", "scripted"),
+        "INFERENCE_BACKEND", backends.DEFAULT, kinds.choice(*backends.names()),
         "The engine of models that name none themselves: llama.cpp for GGUF files, vLLM for "
         "safetensors; scripted answers with a fixed text, for tests.",
     )

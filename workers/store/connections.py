@@ -62,5 +62,5 @@ def redis_time_ms(redis: Redis) -> int:
     Raises:
         redis.RedisError: Redis is away.
     """
-    told: Any = redis.time()
-    return int(told[0]) * 1000 + int(told[1]) // 1000
+    now: Any = redis.time()
+    return int(now[0]) * 1000 + int(now[1]) // 1000

@@ -36,8 +36,8 @@ def listed(redis: Redis) -> list[str]:
     """Ids of the dead letters that are kept, the latest first."""
     oldest_ms = redis_time_ms(redis) - keys.ACCEPTED_TTL_S * 1000
     redis.zremrangebyscore(keys.DEAD, "-inf", oldest_ms)  # their records are gone
-    found: Any = redis.zrevrange(keys.DEAD, 0, MOST_LISTED - 1)
-    return [raw.decode() for raw in found]
+    ids: Any = redis.zrevrange(keys.DEAD, 0, MOST_LISTED - 1)
+    return [raw.decode() for raw in ids]
 
 
 def drop(redis: Redis, job_id: str) -> None:

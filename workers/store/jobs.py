@@ -50,10 +50,10 @@ class JobStore:
         if not on_disk:
             verdict, *answer = self._store(keys=names, args=arguments)
             return _verdict(verdict.decode(), answer)
-        with self._redis.client() as one:  # WAITAOF is about its own connection's writes
-            verdict, *answer = self._store(keys=names, args=arguments, client=one)
+        with self._redis.client() as connection:  # WAITAOF is about its own connection's writes
+            verdict, *answer = self._store(keys=names, args=arguments, client=connection)
             if verdict == b"stored":
-                _await_disk(one)
+                _await_disk(connection)
         return _verdict(verdict.decode(), answer)
 
     def _asked(
@@ -147,8 +147,8 @@ class JobStore:
         index = keys.jobs(owner)
         rank: Any = self._redis.zrevrank(index, after) if after else None
         begin = 0 if rank is None else int(rank) + 1
-        found: list[JobEntry] = []
-        while len(found) < limit:
+        page: list[JobEntry] = []
+        while len(page) < limit:
             raw: Any = self._redis.zrevrange(index, begin, begin + _PAGE - 1)
             ids = [job_id.decode() for job_id in raw]
             begin += len(ids)
@@ -158,10 +158,10 @@ class JobStore:
                     self._redis.zrem(index, job_id)
                     begin -= 1
                 elif state in (None, entry.state) and model in (None, entry.model):
-                    found.append(entry)
+                    page.append(entry)
             if len(ids) < _PAGE:
                 break
-        return found[:limit]
+        return page[:limit]
 
     def _entries(self, ids: Sequence[str]) -> list[JobEntry | None]:
         with self._redis.pipeline(transaction=False) as pipe:

@@ -104,7 +104,7 @@ class Leases:
                 keys.QUEUED,
                 keys.held(self._owner),
                 keys.events(request.job_id),
-                keys.burden(request.model),
+                keys.queued_tokens(request.model),
                 keys.USED,
             ],
             args=[
@@ -190,10 +190,10 @@ class Leases:
             message = pubsub.get_message(timeout=left_s)
             if message is None:
                 continue
-            told = message["data"].decode()
+            ended = message["data"].decode()
             for lease in self.held():
                 request = lease.request
-                if told in (request.job_id, keys.lease_member(request.job_id, request.step)):
+                if ended in (request.job_id, keys.lease_member(request.job_id, request.step)):
                     lease.stop.set()
 
     def _renew_all(self) -> None:

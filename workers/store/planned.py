@@ -36,7 +36,7 @@ class PlannedStep:
     follows: int = 0
     #: Milliseconds until it is to run.
     delay_ms: int = 0
-    #: Tokens it is expected to take: what it adds to its model's burden until it ends.
+    #: Tokens it is expected to take: what it adds to its model's queued tokens until it ends.
     tokens: int = 0
     #: How long those that it follows are waited for; None: until they end.
     patience: Patience | None = None
@@ -51,7 +51,7 @@ def asked(steps: Iterable[PlannedStep], owner: str | None) -> tuple[list[str], l
         names += [
             keys.waiting(request.model),
             keys.waiting_of(owner or "", request.model),
-            keys.burden(request.model),
+            keys.queued_tokens(request.model),
         ]
         arguments += [
             request.step,

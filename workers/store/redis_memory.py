@@ -18,7 +18,7 @@ FULL = 0.9
 _TTL_S = 0.5
 
 
-class Memory:
+class RedisMemory:
     """Redis' memory, as it tells of it."""
 
     def __init__(self, redis: Redis) -> None:
@@ -35,9 +35,9 @@ class Memory:
         """
         with self._lock:
             if time.monotonic() - self._read_at >= _TTL_S:
-                told: Any = self._redis.info("memory")
-                limit = int(told.get("maxmemory", 0))
-                self._used = int(told["used_memory"]) / limit if limit else 0.0
+                memory: Any = self._redis.info("memory")
+                limit = int(memory.get("maxmemory", 0))
+                self._used = int(memory["used_memory"]) / limit if limit else 0.0
                 self._read_at = time.monotonic()
             return self._used
 
@@ -45,11 +45,11 @@ class Memory:
 def warn_of_eviction(redis: Redis) -> None:
     """Tell the operator of a Redis that may throw accepted jobs away."""
     try:
-        told: Any = redis.config_get("maxmemory-policy")
+        setting: Any = redis.config_get("maxmemory-policy")
     except RedisError as error:  # away, or a hosted one that keeps its settings to itself
         log.info("Redis does not tell its maxmemory-policy: %s", error)
         return
-    policy = told.get("maxmemory-policy", "noeviction")
+    policy = setting.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
         log.warning(
             "Redis may throw jobs away: set its maxmemory-policy to noeviction, not %s", policy

@@ -74,7 +74,7 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
         keys.running(""),
         keys.pace(""),
         keys.held(""),
-        keys.burden(""),
+        keys.queued_tokens(""),
     ]
     for entry in entries:
         names += [keys.job(entry.job_id), keys.events(entry.job_id)]
@@ -95,8 +95,8 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
 
 def read_events(redis: Redis, job_id: str, after_seq: int = 0) -> list[Event]:
     """The job's stored events behind `after_seq`, in order; empty when there are none."""
-    found: Any = redis.xrange(keys.events(job_id), min=f"({after_seq}-0" if after_seq else "-")
-    return [events.decode(fields[b"e"]) for _, fields in found]
+    entries: Any = redis.xrange(keys.events(job_id), min=f"({after_seq}-0" if after_seq else "-")
+    return [events.decode(fields[b"e"]) for _, fields in entries]
 
 
 class StepWriter:

@@ -18,7 +18,7 @@ LENGTH = 32
 #: A template that opens a thought, as DeepSeek-R1's does.
 OPENS = CHATML.replace("assistant\\n'", "assistant\\n<think>\\n'")
 #: The thought ends with its first full stop: the model needs no training for that.
-SENTENCE = Reasoning("marks", "<think>", ".")
+SENTENCE = Reasoning("tags", "<think>", ".")
 
 
 def thought(answer):
@@ -33,7 +33,7 @@ def plain(shared_kit, engine):
 @pytest.fixture
 def thinker(kit, plain):
     """An engine whose thought is from the fourth to the twelfth letter of the plain answer."""
-    return kit.load(reasoning=Reasoning("marks", plain.text[:4], plain.text[12:18]))
+    return kit.load(reasoning=Reasoning("tags", plain.text[:4], plain.text[12:18]))
 
 
 def test_thought_and_content_come_apart(kit, plain, thinker):
@@ -103,7 +103,7 @@ def test_thinking_is_open_where_the_prompt_ends_with_the_mark(kit):
 
 def test_marks_that_are_special_tokens_are_seen(real_kit, llamacpp):
     """As those of gpt-oss: a token without text in any other answer."""
-    marks = Reasoning("marks", "<|im_start|>", "<file_sep>")
+    marks = Reasoning("tags", "<|im_start|>", "<file_sep>")
     engine = real_kit.load(reasoning=marks)
     vocabulary = engine._vocabulary
     said = "<|im_start|>So it is.<file_sep>Yes"
@@ -127,7 +127,7 @@ def test_marks_that_are_special_tokens_are_seen(real_kit, llamacpp):
 @pytest.mark.parametrize("closing", [".", "e"])
 def test_a_format_holds_the_content_and_not_the_thought(real_kit, closing):
     """`e` stands in the middle of tokens: one that would begin the content too may not end it."""
-    form = Reasoning("marks", "<think>", closing)
+    form = Reasoning("tags", "<think>", closing)
     engine = real_kit.load(reasoning=form, chat_template=OPENS)
     request = real_kit.request(response_format=ResponseFormat("json_object"), max_tokens=120)
     answer = ask(engine, request)
@@ -178,7 +178,7 @@ def test_a_format_holds_a_model_that_does_not_think(real_kit):
 def test_a_thought_may_not_end_the_turn_of_a_held_answer(real_kit, llamacpp):
     """The model says the end of its turn all the same, and the likeliest other token stands in."""
     ask_one = Message("user", "What is 2 + 2? Answer with one number.")
-    form = Reasoning("marks", "<think>", "</think>")
+    form = Reasoning("tags", "<think>", "</think>")
     engine = real_kit.load(reasoning=form, chat_template=OPENS)
     free = ask(engine, real_kit.request(messages=(ask_one,), max_tokens=40))
     held = ask(

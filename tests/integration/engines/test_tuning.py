@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from presets.catalogue import Catalogue
 from web.cli.main import cli
-from workers.engines.llamacpp import tuning, weights
-from workers.engines.llamacpp.tuning import Measured
+from workers.engines.llamacpp import formats, weights
+from workers.engines.tuning import Measured, choose
 
 ORIGINAL = Measured(
     form=None,
@@ -31,15 +31,15 @@ def one_format(monkeypatch):
 
 
 def test_the_fastest_that_loses_little_is_chosen():
-    assert tuning.choose([ORIGINAL, FAST, LOSSY], most_loss=0.02) is FAST
-    assert tuning.choose([ORIGINAL, FAST, LOSSY], most_loss=0.5) is LOSSY
-    assert tuning.choose([ORIGINAL, FAST, LOSSY], most_loss=0.0) is ORIGINAL
+    assert choose([ORIGINAL, FAST, LOSSY], most_loss=0.02) is FAST
+    assert choose([ORIGINAL, FAST, LOSSY], most_loss=0.5) is LOSSY
+    assert choose([ORIGINAL, FAST, LOSSY], most_loss=0.0) is ORIGINAL
 
 
 def test_what_is_measured(one_format, cache_dir):
     spec = Catalogue.load(None, "llamacpp").get("smollm2-135m")
     started = []
-    original, q8_0 = tuning.measure(
+    original, q8_0 = formats.measure(
         spec, cache_dir, threads=2, rows=2, gpu_layers=0, on_start=started.append
     )
     assert started == ["as it is", "q8_0"]
@@ -67,7 +67,7 @@ def test_the_command_keeps_what_is_asked_for(one_format, tmp_path):
     ("arguments", "environ", "said"),
     [
         (["nobody"], {}, "there is no model 'nobody'"),
-        (["smollm2-135m"], {"INFERENCE_BACKEND": "scripted"}, "only llamacpp has formats"),
+        (["smollm2-135m"], {"INFERENCE_BACKEND": "scripted"}, "which has one format alone"),
     ],
 )
 def test_what_cannot_be_tuned_is_said(arguments, environ, said, tmp_path):

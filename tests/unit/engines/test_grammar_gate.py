@@ -3,7 +3,7 @@
 import pytest
 
 from presets.model import Reasoning
-from workers.engines.llamacpp.grammar_gate import GrammarGate, Part
+from workers.engines.llamacpp.grammar_gate import GrammarGate, TokenRole
 from workers.engines.reasoning import splitter
 
 TOKENS = [
@@ -21,7 +21,7 @@ TOKENS = [
     "é",
 ]
 END = 0
-THOUGHT, CONTENT, NEITHER = Part.THOUGHT, Part.CONTENT, Part.NEITHER
+THOUGHT, CONTENT, NEITHER = TokenRole.THOUGHT, TokenRole.CONTENT, TokenRole.NEITHER
 
 
 class Words:
@@ -35,7 +35,7 @@ class Words:
 
 
 def gate(form=None, prompt="", said=()):
-    made = GrammarGate(Words(), splitter(form or Reasoning("marks", "<think>", "</think>"), prompt))
+    made = GrammarGate(Words(), splitter(form or Reasoning("tags", "<think>", "</think>"), prompt))
     for text in said:
         made.take(TOKENS.index(text))
     return made
@@ -75,14 +75,14 @@ def gate(form=None, prompt="", said=()):
 def test_what_a_token_would_be(prompt, said, text, part):
     made = gate(prompt=prompt, said=said)
     token = TOKENS.index(text)
-    assert made.part(token) is part
-    assert made.part(token) is part, "asking changes nothing"
+    assert made.role(token) is part
+    assert made.role(token) is part, "asking changes nothing"
     assert made.take(token) is part
 
 
 def test_without_a_form_all_is_content():
     made = GrammarGate(Words(), splitter(None, ""))
-    assert [made.part(token) for token in range(len(TOKENS))] == [CONTENT] * len(TOKENS)
+    assert [made.role(token) for token in range(len(TOKENS))] == [CONTENT] * len(TOKENS)
 
 
 def test_whether_it_thinks():

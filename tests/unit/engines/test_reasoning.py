@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from presets.model import Reasoning
-from workers.engines.harmony import MARKS
-from workers.engines.reasoning import marks, splitter
+from workers.engines.harmony import TAGS
+from workers.engines.reasoning import splitter, tags
 
-THINK = Reasoning("marks", "<think>", "</think>")
+THINK = Reasoning("tags", "<think>", "</think>")
 HARMONY = Reasoning("harmony")
 ASSISTANT = "<|start|>assistant"
 
@@ -32,11 +32,11 @@ def cut_text(draw, parts):
 
 
 MARK_PARTS = ["<think>", "</think>", "<thi", "</", "<", "nk>", " ", "\n", "a", "bc", "é"]
-HARMONY_PARTS = [*MARKS, "analysis", "final", "commentary to=f", "assistant", "<|", "en", " ", "x"]
+HARMONY_PARTS = [*TAGS, "analysis", "final", "commentary to=f", "assistant", "<|", "en", " ", "x"]
 
 
 @given(cut_text(MARK_PARTS), st.sampled_from(["", "<think>\n"]))
-def test_marks_are_found_over_any_border(cut, prompt):
+def test_tags_are_found_over_any_border(cut, prompt):
     text, pieces = cut
     assert sort(THINK, pieces, prompt) == sort(THINK, [text], prompt)
     assert sort(THINK, text, prompt) == sort(THINK, [text], prompt)
@@ -50,7 +50,7 @@ def test_channels_are_found_over_any_border(cut, prompt):
 
 
 @given(cut_text(MARK_PARTS))
-def test_nothing_but_marks_and_white_space_around_them_is_lost(cut):
+def test_nothing_but_tags_and_white_space_around_them_is_lost(cut):
     text, pieces = cut
 
     def letters(shown):
@@ -86,7 +86,7 @@ def test_without_a_form_all_is_content(cut):
         ("never opened</think>yes", "never opened</think>yes", ""),
     ],
 )
-def test_marks(text, content, thought):
+def test_think_tags(text, content, thought):
     assert sort(THINK, [text]) == (content, thought)
 
 
@@ -172,7 +172,7 @@ def test_whether_it_thinks_or_answers():
     assert (made.thinking, made.answering) == (False, True)
 
 
-def test_the_marks_of_a_form():
-    assert marks(None) == ()
-    assert marks(THINK) == ("<think>", "</think>")
-    assert "<|channel|>" in marks(HARMONY)
+def test_the_tags_of_a_form():
+    assert tags(None) == ()
+    assert tags(THINK) == ("<think>", "</think>")
+    assert "<|channel|>" in tags(HARMONY)

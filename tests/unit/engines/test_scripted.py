@@ -198,7 +198,7 @@ def test_200_streams_at_once_are_cheap(load):
 
 
 def test_a_format_is_kept_by_what_it_says_behind_its_thoughts(load):
-    engine = load(Reasoning("marks", "<think>", "</think>"))
+    engine = load(Reasoning("tags", "<think>", "</think>"))
     held = {"response_format": ResponseFormat("json_object")}
     for script in (
         {"text": '<think>Well.</think>{"a": 1}'},

@@ -129,7 +129,7 @@ def test_an_empty_stop_string_stops_nothing():
     assert assemble([b"text"], [""]) == (["text", ""], False)
 
 
-THINK = Reasoning("marks", "<think>", "</think>")
+THINK = Reasoning("tags", "<think>", "</think>")
 
 
 def thinking(stop=(), prompt=""):

@@ -4,7 +4,7 @@ import pytest
 
 from workers.cluster.orders import LoadRequest, Order, Target, Why
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed, NoWorker
-from workers.loading.decision import STARTED_WITHIN_MS, Decision, Policy, TurnedAway, decide
+from workers.loading.decision import STARTED_WITHIN_MS, LoadDecision, Policy, TurnedAway, decide
 from workers.loading.model_state import ModelState, Phase
 
 NOW = 1_000_000
@@ -15,19 +15,19 @@ DEMAND = Policy(on_demand=True)
 SWAP = Policy(on_demand=True, swap=True, max_wait_ms=60_000, grace_s=7)
 
 
-def tenant(model, phase, **fields):
+def state(model, phase, **fields):
     return ModelState(model, phase, **{"needed_bytes": 10, "available_bytes": 1000, **fields})
 
 
 def loaded(model, **fields):
-    return tenant(model, Phase.LOADED, **{"loaded_ms": 1, "used_ms": 1, **fields})
+    return state(model, Phase.LOADED, **{"loaded_ms": 1, "used_ms": 1, **fields})
 
 
 def wanted(model, since_ms=NOW, **fields):
-    return tenant(model, Phase.ABSENT, waiting=1, demanded_ms=since_ms, **fields)
+    return state(model, Phase.ABSENT, waiting=1, demanded_ms=since_ms, **fields)
 
 
-def wish(model, target, since_ms=NOW, **fields):
+def load_request(model, target, since_ms=NOW, **fields):
     return LoadRequest(model, target, since_ms, **fields)
 
 
@@ -35,59 +35,62 @@ def order(model, target, why=Why.ASKED, since_ms=NOW, **fields):
     return Order(model, target, why, since_ms, **fields)
 
 
-def done(tenants, policy=SWAP, room=ROOM, now_ms=NOW):
+def done(states, policy=SWAP, room=ROOM, now_ms=NOW):
     """What is decided, each as (model, what)."""
-    decisions = decide(tenants, room, now_ms, policy)
+    decisions = decide(states, room, now_ms, policy)
     return [(d.model, _what(d)) for d in decisions]
 
 
-def _what(decision: Decision):
+def _what(decision: LoadDecision):
     if decision.error is not None:
         return decision.error.code, decision.turned_away.name
     return "settled" if decision.target is None else f"{decision.target} {decision.why}"
 
 
-ASKED = {"wish": wish("a", Target.LOADED)}
+ASKED = {"load_request": load_request("a", Target.LOADED)}
 
 
 @pytest.mark.parametrize(
-    ("tenants", "expected"),
+    ("states", "expected"),
     [
         # What is asked for by name.
-        ([tenant("a", Phase.ABSENT, **ASKED)], [("a", "loaded asked")]),
-        ([tenant("a", Phase.RESTING, **ASKED)], [("a", "loaded asked")]),
-        ([tenant("a", Phase.LOADING, **ASKED)], [("a", "settled")]),
+        ([state("a", Phase.ABSENT, **ASKED)], [("a", "loaded asked")]),
+        ([state("a", Phase.RESTING, **ASKED)], [("a", "loaded asked")]),
+        ([state("a", Phase.LOADING, **ASKED)], [("a", "settled")]),
         ([loaded("a", **ASKED)], [("a", "settled")]),
-        ([tenant("a", Phase.LEAVING, **ASKED)], []),
+        ([state("a", Phase.LEAVING, **ASKED)], []),
         (
-            [tenant("a", Phase.FAILED, failure=ModelLoadFailed().to_dict(), **ASKED)],
+            [state("a", Phase.FAILED, failure=ModelLoadFailed().to_dict(), **ASKED)],
             [("a", "loaded asked")],
         ),
         (
-            [tenant("a", Phase.ABSENT, missing="looked there", **ASKED)],
+            [state("a", Phase.ABSENT, missing="looked there", **ASKED)],
             [("a", ("MODEL_LOAD_FAILED", "NONE"))],
         ),
         # It swaps nobody out, and waits for who leaves.
         (
-            [tenant("a", Phase.ABSENT, **ASKED), loaded("b")],
+            [state("a", Phase.ABSENT, **ASKED), loaded("b")],
             [("a", ("INSUFFICIENT_MEMORY", "NONE"))],
         ),
-        ([tenant("a", Phase.ABSENT, **ASKED), tenant("b", Phase.LEAVING)], []),
+        ([state("a", Phase.ABSENT, **ASKED), state("b", Phase.LEAVING)], []),
         (
-            [tenant("a", Phase.ABSENT, **ASKED), tenant("b", Phase.LOADING)],
+            [state("a", Phase.ABSENT, **ASKED), state("b", Phase.LOADING)],
             [("a", ("INSUFFICIENT_MEMORY", "NONE"))],
         ),
         (
-            [tenant("a", Phase.ABSENT, needed_bytes=5, **ASKED), loaded("b", needed_bytes=5)],
+            [state("a", Phase.ABSENT, needed_bytes=5, **ASKED), loaded("b", needed_bytes=5)],
             [("a", "loaded asked")],
         ),
-        ([loaded("a", wish=wish("a", Target.UNLOADED))], [("a", "unloaded asked")]),
-        ([tenant("a", Phase.ABSENT, wish=wish("a", Target.UNLOADED))], [("a", "unloaded asked")]),
+        ([loaded("a", load_request=load_request("a", Target.UNLOADED))], [("a", "unloaded asked")]),
+        (
+            [state("a", Phase.ABSENT, load_request=load_request("a", Target.UNLOADED))],
+            [("a", "unloaded asked")],
+        ),
         # Two of them, room for one: the first.
         (
             [
-                tenant("a", Phase.ABSENT, wish=wish("a", Target.LOADED, 2)),
-                tenant("b", Phase.ABSENT, wish=wish("b", Target.LOADED, 1)),
+                state("a", Phase.ABSENT, load_request=load_request("a", Target.LOADED, 2)),
+                state("b", Phase.ABSENT, load_request=load_request("b", Target.LOADED, 1)),
             ],
             [("b", "loaded asked"), ("a", ("INSUFFICIENT_MEMORY", "NONE"))],
         ),
@@ -95,7 +98,7 @@ ASKED = {"wish": wish("a", Target.LOADED)}
         ([wanted("a")], [("a", "loaded demand")]),
         ([wanted("a", loadable=False)], []),
         ([wanted("a", missing="looked there")], [("a", ("MODEL_LOAD_FAILED", "ALL"))]),
-        ([tenant("a", Phase.LOADING, waiting=1)], []),
+        ([state("a", Phase.LOADING, waiting=1)], []),
         ([wanted("a", 2), wanted("b", 1)], [("b", "loaded demand")]),
         ([wanted("a", needed_bytes=11)], [("a", ("INSUFFICIENT_MEMORY", "ALL"))]),
         ([wanted("a", needed_bytes=11), loaded("b")], [("a", ("INSUFFICIENT_MEMORY", "ALL"))]),
@@ -113,7 +116,7 @@ ASKED = {"wish": wish("a", Target.LOADED)}
             [wanted("a"), loaded("b", needed_bytes=5), loaded("c", needed_bytes=5)],
             [("b", "unloaded swap"), ("c", "unloaded swap")],
         ),
-        ([wanted("a"), tenant("b", Phase.LEAVING)], []),
+        ([wanted("a"), state("b", Phase.LEAVING)], []),
         # Not one that was loaded for somebody who has not been answered yet.
         ([wanted("a", 1), loaded("b", waiting=1, loaded_ms=NOW - 60_000, used_ms=0)], []),
         # A busy one after the longest wait.
@@ -136,7 +139,7 @@ ASKED = {"wish": wish("a", Target.LOADED)}
         ),
         # What was tried in vain.
         (
-            [tenant("a", Phase.FAILED, failure=ModelLoadFailed().to_dict(), waiting=1)],
+            [state("a", Phase.FAILED, failure=ModelLoadFailed().to_dict(), waiting=1)],
             [("a", ("MODEL_LOAD_FAILED", "ALL"))],
         ),
         (
@@ -149,8 +152,8 @@ ASKED = {"wish": wish("a", Target.LOADED)}
         ),
     ],
 )
-def test_with_swapping(tenants, expected):
-    assert done(tenants) == expected
+def test_with_swapping(states, expected):
+    assert done(states) == expected
 
 
 @pytest.mark.parametrize(
@@ -190,7 +193,7 @@ def test_idle_models_leave(fields, leaves):
 
 
 def test_answers_get_as_long_as_they_take_where_nothing_would_go_on_with_them():
-    asked = loaded("a", wish=wish("a", Target.UNLOADED))
+    asked = loaded("a", load_request=load_request("a", Target.UNLOADED))
     (alone,) = decide([asked], ROOM, NOW, Policy(grace_s=7))
     (on_demand,) = decide([asked], ROOM, NOW, SWAP)
     assert (alone.grace_s, on_demand.grace_s) == (None, 7)
@@ -200,7 +203,7 @@ def test_answers_get_as_long_as_they_take_where_nothing_would_go_on_with_them():
 @pytest.mark.parametrize("fields", [{}, {"present": True}, {"loaded_ms": 5}])
 def test_a_process_that_never_came(since_ms, fields):
     ordered = order("a", Target.LOADED, since_ms=since_ms)
-    found = done([tenant("a", Phase.LOADING, order=ordered, waiting=1, **fields)])
+    found = done([state("a", Phase.LOADING, order=ordered, waiting=1, **fields)])
     never = since_ms != NOW and not fields
     assert found == ([("a", ("MODEL_LOAD_FAILED", "ALL"))] if never else [])
 
@@ -214,7 +217,7 @@ def test_memory_that_others_take_counts_too():
 def test_what_is_being_loaded_counts_once(counted, granted):
     """Its worker says what it takes before it takes it; until then nobody else does."""
     found = done(
-        [wanted("a", available_bytes=12), tenant("b", Phase.LOADING, counted=counted)], room=1000
+        [wanted("a", available_bytes=12), state("b", Phase.LOADING, counted=counted)], room=1000
     )
     assert found == ([("a", "loaded demand")] if granted else [])
 
@@ -227,7 +230,7 @@ def test_two_that_are_granted_at_once_are_counted_together():
 
 
 def test_a_refusal_says_what_is_needed_what_is_free_and_who_is_there():
-    asking = tenant("a", Phase.ABSENT, needed_bytes=200 * MB, available_bytes=1000 * MB, **ASKED)
+    asking = state("a", Phase.ABSENT, needed_bytes=200 * MB, available_bytes=1000 * MB, **ASKED)
     other = loaded("b", needed_bytes=150 * MB)
     (decision,) = decide([asking, other], 300 * MB, NOW, DEMAND)
     assert decision.error.details == {
@@ -237,7 +240,7 @@ def test_a_refusal_says_what_is_needed_what_is_free_and_who_is_there():
         "loaded": ["b"],
     }
     assert "b" in decision.error.message
-    assert decision.wish is asking.wish
+    assert decision.load_request is asking.load_request
 
 
 def test_orders_and_codes_belong_together():
@@ -260,18 +263,18 @@ def simulate(models, policy, seconds, load_ms=1000):
     demanded = dict.fromkeys(models, NOW)
     turns = []
     for now_ms in range(NOW, NOW + seconds * 1000, 1000):
-        tenants = []
+        states = []
         for model in models:
             if model != holder:
-                tenants.append(wanted(model, demanded[model]))
+                states.append(wanted(model, demanded[model]))
             elif now_ms < loading_until:
-                tenants.append(tenant(model, Phase.LOADING, waiting=1))
+                states.append(state(model, Phase.LOADING, waiting=1))
             else:
                 since.setdefault(model, now_ms)
-                tenants.append(
+                states.append(
                     loaded(model, waiting=1, running=1, loaded_ms=since[model], used_ms=now_ms)
                 )
-        for decision in decide(tenants, ROOM, now_ms, policy):
+        for decision in decide(states, ROOM, now_ms, policy):
             if decision.target is Target.UNLOADED:
                 demanded[decision.model] = now_ms
                 since.pop(decision.model, None)
@@ -294,8 +297,8 @@ def test_nobody_starves_where_all_are_always_asked_for(count):
 
 @pytest.mark.parametrize("forced", [True, False])
 def test_what_was_forced_is_loaded_whatever_is_free(forced):
-    asked = wish("a", Target.LOADED, forced=forced)
-    asking = tenant("a", Phase.RESTING, needed_bytes=200 * MB, available_bytes=0, wish=asked)
+    asked = load_request("a", Target.LOADED, forced=forced)
+    asking = state("a", Phase.RESTING, needed_bytes=200 * MB, available_bytes=0, load_request=asked)
     (decision,) = decide([asking], 300 * MB, NOW, DEMAND)
     assert (decision.target is Target.LOADED) == forced
-    assert decision.wish is asked
+    assert decision.load_request is asked

@@ -21,14 +21,14 @@ ALL = (LLAMA, QWEN, PHI, LONG)
 
 
 class Told:
-    """Burdens and turns as Redis would tell them."""
+    """Queued tokens and turns as Redis would tell them."""
 
-    def __init__(self, **burdens):
-        self._burdens = burdens
+    def __init__(self, **queued_tokens):
+        self._queued_tokens = queued_tokens
         self._turns = {}
 
-    def burdens(self, models):
-        return [self._burdens.get(model, 0) for model in models]
+    def queued_tokens(self, models):
+        return [self._queued_tokens.get(model, 0) for model in models]
 
     def turn(self, role):
         self._turns[role] = self._turns.get(role, -1) + 1
@@ -40,7 +40,7 @@ def worker(spec, status=WorkerStatus.LOADED, context_length=None):
     return Worker(spec.id, spec.id, 1, "h", 1, status=status, context_length=context_length)
 
 
-def router(*workers, strategy="least_busy", burdens=None, specs=ALL, **environ):
+def router(*workers, strategy="least_busy", queued_tokens=None, specs=ALL, **environ):
     workers = [one if isinstance(one, Worker) else worker(one) for one in workers]
     named = {f"INFERENCE_{name.upper()}": value for name, value in environ.items()}
     environ = {
@@ -50,7 +50,8 @@ def router(*workers, strategy="least_busy", burdens=None, specs=ALL, **environ):
         **named,
     }
     settings = read(environ, env_file=None)
-    return Router(settings, Catalogue(specs), FixedDirectory(*workers), Told(**(burdens or {})))
+    routing_state = Told(**(queued_tokens or {}))
+    return Router(settings, Catalogue(specs), FixedDirectory(*workers), routing_state)
 
 
 def job(model="auto", task_type=None, content="hi", **sampling):
@@ -107,7 +108,7 @@ def test_the_first_role_that_is_there_answers(model, task_type, loaded, chosen, 
 
 
 @pytest.mark.parametrize(
-    ("burdens", "chosen", "said"),
+    ("queued_tokens", "chosen", "said"),
     [
         ({"qwen": 4680, "phi": 320}, "phi", "least busy of 2 (320 of 5,000 tokens queued and"),
         ({"qwen": 319, "phi": 320}, "qwen", "least busy of 2 (319 of 639 tokens queued and run"),
@@ -115,8 +116,8 @@ def test_the_first_role_that_is_there_answers(model, task_type, loaded, chosen, 
         ({"qwen": 9, "llama": 0, "phi": 9}, "qwen", "least busy of 2"),  # llama is no coder
     ],
 )
-def test_least_busy_avoids_the_busy(burdens, chosen, said):
-    route = router(*ALL, burdens=burdens).route(job(task_type="code"))
+def test_least_busy_avoids_the_busy(queued_tokens, chosen, said):
+    route = router(*ALL, queued_tokens=queued_tokens).route(job(task_type="code"))
     assert route.model == chosen
     assert said in route.reason
 
@@ -165,7 +166,7 @@ def test_where_the_first_is_gone_another_takes_its_place_or_not(strategy):
 
 
 def test_without_fallback_equals_that_are_loaded_still_share_the_work():
-    strict = router(QWEN, PHI, burdens={"qwen": 5}, auto_route_fallback="false")
+    strict = router(QWEN, PHI, queued_tokens={"qwen": 5}, auto_route_fallback="false")
     assert strict.route(job(task_type="code")).model == "phi"
 
 

@@ -71,8 +71,8 @@ def test_a_split_file_is_added_with_all_its_parts(places, add_file):
 @pytest.mark.parametrize(
     ("template", "told"),
     [
-        ("{{ '<think>' }} ... </think>", Reasoning("marks", "<think>", "</think>")),
-        ("{% if '</think>' in content %}", Reasoning("marks", "<think>", "</think>")),
+        ("{{ '<think>' }} ... </think>", Reasoning("tags", "<think>", "</think>")),
+        ("{% if '</think>' in content %}", Reasoning("tags", "<think>", "</think>")),
         ("<|start|>assistant<|channel|>analysis", Reasoning("harmony")),
         ("{{ messages }}", None),
     ],

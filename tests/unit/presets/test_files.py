@@ -142,7 +142,7 @@ def test_a_users_own_model_lies_over_a_shipped_one(own):
         (MODEL + "usable_tokens: 9999\n", "usable_tokens must not be more"),
         (MODEL + "reasoning: loud\n", "reasoning must be harmony"),
         (MODEL + "reasoning: {open: ' ', close: x}\n", "reasoning must be harmony"),
-        (MODEL + "reasoning: {open: '|', close: '|'}\n", "reasoning must have two marks"),
+        (MODEL + "reasoning: {open: '|', close: '|'}\n", "reasoning must have two tags"),
         ("- a list\n", "must be an object"),
         ("id: [", "is no YAML"),
     ],

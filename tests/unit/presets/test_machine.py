@@ -2,12 +2,14 @@
 
 import pytest
 
+from presets import backends
 from presets.memory import cgroup, devices
 from presets.memory.cgroup import Limit
 from presets.memory.devices import Device
-from presets.memory.machine import Machine, Taken, llama_cpp_offloads, read
+from presets.memory.machine import Machine, Taken, can_offload, read
 
 MB, GB = 2**20, 2**30
+LLAMACPP = backends.get("llamacpp")
 
 
 def test_nvidia_smi_is_read():
@@ -154,7 +156,7 @@ def test_a_llama_cpp_for_the_cpu_alone_uses_no_device(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "llama_cpp", raising=False)
     with_gpu = Machine(GB, GB, (Device(0, GB, GB),))
-    assert not llama_cpp_offloads(with_gpu)
+    assert not can_offload(with_gpu, LLAMACPP)
     (tmp_path / "llama_cpp" / "lib" / "libggml-cuda.so").touch()
-    assert llama_cpp_offloads(with_gpu)
-    assert not llama_cpp_offloads(Machine(GB, GB))
+    assert can_offload(with_gpu, LLAMACPP)
+    assert not can_offload(Machine(GB, GB), LLAMACPP)

@@ -52,7 +52,7 @@ def test_every_preset_plans_on_a_24_gb_gpu(preset):
     found = of(preset, GPU, 1.0)
     assert found.fits == (preset.id != "P6")  # 56 GB of weights are more than GPU and RAM
     if preset.hardware != "server":
-        assert all(placed.devices == (0,) for placed in found.placed)
+        assert all(placed.devices == (0,) for placed in found.placements)
     holds(found)
 
 
@@ -67,16 +67,16 @@ def test_every_preset_plans_on_8_gb(preset):
 
 def holds(found):
     """What is true of every plan: pools between least and wanted, and nothing beyond the room."""
-    for placed in found.placed:
-        size = placed.want.footprint
+    for placed in found.placements:
+        size = placed.demand.footprint
         assert placed.kv_tokens == 0 or size.least_tokens <= placed.kv_tokens <= size.wanted_tokens
-    there = [placed for placed in found.placed if placed.fits]
+    there = [placed for placed in found.placements if placed.fits]
     machine = found.machine
     on_device = sum(placed.planned_bytes for placed in there if placed.devices)
     in_ram = sum(p.planned_bytes for p in there if machine.unified or not p.devices)
     assert in_ram <= machine.available_bytes * 15 / 16
     assert on_device <= sum(device.free_bytes for device in machine.devices)
-    assert found.fits == (len(there) == len(found.placed))
+    assert found.fits == (len(there) == len(found.placements))
 
 
 def want(name="m", weights=1000, wanted=1000, least=100, context=500, **changes):
@@ -85,7 +85,7 @@ def want(name="m", weights=1000, wanted=1000, least=100, context=500, **changes)
 
 
 def tokens(found):
-    return {placed.model: placed.kv_tokens for placed in found.placed}
+    return {placed.model: placed.kv_tokens for placed in found.placements}
 
 
 def ram(size):
@@ -96,7 +96,7 @@ def ram(size):
 def test_pools_are_whole_where_there_is_room():
     found = plan.make([want("a"), want("b")], ram(100_000))
     assert tokens(found) == {"a": 1000, "b": 1000}
-    assert found.placed[0].context_available == 500  # of which one request may use its context
+    assert found.placements[0].context_available == 500  # of which one request may use its context
 
 
 def test_pools_shrink_by_the_same_part_before_anything_is_refused():
@@ -111,8 +111,8 @@ def test_pools_shrink_by_the_same_part_before_anything_is_refused():
 def test_one_that_has_no_room_is_named_and_the_others_are_planned():
     found = plan.make([want("a"), want("b", weights=5000), want("c")], ram(5500))
     assert not found.fits
-    assert [placed.model for placed in found.placed if not placed.fits] == ["a", "c"]
-    assert found.placed[0].context_available == 0
+    assert [placed.model for placed in found.placements if not placed.fits] == ["a", "c"]
+    assert found.placements[0].context_available == 0
 
 
 @pytest.mark.parametrize(
@@ -146,25 +146,25 @@ def test_the_largest_model_goes_to_the_emptiest_device():
     found = plan.make(
         [want("a", device_share=1.0), want("b", weights=4000, device_share=1.0)], gpus(2000, 5000)
     )
-    assert {placed.model: placed.devices for placed in found.placed} == {"a": (0,), "b": (1,)}
+    assert {placed.model: placed.devices for placed in found.placements} == {"a": (0,), "b": (1,)}
 
 
 def test_a_model_larger_than_any_device_is_split_over_all_of_them():
     found = plan.make([want(weights=6000, device_share=1.0)], gpus(4000, 4000))
-    assert found.placed[0].devices == (0, 1)
+    assert found.placements[0].devices == (0, 1)
 
 
 def test_what_no_device_takes_goes_to_the_ram_unless_that_will_not_do():
     large = want(weights=6000, device_share=1.0)
     found = plan.make([large], gpus(2000, ram=50_000))
-    assert (found.placed[0].devices, found.fits) == ((), True)
-    only_there = dataclasses.replace(large, ram_will_do=False)
+    assert (found.placements[0].devices, found.fits) == ((), True)
+    only_there = dataclasses.replace(large, falls_back_to_ram=False)
     assert not plan.make([only_there], gpus(2000, ram=50_000)).fits
 
 
 def test_named_devices_are_obeyed():
     named = want(device_share=1.0, devices=(0,))
-    assert plan.make([named], gpus(2000, 5000)).placed[0].devices == (0,)
+    assert plan.make([named], gpus(2000, 5000)).placements[0].devices == (0,)
     assert not plan.make([named], gpus(500, 5000, ram=50_000)).fits
     missing = dataclasses.replace(named, devices=(7,))
     assert not plan.make([missing], gpus(2000, 5000, ram=50_000)).fits
@@ -172,18 +172,18 @@ def test_named_devices_are_obeyed():
 
 def test_some_layers_on_the_device_take_both():
     half = want(weights=4000, device_share=0.5)
-    assert plan.make([half], gpus(2500, ram=50_000)).placed[0].devices == (0,)
-    assert plan.make([half], gpus(1500, ram=50_000)).placed[0].devices == ()
+    assert plan.make([half], gpus(2500, ram=50_000)).placements[0].devices == (0,)
+    assert plan.make([half], gpus(1500, ram=50_000)).placements[0].devices == ()
 
 
 def test_a_memory_fraction_bounds_pool_and_model():
     size = 1_600_000
     free = Machine(size, size)
-    (bounded,) = plan.make([want(wanted=9000, memory_fraction=3000 / size)], free).placed
+    (bounded,) = plan.make([want(wanted=9000, memory_fraction=3000 / size)], free).placements
     assert bounded.kv_tokens == 2000 // 256 * 256
-    (refused,) = plan.make([want(memory_fraction=1000 / size)], free).placed
+    (refused,) = plan.make([want(memory_fraction=1000 / size)], free).placements
     assert not refused.fits
-    assert plan.free_bytes(refused.want, free) == 1000
+    assert plan.free_bytes(refused.demand, free) == 1000
 
 
 def test_a_model_that_is_forced_has_the_least_pool_in_its_best_place():
@@ -194,4 +194,4 @@ def test_a_model_that_is_forced_has_the_least_pool_in_its_best_place():
 
 def test_models_that_take_nothing_always_fit():
     found = plan.make([Demand(Footprint("s", 0, 0, 0, 4096, 2048, 4096))] * 9, Machine(1, 0))
-    assert (found.verdict, found.placed[0].kv_tokens) == ("light", 4096)
+    assert (found.verdict, found.placements[0].kv_tokens) == ("light", 4096)

@@ -32,7 +32,11 @@ def machine(monkeypatch):
     def use(ram, *devices, total=None):
         found = Machine(total or ram, ram, devices)
         monkeypatch.setattr(memory_plan.machine, "read", lambda: found)
-        monkeypatch.setattr(memory_plan.machine, "llama_cpp_offloads", lambda on: bool(on.devices))
+        monkeypatch.setattr(
+            memory_plan.machine,
+            "can_offload",
+            lambda on, backend: bool(on.devices) and backend.uses_devices,
+        )
 
     use(GB)
     return use
@@ -129,7 +133,7 @@ def test_a_device_that_is_not_there_or_cannot_be_used_is_told(settings, machine,
         memory_plan.place(settings(), known, on_1, (), force=True)
     machine(8 * GB, Device(0, 2 * GB, 2 * GB), Device(1, 2 * GB, 2 * GB))
     assert memory_plan.place(settings(), known, on_1, ()).devices == (1,)
-    monkeypatch.setattr(memory_plan.machine, "llama_cpp_offloads", lambda _on: False)
+    monkeypatch.setattr(memory_plan.machine, "can_offload", lambda _on, _backend: False)
     with pytest.raises(ModelLoadFailed, match="built for the CPU alone"):
         memory_plan.place(settings(), known, on_1, ())
 
@@ -154,7 +158,7 @@ def test_no_layers_on_the_gpu_means_the_ram(settings, machine):
     assert place(settings(), "a").devices == (0,)
     assert place(settings(INFERENCE_GPU_LAYERS="0"), "a").devices == ()
     some = place(settings(INFERENCE_GPU_LAYERS="3"), "a")
-    assert (some.want.device_share, some.devices) == (pytest.approx(3 / 9), (0,))
+    assert (some.demand.device_share, some.devices) == (pytest.approx(3 / 9), (0,))
 
 
 def test_vllm_takes_a_device_and_no_ram_instead(settings, machine, tmp_path):
@@ -173,7 +177,7 @@ def test_needed_and_free_bytes_of_a_model(settings, machine):
     machine(2 * GB)
     spec = catalogue.load(settings()).get("a")
     needed = memory_plan.needed_bytes(settings(), spec)
-    assert needed == place(settings(), "a").want.footprint.least_bytes
+    assert needed == place(settings(), "a").demand.footprint.least_bytes
     free = memory_plan.free_bytes(settings(), spec, [])
     assert free == 2 * GB * 15 // 16
     assert free - memory_plan.free_bytes(settings(), spec, [worker("b", GB)]) == GB

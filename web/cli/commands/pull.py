@@ -19,6 +19,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from presets import backends
+from presets.backends import Weights
 from presets.catalogue import Catalogue, UnknownModel, UnknownPreset
 from presets.model import ModelSpec
 from presets.weights import weight_files
@@ -97,7 +99,7 @@ def _pulls(hub: Hub, spec: ModelSpec, models_dir: Path, *, hf: bool) -> Iterator
     from presets.fetching.pulling import Pull
     from presets.fetching.repository import PullError, gguf_files, safetensors_files
 
-    if hf or spec.backend == "vllm":
+    if hf or backends.get(spec.backend).weights is Weights.SAFETENSORS:
         if spec.hf is None:
             raise PullError(f"the catalogue names no safetensors of {spec.id}")
         repo = spec.hf.repo

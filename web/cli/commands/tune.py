@@ -59,10 +59,10 @@ def tune(model: str, max_loss: float, form: str | None, dry_run: bool) -> None:
 
 def _named(found: list[Any], form: str) -> Any:
     wanted = None if form == "original" else form
-    for one in found:
-        if one.form == wanted:
-            return one
-    names = ", ".join(one.form or "original" for one in found)
+    for measured in found:
+        if measured.form == wanted:
+            return measured
+    names = ", ".join(measured.form or "original" for measured in found)
     raise click.UsageError(f"There is no format {form!r}; there are: {names}.")
 
 

@@ -24,10 +24,10 @@ def lines(plan: Plan) -> list[str]:
     """One line for each model, and one for all of them; none where no model takes memory."""
     if not plan.least_bytes:
         return []
-    width = max(len(placed.model) for placed in plan.placed)
+    width = max(len(placed.model) for placed in plan.placements)
     return [
         f"memory: {_memory(plan.machine)}",
-        *(f"  {placed.model:{width}}  {_line(placed, plan.machine)}" for placed in plan.placed),
+        *(f"  {placed.model:{width}}  {_line(placed, plan.machine)}" for placed in plan.placements),
         f"  {'total':{width}}  {gb(plan.planned_bytes)} GB, at least {gb(plan.least_bytes)} GB: "
         f"{plan.verdict}",
     ]
@@ -42,15 +42,15 @@ def table(plan: Plan) -> dict[str, dict[str, Any]]:
             "memory_gb": float(gb(placed.planned_bytes)),
             "kv_tokens": placed.kv_tokens,
             "context_available": placed.context_available,
-            "estimated": placed.want.footprint.estimated,
+            "estimated": placed.demand.footprint.estimated,
         }
-        for placed in plan.placed
+        for placed in plan.placements
     }
 
 
 def refusal(settings: Settings, catalogue: Catalogue, plan: Plan) -> str:
     """What is needed, what there is, and what would do instead."""
-    without = ", ".join(placed.model for placed in plan.placed if not placed.fits)
+    without = ", ".join(placed.model for placed in plan.placements if not placed.fits)
     told = (
         f"the models do not fit. With the least of KV pools they need {gb(plan.least_bytes)} GB; "
         f"there is {_memory(plan.machine)}. No place for: {without}."
@@ -75,11 +75,11 @@ def over_limit(plan: Plan, limit_mb: int) -> str:
 
 
 def _line(placed: Placement, on: Machine) -> str:
-    found = placed.want.footprint
+    found = placed.demand.footprint
     about = "about " if found.estimated else ""
     if not placed.fits:
         least = f"{found.least_tokens} tokens"
-        bound = placed.want.memory_fraction
+        bound = placed.demand.memory_fraction
         why = "" if bound is None else f"; its memory_fraction is {bound:g}"
         return f"{about}{gb(found.least_bytes)} GB with a KV pool of {least}: no place{why}"
     pool = placed.kv_tokens * found.kv_bytes_per_token

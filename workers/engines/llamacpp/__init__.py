@@ -1,1 +1,37 @@
 """llama.cpp through llama-cpp-python's low-level API: one decoding thread, many sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from workers.contract.errors import ModelLoadFailed
+from workers.engines.base import Engine, EngineOptions
+from workers.engines.registry import register
+from workers.engines.tuning import Measured
+
+
+def _engine(options: EngineOptions) -> Engine:
+    try:
+        from workers.engines.llamacpp.engine import LlamaCppEngine
+    except ImportError as error:
+        raise _not_usable(error) from error
+    return LlamaCppEngine(options)
+
+
+def _measure(*args: Any, **options: Any) -> Iterator[Measured]:
+    try:
+        from workers.engines.llamacpp.formats import measure
+    except ImportError as error:
+        raise _not_usable(error) from error
+    return measure(*args, **options)
+
+
+def _not_usable(error: ImportError) -> ModelLoadFailed:
+    return ModelLoadFailed(
+        f"llama-cpp-python is not usable ({error}); "
+        "install it with: pip install 'inference-service[llamacpp]'"
+    )
+
+
+register("llamacpp", _engine, tuner=_measure)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 from collections.abc import Callable, Iterator
 from threading import Event
 
@@ -18,7 +17,7 @@ from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
 from workers.engines.llamacpp import grammar, weights
 from workers.engines.llamacpp.grammar_gate import GrammarGate
-from workers.engines.llamacpp.native import Context, ContextSize, Model
+from workers.engines.llamacpp.native import Context, ContextSize, Model, usable_cores
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.scheduler import Scheduler
@@ -76,7 +75,7 @@ class LlamaCppEngine:
         self._name = spec.id
         self._reasoning = spec.reasoning
         self.context_length = min(spec.context_length, model.trained_context, kv_tokens)
-        self._vocabulary = Vocabulary(model, reasoning.marks(spec.reasoning))
+        self._vocabulary = Vocabulary(model, reasoning.tags(spec.reasoning))
         self._template = self._chat_template(spec, model)
         batch_tokens = min(BATCH_TOKENS, kv_tokens)
         self._context = context = Context(
@@ -167,10 +166,3 @@ class LlamaCppEngine:
         if context.decode() != 0:
             raise ModelLoadFailed(f"{self._name} was loaded, but llama.cpp cannot decode with it.")
         context.drop(0)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

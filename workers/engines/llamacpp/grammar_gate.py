@@ -1,4 +1,4 @@
-"""Where in an answer its grammar begins: with the content, behind what the model thinks."""
+"""Where in an answer its grammar begins: with the content, after what the model thinks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from workers.engines.reasoning import Splitter
 from workers.engines.text import TextAssembler
 
 
-class Part(enum.Enum):
+class TokenRole(enum.Enum):
     """What a token is to the grammar."""
 
-    #: Nothing: it belongs to the thought, to a mark, or to white space before the content.
+    #: Nothing: it belongs to the thought, to a tag, or to white space before the content.
     THOUGHT = enum.auto()
     #: All of it must be allowed.
     CONTENT = enum.auto()
@@ -35,24 +35,24 @@ class GrammarGate:
         """A block of thinking is open."""
         return self._text.thinking
 
-    def part(self, token: int) -> Part:
+    def role(self, token: int) -> TokenRole:
         """What a token would be, if it came next."""
-        return Part.CONTENT if self._passed else self._push(copy.deepcopy(self._text), token)
+        return TokenRole.CONTENT if self._passed else self._push(copy.deepcopy(self._text), token)
 
-    def take(self, token: int) -> Part:
+    def take(self, token: int) -> TokenRole:
         """The token that comes next; what it is."""
         if self._passed:
-            return Part.CONTENT
-        part = self._push(self._text, token)
+            return TokenRole.CONTENT
+        role = self._push(self._text, token)
         self._passed = self._text.answering
-        return part
+        return role
 
-    def _push(self, text: TextAssembler, token: int) -> Part:
+    def _push(self, text: TextAssembler, token: int) -> TokenRole:
         if self._vocabulary.ends_turn(token):
-            return Part.NEITHER
+            return TokenRole.NEITHER
         piece = self._vocabulary.piece(token)
         shown = text.push(piece).text
         if not shown:
-            return Part.THOUGHT
+            return TokenRole.THOUGHT
         whole = shown.lstrip() == piece.decode("utf-8", "replace").lstrip()
-        return Part.CONTENT if whole else Part.NEITHER
+        return TokenRole.CONTENT if whole else TokenRole.NEITHER

@@ -1,9 +1,10 @@
-"""The few llama.cpp calls that the scheduler needs, each behind a name that says what it does."""
+"""The few llama.cpp calls that the scheduler needs, each under a name that says what it does."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ log = logging.getLogger(__name__)
 
 #: ggml's log levels: 2 is a warning, 3 an error; a 5 continues the line before.
 _GGML_WARNING, _GGML_ERROR, _GGML_CONTINUED = 2, 3, 5
-#: What llama.cpp last complained of, for the message of a model that cannot be loaded.
-_complaints: deque[str] = deque(maxlen=20)
+#: llama.cpp's last errors, for the message of a model that cannot be loaded.
+_errors: deque[str] = deque(maxlen=20)
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
@@ -26,7 +27,7 @@ def _take_log(level: int, text: bytes, _user_data: object) -> None:
     line = text.decode("utf-8", "replace").strip()
     if line and level in (_GGML_WARNING, _GGML_ERROR):
         if level == _GGML_ERROR:
-            _complaints.append(line)
+            _errors.append(line)
         log.debug("llama.cpp: %s", line)
 
 
@@ -53,22 +54,22 @@ class Model:
         """Load the weights.
 
         Raises:
-            ModelLoadFailed: llama.cpp refuses the file; says what it complained of.
+            ModelLoadFailed: llama.cpp refuses the file; gives its errors.
         """
         llama_cpp.llama_backend_init()
         parameters = llama_cpp.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 10_000
         interrupted: list[BaseException] = []
-        tell = llama_cpp.llama_progress_callback(_progress(on_progress, interrupted))
-        parameters.progress_callback = tell
-        _complaints.clear()
+        callback = llama_cpp.llama_progress_callback(_progress(on_progress, interrupted))
+        parameters.progress_callback = callback
+        _errors.clear()
         pointer = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
         if interrupted:
             if pointer:
                 llama_cpp.llama_model_free(pointer)
             raise interrupted[0]
         if not pointer:
-            why = "; ".join(_complaints) or "no reason given"
+            why = "; ".join(_errors) or "no reason given"
             raise ModelLoadFailed(f"llama.cpp cannot load {path}: {why}")
         self.pointer = pointer
         self.trained_context = int(llama_cpp.llama_model_n_ctx_train(pointer))
@@ -96,17 +97,17 @@ def _progress(
 ) -> Callable[[float, object], bool]:
     """What llama.cpp calls; False, which ends the loading, once something was raised meanwhile.
 
-    An exception cannot pass through llama.cpp: a signal's is kept and raised behind it.
+    An exception cannot pass through llama.cpp: a signal's is kept and raised after it.
     """
 
-    def tell(fraction: float, _user_data: object) -> bool:
+    def progress(fraction: float, _user_data: object) -> bool:
         try:
             on_progress(fraction)
         except BaseException as raised:  # noqa: BLE001
             interrupted.append(raised)
         return not interrupted
 
-    return tell
+    return progress
 
 
 class Context:
@@ -129,10 +130,10 @@ class Context:
         parameters.kv_unified = True
         parameters.no_perf = True
         parameters.n_threads = parameters.n_threads_batch = size.threads
-        _complaints.clear()
+        _errors.clear()
         pointer = llama_cpp.llama_init_from_model(model.pointer, parameters)
         if not pointer:
-            why = "; ".join(_complaints) or "no reason given"
+            why = "; ".join(_errors) or "no reason given"
             raise ModelLoadFailed(f"llama.cpp cannot make a pool of {size.kv_tokens} tokens: {why}")
         self.pointer = pointer
         self._memory = llama_cpp.llama_get_memory(pointer)
@@ -140,11 +141,6 @@ class Context:
         for i in range(size.batch_tokens):
             self._batch.n_seq_id[i] = 1
         self._batch.n_tokens = 0
-
-    @property
-    def batch_length(self) -> int:
-        """Tokens in the batch."""
-        return int(self._batch.n_tokens)
 
     def clear_batch(self) -> None:
         """Begin a new batch."""
@@ -170,7 +166,7 @@ class Context:
         llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
     def truncate(self, sequence: int, length: int) -> bool:
-        """Drop what lies behind `length`; False where the cache cannot take back an end."""
+        """Drop what comes after `length`; False where the cache cannot take back an end."""
         return bool(llama_cpp.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def drop(self, sequence: int) -> None:
@@ -181,3 +177,10 @@ class Context:
         """Give the memory back."""
         llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self.pointer)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

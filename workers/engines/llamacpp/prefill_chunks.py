@@ -1,4 +1,4 @@
-"""Chunks: how much of a prompt is read in one step.
+"""Prefill chunks: how much of a prompt is read in one step.
 
 As much as the pace of the step before lets fit into the aim, so that running answers keep moving.
 
@@ -22,7 +22,7 @@ TILE = 64
 TILE_COST = 0.3
 #: Single rows in a step at most: a little less than would make a tile.
 MOST_ROWS = 48
-#: First chunk behind one of the other kind, whose pace says nothing.
+#: First chunk after one of the other kind, whose pace says nothing.
 FIRST_ROWS = 16
 #: A prompt that has been read for this long, half of what callers wait, goes on in whole tiles
 #: even where those take longer than the aim: else it would never end beside running answers.

@@ -1,4 +1,4 @@
-"""Prefixes: what ended sequences leave in the pool for those that begin alike."""
+"""Prefixes: what ended sequences keep in the KV pool for later ones with the same beginning."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Prefixes:
         """Tokens of all kept prefixes; cells that several share count for each."""
         return sum(len(tokens) for tokens in self._kept.values())
 
-    def seat(self, sequence: Sequence, active: Iterable[Sequence]) -> None:
+    def assign_slot(self, sequence: Sequence, active: Iterable[Sequence]) -> None:
         """Give a sequence a slot, with as much of its beginning as the pool has already."""
         match = self._longest(sequence.tokens, active)
         if match is None:
@@ -116,12 +116,12 @@ class Prefixes:
         return best if best is not None and best.length > 0 else None
 
 
-def _common(one: list[int], other: list[int], most: int) -> int:
+def _common(tokens: list[int], other: list[int], most: int) -> int:
     """Length of the common beginning, at most `most`; compares slices, which C does fast."""
-    low, high = 0, min(len(one), len(other), most)
+    low, high = 0, min(len(tokens), len(other), most)
     while low < high:
         middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
+        if tokens[low:middle] == other[low:middle]:
             low = middle
         else:
             high = middle - 1

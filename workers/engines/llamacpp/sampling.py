@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workers.contract.errors import EngineFailed
 from workers.contract.job import Sampling
-from workers.engines.llamacpp.grammar_gate import GrammarGate, Part
+from workers.engines.llamacpp.grammar_gate import GrammarGate, TokenRole
 from workers.engines.llamacpp.native import Context
 from workers.engines.llamacpp.vocabulary import Vocabulary
 
@@ -34,7 +34,7 @@ class Sampler:
     def __init__(self, sampling: Sampling, vocabulary: Vocabulary, produced: Ids[int]) -> None:
         """Build the chain as it is after `produced` tokens.
 
-        A continued generation with a seed goes on with another stream of chance than the first
+        A continued generation with a seed goes on with another random stream than the first
         attempt: the seed plus the number of tokens produced.
         """
         chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
@@ -67,7 +67,7 @@ class Sampler:
         self._chain = chain
 
     def sample(self, context: Context, row: int) -> int:
-        """Choose the token behind a row of the batch just decoded, and remember it."""
+        """Choose the token after a row of the batch just decoded, and remember it."""
         return int(llama_cpp.llama_sampler_sample(self._chain, context.pointer, row))
 
     def free(self) -> None:
@@ -108,7 +108,7 @@ class ConstrainedSampler(Sampler):
         self._grammar = compiled
         self._gate = gate
         for token in produced:
-            if gate.take(token) is Part.CONTENT:
+            if gate.take(token) is TokenRole.CONTENT:
                 llama_cpp.llama_sampler_accept(compiled, token)
         self._size = vocabulary.size
         #: Survivors in the head that make looking at the rest needless: what `top_k` can reach,
@@ -128,7 +128,7 @@ class ConstrainedSampler(Sampler):
         token = self._choose(self._candidates(logits, np.arange(self._size, dtype=np.int32)))
         if not self._fits(token):
             token = self._fitting(logits)
-        if self._gate.take(token) is Part.CONTENT:
+        if self._gate.take(token) is TokenRole.CONTENT:
             llama_cpp.llama_sampler_accept(self._grammar, token)
         llama_cpp.llama_sampler_accept(self._chain, token)
         return token
@@ -139,8 +139,8 @@ class ConstrainedSampler(Sampler):
         super().free()
 
     def _fits(self, token: int) -> bool:
-        part = self._gate.part(token)
-        return part is Part.THOUGHT or (part is Part.CONTENT and self._allows(token))
+        role = self._gate.role(token)
+        return role is TokenRole.THOUGHT or (role is TokenRole.CONTENT and self._allows(token))
 
     def _fitting(self, logits: NDArray[np.float32]) -> int:
         """A token instead of one that does not fit."""
@@ -148,11 +148,11 @@ class ConstrainedSampler(Sampler):
             token = self._choose(self._allowed(logits))
             if self._fits(token):
                 return token
-        # In a thought, or with a part of a mark said: the likeliest that fits.
+        # In a thought, or in the middle of a tag: the likeliest that fits.
         for token in np.argsort(-logits):
             if self._fits(int(token)):
                 return int(token)
-        raise EngineFailed("No token can follow what was said before the answer.")
+        raise EngineFailed("No token can follow what the model wrote before the answer.")
 
     def _allowed(self, logits: NDArray[np.float32]) -> NDArray[np.void]:
         if self._size > _HEAD:
@@ -171,9 +171,9 @@ class ConstrainedSampler(Sampler):
         return candidates[candidates["logit"] > -np.inf]
 
     def _allows(self, token: int) -> bool:
-        one = np.array([(token, 1.0, 0.0)], dtype=_CANDIDATE)
-        self._apply(self._grammar, one)
-        return bool(one["logit"][0] > -np.inf)
+        candidate = np.array([(token, 1.0, 0.0)], dtype=_CANDIDATE)
+        self._apply(self._grammar, candidate)
+        return bool(candidate["logit"][0] > -np.inf)
 
     def _choose(self, candidates: NDArray[np.void]) -> int:
         chosen = self._apply(self._chain, candidates)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _BatchEntry:
     """What one sequence has in a step's batch."""
 
     sequence: Sequence
@@ -35,7 +35,7 @@ class _Part:
 
 
 class Scheduler:
-    """Owns the context; nobody else touches it after `start`."""
+    """Owns the context; no other thread touches it after `start`."""
 
     def __init__(
         self,
@@ -89,15 +89,15 @@ class Scheduler:
                 self._moved_at = time.perf_counter()
                 self._drop_cancelled()
                 self._admit()
-                if parts := self._decode():
-                    self._deliver(parts)
+                if entries := self._decode():
+                    self._deliver(entries)
             except Exception:
                 log.exception("the decoding thread met an error; its sequences fail")
                 self._fail_all(EngineFailed())
         self._end_all()
 
     def _receive(self) -> None:
-        """Take in what was submitted; without work, sleep until something is."""
+        """Queue what was submitted; without work, sleep until something is."""
         idle = not self._active and not self._waiting
         while idle or not self._inbox.empty():
             sequence = self._inbox.get()
@@ -109,25 +109,24 @@ class Scheduler:
             self._wait(sequence)
 
     def _wait(self, sequence: Sequence) -> None:
-        rank = -sequence.request.priority
-        heapq.heappush(self._waiting, (rank, self._age[sequence], sequence))
+        heapq.heappush(self._waiting, (*self._rank(sequence), sequence))
 
     def _drop_cancelled(self) -> None:
-        for sequence in [one for one in self._active if one.unwanted]:
+        for sequence in [sequence for sequence in self._active if sequence.is_cancelled]:
             self._leave(sequence)
             sequence.end("cancelled")
-        unwanted = [entry for entry in self._waiting if entry[2].unwanted]
-        if unwanted:
-            self._waiting = [entry for entry in self._waiting if entry not in unwanted]
+        cancelled = [entry for entry in self._waiting if entry[2].is_cancelled]
+        if cancelled:
+            self._waiting = [entry for entry in self._waiting if entry not in cancelled]
             heapq.heapify(self._waiting)
-            for _, _, sequence in unwanted:
+            for _, _, sequence in cancelled:
                 self._forget(sequence)
                 sequence.end("cancelled")
 
     def _admit(self) -> None:
-        """Let those who wait join, the most urgent first, while there is room for all they hold.
+        """Start waiting sequences, the most urgent first, while the pool has room for their tokens.
 
-        The first in line is never passed by: it gets its room when others end.
+        The first in the queue is never overtaken: it gets its room when others end.
         """
         while self._waiting and len(self._active) < self._concurrency:
             sequence = self._waiting[0][2]
@@ -138,44 +137,44 @@ class Scheduler:
             first_time = sequence.slot is None and sequence.cached_tokens == 0
             if self._active:
                 self._chunks.slow_down()
-            self._prefixes.seat(sequence, self._active)
+            self._prefixes.assign_slot(sequence, self._active)
             if first_time:
                 sequence.cached_tokens = min(sequence.decoded, sequence.prompt_length)
             sequence.begin()
             self._active.append(sequence)
 
-    def _decode(self) -> list[_Part]:
+    def _decode(self) -> list[_BatchEntry]:
         """One step; returns what was decoded, or nothing where there was nothing to do."""
         while self._active and not self._closing:
-            parts = self._plan()
+            entries = self._plan()
             began = time.perf_counter()
             status = self._context.decode()
             if status == 0:
-                self._learn(parts, time.perf_counter() - began)
-                for part in parts:
-                    part.sequence.decoded += part.tokens
-                return parts
+                self._learn(entries, time.perf_counter() - began)
+                for entry in entries:
+                    entry.sequence.decoded += entry.tokens
+                return entries
             if status == 1:
                 self._make_room()
             else:
-                self._fail(parts, EngineFailed(f"llama.cpp could not decode (status {status})."))
+                self._fail(entries, EngineFailed(f"llama.cpp could not decode (status {status})."))
         return []
 
-    def _plan(self) -> list[_Part]:
+    def _plan(self) -> list[_BatchEntry]:
         """Fill the batch: running answers first, then prompts, the most urgent first."""
         self._context.clear_batch()
         running = [sequence for sequence in self._active if sequence.pending == 1]
         reading = [sequence for sequence in self._active if sequence.pending > 1]
-        reading.sort(key=lambda one: (-one.request.priority, self._age[one]))
-        parts = [self._add(sequence, 1) for sequence in running]
+        reading.sort(key=self._rank)
+        entries = [self._add(sequence, 1) for sequence in running]
         room = self._room(len(running), reading[0]) if reading else 0
         for sequence in reading:
             if room <= 0:
                 break
             count = min(sequence.pending, room)
-            parts.append(self._add(sequence, count))
+            entries.append(self._add(sequence, count))
             room -= count
-        return parts
+        return entries
 
     def _room(self, running: int, first: Sequence) -> int:
         """Prompt tokens of the next step; `first` is the prompt that is read first."""
@@ -184,20 +183,24 @@ class Scheduler:
             running, depth=first.decoded, cells=cells, reading_s=first.reading_s
         )
 
-    def _add(self, sequence: Sequence, count: int) -> _Part:
+    def _rank(self, sequence: Sequence) -> tuple[int, int]:
+        """The most urgent first, then the oldest."""
+        return -sequence.request.priority, self._age[sequence]
+
+    def _add(self, sequence: Sequence, count: int) -> _BatchEntry:
         slot, begin = sequence.slot, sequence.decoded
         if slot is None:
-            raise RuntimeError("only seated sequences are decoded")
+            raise RuntimeError("only sequences with a slot are decoded")
         ends_here = count == sequence.pending
         row = 0
         for position in range(begin, begin + count):
             is_last = ends_here and position == begin + count - 1
             row = self._context.add(sequence.tokens[position], position, slot, wants_logits=is_last)
-        return _Part(sequence, count, row if ends_here else None)
+        return _BatchEntry(sequence, count, row if ends_here else None)
 
-    def _learn(self, parts: list[_Part], took_s: float) -> None:
-        tokens = sum(part.tokens for part in parts)
-        self._chunks.took(tokens, tokens - len(parts), took_s)
+    def _learn(self, entries: list[_BatchEntry], took_s: float) -> None:
+        tokens = sum(entry.tokens for entry in entries)
+        self._chunks.took(tokens, tokens - len(entries), took_s)
 
     def _make_room(self) -> None:
         """Free cells: a kept prefix, else the youngest of the least urgent sequences.
@@ -207,7 +210,7 @@ class Scheduler:
         """
         if self._prefixes.forget_one():
             return
-        victim = max(self._active, key=lambda one: (-one.request.priority, self._age[one]))
+        victim = max(self._active, key=self._rank)
         if len(self._active) == 1:
             self._leave(victim, keep=False)
             victim.fail(EngineFailed("The KV pool has no room for one whole sequence."))
@@ -217,19 +220,19 @@ class Scheduler:
         self._prefixes.clear(victim)
         self._wait(victim)
 
-    def _deliver(self, parts: list[_Part]) -> None:
+    def _deliver(self, entries: list[_BatchEntry]) -> None:
         """Sample for every sequence first: waking readers would make the later ones wait."""
         sampled = []
-        for part in parts:
-            if part.row is None:
+        for entry in entries:
+            if entry.row is None:
                 continue
             try:
-                token = part.sequence.sampler.sample(self._context, part.row)
+                token = entry.sequence.sampler.sample(self._context, entry.row)
             except InferenceError as error:
-                self._leave(part.sequence, keep=False)
-                part.sequence.fail(error)
+                self._leave(entry.sequence, keep=False)
+                entry.sequence.fail(error)
             else:
-                sampled.append((part.sequence, token))
+                sampled.append((entry.sequence, token))
         for sequence, token in sampled:
             if sequence.take(token):
                 self._leave(sequence)
@@ -246,11 +249,11 @@ class Scheduler:
         del self._age[sequence]
         sequence.sampler.free()
 
-    def _fail(self, parts: list[_Part], error: EngineFailed) -> None:
+    def _fail(self, entries: list[_BatchEntry], error: EngineFailed) -> None:
         log.error("%s", error.message)
-        for part in parts:
-            self._leave(part.sequence, keep=False)
-            part.sequence.fail(error)
+        for entry in entries:
+            self._leave(entry.sequence, keep=False)
+            entry.sequence.fail(error)
 
     def _fail_all(self, error: EngineFailed) -> None:
         for sequence in list(self._active):

@@ -76,7 +76,7 @@ class Sequence:
         return 0.0 if self._begun_at is None else time.perf_counter() - self._begun_at
 
     @property
-    def unwanted(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Nobody waits for the rest."""
         return self._abandoned or self._cancelled.is_set()
 

@@ -87,7 +87,7 @@ class VllmEngine:
             spec.id,
             llm.get_tokenizer(),
             llm.model_config.try_get_generation_config(),
-            reasoning.marks(spec.reasoning),
+            reasoning.tags(spec.reasoning),
         )
         source = spec.chat_template or self._vocabulary.template
         if source is None:

@@ -80,7 +80,7 @@ class Detokenizer:
             return text
         self._waiting.append(token)
         try:
-            text = self._stream.step(self._vocabulary.fast, token)
+            text = self._stream.step(self._vocabulary.fast, token) or ""
         except Exception as error:
             # Bytes that can never become a character leave the stream without a way on.
             if "Invalid prefix" not in str(error):

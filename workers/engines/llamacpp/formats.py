@@ -1,6 +1,6 @@
-"""Which format of a model's weights this machine runs best, and what each of them loses.
+"""Measures each format of a model's weights on this machine: its speed, and what it loses.
 
-The loss is told as the mean Kullback-Leibler divergence, in nats, of the next-token distribution
+The loss is given as the mean Kullback-Leibler divergence, in nats, of the next-token distribution
 from that of the file as it is, over the positions of a shipped text, and as that text's perplexity:
 the two figures that llama.cpp's own `llama-perplexity --kl-divergence` reports.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,63 +21,33 @@ import numpy as np
 from presets.model import ModelSpec
 from workers.contract.errors import EngineFailed
 from workers.engines.llamacpp import weights
-from workers.engines.llamacpp.native import Context, ContextSize, Model
+from workers.engines.llamacpp.native import Context, ContextSize, Model, usable_cores
 from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.tuning import Measured
 
 #: Tokens of the text that are read; each position's distribution is held until the end.
 TEXT_TOKENS = 512
-#: Positions behind which distributions are compared: the first tokens have too little before them.
+#: Distributions are compared from this position on: the first tokens have too little before them.
 FIRST_POSITION = 64
 #: Rows of logits in one call, and steps of a decode that are timed.
 _ROWS, _STEPS = 64, 24
 _REPEATS = 2
 
-#: Tokens of a usual chat request, by which formats are compared.
-CHAT_PROMPT, CHAT_ANSWER = 256, 128
-
 Logits = np.ndarray[Any, np.dtype[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One format on this machine."""
-
-    #: Name of the format; None: the file as it is.
-    form: str | None
-    size_bytes: int
-    #: Prompt tokens per second.
-    prefill_tokens_s: float
-    #: Tokens per second of one answer alone, and of `rows` answers together.
-    decode_tokens_s: float
-    batch_tokens_s: float
-    rows: int
-    #: Of the shipped text.
-    perplexity: float
-    #: Mean divergence from the file as it is, in nats per token.
-    divergence: float
-
-    @property
-    def chat_s(self) -> float:
-        """Seconds that a usual chat request takes of a worker that always has `rows` of them."""
-        return CHAT_PROMPT / self.prefill_tokens_s + CHAT_ANSWER / self.batch_tokens_s
 
 
 def measure(
     spec: ModelSpec,
     cache_dir: Path,
     *,
-    threads: int,
+    threads: int | None,
     rows: int,
     gpu_layers: int,
     on_start: Callable[[str], None],
 ) -> Iterator[Measured]:
-    """Measure the file as it is, then every format it can be requantised to.
+    """Measure the file as it is, then every format it can be requantised to; see `Tuner`.
 
-    One at a time, since two in memory would slow each other. `rows` answers are decoded together.
-
-    Raises:
-        ModelLoadFailed: the file cannot be loaded or requantised.
-        InsufficientMemory: it does not fit.
+    One at a time, since two in memory would slow each other.
     """
     original = weights.check(spec)
     reference: Logits | None = None
@@ -88,38 +58,51 @@ def measure(
         model = Model(path, gpu_layers, lambda _fraction: None)
         try:
             vocabulary = Vocabulary(model)
-            text = resources.files(__package__).joinpath("tuning.txt").read_text(encoding="utf-8")
-            tokens = vocabulary.tokenize(text, add_special=True, parse_special=False)[:TEXT_TOKENS]
-            size = ContextSize(
-                kv_tokens=TEXT_TOKENS + rows * (_STEPS + 2),
-                sequences=max(_ROWS, rows),
-                batch_tokens=TEXT_TOKENS,
-                threads=threads,
-            )
-            context = Context(model, size)
+            tokens = vocabulary.tokenize(_text(), add_special=True, parse_special=False)
+            context = _context(model, rows, threads or usable_cores())
             try:
-                logits = _logits(context, tokens, vocabulary.size)
-                reference = logits if reference is None else reference
-                yield Measured(
-                    form=form,
-                    size_bytes=path.stat().st_size,
-                    prefill_tokens_s=_prefill(context, tokens),
-                    decode_tokens_s=_decode(context, tokens, 1),
-                    batch_tokens_s=_decode(context, tokens, rows),
-                    rows=rows,
-                    perplexity=_perplexity(logits, tokens),
-                    divergence=_divergence(reference, logits),
+                measured, logits = _measure(
+                    context, tokens[:TEXT_TOKENS], vocabulary.size, reference, rows
                 )
             finally:
                 context.free()
         finally:
             model.free()
+        reference = logits if reference is None else reference
+        yield replace(measured, form=form, size_bytes=path.stat().st_size)
 
 
-def choose(found: list[Measured], most_loss: float) -> Measured:
-    """The fastest for a usual chat, of those that lose at most `most_loss` nats per token."""
-    good = [one for one in found if one.form is None or one.divergence <= most_loss]
-    return min(good, key=lambda one: one.chat_s)
+def _text() -> str:
+    """The shipped text."""
+    return resources.files(__package__).joinpath("tuning.txt").read_text(encoding="utf-8")
+
+
+def _context(model: Model, rows: int, threads: int) -> Context:
+    size = ContextSize(
+        kv_tokens=TEXT_TOKENS + rows * (_STEPS + 2),
+        sequences=max(_ROWS, rows),
+        batch_tokens=TEXT_TOKENS,
+        threads=threads,
+    )
+    return Context(model, size)
+
+
+def _measure(
+    context: Context, tokens: list[int], words: int, reference: Logits | None, rows: int
+) -> tuple[Measured, Logits]:
+    """Figures of the loaded format, and its logits (positions, words); `reference`: the file's."""
+    logits = _logits(context, tokens, words)
+    measured = Measured(
+        form=None,
+        size_bytes=0,
+        prefill_tokens_s=_prefill(context, tokens),
+        decode_tokens_s=_decode(context, tokens, 1),
+        batch_tokens_s=_decode(context, tokens, rows),
+        rows=rows,
+        perplexity=_perplexity(logits, tokens),
+        divergence=_divergence(logits if reference is None else reference, logits),
+    )
+    return measured, logits
 
 
 def _read(context: Context, tokens: list[int], begin: int, *, all_rows: bool) -> None:
@@ -137,37 +120,37 @@ def _run(context: Context) -> None:
 
 
 def _logits(context: Context, tokens: list[int], words: int) -> Logits:
-    """The logits behind every position from `FIRST_POSITION` on: (positions, words)."""
-    found = []
+    """The logits after every position from `FIRST_POSITION` on: (positions, words)."""
+    rows = []
     for begin in range(0, len(tokens), _ROWS):
         part = tokens[begin : begin + _ROWS]
         _read(context, part, begin, all_rows=True)
         for row in range(len(part)):
             pointer = llama_cpp.llama_get_logits_ith(context.pointer, row)
             if begin + row >= FIRST_POSITION:
-                row_of = np.ctypeslib.as_array(
+                view = np.ctypeslib.as_array(
                     ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (words,)
                 )
-                found.append(row_of.copy())
+                rows.append(view.copy())
     context.drop(0)
-    return np.stack(found)
+    return np.stack(rows)
 
 
 def _log_softmax(logits: Logits) -> Logits:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    told: Logits = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return told
+    log_probabilities: Logits = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_probabilities
 
 
 def _perplexity(logits: Logits, tokens: list[int]) -> float:
     following = tokens[FIRST_POSITION + 1 :]
-    told = _log_softmax(logits[: len(following)])
-    return float(np.exp(-told[np.arange(len(following)), following].mean()))
+    log_probabilities = _log_softmax(logits[: len(following)])
+    return float(np.exp(-log_probabilities[np.arange(len(following)), following].mean()))
 
 
 def _divergence(reference: Logits, logits: Logits) -> float:
-    right, told = _log_softmax(reference), _log_softmax(logits)
-    return max(0.0, float((np.exp(right) * (right - told)).sum(axis=1).mean()))
+    true, measured = _log_softmax(reference), _log_softmax(logits)
+    return max(0.0, float((np.exp(true) * (true - measured)).sum(axis=1).mean()))
 
 
 def _prefill(context: Context, tokens: list[int]) -> float:

@@ -1,4 +1,4 @@
-"""Balance: what all front ends know together of how busy the models are, and whose turn it is."""
+"""What all front ends know together of how busy the models are, and whose turn it is."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from redis import Redis
 from workers.contract import keys
 
 
-class ModelLoad:
-    """Reads burdens and counts turns; raises `redis.RedisError` while Redis is away."""
+class RoutingState:
+    """Reads queued tokens and counts turns; raises `redis.RedisError` while Redis is away."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def burdens(self, models: Sequence[str]) -> list[int]:
+    def queued_tokens(self, models: Sequence[str]) -> list[int]:
         """For each model, the tokens that its waiting and running steps are expected to take."""
         with self._redis.pipeline(transaction=False) as pipe:
             for model in models:
-                pipe.hget(keys.burden(model), "total")
+                pipe.hget(keys.queued_tokens(model), "total")
             return [int(total or 0) for total in pipe.execute()]
 
     def turn(self, role: str) -> int:

@@ -23,8 +23,8 @@ from workers.store import dead_letters
 from workers.store.admission import Full, Terms
 from workers.store.jobs import JobStore
 from workers.store.leases import Leases, Refusal
-from workers.store.load import ModelLoad
 from workers.store.planned import PlannedStep
+from workers.store.routing_state import RoutingState
 from workers.store.token_log import Entry, append
 
 MODEL, OTHER = "m", "n"
@@ -37,8 +37,8 @@ def jobs(redis):
 
 
 @pytest.fixture
-def balance(redis):
-    return ModelLoad(redis)
+def routing_state(redis):
+    return RoutingState(redis)
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ def store(jobs):
 
 
 @pytest.fixture
-def busy(redis, balance):
-    """The model's burden, which is that of its steps."""
+def busy(redis, routing_state):
+    """The model's queued tokens, which is that of its steps."""
 
     def busy(model=MODEL):
-        (total,) = balance.burdens([model])
-        parts = redis.hgetall(keys.burden(model))
+        (total,) = routing_state.queued_tokens([model])
+        parts = redis.hgetall(keys.queued_tokens(model))
         parts.pop(b"total", None)
         assert sum(map(int, parts.values())) == total
         return total
@@ -91,18 +91,18 @@ def die(redis, request):
     Reaper(redis).sweep()
 
 
-def test_what_waits_and_what_runs_counts_until_it_ends(store, redis, busy, balance):
+def test_what_waits_and_what_runs_counts_until_it_ends(store, redis, busy, routing_state):
     first, second = store(answer=100), store(answer=30)
     store(answer=7, model=OTHER)
     assert busy() == 130
     Leases(redis, "w").take(first)
-    assert balance.burdens([OTHER, MODEL, "none"]) == [7, 130, 0]
+    assert routing_state.queued_tokens([OTHER, MODEL, "none"]) == [7, 130, 0]
     finish(redis, first)
     assert busy() == 30
     Leases(redis, "w").take(second)
     finish(redis, second)
     assert busy() == 0
-    assert not redis.exists(keys.burden(MODEL))
+    assert not redis.exists(keys.queued_tokens(MODEL))
 
 
 def test_what_was_refused_counts_for_nothing(store, jobs, redis, busy):
@@ -123,7 +123,7 @@ def test_a_step_ends_before_its_job(store, redis, busy):
     assert busy() == 0
 
 
-def test_the_next_round_counts_from_when_it_is_decided(jobs, redis, busy, balance):
+def test_the_next_round_counts_from_when_it_is_decided(jobs, redis, busy, routing_state):
     name = f"chatcmpl-{next(_numbers)}"
     job = Job(name, MODEL, (Message("user", "x"),), created=1)
     draft = StepRequest(name, "draft", MODEL, ends_job=False)
@@ -266,7 +266,7 @@ def front_end(redis):
         directory = Directory(redis, ttl_s=0)
         wait_for(lambda: directory.serving(MODEL) and directory.serving(OTHER))
         settings = read(environ, env_file=None)
-        return Router(settings, Catalogue(specs), directory, ModelLoad(redis))
+        return Router(settings, Catalogue(specs), directory, RoutingState(redis))
 
     yield front_end
     for presence in beats:

@@ -1,0 +1,104 @@
+"""The backends: what the catalogue and the memory plan must know of an engine without loading it.
+
+One row for each engine that ships; the engine itself is `workers.engines.<name>`. An engine that is
+defined elsewhere calls `register`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Weights(enum.Enum):
+    """The files that an engine reads a model from."""
+
+    #: It reads no files, and a model takes no memory.
+    NONE = enum.auto()
+    #: One GGUF file, or all parts of a split one.
+    GGUF = enum.auto()
+    #: A directory of safetensors with their configuration.
+    SAFETENSORS = enum.auto()
+
+
+class Offload(enum.Enum):
+    """What of a model an engine can put on a device."""
+
+    #: Nothing: it knows no devices.
+    NOTHING = enum.auto()
+    #: Some or all layers, as the settings and the model say.
+    LAYERS = enum.auto()
+    #: All of it, where there is a discrete device.
+    WHOLE = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The traits of one engine."""
+
+    #: As settings, catalogue and `workers.engines.registry` name it.
+    name: str
+    weights: Weights = Weights.GGUF
+    #: It fetches weights by itself where the catalogue names their repository.
+    fetches_weights: bool = False
+    offload: Offload = Offload.NOTHING
+    #: Whether Apple's Metal is a device to it.
+    uses_metal: bool = True
+    #: It runs in the RAM where the devices have no room. Without devices every engine runs there.
+    falls_back_to_ram: bool = True
+    #: The Python package whose `lib` folder has one library for each kind of device that it was
+    #: built for, `libggml-cuda` or `libggml-metal`; None: it can use every device it finds.
+    device_libraries: str | None = None
+    #: What to do where that package was built without the library of this machine's devices.
+    build_hint: str = ""
+
+    @property
+    def uses_devices(self) -> bool:
+        """Whether a model can be placed on devices at all."""
+        return self.offload is not Offload.NOTHING
+
+
+#: The engine of models and settings that name none.
+DEFAULT = "llamacpp"
+
+_ROWS = (
+    Backend(
+        "llamacpp",
+        offload=Offload.LAYERS,
+        device_libraries="llama_cpp",
+        build_hint=(
+            "the installed llama-cpp-python is built for the CPU alone; build it with "
+            "CMAKE_ARGS=-DGGML_CUDA=on"
+        ),
+    ),
+    Backend(
+        "vllm",
+        weights=Weights.SAFETENSORS,
+        fetches_weights=True,
+        offload=Offload.WHOLE,
+        uses_metal=False,
+        falls_back_to_ram=False,
+    ),
+    Backend("scripted", weights=Weights.NONE),
+)
+
+_BACKENDS = {row.name: row for row in _ROWS}
+
+
+def register(backend: Backend) -> None:
+    """Add a backend, or replace the one of its name."""
+    _BACKENDS[backend.name] = backend
+
+
+def get(name: str) -> Backend:
+    """The traits of a backend.
+
+    A name without a row, which a catalogue's file may have, is planned like a file of GGUF in the
+    RAM; its worker says that there is no such engine.
+    """
+    return _BACKENDS.get(name) or Backend(name)
+
+
+def names() -> tuple[str, ...]:
+    """The names of all backends, in the order in which they were added."""
+    return tuple(_BACKENDS)

@@ -1,0 +1,70 @@
+"""What a socket's client gets when it cannot be served any longer."""
+
+import json
+import queue
+import threading
+
+import pytest
+from redis.exceptions import ConnectionError as RedisAway
+from simple_websocket import ConnectionClosed
+
+from web.render.websocket import FAILED, Conversation
+
+
+class Socket:
+    """The server's end: says what the client said, and keeps what is sent."""
+
+    def __init__(self, *messages):
+        self._messages = list(messages)
+        self.sent = []
+        self.closed = queue.SimpleQueue()
+
+    def receive(self, timeout=None):
+        if not self._messages:
+            raise ConnectionClosed
+        return self._messages.pop(0)
+
+    def send(self, text):
+        self.sent.append(json.loads(text))
+
+    def close(self, code, reason):
+        self.closed.put((code, reason))
+
+
+def listen(socket, cancel):
+    """Whether `on_leave` was called in time."""
+    left = threading.Event()
+    Conversation(socket).listen(cancel, left.set)
+    return left.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(RedisAway("refused"), "BROKER_UNAVAILABLE"), (RuntimeError("a bug"), "INTERNAL")],
+)
+def test_a_cancel_that_fails_ends_in_an_error_and_a_close(error, code):
+    def cancel():
+        raise error
+
+    socket = Socket('{"type": "cancel"}', '{"type": "cancel"}')
+    assert listen(socket, cancel)
+    assert [(message["type"], message["error"]["code"]) for message in socket.sent] == [
+        ("error", code)
+    ]
+    assert socket.closed.get_nowait() == (FAILED, code)
+    assert socket.closed.empty()
+
+
+def test_a_client_that_leaves_gets_nothing():
+    socket = Socket()
+    assert listen(socket, lambda: None)
+    assert socket.sent == []
+    assert socket.closed.empty()
+
+
+def test_a_wrong_message_is_answered_and_the_next_is_read():
+    cancelled = threading.Event()
+    socket = Socket('{"type": "dance"}', '{"type": "cancel"}')
+    assert listen(socket, cancelled.set)
+    assert cancelled.is_set()
+    assert [message["error"]["code"] for message in socket.sent] == ["VALIDATION_ERROR"]
