@@ -7,8 +7,9 @@ a catalogue needs.
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -54,6 +55,22 @@ _FILE_TYPES = {
 }
 #: No model has more layers; longer arrays are vocabularies.
 _LONGEST_ARRAY = 1024
+#: Real heads have some 50 keys, arrays of numbers or texts alone, and vocabularies of 260,000 words
+#: beside as many merges.
+_MOST_KEYS = 10_000
+_DEEPEST_ARRAY = 4
+_MOST_ITEMS = 10_000_000
+#: Size in the metadata, under its architecture's name -> the least and the most that it can be.
+_SIZES = {
+    "context_length": (1, 2**31 - 1),
+    "block_count": (1, _LONGEST_ARRAY),
+    "embedding_length": (1, 2**24),
+    "feed_forward_length": (0, 2**28),
+    "attention.head_count": (0, 2**20),
+    "attention.head_count_kv": (0, 2**20),
+    "attention.key_length": (0, 2**20),
+    "attention.value_length": (0, 2**20),
+}
 _VOCABULARY = "tokenizer."
 #: No honest name or template is longer; a broken file must not ask for gigabytes.
 _LONGEST_TEXT = 16 * 1024 * 1024
@@ -79,67 +96,120 @@ def read_metadata(path: Path) -> dict[str, Value]:
     """Keys and values of a GGUF file's head, arrays of texts and of vocabularies left out.
 
     Raises:
-        NotGGUF: it is another kind of file, or cut off within its head.
+        NotGGUF: it is another kind of file, cut off within its head, or says what no model is.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
         if file.read(4) != _MAGIC:
             raise NotGGUF(f"{path} does not begin with 'GGUF'")
         try:
-            version = _number(file, "I")
-            if version not in (2, 3):
-                raise NotGGUF(f"{path} is of GGUF version {version}; 2 and 3 are known")
-            _number(file, "Q")  # count of tensors
-            found: dict[str, Value] = {}
-            for _ in range(int(_number(file, "Q"))):
-                key = _text(file)
-                kind = int(_number(file, "I"))
-                if kind == _ARRAY:
-                    numbers = _array(file)
-                    if numbers and not key.startswith(_VOCABULARY):
-                        found[key] = numbers
-                elif kind == _STRING:
-                    found[key] = _text(file)
-                elif kind in _FORMATS:
-                    found[key] = _number(file, _FORMATS[kind])
+            metadata = _Head(file).read()
+        except _Damaged as damage:
+            raise NotGGUF(f"{path} is cut off or damaged within its metadata: {damage}") from None
+    if problem := _absurdity(metadata):
+        raise NotGGUF(f"{path} is no model: {problem}")
+    return metadata
+
+
+class _Damaged(ValueError):
+    """What is wrong within the head."""
+
+
+class _Head:
+    """A reader of what follows the magic. It never reads or skips beyond the file's end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = os.fstat(file.fileno()).st_size - file.tell()
+        #: Items of arrays that may still be walked over one by one.
+        self._items_left = _MOST_ITEMS
+
+    def read(self) -> dict[str, Value]:
+        version = self._number("I")
+        if version not in (2, 3):
+            raise _Damaged(f"it is of GGUF version {version}; 2 and 3 are known")
+        self._count()  # of tensors
+        pairs = self._count()
+        if pairs > _MOST_KEYS:
+            raise _Damaged(f"it has {pairs} keys; at most {_MOST_KEYS} are read")
+        metadata: dict[str, Value] = {}
+        for _ in range(pairs):
+            key = self._text()
+            kind = int(self._number("I"))
+            if kind == _ARRAY:
+                numbers = self._array()
+                if numbers and not key.startswith(_VOCABULARY):
+                    metadata[key] = numbers
+            elif kind == _STRING:
+                metadata[key] = self._text()
+            else:
+                metadata[key] = self._number(self._format(kind))
+        return metadata
+
+    def _take(self, count: int) -> bytes:
+        raw = self._file.read(count) if count <= self._left else b""
+        if len(raw) < count:
+            raise _Damaged("it ends too early")
+        self._left -= count
+        return raw
+
+    def _skip(self, count: int) -> None:
+        if count > self._left:
+            raise _Damaged(f"something in it is said to have {count} bytes, more than the file")
+        self._file.seek(count, os.SEEK_CUR)
+        self._left -= count
+
+    def _number(self, form: str) -> int | float | bool:
+        value: int | float | bool = struct.unpack(
+            "<" + form, self._take(struct.calcsize("<" + form))
+        )[0]
+        return value
+
+    def _count(self) -> int:
+        return int(self._number("Q"))
+
+    def _text(self) -> str:
+        length = self._count()
+        if length > _LONGEST_TEXT:
+            raise _Damaged(f"a text in it is said to have {length} bytes")
+        return self._take(length).decode("utf-8", "replace")
+
+    def _format(self, kind: int) -> str:
+        try:
+            return _FORMATS[kind]
+        except KeyError:
+            raise _Damaged(f"it has a value of the unknown type {kind}") from None
+
+    def _array(self, depth: int = 1) -> tuple[int | float | bool, ...]:
+        """The numbers of a short array; of any other none, and the file stands after it."""
+        kind, count = int(self._number("I")), self._count()
+        if kind in (_STRING, _ARRAY):
+            self._items_left -= count
+            if self._items_left < 0:
+                raise _Damaged(f"its arrays have more than {_MOST_ITEMS} items")
+            if depth >= _DEEPEST_ARRAY and kind == _ARRAY:
+                raise _Damaged(f"its arrays are nested deeper than {_DEEPEST_ARRAY}")
+            for _ in range(count):
+                if kind == _STRING:
+                    self._skip(self._count())
                 else:
-                    raise NotGGUF(f"{path}: key {key!r} has the unknown type {kind}")
-        except (struct.error, UnicodeDecodeError, OverflowError) as error:
-            raise NotGGUF(f"{path} is cut off or damaged within its metadata") from error
-        return found
-
-
-def _number(file: BinaryIO, kind: str) -> int | float | bool:
-    form = "<" + kind
-    value: int | float | bool = struct.unpack(form, file.read(struct.calcsize(form)))[0]
-    return value
-
-
-def _text(file: BinaryIO) -> str:
-    length = int(_number(file, "Q"))
-    if length > _LONGEST_TEXT:
-        raise OverflowError
-    raw = file.read(length)
-    if len(raw) < length:
-        raise struct.error
-    return raw.decode("utf-8", "replace")
-
-
-def _array(file: BinaryIO) -> tuple[int | float | bool, ...]:
-    """The numbers of a short array; of any other none, and the file stands behind it."""
-    kind, count = int(_number(file, "I")), int(_number(file, "Q"))
-    if kind in _FORMATS:
+                    self._array(depth + 1)
+            return ()
+        form = self._format(kind)
         if count <= _LONGEST_ARRAY:
-            return tuple(_number(file, _FORMATS[kind]) for _ in range(count))
-        file.seek(count * struct.calcsize("<" + _FORMATS[kind]), 1)
+            return tuple(self._number(form) for _ in range(count))
+        self._skip(count * struct.calcsize("<" + form))
         return ()
-    skip: Callable[[], object]
-    if kind == _STRING:
-        skip = lambda: file.seek(int(_number(file, "Q")), 1)  # noqa: E731
-    elif kind == _ARRAY:
-        skip = lambda: _array(file)  # noqa: E731
-    else:
-        raise OverflowError
-    for _ in range(count):
-        skip()
-    return ()
+
+
+def _absurdity(metadata: Mapping[str, Value]) -> str | None:
+    """A size that no model has; None where all can be reckoned with."""
+    architecture = metadata.get("general.architecture")
+    for name, (least, most) in _SIZES.items():
+        value = metadata.get(f"{architecture}.{name}")
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is None:
+                continue
+            if not isinstance(number, int | float) or not least <= number <= most:
+                return f"its {name} is {str(number)[:40]!r}, and that is from {least} to {most}"
+    return None
