@@ -49,6 +49,22 @@ def test_a_held_lease_is_renewed(redis, jobs, watched):
     wait_for(lambda: expiry_ms(redis) > first)
 
 
+def test_a_lease_is_held_while_its_job_is_decoded(redis, jobs, watched, monkeypatch):
+    seen = []
+
+    def decode(_data):
+        first = expiry_ms(redis)
+        wait_for(lambda: expiry_ms(redis) > first)
+        seen.append(len(watched.held()))
+        raise ValueError("a job of a newer version")
+
+    monkeypatch.setattr(Job, "from_dict", decode)
+    with pytest.raises(ValueError, match="newer version"):
+        watched.take(REQUEST)
+    assert seen == [1]
+    assert watched.held() == ()
+
+
 def test_a_dropped_lease_is_not_renewed(redis, jobs, watched):
     lease = watched.take(REQUEST)
     watched.drop(lease)

@@ -169,7 +169,41 @@ def test_a_living_worker_keeps_its_leases_and_loses_what_it_forgot(redis, step):
     redis.zadd(keys.LEASES, {member(forgotten): now_ms - 2 * FORGOTTEN_MS})
     Reaper(redis).sweep()
     assert leases.take(kept) == Refusal("held")
-    assert leases.take(forgotten).attempt == 2  # in company: nobody crashed
+    assert leases.take(forgotten).attempt == 2  # in company, once: it still may run beside others
+
+
+def test_what_holds_its_worker_up_is_set_aside_like_what_crashes_it(redis, jobs, step):
+    request = step()
+    leases = Leases(redis, "w")
+    redis.set(keys.worker("w"), "{}")  # it lives, and renews nothing
+
+    def forget():
+        redis.zadd(keys.LEASES, {member(request): redis.time()[0] * 1000 - 2 * FORGOTTEN_MS})
+        Reaper(redis).sweep()
+
+    for _ in range(2):
+        assert not isinstance(leases.take(request), Refusal)
+        forget()
+    for _ in range(MOST_CRASHES):
+        assert jobs.record(request.job_id).state is JobState.RUNNING
+        run_alone(redis, request)
+        forget()
+    assert jobs.record(request.job_id).state is JobState.FAILED
+    assert jobs.events(request.job_id)[-1].exception().code == "JOB_POISONED"
+
+
+def test_a_watchdog_that_kills_after_the_lease_was_forgotten_spares_nobody(redis, jobs, step, die):
+    request = step()
+    leases = Leases(redis, "w")
+    for attempt in range(2 + MOST_CRASHES):
+        assert jobs.record(request.job_id).ended_ms is None
+        leases.take(request, alone=attempt > 1)
+        redis.set(keys.worker("w"), "{}")
+        redis.zadd(keys.LEASES, {member(request): redis.time()[0] * 1000 - 2 * FORGOTTEN_MS})
+        Reaper(redis).sweep()
+        redis.delete(keys.worker("w"))  # and only then ended
+        Reaper(redis).sweep()
+    assert jobs.record(request.job_id).state is JobState.FAILED
 
 
 def test_nobody_is_judged_right_behind_an_absence(redis, step):

@@ -21,9 +21,9 @@ BATCH = 64
 
 
 #: A lease that a living worker has not renewed for this long was forgotten by it: the answer to its
-#: taking was lost with a connection.
+#: taking was lost with a connection, or the step holds the worker up. Either counts against it.
 FORGOTTEN_MS = 2000
-#: A request that killed its worker so often, running alone, is a dead letter.
+#: A request that killed or held up its worker so often, running alone, is a dead letter.
 MOST_CRASHES = 3
 
 

@@ -11,8 +11,9 @@
 -- ARGV[10] crashes alone that make a job a dead letter
 --
 -- A worker whose presence has expired is dead, and all it held crashed together; what held one
--- step alone is blamed for it. After its second crash in company, or its first alone, a step runs
--- alone. Returns job id, step, attempt, owner and what becomes of it for each lease reclaimed:
+-- step alone is blamed for it. A lease that a living worker forgot counts as a crash too, in company
+-- unless the step ran alone: what holds a worker up until its watchdog ends it is forgotten first.
+-- After its second crash in company, or its first alone, a step runs alone. Returns job id, step, attempt, owner and what becomes of it for each lease reclaimed:
 -- 'again', 'alone' or 'poisoned' (its job is to be ended; told again until that was done).
 
 local RANK = 0  -- before all new work
@@ -50,7 +51,7 @@ local function reclaim(member, company)
   local job = ARGV[1] .. job_id
   local attempt, owner, model, key = unpack(redis.call('HMGET', job,
     step .. ':attempt', step .. ':owner', step .. ':model', 'owner'))
-  local fate = company and blame(job, step, company) or 'again'
+  local fate = blame(job, step, company)
   redis.call('HSET', job, step .. ':state', 'pending')
   redis.call('SREM', ARGV[4] .. model, member)
   if fate == 'poisoned' then
@@ -102,7 +103,7 @@ for i = 1, #expired, 2 do
     bury(owner)
   elseif state == 'running' and now_ms - expired_ms > tonumber(ARGV[9]) then
     redis.call('SREM', ARGV[8] .. owner, member)
-    reclaim(member, nil)
+    reclaim(member, redis.call('HEXISTS', job, step .. ':alone') == 1 and 1 or 2)
   elseif state == 'pending' and tonumber(crashes or 0) >= tonumber(ARGV[10]) then
     redis.call('ZADD', KEYS[1], now_ms + ARGV[3], member)
     for _, value in ipairs({job_id, step, attempt, owner, 'poisoned'}) do

@@ -12,8 +12,9 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from redis import Redis
 from redis.client import PubSub
@@ -45,11 +46,22 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lease:
-    """The right to write for one step."""
+class Hold:
+    """What is renewed: a step's lease from the moment it was taken, its job decoded or not."""
 
     request: StepRequest
     attempt: int
+    #: Set when the right is lost: stop decoding.
+    stop: threading.Event = field(default_factory=threading.Event)
+    #: Set, before `stop`, where the step is to go on elsewhere: this worker ends.
+    giving_back: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lease:
+    """The right to write for one step."""
+
+    hold: Hold
     job: Job
     #: Milliseconds from acceptance, or from when it was given back, to now.
     waited_ms: float
@@ -58,10 +70,26 @@ class Lease:
     said: str
     #: What it is to decode; None where that is what the job's caller sent.
     assignment: Assignment | None = None
-    #: Set when the right is lost: stop decoding.
-    stop: threading.Event = field(default_factory=threading.Event)
-    #: Set, before `stop`, where the step is to go on elsewhere: this worker ends.
-    giving_back: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def request(self) -> StepRequest:
+        """The step."""
+        return self.hold.request
+
+    @property
+    def attempt(self) -> int:
+        """How many times the step was begun, this time included."""
+        return self.hold.attempt
+
+    @property
+    def stop(self) -> threading.Event:
+        """See `Hold.stop`."""
+        return self.hold.stop
+
+    @property
+    def giving_back(self) -> threading.Event:
+        """See `Hold.giving_back`."""
+        return self.hold.giving_back
 
 
 class Leases:
@@ -73,7 +101,7 @@ class Leases:
         self._take = script(redis, "take")
         self._renew = script(redis, "renew")
         self._hand_back = script(redis, "hand_back")
-        self._held: set[Lease] = set()
+        self._held: set[Hold] = set()
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
@@ -89,6 +117,8 @@ class Leases:
 
     def take(self, request: StepRequest, *, alone: bool = False) -> Lease | Refusal:
         """Take a step's lease; `alone` where nothing else runs here while it is held.
+
+        It is renewed before its job is decoded: a large one takes longer than a lease lasts.
 
         Raises:
             redis.RedisError: Redis is away; the message will be delivered again.
@@ -121,25 +151,18 @@ class Leases:
         )
         if verdict != b"taken":
             return Refusal(verdict.decode())
-        attempt, job, waited_ms, log_so_far, assignment = answer
-        produced, said = _produced(request.step, log_so_far)
-        lease = Lease(
-            request,
-            int(attempt),
-            Job.from_dict(json.loads(job)),
-            float(waited_ms),
-            produced,
-            said,
-            Assignment.from_dict(json.loads(assignment)) if assignment else None,
-        )
+        hold = Hold(request, int(answer[0]))
         with self._lock:
-            self._held.add(lease)
-        return lease
+            self._held.add(hold)
+        try:
+            return _lease(hold, answer)
+        except BaseException:
+            self._forget(hold)
+            raise
 
     def drop(self, lease: Lease) -> None:
         """Stop renewing a lease: the step ended, or is given up."""
-        with self._lock:
-            self._held.discard(lease)
+        self._forget(lease.hold)
 
     def hand_back(self, lease: Lease) -> None:
         """Let another worker go on with a step; what this one wrote of it is in the log.
@@ -161,10 +184,14 @@ class Leases:
             args=[request.step, member, lease.attempt, keys.WAITING_OF, request.model],
         )
 
-    def held(self) -> tuple[Lease, ...]:
+    def held(self) -> tuple[Hold, ...]:
         """Every lease that is held now."""
         with self._lock:
             return tuple(self._held)
+
+    def _forget(self, hold: Hold) -> None:
+        with self._lock:
+            self._held.discard(hold)
 
     def _watch(self) -> None:
         pubsub: PubSub | None = None
@@ -201,15 +228,33 @@ class Leases:
         if not held:
             return
         arguments: list[str | int] = [LEASE_MS]
-        for lease in held:
-            request = lease.request
+        for hold in held:
+            request = hold.request
             member = keys.lease_member(request.job_id, request.step)
-            arguments += [request.step, member, lease.attempt]
-        records = [keys.job(lease.request.job_id) for lease in held]
+            arguments += [request.step, member, hold.attempt]
+        records = [keys.job(hold.request.job_id) for hold in held]
         renewed = self._renew(keys=[keys.LEASES, *records], args=arguments)
-        for lease, kept in zip(held, renewed, strict=True):
+        for hold, kept in zip(held, renewed, strict=True):
             if not kept:
-                lease.stop.set()
+                hold.stop.set()
+
+
+def _lease(hold: Hold, answer: Sequence[Any]) -> Lease:
+    """What the script answered about a step that was taken.
+
+    Raises:
+        ValueError: the job was written by a newer version.
+    """
+    _attempt, job, waited_ms, log_so_far, assignment = answer
+    produced, said = _produced(hold.request.step, log_so_far)
+    return Lease(
+        hold,
+        Job.from_dict(json.loads(job)),
+        float(waited_ms),
+        produced,
+        said,
+        Assignment.from_dict(json.loads(assignment)) if assignment else None,
+    )
 
 
 def _produced(step: str, raw_events: Iterable[bytes]) -> tuple[tuple[int, ...], str]:
