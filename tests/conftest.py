@@ -6,42 +6,30 @@ import pytest
 
 from presets.catalogue import SHIPPED, Catalogue
 from tests.support.receiver import Receiver
-from tests.support.service import Service
+from tests.support.service_fixture import MANY, SCRIPTED, service_fixture
 
 #: Models of the shipped catalogue whose files are links to the shipped model.
 LINKED = ("phi-4", "deepseek-r1-7b", "qwen2.5-7b", "llama-3.2-3b")
-#: Tests that share a service are not to refuse each other.
-MANY = {"INFERENCE_MAX_CONCURRENT_REQUESTS": "200"}
 
-
-@pytest.fixture(scope="session")
-def service(tmp_path_factory):
-    """The service with the shipped model, four answers at once."""
-    environment = {"INFERENCE_MAX_CONCURRENT_PER_MODEL": "4", **MANY}
-    with Service(tmp_path_factory.mktemp("service"), **environment) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def scripted_service(tmp_path_factory):
-    """The service with the scripted engine, eight answers at once."""
-    environment = {
-        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "8",
-        "INFERENCE_BACKEND": "scripted",
-        "INFERENCE_WEBHOOK_SECRET": "a secret of some length",
-        "INFERENCE_WEBHOOK_NETWORKS": "127.0.0.0/8",
-        **MANY,
-    }
-    with Service(tmp_path_factory.mktemp("scripted"), **environment) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def narrow_service(tmp_path_factory):
-    """A scripted service of the module's own, one answer at a time; its workers may be killed."""
-    directory = tmp_path_factory.mktemp("narrow")
-    with Service(directory, INFERENCE_BACKEND="scripted") as running:
-        yield running
+service = service_fixture(
+    "The service with the shipped model, four answers at once.",
+    scope="session",
+    INFERENCE_MAX_CONCURRENT_PER_MODEL="4",
+    **MANY,
+)
+scripted_service = service_fixture(
+    "The service with the scripted engine, eight answers at once.",
+    scope="session",
+    INFERENCE_MAX_CONCURRENT_PER_MODEL="8",
+    INFERENCE_WEBHOOK_SECRET="a secret of some length",
+    INFERENCE_WEBHOOK_NETWORKS="127.0.0.0/8",
+    **SCRIPTED,
+    **MANY,
+)
+narrow_service = service_fixture(
+    "A scripted service of the module's own, one answer at a time; its workers may be killed.",
+    **SCRIPTED,
+)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.service import MODEL, Service, free_port
+from tests.support.front_end import MODEL, free_port
+from tests.support.service import Service
 from tests.support.waiting import wait_for
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}

@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 
-from tests.support.service import MODEL
+from tests.support.front_end import MODEL
 
 QUESTION = [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]
 

@@ -5,7 +5,7 @@ import json
 import openai
 import pytest
 
-from tests.support.service import MODEL
+from tests.support.front_end import MODEL
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.support.service import MODEL, Service
+from tests.support.front_end import MODEL
+from tests.support.service import Service
 
 
 def scripted(text, **steps):

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from tests.support.service import MODEL
+from tests.support.front_end import MODEL
 
 #: The gateway gives up behind this.
 TIMEOUT_S = 120

@@ -6,7 +6,8 @@ import threading
 import psutil
 import pytest
 
-from tests.support.service import MODEL, Service
+from tests.support.front_end import MODEL
+from tests.support.service import Service
 from tests.support.waiting import wait_for
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}

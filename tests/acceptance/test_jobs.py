@@ -7,8 +7,8 @@ import signal
 import httpx
 import pytest
 
+from tests.support.front_end import MODEL
 from tests.support.jobs import ENDLESS, await_end, cancel, job, read_events, submit, text_of
-from tests.support.service import MODEL
 from tests.support.waiting import wait_for
 from workers.app import make_app
 from workers.settings import read

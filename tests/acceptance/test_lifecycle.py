@@ -8,7 +8,8 @@ import time
 
 import psutil
 
-from tests.support.service import MODEL, ROOT, Service
+from tests.support.front_end import MODEL
+from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_for
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}

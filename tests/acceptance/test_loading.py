@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from presets.catalogue import SHIPPED, Catalogue
-from tests.conftest import MANY
-from tests.support.service import MODEL, ROOT, Service
+from tests.support.front_end import MODEL
+from tests.support.service import ROOT, Service
+from tests.support.service_fixture import MANY
 from tests.support.waiting import wait_for
 
 SECOND, THIRD = "smollm2-135m-b", "smollm2-135m-c"

@@ -4,17 +4,14 @@ import json
 
 import pytest
 
-from tests.support.service import MODEL, Service
+from tests.support.front_end import MODEL
+from tests.support.service_fixture import SCRIPTED, service_fixture
 from tests.support.waiting import wait_for
 
 SECRET = "the-pin-of-my-card-is-0815"
 
 
-@pytest.fixture(scope="module")
-def logging_service(tmp_path_factory):
-    environment = {"INFERENCE_BACKEND": "scripted", "INFERENCE_LOG_FORMAT": "json"}
-    with Service(tmp_path_factory.mktemp("logs"), **environment) as running:
-        yield running
+logging_service = service_fixture("Its logs are JSON.", INFERENCE_LOG_FORMAT="json", **SCRIPTED)
 
 
 def lines(service, name):

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from tests.support.front_end import MODEL
 from tests.support.gguf import gguf
-from tests.support.service import MODEL, ROOT, Service
+from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_for
 
 #: The shipped file as a model that may have next to no memory.

@@ -10,7 +10,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from tests.support.service import MODEL
+from tests.support.front_end import MODEL
 from workers.contract import errors
 
 #: Bodies tried, good ones and bad ones each.

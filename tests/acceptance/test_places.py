@@ -5,7 +5,8 @@ import threading
 
 import httpx
 
-from tests.support.service import MODEL, OpenStream, Service
+from tests.support.front_end import MODEL, OpenStream
+from tests.support.service import Service
 from tests.support.waiting import wait_for
 from workers.contract import keys
 

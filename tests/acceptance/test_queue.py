@@ -8,28 +8,25 @@ import time
 import httpx
 import pytest
 
+from tests.support.jobs import ENDLESS
 from tests.support.service import Service
+from tests.support.service_fixture import SCRIPTED, service_fixture
 from tests.support.waiting import wait_for
 
-ENDLESS = {"repeat": True, "tokens_per_s": 50}
 ALICE, BOB = ({"Authorization": f"Bearer {name}-{name}-{name}-key"} for name in ("alice", "bobby"))
 AGING_S = 1
 
 
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory):
-    """One answer at a time, three open requests, five waiting jobs, two keys."""
-    environment = {
-        "INFERENCE_BACKEND": "scripted",
-        "INFERENCE_HOST": "127.0.0.1",
-        "INFERENCE_API_KEYS": "alice-alice-alice-key,bobby-bobby-bobby-key",
-        "INFERENCE_MAX_CONCURRENT_REQUESTS": "3",
-        "INFERENCE_MAX_QUEUED_JOBS": "8",
-        "INFERENCE_AGING_S": str(AGING_S),
-        "INFERENCE_JOBS_FSYNC": "true",
-    }
-    with Service(tmp_path_factory.mktemp("queue"), **environment) as running:
-        yield running
+queue = service_fixture(
+    "One answer at a time, three open requests, five waiting jobs, two keys.",
+    INFERENCE_HOST="127.0.0.1",
+    INFERENCE_API_KEYS="alice-alice-alice-key,bobby-bobby-bobby-key",
+    INFERENCE_MAX_CONCURRENT_REQUESTS="3",
+    INFERENCE_MAX_QUEUED_JOBS="8",
+    INFERENCE_AGING_S=str(AGING_S),
+    INFERENCE_JOBS_FSYNC="true",
+    **SCRIPTED,
+)
 
 
 @pytest.fixture

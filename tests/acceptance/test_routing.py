@@ -5,7 +5,8 @@ import json
 import psutil
 import pytest
 
-from tests.support.service import Service
+from tests.support.jobs import ENDLESS
+from tests.support.service_fixture import SCRIPTED, service_fixture
 from tests.support.waiting import wait_for
 from tests.support.websocket import Socket
 from web.app import create_app
@@ -14,26 +15,22 @@ from workers.store import embedded
 
 #: Primary and fast; thinker, coder and primary; fast, longctx and primary.
 A, B, C = "smollm2-135m", "smollm2-135m-b", "smollm2-135m-c"
-ENDLESS = {"repeat": True, "tokens_per_s": 50}
 ASKED = {"messages": [{"role": "user", "content": "hello"}]}
-
-
-@pytest.fixture(scope="module")
-def routed(tmp_path_factory):
-    environment = {
-        "INFERENCE_BACKEND": "scripted",
-        "INFERENCE_PRELOAD_MODELS": f"{A},{B},{C}",
-        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "4",
-        "INFERENCE_AUTO_ROUTE_ENABLED": "true",
-    }
-    with Service(tmp_path_factory.mktemp("routed"), **environment) as running:
-        wait_for(lambda: loaded(running) == {A, B, C}, 60)
-        yield running
 
 
 def loaded(service):
     models = service.get("/v1/models").json()["data"]
     return {model["id"] for model in models if model["status"] == "loaded"}
+
+
+routed = service_fixture(
+    "Three models, and requests without one are routed by what they ask.",
+    after_start=lambda service: wait_for(lambda: loaded(service) == {A, B, C}, 60),
+    INFERENCE_PRELOAD_MODELS=f"{A},{B},{C}",
+    INFERENCE_MAX_CONCURRENT_PER_MODEL="4",
+    INFERENCE_AUTO_ROUTE_ENABLED="true",
+    **SCRIPTED,
+)
 
 
 def submit(service, **body):

@@ -16,7 +16,8 @@ import httpx
 import psutil
 
 from tests.support.followers import Follower
-from tests.support.service import MODEL, Service
+from tests.support.front_end import MODEL
+from tests.support.service import Service
 
 CLIENTS = 12
 PAUSE_S = 12

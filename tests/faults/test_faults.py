@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from tests.support.followers import SPOKEN, TEXT, WORDS, Followers
-from tests.support.service import MODEL, ROOT, Service
+from tests.support.front_end import MODEL
+from tests.support.service import ROOT, Service
+from tests.support.service_fixture import SCRIPTED, service_fixture
 from tests.support.waiting import wait_for
 from tests.support.websocket import Socket
 
@@ -26,17 +28,13 @@ SOME = 60
 pytestmark = pytest.mark.timeout(400)
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    """Sixteen answers at once, little patience with a worker that is to end."""
-    environment = {
-        "INFERENCE_BACKEND": "scripted",
-        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "16",
-        "INFERENCE_GRACE_S": "0.5",
-        "INFERENCE_MAX_CONCURRENT_REQUESTS": "64",
-    }
-    with Service(tmp_path_factory.mktemp("faults"), **environment) as running:
-        yield running
+service = service_fixture(
+    "Sixteen answers at once, little patience with a worker that is to end.",
+    INFERENCE_MAX_CONCURRENT_PER_MODEL="16",
+    INFERENCE_GRACE_S="0.5",
+    INFERENCE_MAX_CONCURRENT_REQUESTS="64",
+    **SCRIPTED,
+)
 
 
 @pytest.fixture

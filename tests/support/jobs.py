@@ -4,7 +4,7 @@ import json
 
 import httpx
 
-from tests.support.service import MODEL
+from tests.support.front_end import MODEL
 from tests.support.waiting import wait_for
 
 #: The models of the demo presets, by their place in the pipeline.

