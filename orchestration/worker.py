@@ -22,7 +22,7 @@ from workers.keeper.redelivery import Redelivery
 from workers.keeper.round_timeouts import RoundTimeouts
 from workers.keeper.webhooks import Webhooks
 from workers.loading.loads import Loads
-from workers.runtime.model_worker import consume, worker_record
+from workers.runtime.consumer import consume, worker_record
 from workers.settings import Settings
 from workers.store import connections, redis_memory
 from workers.store.leases import Leases

@@ -28,14 +28,14 @@ def models(own: Path | None) -> dict[str, ModelSpec]:
     Raises:
         CatalogueError: a file is wrong; names file, entry and field.
     """
-    found: dict[str, ModelSpec] = {}
+    specs: dict[str, ModelSpec] = {}
     for root in _roots(own):
         for file in _yaml_files(root.joinpath("models")):
             spec, package = read(ModelSchema(), _parse(file), _name(file))
             if package is not None:
                 spec = replace(spec, path=_packaged(package["name"], package["file"]))
-            found[spec.id] = spec
-    return found
+            specs[spec.id] = spec
+    return specs
 
 
 def presets(own: Path | None, known: dict[str, ModelSpec]) -> dict[str, Preset]:
@@ -44,7 +44,7 @@ def presets(own: Path | None, known: dict[str, ModelSpec]) -> dict[str, Preset]:
     Raises:
         CatalogueError: a file is wrong, or a preset names a model that `known` has not.
     """
-    found: dict[str, Preset] = {}
+    presets_: dict[str, Preset] = {}
     for root in _roots(own):
         file = root.joinpath(PRESETS_FILE)
         if not file.is_file():
@@ -60,8 +60,8 @@ def presets(own: Path | None, known: dict[str, ModelSpec]) -> dict[str, Preset]:
                 if model not in known:
                     problem = f"models: there is no model {model!r}"
                     raise CatalogueError(_name(file), preset.id, problem)
-            found[preset.id] = preset
-    return found
+            presets_[preset.id] = preset
+    return presets_
 
 
 def _roots(own: Path | None) -> Iterator[Traversable]:
@@ -95,7 +95,7 @@ def _name(file: Traversable) -> str:
 
 def _packaged(package: str, file: str) -> Path:
     """A file inside an installed package, which is looked up and never imported."""
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
         return Path(package) / file  # its worker reports the package that is missing
-    return Path(next(iter(found.submodule_search_locations))) / file
+    return Path(next(iter(spec.submodule_search_locations))) / file

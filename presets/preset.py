@@ -42,10 +42,10 @@ class Preset:
 
     def parts(self) -> dict[str, str]:
         """What each model does, by model, for people to read."""
-        told: dict[str, list[str]] = {model: [] for model in self.models}
+        tasks: dict[str, list[str]] = {model: [] for model in self.models}
         for number, stage in enumerate(self.stages, start=1):
-            told[stage.model].append(f"{number}. {stage.stage}")
+            tasks[stage.model].append(f"{number}. {stage.stage}")
         for part in ("generator", "critic", "reconciler", "synthesiser"):
             if model := getattr(self, part):
-                told[model].append(part)
-        return {model: ", ".join(parts) or "answers" for model, parts in told.items()}
+                tasks[model].append(part)
+        return {model: ", ".join(names) or "answers" for model, names in tasks.items()}

@@ -91,16 +91,16 @@ def safetensors_files(files: Sequence[HubFile], repo: str) -> tuple[HubFile, ...
     Raises:
         PullError: it has no configuration or no safetensors.
     """
-    found = [file for file in files if any(fnmatch.fnmatch(file.name, p) for p in _SAFETENSORS)]
-    found = [file for file in found if "/" not in file.name]
-    names = {file.name for file in found}
+    needed = [file for file in files if any(fnmatch.fnmatch(file.name, p) for p in _SAFETENSORS)]
+    needed = [file for file in needed if "/" not in file.name]
+    names = {file.name for file in needed}
     weights = {name for name in names if name.endswith(".safetensors")}
     if not weights or "config.json" not in names:
         raise PullError(f"{repo} has no config.json with *.safetensors at its top")
     twice = {name for name in weights if fnmatch.fnmatch(name, _TWICE)}
     if twice == weights:
         twice = set()
-    return tuple(file for file in found if file.name not in twice)
+    return tuple(file for file in needed if file.name not in twice)
 
 
 def _split_of(names: Iterable[str], name: str) -> str | None:

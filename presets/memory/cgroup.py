@@ -31,15 +31,15 @@ def limits(
         lines = own.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-    found: list[Limit] = []
+    limits_: list[Limit] = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            found += _limits(root, path, "memory.max", "memory.current", "")
+            limits_ += _limits(root, path, "memory.max", "memory.current", "")
         elif "memory" in controllers.split(","):
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
-            found += _limits(root / "memory", path, *names)
-    return found
+            limits_ += _limits(root / "memory", path, *names)
+    return limits_
 
 
 def _limits(root: Path, path: str, most: str, used: str, prefix: str) -> Iterator[Limit]:

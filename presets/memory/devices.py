@@ -59,15 +59,15 @@ def nvidia(
     environment: Mapping[str, str], ask: Callable[[Sequence[str]], str | None] = ask
 ) -> tuple[Device, ...]:
     """NVIDIA's devices, those alone that CUDA_VISIBLE_DEVICES leaves where it names numbers."""
-    told = ask(_QUERY) or ""
-    found = []
-    for line in told.splitlines():
+    output = ask(_QUERY) or ""
+    devices = []
+    for line in output.splitlines():
         numbers = re.findall(r"\d+", line)
         if len(numbers) == 3:  # "[N/A]" where memory is shared with the CPU's
             index, total, free = map(int, numbers)
-            found.append(Device(index, total * _MB, free * _MB))
+            devices.append(Device(index, total * _MB, free * _MB))
     named = _visible(environment)
-    return tuple(device for device in found if named is None or device.index in named)
+    return tuple(device for device in devices if named is None or device.index in named)
 
 
 def show_only(indexes: Sequence[int], environment: MutableMapping[str, str]) -> None:
@@ -83,18 +83,18 @@ def show_only(indexes: Sequence[int], environment: MutableMapping[str, str]) -> 
 
 def _visible(environment: Mapping[str, str]) -> set[int] | None:
     """The devices that CUDA is let see; None: all, or they are not named by their numbers."""
-    told = environment.get(_VISIBLE)
-    if told is None or not re.fullmatch(r"[\d,\s]*", told):
+    value = environment.get(_VISIBLE)
+    if value is None or not re.fullmatch(r"[\d,\s]*", value):
         return None
-    return {int(number) for number in re.findall(r"\d+", told)}
+    return {int(number) for number in re.findall(r"\d+", value)}
 
 
 def metal(
     memory_bytes: int, ask: Callable[[Sequence[str]], str | None] = ask
 ) -> tuple[Device, ...]:
     """Metal's part of an Apple machine's memory."""
-    told = (ask(("sysctl", "-n", "iogpu.wired_limit_mb")) or "").strip()
-    limit = int(told) * _MB if told.isdigit() else 0
+    megabytes = (ask(("sysctl", "-n", "iogpu.wired_limit_mb")) or "").strip()
+    limit = int(megabytes) * _MB if megabytes.isdigit() else 0
     if not limit:
         part = next(part for most, part in _WORKING_SETS.items() if memory_bytes <= most)
         limit = int(memory_bytes * part)

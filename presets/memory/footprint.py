@@ -166,13 +166,13 @@ def _weights_bytes(spec: ModelSpec, head: _Head | None, cache_dir: Path) -> int:
 
 
 def _estimate(weights_bytes: int) -> tuple[int, int]:
-    return next(told for most, told in _ESTIMATES.items() if weights_bytes < most)
+    return next(estimate for most, estimate in _ESTIMATES.items() if weights_bytes < most)
 
 
 def _head(path: Path) -> _Head | None:
     try:
-        found = path.stat()
-        return _read_head(path, found.st_size, found.st_mtime_ns) if path.is_file() else None
+        status = path.stat()
+        return _read_head(path, status.st_size, status.st_mtime_ns) if path.is_file() else None
     except (OSError, NotGGUF):
         return None
 
@@ -196,8 +196,8 @@ def _number(metadata: Mapping[str, Value], name: str) -> int:
 
 
 def _by_layer(metadata: Mapping[str, Value], name: str, layers: int) -> tuple[int, ...]:
-    """A value that is told once for all layers or once for each; empty where it is not told."""
+    """A value given once for all layers or once for each; empty where it is missing."""
     value = metadata.get(f"{metadata.get('general.architecture')}.{name}", 0)
     if isinstance(value, tuple):
-        return tuple(int(one) for one in value)
+        return tuple(int(number) for number in value)
     return (int(value),) * layers if isinstance(value, int | float) and value else ()

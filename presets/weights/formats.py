@@ -34,6 +34,6 @@ def requantised_file(path: Path, form: str, cache_dir: Path) -> Path:
     Raises:
         OSError: the original cannot be looked at.
     """
-    found = path.stat()
-    name = f"{path.stem}-{found.st_size:x}-{found.st_mtime_ns:x}-{form}.gguf"
+    status = path.stat()
+    name = f"{path.stem}-{status.st_size:x}-{status.st_mtime_ns:x}-{form}.gguf"
     return cache_dir / "weights" / name

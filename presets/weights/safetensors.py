@@ -21,7 +21,7 @@ def context_length(directory: Path, unknown: int) -> int:
     """Tokens the model was trained for, as its configuration says; `unknown` where it does not."""
     try:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-        told = config.get("text_config", config).get("max_position_embeddings", unknown)
+        length = config.get("text_config", config).get("max_position_embeddings", unknown)
     except (OSError, ValueError, AttributeError):
         return unknown
-    return told if isinstance(told, int) and told > 0 else unknown
+    return length if isinstance(length, int) and length > 0 else unknown

@@ -12,12 +12,12 @@ _PART = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", 
 
 def parts(name: str) -> tuple[str, ...]:
     """The names of all parts of the model that `name` belongs to; itself where it is not split."""
-    found = _PART.fullmatch(name)
-    if found is None:
+    match = _PART.fullmatch(name)
+    if match is None:
         return (name,)
-    count = found["count"]
+    count = match["count"]
     return tuple(
-        f"{found['stem']}-{number:05d}-of-{count}.gguf" for number in range(1, int(count) + 1)
+        f"{match['stem']}-{number:05d}-of-{count}.gguf" for number in range(1, int(count) + 1)
     ) or (name,)
 
 
@@ -28,5 +28,5 @@ def first_part(name: str) -> str:
 
 def stem(name: str) -> str:
     """The name without the number of its part and without `.gguf`."""
-    found = _PART.fullmatch(name)
-    return found["stem"] if found else name.removesuffix(".gguf")
+    match = _PART.fullmatch(name)
+    return match["stem"] if match else name.removesuffix(".gguf")

@@ -66,9 +66,9 @@ def undescribed(
         known = directory.name in described or directory.name.startswith(".")
         if known or not directory.is_dir():
             continue
-        found = _models_in(directory)
+        ggufs = _models_in(directory)
         as_safetensors = reads_safetensors and safetensors.holds_model(directory)
-        if not found and not as_safetensors:
+        if not ggufs and not as_safetensors:
             continue
         if not _MODEL_ID.fullmatch(directory.name):
             log.warning("%s is no model id: letters, digits, '.', '_', '-' only", directory.name)
@@ -77,12 +77,12 @@ def undescribed(
             trained = safetensors.context_length(directory, _UNKNOWN_CONTEXT)
             yield ModelSpec(directory.name, directory, trained, backend=backend)
             continue
-        if len(found) > 1:
-            log.warning("%s has several models; %s is used", directory, found[0].name)
-        metadata = _metadata(found[0])
+        if len(ggufs) > 1:
+            log.warning("%s has several models; %s is used", directory, ggufs[0].name)
+        metadata = _metadata(ggufs[0])
         yield ModelSpec(
             id=directory.name,
-            path=found[0],
+            path=ggufs[0],
             context_length=context_length(metadata) or _UNKNOWN_CONTEXT,
             backend=backend,
             file_format=file_format(metadata),

@@ -190,8 +190,8 @@ def test_what_is_found_behind_the_queue_decides_the_status(front_end, redis, wor
         task_id = wait_for(lambda: redis.zrange(keys.waiting(MODEL), 0, 0))[0].decode()
         job_id, _, step = task_id.partition("|")
         step_request = StepRequest(job_id, step, MODEL, ends_job=True)
-        workshop = generation.StepRunner(Raises(error), leases, token_log)
-        generation.run(step_request, workshop)
+        runner = generation.StepRunner(Raises(error), leases, token_log)
+        generation.run(step_request, runner)
 
     worker_thread = threading.Thread(target=refuse)
     worker_thread.start()

@@ -17,13 +17,13 @@ from workers.engines.base import EngineOptions
 from workers.engines.scripted import ScriptedEngine
 from workers.runtime import watchdog
 from workers.runtime.isolation import Isolation
-from workers.runtime.watchdog import LOOKS, Watchdog
+from workers.runtime.watchdog import CHECKS, Watchdog
 
 MODEL = "m"
 
 
 @pytest.fixture
-def workshop():
+def runner():
     return SimpleNamespace(
         engine=SimpleNamespace(stalled_s=0.0, dead=None),
         leases=SimpleNamespace(held=lambda: ()),
@@ -32,13 +32,13 @@ def workshop():
 
 
 @pytest.fixture
-def dog(redis, workshop):
+def dog(redis, runner):
     presence = Presence(redis, Worker("w", MODEL, pid=1, host="h", concurrency=1))
-    return Watchdog(redis, MODEL, workshop, presence, wedged_s=5)
+    return Watchdog(redis, MODEL, runner, presence, wedged_s=5)
 
 
-def problems(dog, looks=LOOKS):
-    return [dog.problem() for _ in range(looks)]
+def problems(dog, checks=CHECKS):
+    return [dog.problem() for _ in range(checks)]
 
 
 def leave_waiting(redis, for_s):
@@ -47,26 +47,26 @@ def leave_waiting(redis, for_s):
 
 
 def test_a_worker_that_works_is_left_alone(dog):
-    assert problems(dog) == [None] * LOOKS
+    assert problems(dog) == [None] * CHECKS
 
 
-def test_an_engine_that_has_stopped(dog, workshop):
-    workshop.engine.stalled_s = 4.0
+def test_an_engine_that_has_stopped(dog, runner):
+    runner.engine.stalled_s = 4.0
     assert dog.problem() is None
-    workshop.engine.stalled_s = 6.0
+    runner.engine.stalled_s = 6.0
     assert "engine" in dog.problem()
 
 
-def test_an_engine_whose_process_died(dog, workshop):
-    workshop.engine.dead = "its process has died"
+def test_an_engine_whose_process_died(dog, runner):
+    runner.engine.dead = "its process has died"
     assert dog.problem() == "its process has died"
 
 
-def test_a_worker_that_ends_its_answers_is_left_alone_while_its_engine_lives(dog, workshop):
-    dog.ease()
-    workshop.engine.stalled_s = 60.0
+def test_a_worker_that_ends_its_answers_is_left_alone_while_its_engine_lives(dog, runner):
+    dog.drain()
+    runner.engine.stalled_s = 60.0
     assert dog.problem() is None
-    workshop.engine.dead = "its process has died"
+    runner.engine.dead = "its process has died"
     assert dog.problem() == "its process has died"
 
 
@@ -77,22 +77,22 @@ def test_a_consumer_that_stands_still(dog, monkeypatch):
     assert dog.problem() is None
 
 
-def test_a_message_that_nobody_takes_beside_a_free_place(dog, redis, workshop):
+def test_a_message_that_nobody_takes_beside_a_free_place(dog, redis, runner):
     leave_waiting(redis, for_s=60)
     *before, last = problems(dog)
-    assert before == [None] * (LOOKS - 1)
-    assert "free place" in last
+    assert before == [None] * (CHECKS - 1)
+    assert "slot was free" in last
 
 
 @pytest.mark.parametrize("reason", ["young", "busy", "reserved", "no message"])
-def test_a_message_that_rightly_waits(dog, redis, workshop, reason):
+def test_a_message_that_rightly_waits(dog, redis, runner, reason):
     leave_waiting(redis, for_s=1 if reason == "young" else 60)
     if reason == "busy":
-        workshop.leases.held = lambda: (1,)
+        runner.leases.held = lambda: (1,)
     if reason == "no message":
         redis.delete(model_queue(MODEL))
-    with workshop.isolation.alone() if reason == "reserved" else threading.Lock():
-        assert problems(dog, 2 * LOOKS) == [None] * 2 * LOOKS
+    with runner.isolation.alone() if reason == "reserved" else threading.Lock():
+        assert problems(dog, 2 * CHECKS) == [None] * 2 * CHECKS
 
 
 def test_the_scripted_engine_tells_that_it_hangs(tmp_path):

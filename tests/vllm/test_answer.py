@@ -11,7 +11,7 @@ from workers.contract.errors import EngineFailed
 from workers.contract.job import Message, Sampling
 from workers.engines import reasoning
 from workers.engines.base import GenerationRequest
-from workers.engines.vllm.answer import Answer
+from workers.engines.vllm.vllm_answer import VllmAnswer
 from workers.engines.vllm.vocabulary import Vocabulary
 
 PROMPT = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
@@ -30,7 +30,9 @@ def make(models_dir):
             "a|b", (Message("user", "Hi"),), Sampling(**sampling), produced=tuple(produced)
         )
         splitter = reasoning.splitter(form, PROMPT)
-        return Answer(request, vocabulary.tokenize(PROMPT), vocabulary, 8192, splitter), vocabulary
+        return VllmAnswer(
+            request, vocabulary.tokenize(PROMPT), vocabulary, 8192, splitter
+        ), vocabulary
 
     return make
 

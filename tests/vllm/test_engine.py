@@ -180,7 +180,7 @@ def test_a_model_that_thinks_is_not_held_to_a_format_in_its_thoughts(kit, engine
 
 
 def own_processes(engine):
-    return engine._family.members()
+    return engine._processes.members()
 
 
 def _lives(pid):

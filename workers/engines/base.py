@@ -49,7 +49,7 @@ class GenerationRequest:
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     priority: Priority = Priority.NORMAL
-    #: Token ids that an earlier attempt already produced: generation goes on behind them.
+    #: Token ids that an earlier attempt already produced: generation goes on after them.
     #: They count against max_tokens and in usage, and are not yielded again.
     produced: tuple[int, ...] = ()
 
@@ -59,7 +59,7 @@ class Delta:
     """A piece of the answer. Only the last has a finish reason, and with it usage and timings.
 
     The ids say what was decoded, the text what of it can be shown by now: a delta may carry ids
-    whose bytes complete no character yet, or text held back while it could begin a mark or a stop
+    whose bytes complete no character yet, or text held back while it could begin a tag or a stop
     string.
     """
 
@@ -74,7 +74,7 @@ class Delta:
 
 
 def require_room(model: str, prompt_tokens: int, context_length: int) -> None:
-    """Refuse a prompt behind which no token of an answer fits.
+    """Refuse a prompt after which no token of an answer fits.
 
     Raises:
         ContextBudgetExceeded: with both numbers.

@@ -109,18 +109,18 @@ def asked(request: GenerationRequest, model: str) -> Mapping[str, Any]:
     if begin is None:
         return {}
     try:
-        told = json.JSONDecoder().raw_decode(last, begin.start())[0]["scripted"]
+        script = json.JSONDecoder().raw_decode(last, begin.start())[0]["scripted"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}
-    if not isinstance(told, dict):
+    if not isinstance(script, dict):
         return {}
     step = request.id.rpartition("|")[2]
-    of_models, of_steps = told.pop("models", None), told.pop("steps", None)
+    of_models, of_steps = script.pop("models", None), script.pop("steps", None)
     for changes, name in (
         (of_models, model),
         (of_steps, step.partition(".")[0]),
         (of_steps, step),
     ):
-        found = changes.get(name) if isinstance(changes, dict) else None
-        told |= found if isinstance(found, dict) else {}
-    return told
+        override = changes.get(name) if isinstance(changes, dict) else None
+        script |= override if isinstance(override, dict) else {}
+    return script

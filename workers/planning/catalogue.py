@@ -28,8 +28,8 @@ def tuned_formats(settings: Settings) -> dict[str, str | None]:
     """The format that `inference-service tune` chose for each model; None: the file as it is."""
     file = _file(settings)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return {str(model): choice["format"] for model, choice in found.items()}
+        choices = json.loads(file.read_text(encoding="utf-8"))
+        return {str(model): choice["format"] for model, choice in choices.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Loading:
+class LoadPeriod:
     """When a worker loaded its model, by `time.monotonic`."""
 
     began: float
@@ -42,13 +42,13 @@ class StepRunner:
     leases: Leases
     token_log: TokenLog
     isolation: Isolation = field(default_factory=Isolation)
-    #: When the model was loaded; None where that was no wait for anybody.
-    loading: Loading | None = None
+    #: When the model was loaded; None where no request waited for that.
+    loaded: LoadPeriod | None = None
 
 
 @dataclass(slots=True)
-class _Said:
-    """What a step has said so far, in all its attempts."""
+class _Output:
+    """What a step has produced so far, in all its attempts."""
 
     texts: list[str]
     tokens: int
@@ -58,78 +58,77 @@ class _Said:
         return "".join(self.texts)
 
 
-def run(request: StepRequest, workshop: StepRunner) -> bool:
-    """Run a step unless it runs elsewhere or has ended; its events tell everything else.
+def run(request: StepRequest, runner: StepRunner) -> bool:
+    """Run a step unless it runs elsewhere or has ended; its events report the rest.
 
     Returns whether the step has its outcome by now, so that what follows it may go on.
 
     Raises:
         redis.RedisError: the lease could not be taken; nothing has happened.
     """
-    with workshop.isolation.together() as entered:
+    with runner.isolation.together() as entered:
         if not entered:
             return False
-        lease = workshop.leases.take(request)
+        lease = runner.leases.take(request)
         if isinstance(lease, Lease):
-            return _run(lease, workshop)
+            return _run(lease, runner)
     if lease.reason != "alone":
         log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
         return lease.reason == "done"
-    with workshop.isolation.alone() as entered:
+    with runner.isolation.alone() as entered:
         if not entered:
             return False
-        lease = workshop.leases.take(request, alone=True)
-        return isinstance(lease, Lease) and _run(lease, workshop)
+        lease = runner.leases.take(request, alone=True)
+        return isinstance(lease, Lease) and _run(lease, runner)
 
 
-def _run(lease: Lease, workshop: StepRunner) -> bool:
+def _run(lease: Lease, runner: StepRunner) -> bool:
     """Returns whether the step has its outcome by now."""
     request = lease.request
-    writer = workshop.token_log.writer(request.job_id, request.step, lease.attempt)
+    writer = runner.token_log.writer(request.job_id, request.step, lease.attempt)
     with logs.bound(
         job_id=request.job_id, model=request.model, request_id=lease.job.request_id or ""
     ):
-        said = _Said([lease.said], len(lease.produced))
+        output = _Output([lease.said], len(lease.produced))
         try:
-            return _decode(lease, workshop, writer, said)
+            return _decode(lease, runner, writer, output)
         except InferenceError as error:
             log.warning("%s: %s", error.code, error.message)
-            return _fail(lease, workshop.engine, writer, said, error)
+            return _fail(lease, runner.engine, writer, output, error)
         except Exception:
-            log.exception("the step failed in a way nobody foresaw")
-            return _fail(lease, workshop.engine, writer, said, Internal())
+            log.exception("the step failed with an unexpected error")
+            return _fail(lease, runner.engine, writer, output, Internal())
         finally:
-            workshop.leases.drop(lease)
+            runner.leases.drop(lease)
 
 
-def _decode(lease: Lease, workshop: StepRunner, writer: StepWriter, said: _Said) -> bool:
+def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Output) -> bool:
     request, job = lease.request, lease.job
-    asked = lease.assignment or Assignment(job.messages, job.sampling)
-    loading = workshop.loading
-    loading_ms = loading.part_of(lease.waited_ms) if loading else 0.0
+    assignment = lease.assignment or Assignment(job.messages, job.sampling)
+    loading_ms = runner.loaded.part_of(lease.waited_ms) if runner.loaded else 0.0
     writer.write(Started(0, request.step, lease.attempt, request.model, request.part))
     generation = GenerationRequest(
         id=f"{request.job_id}|{request.step}",
-        messages=asked.messages,
-        sampling=asked.sampling,
+        messages=assignment.messages,
+        sampling=assignment.sampling,
         priority=job.priority,
         produced=lease.produced,
     )
     last = Delta()
-    deltas = workshop.engine.generate(generation, lease.stop)
+    deltas = runner.engine.generate(generation, lease.stop)
     for last in deltas:
-        said.texts.append(last.text)
-        said.tokens += len(last.token_ids)
+        output.texts.append(last.text)
+        output.tokens += len(last.token_ids)
         if last.finish_reason is None and (last.token_ids or last.text or last.reasoning):
             writer.write(_token(lease, last))
         if writer.refused.is_set():
             lease.stop.set()
     if last.finish_reason != "cancelled":
-        return _finish(lease, workshop.engine, writer, last, loading_ms, said.text)
+        return _finish(lease, runner.engine, writer, last, loading_ms, output.text)
     if lease.giving_back.is_set():
-        _give_back(lease, workshop.leases, writer)
+        _give_back(lease, runner.leases, writer)
     else:
-        log.info("stopped: the job was ended by others")
+        log.info("stopped: the job has been ended elsewhere")
     return False
 
 
@@ -139,7 +138,7 @@ def _token(lease: Lease, delta: Delta) -> Token:
 
 
 def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
-    """Let another worker go on behind the last token; nothing of this one may come later."""
+    """Let another worker go on after the last token; nothing of this one may come later."""
     writer.settle_all()
     leases.drop(lease)
     try:
@@ -189,9 +188,9 @@ def _finish(
 
 
 def _fail(
-    lease: Lease, engine: Engine, writer: StepWriter, said: _Said, error: InferenceError
+    lease: Lease, engine: Engine, writer: StepWriter, output: _Output, error: InferenceError
 ) -> bool:
-    """End the job with an error, or only the step where others may make good for it."""
+    """End the job with an error, or only the step where the job can do without it."""
     request = lease.request
     if request.ends_job:
         return writer.end(Failed(seq=0, error=error.to_dict()), ends_as=JobState.FAILED)
@@ -200,9 +199,9 @@ def _fail(
         model=request.model,
         attempt=lease.attempt,
         finish_reason="error",
-        usage=Usage(0, said.tokens),
+        usage=Usage(0, output.tokens),
         timings=Timings(queued_ms=lease.waited_ms),
         context_length=engine.context_length,
         error=error.to_dict(),
     )
-    return writer.end(StepFinished(0, outcome), outcome=outcome, text=said.text)
+    return writer.end(StepFinished(0, outcome), outcome=outcome, text=output.text)

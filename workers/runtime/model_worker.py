@@ -1,42 +1,30 @@
-"""The life of a worker process: load, answer, end."""
+"""The life of a model worker's process: load, answer, end."""
 
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import signal
-import socket
 import threading
 import time
-import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import psutil
-from celery import Celery
-from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from celery.signals import worker_shutting_down
 from redis.exceptions import RedisError
 
 from presets.catalogue import Catalogue
-from presets.memory.devices import show_only
-from presets.memory.plan import Placement
 from presets.model import ModelSpec
 from workers import logs
-from workers.app import make_app, model_queue, queue
-from workers.cluster.directory import Directory
-from workers.cluster.presence import Presence, Worker
+from workers.app import make_app, model_queue
+from workers.cluster.presence import Presence
 from workers.cluster.supervision import is_supervised
-from workers.contract.errors import InferenceError, ModelLoadFailed
-from workers.engines import registry
-from workers.engines.base import Engine, EngineOptions
-from workers.loading.load_lock import loading_turn
+from workers.engines.base import Engine
 from workers.loading.order_watcher import OrderWatcher, become_anew
 from workers.planning import catalogue, memory_plan
 from workers.runtime import revoke
-from workers.runtime.generation import Loading, StepRunner
+from workers.runtime.consumer import consume, worker_record
+from workers.runtime.engine_loading import load_engine
+from workers.runtime.generation import LoadPeriod, StepRunner
 from workers.runtime.tasks import register_generate
 from workers.runtime.watchdog import Watchdog
 from workers.settings import Settings
@@ -53,8 +41,8 @@ def run_model_worker(
 ) -> int:
     """Serve one model until SIGTERM or SIGINT; returns the process's exit status.
 
-    `devices` are obeyed over the catalogue's; `force` loads it even where it does not fit.
-    A model that cannot be loaded leaves the process alive and its status `failed`: the reason
+    `devices` replace the catalogue's. `force` loads the model even where it does not fit.
+    A model that cannot be loaded leaves the process alive with the status `failed`: the reason
     stays visible, and a supervisor does not load a broken file again and again. An order to unload
     ends the process too; without a supervisor it becomes a new one, which waits.
 
@@ -62,221 +50,121 @@ def run_model_worker(
         presets.catalogue.UnknownModel: the catalogue has no such model.
     """
     logs.configure(settings, f"worker {model_id}")
-    known = catalogue.load(settings)
-    spec = known.get(model_id)
+    models = catalogue.load(settings)
+    spec = models.get(model_id)
     spec = replace(spec, devices=devices or spec.devices)
-    redis = connections.client(settings)
-    presence = Presence(redis, worker_record(spec.id, memory_plan.concurrency(settings, spec)))
-    order_watcher = OrderWatcher(redis, spec.id, presence)
-    told_to_end = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _end_now(told_to_end))
-
-    def load() -> Engine | None:
-        return _load(settings, known, spec, presence, force=force)
-
-    try:
-        status = _live(settings, spec, load, presence, order_watcher, told_to_end, forced=force)
-    except _Ended:
-        log.info("told to end; %s was not loaded", spec.id)
-        status = 0
-    finally:
-        order_watcher.stop()
-        if not order_watcher.leaves or is_supervised():
-            presence.stop()
-    if order_watcher.leaves and not is_supervised():
-        presence.sleep()
-        become_anew()
-    return status
+    return _ModelWorker(settings, models, spec, force=force).run()
 
 
-def _live(
-    settings: Settings,
-    spec: ModelSpec,
-    load: Callable[[], Engine | None],
-    presence: Presence,
-    order_watcher: OrderWatcher,
-    told_to_end: threading.Event,
-    *,
-    forced: bool,
-) -> int:
-    """From the first beat to the last answer; returns the exit status."""
-    resting = _was_here(presence)
-    if resting:
-        presence.rests()
-    presence.start()
-    if not order_watcher.await_load(told_to_end, resting=resting, forced=forced):
-        return 0
-    began = time.monotonic()
-    order_watcher.start()
-    engine = load()
-    if told_to_end.is_set():  # a signal that reached a native call raises nothing
-        if engine is not None:
+class _Stopped(BaseException):
+    """SIGTERM or SIGINT came before the model was loaded; no error that a load could report."""
+
+
+class _ModelWorker:
+    """One process that serves one model."""
+
+    def __init__(
+        self, settings: Settings, models: Catalogue, spec: ModelSpec, *, force: bool
+    ) -> None:
+        self._settings = settings
+        self._models = models
+        self._spec = spec
+        self._force = force
+        redis = connections.client(settings)
+        concurrency = memory_plan.concurrency(settings, spec)
+        self._presence = Presence(redis, worker_record(spec.id, concurrency))
+        self._orders = OrderWatcher(redis, spec.id, self._presence)
+        self._stopping = threading.Event()
+
+    def run(self) -> int:
+        """From the first signal handler to the exit status."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop_loading)
+        try:
+            status = self._load_and_serve()
+        except _Stopped:
+            log.info("stopped before %s was loaded", self._spec.id)
+            status = 0
+        finally:
+            self._orders.stop()
+            if not self._orders.leaves or is_supervised():
+                self._presence.stop()
+        if self._orders.leaves and not is_supervised():
+            self._presence.sleep()
+            become_anew()
+        return status
+
+    def _stop_loading(self, *_: Any) -> None:
+        if not self._stopping.is_set():
+            self._stopping.set()
+            raise _Stopped
+
+    def _load_and_serve(self) -> int:
+        """From the first heartbeat to the last answer; returns the exit status."""
+        resting = self._was_here()
+        if resting:
+            self._presence.rests()
+        self._presence.start()
+        if not self._orders.await_load(self._stopping, resting=resting, forced=self._force):
+            return 0
+        began = time.monotonic()
+        self._orders.start()
+        engine = load_engine(
+            self._settings, self._models, self._spec, self._presence, force=self._force
+        )
+        if self._stopping.is_set():  # a signal that reached a native call raises nothing
+            if engine is not None:
+                engine.close()
+            return 0
+        if engine is None:
+            self._stopping.wait()
+            return 0
+        return self._serve(engine, LoadPeriod(began, time.monotonic()))
+
+    def _was_here(self) -> bool:
+        try:
+            return self._presence.was_here()
+        except RedisError:
+            return False
+
+    def _serve(self, engine: Engine, loaded: LoadPeriod) -> int:
+        settings, spec, worker = self._settings, self._spec, self._presence.worker
+        leases = Leases(connections.client(settings), worker.id)
+        token_log = TokenLog(connections.client(settings))
+        app = make_app(settings)
+        runner = StepRunner(engine, leases, token_log, loaded=loaded)
+        register_generate(app, spec.id, runner)
+        revoke.install(JobStore(connections.client(settings)))
+        leases.start()
+        token_log.start()
+        redis = connections.client(settings)
+        watchdog = Watchdog(redis, spec.id, runner, self._presence, settings.wedged_s)
+        watchdog.watch(app)
+
+        def end_in_time(**_: Any) -> None:
+            self._presence.unloading()
+            watchdog.drain()
+            runner.isolation.close()
+            grace_s = self._orders.grace_s(settings.grace_s)
+            if grace_s is not None:
+                timer = threading.Timer(grace_s, _give_back, args=(leases,))
+                timer.daemon = True
+                timer.start()
+
+        worker_shutting_down.connect(end_in_time, weak=False)
+        watchdog.start()
+        try:
+            return consume(app, worker, model_queue(spec.id))
+        finally:
+            watchdog.stop()
+            token_log.stop(timeout_s=2.0)
+            leases.stop()
             engine.close()
-        return 0
-    if engine is None:
-        told_to_end.wait()
-        return 0
-    loading = Loading(began, time.monotonic())
-    return _serve_model(settings, spec, engine, loading, presence, order_watcher)
-
-
-def _was_here(presence: Presence) -> bool:
-    try:
-        return presence.was_here()
-    except RedisError:
-        return False
-
-
-def worker_record(model_id: str | None, concurrency: int) -> Worker:
-    """What a process says of itself at its start; `model_id` None for the orchestration worker."""
-    name = model_id or "orchestration"
-    born = int(psutil.Process().create_time() * 100)  # the same when it becomes a new process
-    return Worker(
-        id=f"{name}@{socket.gethostname()}-{os.getpid():x}-{born:x}",
-        model=model_id,
-        pid=os.getpid(),
-        host=socket.gethostname(),
-        concurrency=concurrency,
-    )
-
-
-def _load(
-    settings: Settings, known: Catalogue, spec: ModelSpec, presence: Presence, *, force: bool
-) -> Engine | None:
-    """The loaded engine; None where the model could not be loaded, which is told."""
-    try:
-        with loading_turn(settings.data_dir):
-            placed = memory_plan.place(settings, known, spec, _workers(settings), force=force)
-            presence.placed(placed.planned_bytes, placed.devices)
-            engine = registry.create(spec.backend, engine_options(settings, spec, placed))
-            log.info("loading %s", spec.path or spec.id)
-            engine.load(spec, presence.progress)
-    except InferenceError as error:
-        failure = error
-    except Exception as error:
-        log.exception("the engine failed to load %s", spec.id)
-        failure = ModelLoadFailed(f"{type(error).__name__}: {error}")
-    else:
-        presence.loaded(engine.memory_bytes, engine.context_length, spec.format)
-        return engine
-    log.error("%s cannot be served: %s", spec.id, failure.message)
-    presence.failed(failure)
-    return None
-
-
-def engine_options(settings: Settings, spec: ModelSpec, placed: Placement) -> EngineOptions:
-    """What the engine is told; sets what its libraries will see of the machine when it is imported.
-
-    CUDA_VISIBLE_DEVICES, rather than an engine's own option, since it means the same to every
-    engine, and keeps the process from holding memory on devices that it does not use.
-    """
-    layers = memory_plan.gpu_layers(settings, spec)
-    if placed.demand.device_share and not placed.devices:
-        log.warning("no device has room for %s: it runs on the CPU", spec.id)
-        layers = 0
-    if platform.system() != "Darwin" and (placed.devices or layers == 0):
-        show_only(placed.devices, os.environ)
-    return EngineOptions(
-        concurrency=memory_plan.concurrency(settings, spec),
-        cache_dir=settings.data_dir / "cache",
-        threads=settings.engine_threads,
-        gpu_layers=layers,
-        devices=placed.devices,
-        memory_fraction=spec.memory_fraction,
-        kv_tokens=placed.kv_tokens,
-    )
-
-
-def _workers(settings: Settings) -> tuple[Worker, ...]:
-    """Who is there; nobody while Redis is away, since loading does not wait for it."""
-    try:
-        return Directory(connections.client(settings)).workers()
-    except RedisError as away:
-        log.warning("loading without knowing of other models: %s", away)
-        return ()
-
-
-class _Ended(BaseException):
-    """SIGTERM or SIGINT came before the model was there; no error that a load could report."""
-
-
-def _end_now(told_to_end: threading.Event) -> None:
-    if not told_to_end.is_set():
-        told_to_end.set()
-        raise _Ended
-
-
-def _serve_model(
-    settings: Settings,
-    spec: ModelSpec,
-    engine: Engine,
-    loading: Loading,
-    presence: Presence,
-    order_watcher: OrderWatcher,
-) -> int:
-    worker = presence.worker
-    leases = Leases(connections.client(settings), worker.id)
-    token_log = TokenLog(connections.client(settings))
-    app = make_app(settings)
-    workshop = StepRunner(engine, leases, token_log, loading=loading)
-    register_generate(app, spec.id, workshop)
-    revoke.install(JobStore(connections.client(settings)))
-    leases.start()
-    token_log.start()
-    watchdog = Watchdog(
-        connections.client(settings), spec.id, workshop, presence, settings.wedged_s
-    )
-    watchdog.watch(app)
-
-    def end_in_time(**_: Any) -> None:
-        presence.unloading()
-        watchdog.ease()
-        workshop.isolation.close()
-        grace_s = order_watcher.grace_s(settings.grace_s)
-        if grace_s is not None:
-            timer = threading.Timer(grace_s, _give_back, args=(leases,))
-            timer.daemon = True
-            timer.start()
-
-    worker_shutting_down.connect(end_in_time, weak=False)
-    watchdog.start()
-    try:
-        return consume(app, worker, model_queue(spec.id))
-    finally:
-        watchdog.stop()
-        token_log.stop(timeout_s=2.0)
-        leases.stop()
-        engine.close()
 
 
 def _give_back(leases: Leases) -> None:
     held = leases.held()
-    log.warning("grace is over: %d answers go on elsewhere", len(held))
+    log.warning("the grace period is over: %d answers go on elsewhere", len(held))
     for lease in held:
         lease.giving_back.set()
         lease.stop.set()
-
-
-def consume(app: Celery, worker: Worker, queue_name: str) -> int:
-    """Consume one queue until a signal ends the process; Celery handles the signals."""
-    setup_logging.connect(_leave_logging_alone, weak=False)
-    # Celery warns root because of pickled messages; ours are JSON, and containers run as root.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
-    worker_ready.connect(lambda **_: log.info("ready, queue %s", queue_name), weak=False)
-    app.conf.task_queues = [queue(queue_name)]
-    consumer = app.Worker(
-        hostname=worker.id,
-        pool="threads",
-        concurrency=worker.concurrency,
-        queues=[queue_name],
-        without_gossip=True,
-        without_mingle=True,
-        quiet=True,
-    )
-    consumer.start()
-    return int(consumer.exitcode or 0)
-
-
-def _leave_logging_alone(**_: Any) -> None:
-    """Being connected is what keeps Celery from configuring the logging."""

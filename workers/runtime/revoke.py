@@ -25,8 +25,8 @@ def install(jobs: JobStore) -> None:
 
     def cancel(_state: Any, task_id: str | Iterable[str], **_: Any) -> dict[str, str]:
         ids = [task_id] if isinstance(task_id, str) else list(task_id)
-        for one in ids:
-            job_id, _step = split_lease_member(one)
+        for id_ in ids:
+            job_id, _step = split_lease_member(id_)
             try:
                 if jobs.cancel(job_id, "its task was revoked"):
                     log.info("revoked: %s", job_id)

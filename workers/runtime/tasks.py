@@ -13,12 +13,12 @@ from workers.runtime import generation
 from workers.runtime.generation import StepRunner
 
 
-def register_generate(app: Celery, model_id: str, workshop: StepRunner) -> Task:
+def register_generate(app: Celery, model_id: str, runner: StepRunner) -> Task:
     """The task that runs one step of a job on this worker's model."""
 
     @app.task(name=generate_task(model_id))
     def generate(request: dict[str, Any]) -> None:
-        if not generation.run(StepRequest.from_dict(request), workshop):
+        if not generation.run(StepRequest.from_dict(request), runner):
             raise Ignore  # what follows the step in a chain or chord is not to go on
 
     return generate

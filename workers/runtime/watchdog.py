@@ -1,7 +1,7 @@
 """The watchdog: a worker that no longer works says so and ends, so that another is started.
 
-What it ran goes on elsewhere like after any crash. A worker that cannot even run this thread stops
-telling of itself, and `up` ends it.
+Its steps go on elsewhere, as after any crash. A worker that cannot even run this thread stops its
+heartbeat, and `up` ends it.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from workers.store.jobs import RANK_SPAN
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks.
-LOOK_S = 0.5
-#: The loop that consumes messages ticks this often,
+#: Seconds between two checks.
+CHECK_S = 0.5
+#: The loop that consumes messages ticks this often, in seconds,
 TICK_S = 1.0
 #: and has stopped when it has not for this long while Redis is there.
 STILL_S = 15.0
-#: A message that waits for this long beside a free place is not being consumed.
+#: A message that waits for this long while the worker has a free slot is not being consumed.
 IGNORED_S = 10.0
-#: What must be true at so many looks in a row before it counts: places are freed and taken.
-LOOKS = 4
+#: So many checks in a row must find that before it counts: slots are freed and taken all the time.
+CHECKS = 4
 
 
 class Watchdog:
-    """A thread that looks whether engine, consumer and queue move."""
+    """A thread that checks whether engine, consumer and queue make progress."""
 
     def __init__(
-        self, redis: Redis, model: str, workshop: StepRunner, presence: Presence, wedged_s: float
+        self, redis: Redis, model: str, runner: StepRunner, presence: Presence, wedged_s: float
     ) -> None:
         self._redis = redis
         self._model = model
-        self._workshop = workshop
+        self._runner = runner
         self._presence = presence
         self._wedged_s = wedged_s
         self._ticked_at = time.monotonic()
         self._away_until = time.monotonic()
         self._ignored = 0
-        self._eased = False
+        self._draining = False
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -66,29 +66,29 @@ class Watchdog:
         self._ticked_at = time.monotonic()
 
     def start(self) -> None:
-        """Start looking."""
+        """Start checking."""
         self.tick()
         self._thread.start()
 
-    def ease(self) -> None:
-        """The worker takes nothing new and ends its answers: only a dead engine counts now."""
-        self._eased = True
+    def drain(self) -> None:
+        """The worker takes no new work and ends its answers: only a dead engine counts now."""
+        self._draining = True
 
     def stop(self) -> None:
-        """Stop looking: the worker ends by itself."""
+        """Stop checking: the worker ends by itself."""
         self._ending.set()
 
     def _run(self) -> None:
-        while not self._ending.wait(LOOK_S):
+        while not self._ending.wait(CHECK_S):
             try:
                 if reason := self.problem():
                     self._end(reason)
             except RedisError:
-                # Nothing can be consumed; behind an absence everybody needs a moment.
+                # Nothing can be consumed; after Redis is back every worker needs a moment.
                 self._away_until = time.monotonic()
                 self._ignored = 0
             except Exception:
-                log.exception("the watchdog met an error")
+                log.exception("unexpected error in the watchdog")
 
     def problem(self) -> str | None:
         """Why this worker does not work; None where it does.
@@ -96,11 +96,11 @@ class Watchdog:
         Raises:
             redis.RedisError: Redis is away, which is no fault of the worker's.
         """
-        if dead := self._workshop.engine.dead:
+        if dead := self._runner.engine.dead:
             return dead
-        if self._eased:
+        if self._draining:
             return None
-        stalled_s = self._workshop.engine.stalled_s
+        stalled_s = self._runner.engine.stalled_s
         if stalled_s > self._wedged_s:
             return f"the engine has work and has not moved for {stalled_s:.0f} s"
         ignored = self._is_ignoring()
@@ -108,16 +108,16 @@ class Watchdog:
         if still_s > STILL_S:
             return f"the consumer has stood still for {still_s:.0f} s"
         self._ignored = self._ignored + 1 if ignored else 0
-        if self._ignored >= LOOKS:
-            return f"messages have waited for more than {IGNORED_S:.0f} s beside a free place"
+        if self._ignored >= CHECKS:
+            return f"messages have waited for more than {IGNORED_S:.0f} s while a slot was free"
         return None
 
     def _is_ignoring(self) -> bool:
-        """Whether a message has waited long though there is a place for it."""
-        workshop = self._workshop
+        """Whether a message has waited long though a slot is free for it."""
+        runner = self._runner
         head: Any = self._redis.zrange(keys.waiting(self._model), 0, 0, withscores=True)
-        busy = len(workshop.leases.held()) >= self._presence.worker.concurrency
-        if not head or busy or workshop.isolation.reserved:
+        busy = len(runner.leases.held()) >= self._presence.worker.concurrency
+        if not head or busy or runner.isolation.reserved:
             return False
         since_ms = int(head[0][1]) % RANK_SPAN
         if redis_time_ms(self._redis) - since_ms < IGNORED_S * 1000:

@@ -12,7 +12,7 @@ from workers.settings.variable import setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bounds:
+class BoundsSettings:
     """Bytes, items, seconds and connections of requests."""
 
     allowed_hosts: tuple[str, ...] = setting(
@@ -22,45 +22,45 @@ class Bounds:
         "loopback always pass; `*` lets every name pass. A page of a name that its owner lets "
         "point at this machine (DNS rebinding) is refused by this.",
         unset="localhost and the name in INFERENCE_HOST",
-    )  # fmt: skip
+    )
     head_timeout_s: float = setting(
         "INFERENCE_HEAD_TIMEOUT_S", 10.0, kinds.number(0.1, 600),
         "Seconds a client has for a request's line and headers.",
-    )  # fmt: skip
+    )
     body_timeout_s: float = setting(
         "INFERENCE_BODY_TIMEOUT_S", 30.0, kinds.number(0.1, 3600),
         "Seconds a client has for a request's body after its headers.",
-    )  # fmt: skip
+    )
     send_timeout_s: float = setting(
         "INFERENCE_SEND_TIMEOUT_S", 20.0, kinds.number(0.1, 3600),
         "Seconds after which a client that takes nothing of its answer is left; whoever reads on, "
         "however slowly, is not.",
-    )  # fmt: skip
+    )
     max_incomplete: int = setting(
         "INFERENCE_MAX_INCOMPLETE_CONNECTIONS", 512, kinds.integer(1, 100_000),
         "Connections whose request is not complete yet, over all callers; beyond it the oldest is "
         "closed. As many may be idle between two requests.",
-    )  # fmt: skip
+    )
     max_body_mb: int = setting(
         "INFERENCE_MAX_BODY_MB", 16, kinds.integer(1, 1024),
         "Megabytes of one request's body, or of one WebSocket message.",
-    )  # fmt: skip
+    )
     max_bodies_mb: int = setting(
         "INFERENCE_MAX_BODIES_MB", 128, kinds.integer(1, 1_048_576),
         "Megabytes of all bodies together that have arrived and are not worked on yet; at least "
         "INFERENCE_MAX_BODY_MB.",
-    )  # fmt: skip
+    )
     max_messages: int = setting(
         "INFERENCE_MAX_MESSAGES", 4096, kinds.integer(1, 1_000_000),
         "Messages of one conversation; each costs the front end and the worker time, empty or not.",
-    )  # fmt: skip
+    )
     max_sockets: int = setting(
         "INFERENCE_MAX_SOCKETS", 128, kinds.integer(1, 4096),
         "WebSockets that may be open at once. They have threads of their own; only a socket that "
         "has asked for something takes one of INFERENCE_WEB_THREADS' places.",
-    )  # fmt: skip
+    )
     max_key_share: float = setting(
         "INFERENCE_MAX_KEY_SHARE", 0.5, kinds.number(0.01, 1),
         "The part of all places, and of all WebSockets, that one API key may hold at once; the "
         "rest is left for other keys. Without keys one caller may hold all.",
-    )  # fmt: skip
+    )

@@ -9,7 +9,7 @@ from workers.settings.variable import setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrontEnd:
+class FrontEndSettings:
     """Where the service listens, to whom, and what it logs."""
 
     host: str | None = setting(

@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
+class SettingKind(Generic[T]):
     """How one variable's text is read.
 
     `parse` raises ValueError where the text is not one of the `allowed` values.
@@ -40,7 +40,7 @@ class Kind(Generic[T]):
     allowed: str
 
 
-def integer(least: int, most: int) -> Kind[int]:
+def integer(least: int, most: int) -> SettingKind[int]:
     """A whole number within bounds, both included."""
 
     def parse(text: str) -> int:
@@ -50,10 +50,10 @@ def integer(least: int, most: int) -> Kind[int]:
         return value
 
     allowed = f"a whole number from {least} to {most}" if least < most else f"only {least}"
-    return Kind(parse, allowed)
+    return SettingKind(parse, allowed)
 
 
-def number(least: float, most: float) -> Kind[float]:
+def number(least: float, most: float) -> SettingKind[float]:
     """A number within bounds, both included."""
 
     def parse(text: str) -> float:
@@ -62,10 +62,10 @@ def number(least: float, most: float) -> Kind[float]:
             raise ValueError
         return value
 
-    return Kind(parse, f"a number from {least:.15g} to {most:.15g}")
+    return SettingKind(parse, f"a number from {least:.15g} to {most:.15g}")
 
 
-def choice(*values: str) -> Kind[str]:
+def choice(*values: str) -> SettingKind[str]:
     """One of a few words, in any case."""
     by_lower = {value.lower(): value for value in values}
 
@@ -75,71 +75,73 @@ def choice(*values: str) -> Kind[str]:
         except KeyError:
             raise ValueError from None
 
-    return Kind(parse, ", ".join(values))
+    return SettingKind(parse, ", ".join(values))
 
 
-def names() -> Kind[tuple[str, ...]]:
+def names() -> SettingKind[tuple[str, ...]]:
     """Names with commas between them."""
 
     def parse(text: str) -> tuple[str, ...]:
         return _each_once(_parts(text))
 
-    return Kind(parse, "names with commas between them, none empty or twice")
+    return SettingKind(parse, "names with commas between them, none empty or twice")
 
 
-def api_keys() -> Kind[tuple[str, ...]]:
+def api_keys() -> SettingKind[tuple[str, ...]]:
     """API keys with commas between them."""
 
     def parse(text: str) -> tuple[str, ...]:
         return _each_once(tuple(_matching(_KEY, part) for part in _parts(text)))
 
-    return Kind(
+    return SettingKind(
         parse, "keys of printable ASCII without spaces, with commas between them, none twice"
     )
 
 
-def origins() -> Kind[tuple[str, ...]]:
+def origins() -> SettingKind[tuple[str, ...]]:
     """Web origins with commas between them, or an asterisk for all."""
 
     def parse(text: str) -> tuple[str, ...]:
         return _each_once(tuple(_origin(part) for part in _parts(text)))
 
-    return Kind(parse, "origins such as https://chat.example.org with commas between them, or *")
+    return SettingKind(
+        parse, "origins such as https://chat.example.org with commas between them, or *"
+    )
 
 
-def host_names() -> Kind[tuple[str, ...]]:
+def host_names() -> SettingKind[tuple[str, ...]]:
     """Names of hosts with commas between them, or an asterisk for all."""
 
     def parse(text: str) -> tuple[str, ...]:
         return _each_once(tuple(_host_name(part) for part in _parts(text)))
 
-    return Kind(parse, "host names such as chat.example.org with commas between them, or *")
+    return SettingKind(parse, "host names such as chat.example.org with commas between them, or *")
 
 
-def networks() -> Kind[tuple[str, ...]]:
+def networks() -> SettingKind[tuple[str, ...]]:
     """Networks in CIDR form with commas between them."""
 
     def parse(text: str) -> tuple[str, ...]:
         return _each_once(tuple(str(ipaddress.ip_network(part)) for part in _parts(text)))
 
-    return Kind(parse, "networks such as 10.0.0.0/8 or fd00::/8 with commas between them")
+    return SettingKind(parse, "networks such as 10.0.0.0/8 or fd00::/8 with commas between them")
 
 
-def stages() -> Kind[tuple[str, ...]]:
+def stages() -> SettingKind[tuple[str, ...]]:
     """Stages of a pipeline, in their order."""
 
     def parse(text: str) -> tuple[str, ...]:
-        found = tuple(part.lower() for part in _parts(text))
-        if not 2 <= len(found) <= _MOST_STAGES or not set(found) <= set(STAGES):
+        names = tuple(part.lower() for part in _parts(text))
+        if not 2 <= len(names) <= _MOST_STAGES or not set(names) <= set(STAGES):
             raise ValueError
-        return found
+        return names
 
-    return Kind(
+    return SettingKind(
         parse, f"2 to {_MOST_STAGES} of {', '.join(STAGES)} with commas between them, in order"
     )
 
 
-def role_table() -> Kind[dict[str, tuple[str, ...]]]:
+def role_table() -> SettingKind[dict[str, tuple[str, ...]]]:
     """JSON: model ids to lists of roles."""
 
     def parse(text: str) -> dict[str, tuple[str, ...]]:
@@ -155,13 +157,13 @@ def role_table() -> Kind[dict[str, tuple[str, ...]]]:
                 raise ValueError
         return {model: tuple(roles) for model, roles in table.items()}
 
-    return Kind(
+    return SettingKind(
         parse,
         'JSON such as {"phi-4": ["primary", "thinker"]} with the roles ' + ", ".join(ROLES),
     )
 
 
-def url(*schemes: str) -> Kind[str]:
+def url(*schemes: str) -> SettingKind[str]:
     """An absolute address of one of these schemes, with a host or, for unix, a path."""
 
     def parse(text: str) -> str:
@@ -172,7 +174,9 @@ def url(*schemes: str) -> Kind[str]:
             raise ValueError
         return text
 
-    return Kind(parse, "an address that begins with " + " or ".join(f"{s}://" for s in schemes))
+    return SettingKind(
+        parse, "an address that begins with " + " or ".join(f"{s}://" for s in schemes)
+    )
 
 
 def _matching(pattern: re.Pattern[str], text: str) -> str:
@@ -185,10 +189,10 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-def _each_once(found: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(found) or len(set(found)) != len(found):
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(names) or len(set(names)) != len(names):
         raise ValueError
-    return found
+    return names
 
 
 def _origin(text: str) -> str:
@@ -231,12 +235,12 @@ def _place(text: str) -> Path:
     return path
 
 
-BOOLEAN: Kind[bool] = Kind(_boolean, "true or false")
-DIRECTORY: Kind[Path] = Kind(_directory, "the path of a directory that exists")
-PLACE: Kind[Path] = Kind(_place, "the path of a directory, which is made where it is missing")
-TEXT: Kind[str] = Kind(str, "any text")
-HOST: Kind[str] = Kind(lambda text: _matching(_HOST, text), "an IP address or a host name")
-NAME: Kind[str] = Kind(lambda text: _matching(_NAME, text), "a name: letters, digits, . _ : -")
+BOOLEAN = SettingKind(_boolean, "true or false")
+DIRECTORY = SettingKind(_directory, "the path of a directory that exists")
+PLACE = SettingKind(_place, "the path of a directory, which is made where it is missing")
+TEXT = SettingKind(str, "any text")
+HOST = SettingKind(lambda text: _matching(_HOST, text), "an IP address or a host name")
+NAME = SettingKind(lambda text: _matching(_NAME, text), "a name: letters, digits, . _ : -")
 
 
 def show(value: Any) -> str:

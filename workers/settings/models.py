@@ -12,7 +12,7 @@ from workers.settings.variable import setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Models:
+class ModelSettings:
     """Files, engines, loading and routing."""
 
     models_dir: Path | None = setting(

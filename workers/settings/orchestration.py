@@ -11,7 +11,7 @@ MODES = ("single", "critique", "debate", "ensemble", "pipeline")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Orchestration:
+class OrchestrationSettings:
     """The modes and their bounds."""
 
     orchestration_mode: str | None = setting(

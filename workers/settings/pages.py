@@ -47,7 +47,7 @@ def env_example() -> str:
     """The text of `.env.example`."""
     parts = [_EXAMPLE]
     for heading, subject in SUBJECTS.items():
-        lines = [line for _, *found in variables(subject) for line in _entry(*found)]
+        lines = [line for _, *entry in variables(subject) for line in _entry(*entry)]
         parts.append(f"# --- {heading} ---\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
 
@@ -65,10 +65,10 @@ def _row(variable: Variable, default: Any) -> str:
 
 
 def _entry(variable: Variable, default: Any) -> Iterator[str]:
-    told = _meaning(variable).replace("`", "")
+    text = _meaning(variable).replace("`", "")
     if variable.unset:
-        told += f" Unset: {variable.unset}."
-    yield from textwrap.wrap(told, 100, initial_indent="# ", subsequent_indent="# ")
+        text += f" Unset: {variable.unset}."
+    yield from textwrap.wrap(text, 100, initial_indent="# ", subsequent_indent="# ")
     yield f"#{variable.name}={default_text(variable, default)}"
 
 

@@ -17,11 +17,11 @@ class Problem:
     against: tuple[str, str] | None = None
 
     def __str__(self) -> str:
-        told = f"{self.variable}={self.value!r} cannot be used"
+        text = f"{self.variable}={self.value!r} cannot be used"
         if self.against is not None:
             name, value = self.against
-            told += f" with {name}={value!r}"
-        return f"{told}; allowed: {self.allowed}"
+            text += f" with {name}={value!r}"
+        return f"{text}; allowed: {self.allowed}"
 
 
 class SettingsError(Exception):

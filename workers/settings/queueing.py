@@ -12,7 +12,7 @@ LEAST_CONCURRENT_REQUESTS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queueing:
+class QueueSettings:
     """Admission, priority and the end of a worker."""
 
     max_concurrent_requests: int | None = setting(

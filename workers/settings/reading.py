@@ -47,8 +47,8 @@ def read(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
     if problems:
         raise SettingsError(problems)
     settings = Settings(**values, sources=sources)
-    if found := list(contradictions(settings)):
-        raise SettingsError(found)
+    if conflicts := list(contradictions(settings)):
+        raise SettingsError(conflicts)
     return settings
 
 
@@ -61,7 +61,7 @@ def read_env_file(file: Path | None) -> dict[str, str]:
     if file is None or not file.is_file():
         return {}
     try:
-        found = dotenv.dotenv_values(file)
+        values = dotenv.dotenv_values(file)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([Problem(str(file), str(error), "a readable text file")]) from error
-    return {name: text for name, text in found.items() if text}
+    return {name: text for name, text in values.items() if text}

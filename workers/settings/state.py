@@ -15,7 +15,7 @@ def default_data_dir() -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class StateSettings:
     """Redis, the data directory, and how long results stay."""
 
     data_dir: Path = setting(

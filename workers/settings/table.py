@@ -9,32 +9,41 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workers.settings.bounds import Bounds
-from workers.settings.front_end import FrontEnd
-from workers.settings.models import Models
-from workers.settings.orchestration import Orchestration
-from workers.settings.queueing import LEAST_CONCURRENT_REQUESTS, Queueing
-from workers.settings.state import State
-from workers.settings.telemetry import Telemetry
+from workers.settings.bounds import BoundsSettings
+from workers.settings.front_end import FrontEndSettings
+from workers.settings.models import ModelSettings
+from workers.settings.orchestration import OrchestrationSettings
+from workers.settings.queueing import LEAST_CONCURRENT_REQUESTS, QueueSettings
+from workers.settings.state import StateSettings
+from workers.settings.telemetry import TelemetrySettings
 from workers.settings.variable import Variable
-from workers.settings.webhooks import Webhooks
+from workers.settings.webhooks import WebhookSettings
 
 #: Heading -> the settings below it, in the order in which they are shown.
 SUBJECTS: dict[str, type] = {
-    "Front end": FrontEnd,
-    "Bounds": Bounds,
-    "State": State,
-    "Models": Models,
-    "Queues": Queueing,
-    "Webhooks": Webhooks,
-    "Orchestration": Orchestration,
-    "Telemetry": Telemetry,
+    "Front end": FrontEndSettings,
+    "Bounds": BoundsSettings,
+    "State": StateSettings,
+    "Models": ModelSettings,
+    "Queues": QueueSettings,
+    "Webhooks": WebhookSettings,
+    "Orchestration": OrchestrationSettings,
+    "Telemetry": TelemetrySettings,
 }
 
 
 # The bases in reverse: a dataclass takes the fields of its last base first.
 @dataclass(frozen=True, kw_only=True)
-class Settings(Telemetry, Orchestration, Webhooks, Queueing, Models, State, Bounds, FrontEnd):
+class Settings(
+    TelemetrySettings,
+    OrchestrationSettings,
+    WebhookSettings,
+    QueueSettings,
+    ModelSettings,
+    StateSettings,
+    BoundsSettings,
+    FrontEndSettings,
+):
     """Everything an operator can set, validated. None means: not set."""
 
     #: Field name -> where its value came from: `default`, `environment` or `.env`.

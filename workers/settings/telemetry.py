@@ -11,7 +11,7 @@ _TELEMETRY = "traces and metrics"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Telemetry:
+class TelemetrySettings:
     """Where traces and metrics go."""
 
     otel_enabled: bool = setting(

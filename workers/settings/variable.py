@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from workers.settings.kinds import Kind
+from workers.settings.kinds import SettingKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Variable:
     """One environment variable, for those who read or print it."""
 
     name: str
-    kind: Kind[Any]
+    kind: SettingKind[Any]
     meaning: str
     #: Never shown, in no log and no error.
     secret: bool = False
@@ -26,7 +26,7 @@ class Variable:
 def setting(
     name: str,
     default: Any,
-    kind: Kind[Any],
+    kind: SettingKind[Any],
     meaning: str,
     *,
     secret: bool = False,

@@ -9,7 +9,7 @@ from workers.settings.variable import setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Webhooks:
+class WebhookSettings:
     """Telling others of a job's end."""
 
     webhook_secret: str | None = setting(

@@ -40,21 +40,21 @@ def test_the_settings_threads_are_its_threads(environ, tmp_path):
 
 
 def test_the_last_line_of_the_first_error_is_the_cause(environ, tmp_path):
-    complaints = environment.prepare(EngineOptions(concurrency=1, cache_dir=tmp_path))
-    assert complaints.cause() is None
-    config = json.loads(complaints.config.read_text())
+    errors = environment.prepare(EngineOptions(concurrency=1, cache_dir=tmp_path))
+    assert errors.cause() is None
+    config = json.loads(errors.config.read_text())
     config["loggers"] = {"a test": config["loggers"]["vllm"]}
     logging.config.dictConfig(config)
     logger = logging.getLogger("a test")
     logger.warning("slow")
     for error in (ValueError("no room"), RuntimeError("see above")):
         logger.error("It failed.", exc_info=error)
-    assert complaints.cause() == "ValueError: no room"
-    complaints.forget()
-    assert complaints.cause() is None
+    assert errors.cause() == "ValueError: no room"
+    errors.forget()
+    assert errors.cause() is None
     logger.error("It died.")
-    assert complaints.cause() == "It died."
-    complaints.close()
-    assert complaints.cause() is None
+    assert errors.cause() == "It died."
+    errors.close()
+    assert errors.cause() is None
     for handler in logger.handlers:
         handler.close()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.waiting import wait_for
 from workers.engines.vllm import processes
-from workers.engines.vllm.processes import MARK, EngineProcesses, _life
+from workers.engines.vllm.processes import OWNER_VARIABLE, EngineProcesses, _life
 
 
 @pytest.fixture
@@ -19,10 +19,10 @@ def start():
 
     def start(mark):
         command = [sys.executable, "-c", "import threading; threading.Event().wait()"]
-        process = subprocess.Popen(command, env={**os.environ, MARK: mark})
+        process = subprocess.Popen(command, env={**os.environ, OWNER_VARIABLE: mark})
         started.append(process)
         found = psutil.Process(process.pid)
-        wait_for(lambda: found.environ().get(MARK) == mark)
+        wait_for(lambda: found.environ().get(OWNER_VARIABLE) == mark)
         return process
 
     yield start
@@ -33,7 +33,7 @@ def start():
 
 @pytest.fixture
 def family(monkeypatch):
-    monkeypatch.setenv(MARK, "")  # what it sets is taken away again
+    monkeypatch.setenv(OWNER_VARIABLE, "")  # what it sets is taken away again
     return EngineProcesses()
 
 
@@ -41,7 +41,7 @@ def test_what_a_dead_worker_left_is_ended_and_nothing_else(start, family):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     its_mark = f"{_life(psutil.Process(dead.pid))}:1"
     dead.wait(10)
-    left, own = start(its_mark), start(os.environ[MARK])
+    left, own = start(its_mark), start(os.environ[OWNER_VARIABLE])
     processes.end_leftovers()
     left.wait(10)  # raises where it lives
     assert own.poll() is None
@@ -54,13 +54,13 @@ def test_a_pid_that_another_process_has_now_is_no_worker(start):
 
 
 def test_an_engine_ends_its_own_and_no_other_processes(start, family):
-    own, other = start(os.environ[MARK]), start("")
-    neighbour_family = EngineProcesses()
-    neighbour = start(os.environ[MARK])
+    own, other = start(os.environ[OWNER_VARIABLE]), start("")
+    neighbour_processes = EngineProcesses()
+    neighbour = start(os.environ[OWNER_VARIABLE])
     assert [process.pid for process in family.members()] == [own.pid]
     assert family.rss_bytes() > 0
     family.end()
     own.wait(10)
     assert other.poll() is None
     assert neighbour.poll() is None
-    assert [process.pid for process in neighbour_family.members()] == [neighbour.pid]
+    assert [process.pid for process in neighbour_processes.members()] == [neighbour.pid]

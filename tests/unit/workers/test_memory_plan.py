@@ -12,7 +12,7 @@ from tests.support.gguf import head, u32
 from workers.cluster.presence import Worker, WorkerStatus
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed
 from workers.planning import catalogue, memory_plan
-from workers.runtime import model_worker
+from workers.runtime import engine_loading
 from workers.settings import read
 
 MB, GB = 2**20, 2**30
@@ -139,18 +139,18 @@ def test_a_device_that_is_not_there_or_cannot_be_used_is_told(settings, machine,
 
 
 def test_the_engine_is_told_its_place_and_sees_no_other_device(settings, machine, monkeypatch):
-    monkeypatch.setattr(model_worker.os, "environ", {})
+    monkeypatch.setattr(engine_loading.os, "environ", {})
     machine(8 * GB, Device(0, 2 * GB, 2 * GB), Device(1, 2 * GB, 2 * GB))
     spec = catalogue.load(settings()).get("a")
     placed = place(settings(), "b")
-    options = model_worker.engine_options(settings(), spec, placed)
+    options = engine_loading.engine_options(settings(), spec, placed)
     assert (options.devices, options.gpu_layers) == ((1,), -1)
     assert options.kv_tokens == placed.kv_tokens
-    assert model_worker.os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    assert engine_loading.os.environ["CUDA_VISIBLE_DEVICES"] == "1"
     machine(8 * GB, Device(0, 2 * GB, 0))
-    options = model_worker.engine_options(settings(), spec, place(settings(), "b"))
+    options = engine_loading.engine_options(settings(), spec, place(settings(), "b"))
     assert (options.devices, options.gpu_layers) == ((), 0)
-    assert model_worker.os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert engine_loading.os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_no_layers_on_the_gpu_means_the_ram(settings, machine):

@@ -15,7 +15,7 @@ class Vocabulary:
     """A model's tokens. Safe from several threads."""
 
     def __init__(self, model: Model, visible: tuple[str, ...] = ()) -> None:
-        """`visible`: marks whose tokens have their text as piece in an answer, others have none."""
+        """`visible`: tags that are text in an answer; other special tokens have none."""
         self.pointer = llama_cpp.llama_model_get_vocab(model.pointer)
         self.size = int(llama_cpp.llama_vocab_n_tokens(self.pointer))
         self.bos = self._special(llama_cpp.llama_vocab_bos(self.pointer))
@@ -24,15 +24,15 @@ class Vocabulary:
         self._ends: dict[int, bool] = {}
         self._visible = {
             token
-            for mark in visible
-            for token in self.tokenize(mark, add_special=False, parse_special=True)
+            for tag in visible
+            for token in self.tokenize(tag, add_special=False, parse_special=True)
         }
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of a text.
 
-        `add_special` puts the model's BOS before it, if it has one; `parse_special` reads marks
-        such as `<|im_end|>` as the one token that they are.
+        `add_special` puts the model's BOS before it, if it has one; `parse_special` reads special
+        tokens such as `<|im_end|>` as one token.
         """
         raw = text.encode("utf-8", "replace")
         room = len(raw) + 8
@@ -51,7 +51,7 @@ class Vocabulary:
         return self.tokenize(text, add_special=not has_bos, parse_special=True)
 
     def piece(self, token: int) -> bytes:
-        """The bytes of a token in an answer; marks have none, except the visible ones."""
+        """The bytes of a token in an answer; special tokens have none, except the visible ones."""
         try:
             return self._pieces[token]
         except KeyError:

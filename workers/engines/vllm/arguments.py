@@ -34,7 +34,7 @@ _DECIDED = {
 }
 
 
-def arguments(spec: ModelSpec, options: EngineOptions) -> AsyncEngineArgs:
+def vllm_arguments(spec: ModelSpec, options: EngineOptions) -> AsyncEngineArgs:
     """What vLLM is started with.
 
     `spec.options` may name any argument of `vllm serve` that nothing else decides, with _ for -.
@@ -44,7 +44,7 @@ def arguments(spec: ModelSpec, options: EngineOptions) -> AsyncEngineArgs:
     """
     chosen = {name: value for name, value in spec.options.items() if name not in _OURS}
     _check(spec, chosen)
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "model": sources.find(spec),
         "served_model_name": spec.id,
         "max_model_len": spec.context_length,
@@ -56,20 +56,20 @@ def arguments(spec: ModelSpec, options: EngineOptions) -> AsyncEngineArgs:
         "disable_log_stats": True,
     }
     if spec.hf is not None and spec.hf.quantization is not None:
-        told["quantization"] = spec.hf.quantization
+        values["quantization"] = spec.hf.quantization
     if options.memory_fraction is not None:
-        told["gpu_memory_utilization"] = options.memory_fraction
+        values["gpu_memory_utilization"] = options.memory_fraction
     try:
-        return AsyncEngineArgs(**told)
+        return AsyncEngineArgs(**values)
     except (TypeError, ValueError) as error:
         raise ModelLoadFailed(f"vLLM refuses the options of {spec.id}: {error}") from error
 
 
-def engine_config(told: AsyncEngineArgs, options: EngineOptions) -> VllmConfig:
+def engine_config(arguments: AsyncEngineArgs, options: EngineOptions) -> VllmConfig:
     """What vLLM makes of its arguments. Without a GPU the size of the KV pool is ours to say: vLLM
     itself would take nine tenths of the machine's memory.
     """
-    config = told.create_engine_config()
+    config = arguments.create_engine_config()
     cache = config.cache_config
     if (
         current_platform.is_cpu()

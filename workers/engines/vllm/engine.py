@@ -23,19 +23,19 @@ from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
 from workers.engines.template import CHATML, ChatTemplate
 from workers.engines.vllm import processes
-from workers.engines.vllm.answer import Answer
-from workers.engines.vllm.arguments import arguments, engine_config
+from workers.engines.vllm.arguments import engine_config, vllm_arguments
 from workers.engines.vllm.error_file import ErrorFile
 from workers.engines.vllm.loop import Loop
 from workers.engines.vllm.processes import EngineProcesses
 from workers.engines.vllm.sampling import parameters, refused
 from workers.engines.vllm.step_monitor import StepMonitor
+from workers.engines.vllm.vllm_answer import VllmAnswer
 from workers.engines.vllm.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
-#: A caller that waits for vLLM looks this often whether anybody still wants the answer.
-LOOK_S = 0.05
+#: A caller that waits for vLLM checks this often, in seconds, whether it was cancelled.
+CHECK_S = 0.05
 
 Outputs = queue.SimpleQueue[RequestOutput | Exception]
 
@@ -47,14 +47,14 @@ class VllmEngine:
     request over to it and reads what comes back from a queue.
     """
 
-    def __init__(self, options: EngineOptions, complaints: ErrorFile) -> None:
+    def __init__(self, options: EngineOptions, errors: ErrorFile) -> None:
         self.context_length = 0
         self.memory_bytes = 0
         self._options = options
-        self._complaints = complaints
+        self._errors = errors
         self._name = ""
         self._numbers = itertools.count()
-        self._pulse = StepMonitor()
+        self._steps = StepMonitor()
         self._closed = Event()
         self._loop: Loop | None = None
         self._llm: AsyncLLM | None = None
@@ -62,7 +62,7 @@ class VllmEngine:
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Start vLLM's processes and let them read the model; see `Engine.load`.
 
-        `spec.options` may name arguments of `vllm serve`; see `arguments`.
+        `spec.options` may name arguments of `vllm serve`; see `vllm_arguments`.
         """
         try:
             self._load(spec, on_progress)
@@ -71,17 +71,17 @@ class VllmEngine:
             raise
 
     def _load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
-        told = arguments(spec, self._options)
+        engine_arguments = vllm_arguments(spec, self._options)
         processes.end_leftovers()
-        self._family = EngineProcesses()
+        self._processes = EngineProcesses()
         before = psutil.Process().memory_info().rss
         on_progress(0.1)
         self._loop = Loop()
-        llm = self._llm = self._start(spec, told, self._loop)
+        llm = self._llm = self._start(spec, engine_arguments, self._loop)
         on_progress(0.9)
         self._name = spec.id
         self._reasoning = spec.reasoning
-        self._holds_behind_thoughts = spec.reasoning is None or bool(told.reasoning_parser)
+        self._can_hold_formats = spec.reasoning is None or bool(engine_arguments.reasoning_parser)
         self.context_length = int(llm.model_config.max_model_len)
         self._vocabulary = Vocabulary(
             spec.id,
@@ -94,16 +94,16 @@ class VllmEngine:
             log.warning("%s has no chat template; ChatML is assumed", spec.id)
         self._template = ChatTemplate(source or CHATML, self._vocabulary.bos, self._vocabulary.eos)
         self._warm_up()
-        self._complaints.forget()
+        self._errors.forget()
         self.memory_bytes = self._device_bytes(llm) or (
-            self._family.rss_bytes() + psutil.Process().memory_info().rss - before
+            self._processes.rss_bytes() + psutil.Process().memory_info().rss - before
         )
         on_progress(1.0)
 
     @property
     def stalled_s(self) -> float:
         """See `Engine.stalled_s`."""
-        return self._pulse.stalled_s
+        return self._steps.stalled_s
 
     @property
     def dead(self) -> str | None:
@@ -111,7 +111,7 @@ class VllmEngine:
         llm = self._llm
         if llm is None or not llm.errored:
             return None
-        cause = self._complaints.cause()
+        cause = self._errors.cause()
         return f"vLLM's engine process has died{f' ({cause})' if cause else ''}"
 
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
@@ -128,14 +128,14 @@ class VllmEngine:
         rendered = self._template.render(request.messages)
         prompt = self._vocabulary.tokenize(rendered)
         require_room(self._name, len(prompt), self.context_length)
-        if request.sampling.response_format is not None and not self._holds_behind_thoughts:
+        if request.sampling.response_format is not None and not self._can_hold_formats:
             raise UnsupportedParameter(
                 f"{self._name} thinks before it answers, and vLLM would hold its thoughts to the "
                 "response_format too; its operator may name options.reasoning_parser.",
                 details={"param": "response_format"},
             )
         splitter = reasoning.splitter(self._reasoning, rendered)
-        answer = Answer(request, prompt, self._vocabulary, self.context_length, splitter)
+        answer = VllmAnswer(request, prompt, self._vocabulary, self.context_length, splitter)
         if reason := answer.finished_before_start:
             return iter([answer.end(reason)])
         chosen = parameters(request.sampling, request.produced, answer.room)
@@ -149,22 +149,22 @@ class VllmEngine:
         """End all generations and vLLM's processes. Safe to call twice."""
         self._closed.set()
         llm, self._llm = self._llm, None
-        members = self._family.members() if self._loop is not None else []
+        members = self._processes.members() if self._loop is not None else []
         if llm is not None:
-            # There is nothing in them worth waiting for, and that they were killed is no news.
+            # Nothing in them is worth waiting for, and vLLM must not log that they were killed.
             logging.getLogger("vllm").setLevel(logging.ERROR)
             llm.shutdown(timeout=0)
         loop, self._loop = self._loop, None
         if loop is not None:
-            self._family.end(members)  # while it loads there are some without an `AsyncLLM`
+            self._processes.end(members)  # while it loads there are some without an `AsyncLLM`
             loop.stop()
-        self._complaints.close()
+        self._errors.close()
 
-    def _start(self, spec: ModelSpec, told: AsyncEngineArgs, loop: Loop) -> AsyncLLM:
+    def _start(self, spec: ModelSpec, arguments: AsyncEngineArgs, loop: Loop) -> AsyncLLM:
         async def make() -> AsyncLLM:
             return AsyncLLM.from_vllm_config(
-                engine_config(told, self._options),
-                stat_loggers=[self._pulse.logger],
+                engine_config(arguments, self._options),
+                stat_loggers=[self._steps.logger],
                 disable_log_stats=True,  # those that vLLM would print by itself
             )
 
@@ -172,7 +172,7 @@ class VllmEngine:
             return loop.run(make())
         except Exception as error:
             # What failed in a process of vLLM's arrives here as "see root cause above".
-            cause = self._complaints.cause() or str(error)
+            cause = self._errors.cause() or str(error)
             raise ModelLoadFailed(f"vLLM cannot load {spec.id}: {cause}") from error
 
     def _warm_up(self) -> None:
@@ -184,7 +184,7 @@ class VllmEngine:
         request = GenerationRequest("warm-up", ())
         prompt = self._vocabulary.tokenize("Hello") or [0]
         splitter = reasoning.splitter(None, "")
-        answer = Answer(request, prompt, self._vocabulary, self.context_length, splitter)
+        answer = VllmAnswer(request, prompt, self._vocabulary, self.context_length, splitter)
         chosen = parameters(request.sampling, (), room=1)
         try:
             list(self._read(answer, chosen, Event()))
@@ -193,7 +193,9 @@ class VllmEngine:
                 f"{self._name} was loaded, but vLLM cannot decode with it: {error}"
             ) from error
 
-    def _read(self, answer: Answer, chosen: SamplingParams, cancelled: Event) -> Iterator[Delta]:
+    def _read(
+        self, answer: VllmAnswer, chosen: SamplingParams, cancelled: Event
+    ) -> Iterator[Delta]:
         """The deltas as they come; closing the iterator aborts the request."""
         loop = self._loop
         if loop is None:
@@ -203,7 +205,7 @@ class VllmEngine:
         try:
             while not cancelled.is_set() and not self._closed.is_set():
                 try:
-                    output = outputs.get(timeout=LOOK_S)
+                    output = outputs.get(timeout=CHECK_S)
                 except queue.Empty:
                     continue
                 if isinstance(output, Exception):
@@ -219,12 +221,12 @@ class VllmEngine:
         finally:
             work.cancel()
 
-    async def _ask(self, answer: Answer, chosen: SamplingParams, outputs: Outputs) -> None:
+    async def _ask(self, answer: VllmAnswer, chosen: SamplingParams, outputs: Outputs) -> None:
         """Let vLLM answer; being cancelled aborts the request."""
         llm = self._llm
         if llm is None:
             return
-        self._pulse.began()
+        self._steps.began()
         try:
             prompt = tokens_input(answer.tokens)
             number = f"{answer.request.id}|{next(self._numbers)}"
@@ -234,7 +236,7 @@ class VllmEngine:
         except Exception as error:  # noqa: BLE001 - its caller's thread raises it
             outputs.put(error)
         finally:
-            self._pulse.ended()
+            self._steps.ended()
 
     def _explain(self, error: Exception) -> None:
         """Raise what a caller can use. Returns where the engine is dead: the job must not fail over
@@ -244,11 +246,11 @@ class VllmEngine:
             raise refused(error) from error
         if self.dead is None and not self._closed.is_set():
             log.error("vLLM failed a request", exc_info=error)
-            self._complaints.forget()
+            self._errors.forget()
             raise EngineFailed(f"vLLM failed this request: {error}") from error
 
     def _device_bytes(self, llm: AsyncLLM) -> int:
-        """What vLLM has taken of its devices, which is the part that it was told; 0 on a CPU."""
+        """Bytes that vLLM has taken of its devices, which is its configured part; 0 on a CPU."""
         if current_platform.is_cpu():
             return 0
         part = llm.vllm_config.cache_config.gpu_memory_utilization

@@ -9,21 +9,21 @@ from workers.engines.vllm.error_file import ErrorFile
 
 
 def prepare(options: EngineOptions) -> ErrorFile:
-    """Set it up; must be called before vLLM is imported. Returns where its processes complain."""
+    """Set it up, before vLLM is imported. Returns the file of the errors of its processes."""
     _lead_group()
-    # Nothing is told to anybody.
+    # No usage statistics leave this machine.
     os.environ["VLLM_NO_USAGE_STATS"] = os.environ["DO_NOT_TRACK"] = "1"
     # A fork of a process with threads and an open Redis is no process to load a model in.
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
-    # They rename themselves, by writing over their environment: our mark in it must stay.
+    # They rename themselves, by writing over their environment: our entry in it must stay.
     os.environ["SPT_NOENV"] = "1"
     if options.threads is not None:
         # Without this, vLLM on a CPU binds a thread to every core but one.
         os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
         os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    complaints = ErrorFile(options.cache_dir / "vllm")
-    os.environ["VLLM_LOGGING_CONFIG_PATH"] = str(complaints.config)
-    return complaints
+    errors = ErrorFile(options.cache_dir / "vllm")
+    os.environ["VLLM_LOGGING_CONFIG_PATH"] = str(errors.config)
+    return errors
 
 
 def _lead_group() -> None:

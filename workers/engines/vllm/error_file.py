@@ -1,5 +1,5 @@
-"""What vLLM's processes say when they fail: their errors go to a file too, and from it comes the
-cause that a model's status shows.
+"""The errors of vLLM's processes: they go to a file too, and the cause that a model's status shows
+comes from it.
 
 Where a process fails, those above it fail too and say "see above": the first error is the cause.
 """
@@ -30,14 +30,14 @@ class ErrorFile:
     def cause(self) -> str | None:
         """The last line of the first error; of a traceback that is what was raised."""
         try:
-            told = self._file.read_text(encoding="utf-8", errors="replace")
+            text = self._file.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
-        first = next((record for record in told.split(_BEGIN) if record.strip()), "")
+        first = next((record for record in text.split(_BEGIN) if record.strip()), "")
         return next((line for line in reversed(first.split("\n")) if line.strip()), None)
 
     def forget(self) -> None:
-        """What was said up to now is the cause of nothing that comes."""
+        """Forget the errors up to now: they are not the cause of later ones."""
         self._file.write_text("")
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Presence and frequency penalties over tokens of an earlier attempt.
 
 Runs in the process that samples. vLLM's own penalties count the tokens of this request alone; a
-request that goes on behind tokens already produced has those in its prompt.
+request that goes on after tokens already produced has those in its prompt.
 """
 
 from __future__ import annotations
@@ -60,5 +60,5 @@ class EarlierTokens(AdapterLogitsProcessor):  # type: ignore[misc]
 
     def new_req_logits_processor(self, params: SamplingParams) -> Any:
         """The penalties of a continued request; None for others."""
-        told = (params.extra_args or {}).get(Earlier.ARGUMENT)
-        return Penalties(Earlier(**told)) if told else None
+        earlier = (params.extra_args or {}).get(Earlier.ARGUMENT)
+        return Penalties(Earlier(**earlier)) if earlier else None

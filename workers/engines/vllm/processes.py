@@ -1,8 +1,9 @@
-"""The processes that vLLM starts for a worker: known as its own, and never left behind.
+"""The processes that vLLM starts for a worker: known as its own, and always ended.
 
 vLLM's EngineCore has no pipe to its parent by which it would notice the parent's death. A worker
-leads a process group, which is ended as a whole. Beside that it marks what it starts in the
-environment: by that mark the next worker finds what one that was killed alone has left.
+leads a process group, which is ended as a whole. It also
+puts itself as the owner into the environment of what it starts: by that the next worker finds the
+processes of one that was killed alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 #: In the environment of every process that an engine starts: `<pid>:<start>` of its worker, and a
 #: number of the engine's.
-MARK = "INFERENCE_VLLM_WORKER"
+OWNER_VARIABLE = "INFERENCE_VLLM_WORKER"
 _numbers = itertools.count(1)
 _TRACKER = "multiprocessing.resource_tracker"
 #: A killed process that holds a GPU takes a moment to end.
@@ -30,18 +31,18 @@ class EngineProcesses:
     """The processes that one engine starts, and theirs."""
 
     def __init__(self) -> None:
-        """Mark what this process starts from now on."""
+        """Own what this process starts from now on."""
         worker = psutil.Process()
         self._worker = worker.pid
-        self._mark = f"{_life(worker)}:{next(_numbers)}"
-        os.environ[MARK] = self._mark
+        self._owner = f"{_life(worker)}:{next(_numbers)}"
+        os.environ[OWNER_VARIABLE] = self._owner
 
     def members(self) -> list[psutil.Process]:
         """Those that live."""
         return [
             process
-            for process, mark in _marked()
-            if mark == self._mark and process.pid != self._worker
+            for process, owner in _owned()
+            if owner == self._owner and process.pid != self._worker
         ]
 
     def rss_bytes(self) -> int:
@@ -65,9 +66,9 @@ def end_leftovers() -> None:
     """End what dead workers of this machine have left, and wait until it has ended: it holds the
     memory that the next model is loaded into.
     """
-    left = [process for process, mark in _marked() if not _lives(mark)]
+    left = [process for process, owner in _owned() if not _lives(owner)]
     for process in left:
-        log.warning("ending process %d, which a dead worker left behind", process.pid)
+        log.warning("ending process %d, which a dead worker has left", process.pid)
     _end(left)
 
 
@@ -80,24 +81,24 @@ def _end(processes: list[psutil.Process]) -> None:
         log.error("process %d does not end", process.pid)
 
 
-def _marked() -> Iterator[tuple[psutil.Process, str]]:
-    """Every process that an engine of ours has started, with its worker's mark.
+def _owned() -> Iterator[tuple[psutil.Process, str]]:
+    """Every process that an engine of ours has started, with its owner.
 
     Without the standard library's resource tracker: it serves the whole worker, ends with it, and
     then removes the shared memory of those that were killed.
     """
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            mark = process.environ().get(MARK)
-            if mark and _TRACKER not in " ".join(process.cmdline()):
-                yield process, mark
+            owner = process.environ().get(OWNER_VARIABLE)
+            if owner and _TRACKER not in " ".join(process.cmdline()):
+                yield process, owner
 
 
-def _lives(mark: str) -> bool:
-    """Whether the worker that made this mark does."""
+def _lives(owner: str) -> bool:
+    """Whether the worker that is this owner lives."""
     try:
-        worker = psutil.Process(int(mark.partition(":")[0]))
-        same = mark.startswith(f"{_life(worker)}:")
+        worker = psutil.Process(int(owner.partition(":")[0]))
+        same = owner.startswith(f"{_life(worker)}:")
         return same and worker.status() != psutil.STATUS_ZOMBIE
     except (psutil.NoSuchProcess, ValueError):
         return False

@@ -26,10 +26,10 @@ _OUR_NAMES = {"structured_outputs": "response_format"}
 
 
 def parameters(sampling: Sampling, produced: tuple[int, ...], room: int) -> SamplingParams:
-    """What vLLM is to do behind `produced` tokens, with `room` for so many more.
+    """What vLLM is to do after `produced` tokens, with `room` for so many more.
 
     Stop strings are not among it: they match over text that an earlier attempt gave too, which
-    vLLM does not know. A continued generation with a seed goes on with another stream of chance
+    vLLM does not know. A continued generation with a seed goes on with another random stream
     than the first attempt: the seed plus the number of tokens produced.
 
     Raises:
@@ -40,7 +40,7 @@ def parameters(sampling: Sampling, produced: tuple[int, ...], room: int) -> Samp
     if sampling.response_format is not None and produced:
         raise WorkerLost(
             "The worker died in the middle of an answer that is held to a response_format; vLLM "
-            "cannot go on behind the part that was delivered. Ask again.",
+            "cannot go on after the part that was delivered. Ask again.",
         )
     chosen: dict[str, Any] = {
         "temperature": sampling.temperature,
@@ -69,12 +69,12 @@ def refused(error: VLLMValidationError) -> InferenceError:
 
 
 def _penalties(sampling: Sampling, produced: tuple[int, ...]) -> dict[str, Any]:
-    told = {
+    penalties = {
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
     }
-    if not produced or not any(told.values()):
-        return told
+    if not produced or not any(penalties.values()):
+        return penalties
     # To vLLM the produced tokens are part of the prompt, which its own penalties leave out.
     earlier = Earlier(produced, sampling.presence_penalty, sampling.frequency_penalty)
     return {"extra_args": {Earlier.ARGUMENT: dataclasses.asdict(earlier)}}

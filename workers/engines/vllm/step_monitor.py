@@ -1,4 +1,4 @@
-"""Whether vLLM moves: it tells of every step, also of one that only reads a prompt."""
+"""Whether vLLM makes steps: it reports every step, also one that only reads a prompt."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ class StepMonitor:
     """When vLLM last made a step, and how many requests it has."""
 
     def __init__(self) -> None:
-        self._moved_at = time.monotonic()
+        self._stepped_at = time.monotonic()
         self._running = 0
 
     @property
     def stalled_s(self) -> float:
         """Seconds since the last step, while there is work; 0 where there is none."""
-        return time.monotonic() - self._moved_at if self._running else 0.0
+        return time.monotonic() - self._stepped_at if self._running else 0.0
 
-    def beat(self) -> None:
+    def stepped(self) -> None:
         """A step was made."""
-        self._moved_at = time.monotonic()
+        self._stepped_at = time.monotonic()
 
     def began(self) -> None:
         """There is one more request. Called on the event loop, as is `ended`."""
         if not self._running:
-            self.beat()
+            self.stepped()
         self._running += 1
 
     def ended(self) -> None:
@@ -35,16 +35,16 @@ class StepMonitor:
         self._running -= 1
 
     def logger(self, _config: Any, _engine: int = 0) -> StatLoggerBase:
-        """What vLLM is given to tell its steps to."""
+        """The logger to which vLLM reports its steps."""
         return _Steps(self)
 
 
 class _Steps(StatLoggerBase):  # type: ignore[misc]
-    def __init__(self, pulse: StepMonitor) -> None:
-        self._pulse = pulse
+    def __init__(self, monitor: StepMonitor) -> None:
+        self._monitor = monitor
 
     def record(self, *_: Any, **__: Any) -> None:
-        self._pulse.beat()
+        self._monitor.stepped()
 
     def log_engine_initialized(self) -> None:
-        self._pulse.beat()
+        self._monitor.stepped()

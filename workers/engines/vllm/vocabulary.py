@@ -25,7 +25,7 @@ class Vocabulary:
     ) -> None:
         """Take vLLM's tokenizer and the model's own settings for generation.
 
-        `visible`: marks that are text in an answer, as others are not.
+        `visible`: tags that are text in an answer, as others are not.
 
         Raises:
             ModelLoadFailed: the tokenizer is not one of the library `tokenizers`.
@@ -38,27 +38,27 @@ class Vocabulary:
         self.template = tokenizer.chat_template
         self.bos = tokenizer.bos_token or ""
         self.eos = tokenizer.eos_token or ""
-        told = generation_config.get("eos_token_id")
-        ends = told if isinstance(told, list) else [told]
+        configured = generation_config.get("eos_token_id")
+        ends = configured if isinstance(configured, list) else [configured]
         #: Tokens with which the model says that it has finished.
         self.ends = frozenset(
             token for token in (*ends, tokenizer.eos_token_id) if token is not None
         )
         special = self.fast.get_added_tokens_decoder()
-        #: Token of a visible mark that else has no text -> its text.
+        #: Special token of a visible tag -> its text.
         self.visible = {
             token: str(special[token].content)
-            for mark in visible
-            for token in self.tokenize(mark)
+            for tag in visible
+            for token in self.tokenize(tag)
             if token in special and special[token].special
         }
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of a text, without special tokens added; marks are the one token they are."""
+        """Token ids of a text, without special tokens added; special tokens are recognised."""
         return list(self.fast.encode(text, add_special_tokens=False).ids)
 
     def text(self, tokens: Sequence[int]) -> str:
-        """The text of tokens; marks have none."""
+        """The text of tokens; special tokens have none."""
         return str(self.fast.decode(list(tokens), skip_special_tokens=True))
 
 
@@ -82,7 +82,7 @@ class Detokenizer:
         try:
             text = self._stream.step(self._vocabulary.fast, token) or ""
         except Exception as error:
-            # Bytes that can never become a character leave the stream without a way on.
+            # Bytes that can never become a character leave the stream stuck.
             if "Invalid prefix" not in str(error):
                 raise
             text = self.finish()

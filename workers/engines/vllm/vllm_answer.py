@@ -17,7 +17,7 @@ from workers.engines.vllm.vocabulary import Detokenizer, Vocabulary
 _NOTHING = Shown()
 
 
-class Answer:
+class VllmAnswer:
     """Prompt and answer as token ids, and the text of what is new. Used by its caller's thread."""
 
     def __init__(
@@ -108,11 +108,11 @@ class Answer:
     def _measure(self, output: RequestOutput) -> None:
         # An answer that goes on finds the tokens before it in the cache too; usage counts prompts.
         self._cached_tokens = min(output.num_cached_tokens or 0, self._prompt_length)
-        if (told := output.metrics) is not None:
+        if (metrics := output.metrics) is not None:
             self._timings = Timings(
-                queued_ms=_ms(told.queued_ts, told.scheduled_ts),
-                prefill_ms=_ms(told.scheduled_ts, told.first_token_ts),
-                decode_ms=_ms(told.first_token_ts, told.last_token_ts),
+                queued_ms=_ms(metrics.queued_ts, metrics.scheduled_ts),
+                prefill_ms=_ms(metrics.scheduled_ts, metrics.first_token_ts),
+                decode_ms=_ms(metrics.first_token_ts, metrics.last_token_ts),
             )
 
 
