@@ -14,6 +14,7 @@ from workers.contract.job import Job, JobState, Message
 from workers.contract.step import ANSWER, Outcome, StepRequest, Timings, Usage
 from workers.keeper.aging import Aging
 from workers.keeper.deadlines import Deadlines
+from workers.lua.scripts import run
 from workers.store.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
 from workers.store.leases import Leases, Refusal
 from workers.store.planned import PlannedStep
@@ -104,7 +105,7 @@ def test_a_held_slot_does_not_lapse_and_an_ended_one_does_not_come_back(store, r
         wait_for(lambda: redis.zscore(keys.SLOTS, made.id) > 1)
         end(redis, made)
         assert redis.zscore(keys.SLOTS, made.id) is None
-        slots._hold(keys=[keys.SLOTS], args=[keys.SLOT_MS, made.id])
+        run(redis, "hold", keys.SLOT_MS, made.id)
         assert redis.zscore(keys.SLOTS, made.id) is None
     slots.stop()
 

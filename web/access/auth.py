@@ -11,8 +11,7 @@ from web.access.keys import Key, KeyRing
 from workers import logs
 from workers.contract.errors import Forbidden, RateLimited, Unauthorized
 from workers.contract.job import Priority
-from workers.contract.keys import rate
-from workers.lua.scripts import script
+from workers.lua.scripts import run
 from workers.settings import Settings
 from workers.store import connections
 
@@ -101,8 +100,7 @@ def _spend(redis: Redis, key: Key) -> None:
     allowed = key.requests_per_minute
     if allowed is None:
         return
-    arguments = [allowed, _MINUTE_US // allowed]
-    wait_ms = int(script(redis, "spend")(keys=[rate(key.name)], args=arguments))
+    wait_ms = int(run(redis, "spend", key.name, allowed, _MINUTE_US // allowed))
     if wait_ms:
         raise RateLimited(
             f"The key {key.name!r} allows {allowed} requests per minute.",

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from workers.contract import keys
-from workers.lua.scripts import script
+from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class Slots:
     """Tells Redis again and again which requests are open; those of a dead process lapse."""
 
     def __init__(self, redis: Redis) -> None:
-        self._hold = script(redis, "hold")
+        self._redis = redis
         self._open: set[str] = set()
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -55,6 +55,6 @@ class Slots:
             if not open_:
                 continue
             try:
-                self._hold(keys=[keys.SLOTS], args=[keys.SLOT_MS, *open_])
+                run(self._redis, "hold", keys.SLOT_MS, *open_)
             except RedisError as error:
                 log.debug("slots cannot be held while Redis is away: %s", error)

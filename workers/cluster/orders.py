@@ -18,7 +18,7 @@ from typing import Any
 from redis import Redis
 
 from workers.contract import keys
-from workers.lua.scripts import script
+from workers.lua.scripts import run
 
 
 class Target(enum.StrEnum):
@@ -102,7 +102,6 @@ class Orders:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._order = script(redis, "order")
 
     def of(self, model: str) -> Order | None:
         """The order that holds for a model; None where none was given."""
@@ -155,10 +154,7 @@ class Orders:
             self._redis.delete(keys.SUPERVISOR)
 
     def _run(self, model: str, order: str, request: LoadRequest | None) -> None:
-        self._order(
-            keys=[keys.ORDERS, keys.LOAD_REQUESTS, keys.DEMANDS, keys.LOADED_SINCE],
-            args=[model, order, b"" if request is None else request.raw],
-        )
+        run(self._redis, "order", model, order, b"" if request is None else request.raw)
 
 
 def orders_of(raw: Any) -> dict[str, Order]:

@@ -86,6 +86,10 @@ from __future__ import annotations
 #: Every key of ours begins with this, so that a shared Redis stays readable.
 PREFIX = "inference:"
 
+#: Scores of `waiting` and `waiting_of` are rank times this, plus since when the step waits: further
+#: apart than any two times, it is 316 years.
+RANK_SPAN_MS = 10**13
+
 #: How long a synchronous job's record and events outlive its end.
 SYNC_TTL_S = 300
 #: How long a job that was accepted but never ends may stay: longer than any deadline.
@@ -218,8 +222,3 @@ def split_lease_member(member: str) -> tuple[str, str]:
 def worker(worker_id: str) -> str:
     """What one worker process says of itself: JSON that expires when its beats stop."""
     return f"{PREFIX}worker:{worker_id}"
-
-
-def rate(key_name: str) -> str:
-    """When an API key's allowance of requests is whole again: microseconds of Redis TIME."""
-    return f"{PREFIX}rate:{key_name}"

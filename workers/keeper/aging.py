@@ -10,7 +10,7 @@ from redis import Redis
 
 from workers.app import model_queue, priority_lists
 from workers.contract import keys
-from workers.lua.scripts import script
+from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ class Aging:
 
     def __init__(self, redis: Redis, aging_s: float) -> None:
         self._redis = redis
-        self._age = script(redis, "age")
         self._aging_s = aging_s
         self._next_look = 0.0
 
@@ -41,9 +40,6 @@ class Aging:
         members: Any = self._redis.smembers(keys.MODELS)
         for model in sorted(raw.decode() for raw in members):
             lists = priority_lists(model_queue(model))
-            moved = self._age(
-                keys=[keys.waiting(model), *lists],
-                args=[int(self._aging_s * 1000), BATCH, keys.job(""), keys.WAITING_OF, model],
-            )
+            moved = run(self._redis, "age", model, int(self._aging_s * 1000), BATCH, *lists)
             if moved:
                 log.info("keeper: %d messages of %s moved up", moved, model)

@@ -10,7 +10,7 @@ from redis import Redis
 
 from workers.contract import keys
 from workers.keeper import round_timeouts
-from workers.lua.scripts import script
+from workers.lua.scripts import run
 from workers.store import dead_letters
 from workers.store.leases import LEASE_MS, MERCY_S
 
@@ -32,7 +32,6 @@ class Reaper:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._reclaim = script(redis, "reclaim")
         self._judge_from = 0.0
 
     def begin(self) -> None:
@@ -43,19 +42,7 @@ class Reaper:
         """Deal with every lease that expired and every worker that died."""
         if time.monotonic() < self._judge_from:
             return
-        arguments: list[str | int] = [
-            keys.job(""),
-            BATCH,
-            LEASE_MS,
-            keys.running(""),
-            keys.waiting(""),
-            keys.WAITING_OF,
-            keys.worker(""),
-            keys.held(""),
-            FORGOTTEN_MS,
-            MOST_CRASHES,
-        ]
-        reclaimed = self._reclaim(keys=[keys.LEASES, keys.RESEND], args=arguments)
+        reclaimed = run(self._redis, "reclaim", BATCH, LEASE_MS, FORGOTTEN_MS, MOST_CRASHES)
         for at in range(0, len(reclaimed), 5):
             job_id, step, attempt, owner, fate = (part.decode() for part in reclaimed[at : at + 5])
             log.warning(

@@ -21,8 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from workers.app import model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.step import StepState
-from workers.lua.scripts import script
-from workers.store.jobs import RANK_SPAN
+from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,6 @@ class Redelivery:
     def __init__(self, redis: Redis, app: Celery) -> None:
         self._redis = redis
         self._app = app
-        self._wake = script(redis, "wake")
         self._next_look = 0.0
         #: Steps that waited without a message at the last look: on its way, or lost.
         self._missing: set[bytes] = set()
@@ -54,10 +52,7 @@ class Redelivery:
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK_S
             self._look()
-        self._wake(
-            keys=[keys.DUE, keys.RESEND],
-            args=[keys.job(""), BATCH, keys.waiting(""), keys.WAITING_OF],
-        )
+        run(self._redis, "wake", BATCH)
         due: Any = self._redis.zrange(keys.RESEND, 0, BATCH - 1, withscores=True)
         for raw, rank in due:
             self._send(raw.decode(), int(rank))
@@ -107,7 +102,9 @@ class Redelivery:
             for name in priority_lists(model_queue(model)):
                 pipe.lrange(name, 0, -1)
             waiting, *lists = pipe.execute()
-        there = {match[1] for raw in lists for message in raw if (match := _ID.search(message))}
+        ids = {match[1] for raw in lists for message in raw if (match := _ID.search(message))}
         return [
-            (member, int(score) // RANK_SPAN) for member, score in waiting if member not in there
+            (member, int(score) // keys.RANK_SPAN_MS)
+            for member, score in waiting
+            if member not in ids
         ]

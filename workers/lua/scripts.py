@@ -1,28 +1,53 @@
 """The Lua scripts, one file each in `workers/lua/`: what must happen to a job in one step.
 
-Redis knows no modules: what two scripts share stands in a file of its own and is put before both.
+Redis knows no modules: what scripts share stands in files of its own, which are put before them.
 """
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from redis import Redis
-from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
-#: Script -> the file that it shares with others.
-_SHARED = {"store": "steps", "advance": "steps"}
+from workers.contract import keys
+
+#: Scripts that add steps to a job.
+_ADDING_STEPS = frozenset({"store", "advance"})
 
 
-def script(redis: Redis, name: str) -> Script:
-    """The script of this name, callable; it loads itself into a server that lost it."""
-    return redis.register_script(_source(name))
+def run(redis: Redis, name: str, *arguments: str | bytes | float) -> Any:
+    """What the script of this name returns; a server that does not have it gets it.
+
+    `arguments` are in the order in which the script's header names them.
+
+    Raises:
+        redis.RedisError: Redis is away, or the script failed.
+    """
+    script = _script(name)
+    try:
+        return redis.evalsha(script.sha1, 1, keys.PREFIX, *arguments)
+    except NoScriptError:
+        return redis.eval(script.source, 1, keys.PREFIX, *arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    source: str
+    #: Its name in Redis.
+    sha1: str
 
 
 @cache
-def _source(name: str) -> str:
-    return _read(_SHARED[name]) + _read(name) if name in _SHARED else _read(name)
+def _script(name: str) -> _Script:
+    files = ["prelude", *(["add_steps"] if name in _ADDING_STEPS else []), name]
+    constants = f"local RANK_SPAN_MS = {keys.RANK_SPAN_MS}\n"
+    source = constants + "".join(_read(file) for file in files)
+    return _Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
 def _read(name: str) -> str:

@@ -23,7 +23,6 @@ from workers.cluster.presence import Presence
 from workers.contract import keys
 from workers.runtime.generation import StepRunner
 from workers.store.connections import redis_time_ms
-from workers.store.jobs import RANK_SPAN
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +118,7 @@ class Watchdog:
         busy = len(runner.leases.held()) >= self._presence.worker.concurrency
         if not head or busy or runner.isolation.reserved:
             return False
-        since_ms = int(head[0][1]) % RANK_SPAN
+        since_ms = int(head[0][1]) % keys.RANK_SPAN_MS
         if redis_time_ms(self._redis) - since_ms < IGNORED_S * 1000:
             return False
         lists = priority_lists(model_queue(self._model))

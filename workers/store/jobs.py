@@ -12,11 +12,11 @@ from workers.contract import events, keys
 from workers.contract.events import Cancelled, Event, Queued
 from workers.contract.job import Job, JobState
 from workers.keeper.webhooks import Attempt, attempts
-from workers.lua.scripts import script
+from workers.lua.scripts import run
 from workers.store import dead_letters
 from workers.store.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
 from workers.store.leases import Lease
-from workers.store.planned import PlannedStep, asked, dump
+from workers.store.planned import PlannedStep, dump, step_arguments
 from workers.store.records import LISTED, JobEntry, JobRecord, job_entry, job_record
 from workers.store.token_log import Entry, append, read_events
 
@@ -24,8 +24,6 @@ from workers.store.token_log import Entry, append, read_events
 DISK_TIMEOUT_MS = 4000
 #: Records looked at in one call while a list is made.
 _PAGE = 100
-#: Scores of waiting steps are this many ms apart from one rank to the next (`store.lua`).
-RANK_SPAN = 10**13
 
 
 class JobStore:
@@ -33,8 +31,6 @@ class JobStore:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._store = script(redis, "store")
-        self._advance = script(redis, "advance")
 
     def store(
         self, job: Job, steps: Sequence[PlannedStep], terms: Terms, *, on_disk: bool = False
@@ -46,57 +42,15 @@ class JobStore:
         Raises:
             NotOnDisk: it is stored, but not written there in time, or there is no such file.
         """
-        names, arguments = self._asked(job, steps, terms)
+        arguments = _arguments(job, steps, terms)
         if not on_disk:
-            verdict, *answer = self._store(keys=names, args=arguments)
+            verdict, *answer = run(self._redis, "store", *arguments)
             return _verdict(verdict.decode(), answer)
         with self._redis.client() as connection:  # WAITAOF is about its own connection's writes
-            verdict, *answer = self._store(keys=names, args=arguments, client=connection)
+            verdict, *answer = run(connection, "store", *arguments)
             if verdict == b"stored":
                 _await_disk(connection)
         return _verdict(verdict.decode(), answer)
-
-    def _asked(
-        self, job: Job, steps: Sequence[PlannedStep], terms: Terms
-    ) -> tuple[list[str], list[Any]]:
-        """Keys and arguments of `store.lua`."""
-        known = terms.idempotency
-        deadline_ms = "" if job.deadline_s is None else int(job.deadline_s * 1000)
-        arguments: list[Any] = [
-            keys.live(job.id),
-            events.encode(Queued(seq=0)),
-            keys.ACCEPTED_TTL_S,
-            job.id,
-            dump(job.to_dict()),
-            terms.rank,
-            max(1, int(terms.keep_s)),
-            job.model,
-            job.priority.value,
-            "1" if job.asynchronous else "",
-            job.owner or "",
-            "" if terms.limit is None else terms.limit,
-            keys.SLOT_MS,
-            "" if terms.share is None else terms.share,
-            deadline_ms,
-            job.webhook or "",
-            known.digest if known else "",
-            keys.job(""),
-        ]
-        names = [
-            keys.job(job.id),
-            keys.events(job.id),
-            keys.jobs(job.owner),
-            keys.MODELS,
-            keys.SLOTS,
-            keys.QUEUED,
-            keys.DEADLINES,
-            keys.idempotency(known.scope if known else ""),
-            keys.DUE,
-            keys.running(steps[0].request.model),
-            keys.ROUNDS,
-        ]
-        names_of_steps, arguments_of_steps = asked(steps, job.owner)
-        return names + names_of_steps, arguments + arguments_of_steps
 
     def advance(self, lease: Lease, worker_id: str, steps: Sequence[PlannedStep]) -> bool:
         """End the step that decided what comes next, and add the steps that it decided on.
@@ -104,22 +58,14 @@ class JobStore:
         Returns False when it may not: the job has ended, or another attempt decides.
         """
         request = lease.request
-        member = keys.lease_member(request.job_id, request.step)
-        names, arguments = asked(steps, lease.job.owner)
-        advanced = self._advance(
-            keys=[
-                keys.job(request.job_id),
-                keys.LEASES,
-                keys.running(request.model),
-                keys.held(worker_id),
-                keys.MODELS,
-                keys.DUE,
-                keys.ROUNDS,
-                *names,
-            ],
-            args=[request.step, member, lease.attempt, request.job_id, *arguments],
-        )
-        return bool(advanced)
+        deciding: list[Any] = [
+            request.job_id,
+            request.step,
+            request.model,
+            lease.attempt,
+            worker_id,
+        ]
+        return bool(run(self._redis, "advance", *deciding, *step_arguments(steps)))
 
     def record(self, job_id: str) -> JobRecord | None:
         """The job's record; None when there is none, or no longer."""
@@ -188,7 +134,7 @@ class JobStore:
     def backlog(self, model: str, rank: int = 9) -> Backlog:
         """What stands before a new job of a model whose messages have this rank."""
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zcount(keys.waiting(model), "-inf", f"({(rank + 1) * RANK_SPAN}")
+            pipe.zcount(keys.waiting(model), "-inf", f"({(rank + 1) * keys.RANK_SPAN_MS}")
             pipe.scard(keys.running(model))
             pipe.get(keys.pace(model))
             waiting, running, pace = pipe.execute()
@@ -221,6 +167,31 @@ class JobStore:
         """
         ending = Entry(job_id, Cancelled(seq=0, reason=reason), ends_as=JobState.CANCELLED)
         return append(self._redis, [ending]) != [0]
+
+
+def _arguments(job: Job, steps: Sequence[PlannedStep], terms: Terms) -> list[Any]:
+    """What `store.lua` is given."""
+    known = terms.idempotency
+    return [
+        job.id,
+        dump(job.to_dict()),
+        events.encode(Queued(seq=0)),
+        keys.ACCEPTED_TTL_S,
+        max(1, int(terms.keep_s)),
+        terms.rank,
+        job.model,
+        job.priority.value,
+        job.owner or "",
+        "1" if job.asynchronous else "",
+        "" if terms.limit is None else terms.limit,
+        keys.SLOT_MS,
+        "" if terms.share is None else terms.share,
+        "" if job.deadline_s is None else int(job.deadline_s * 1000),
+        job.webhook or "",
+        known.scope if known else "",
+        known.digest if known else "",
+        *step_arguments(steps),
+    ]
 
 
 def _await_disk(redis: Redis) -> None:

@@ -24,7 +24,7 @@ from workers.contract import events, keys
 from workers.contract.events import Token
 from workers.contract.job import Job
 from workers.contract.step import Assignment, StepRequest
-from workers.lua.scripts import script
+from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +98,6 @@ class Leases:
     def __init__(self, redis: Redis, owner: str) -> None:
         self._redis = redis
         self._owner = owner
-        self._take = script(redis, "take")
-        self._renew = script(redis, "renew")
-        self._hand_back = script(redis, "hand_back")
         self._held: set[Hold] = set()
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -124,30 +121,16 @@ class Leases:
             redis.RedisError: Redis is away; the message will be delivered again.
             ValueError: the job was written by a newer version.
         """
-        member = keys.lease_member(request.job_id, request.step)
-        verdict, *answer = self._take(
-            keys=[
-                keys.job(request.job_id),
-                keys.LEASES,
-                keys.waiting(request.model),
-                keys.running(request.model),
-                keys.QUEUED,
-                keys.held(self._owner),
-                keys.events(request.job_id),
-                keys.queued_tokens(request.model),
-                keys.USED,
-            ],
-            args=[
-                request.step,
-                member,
-                self._owner,
-                LEASE_MS,
-                uuid.uuid4().hex,
-                request.job_id,
-                keys.WAITING_OF,
-                request.model,
-                "1" if alone else "",
-            ],
+        verdict, *answer = run(
+            self._redis,
+            "take",
+            request.job_id,
+            request.step,
+            request.model,
+            self._owner,
+            LEASE_MS,
+            uuid.uuid4().hex,
+            "1" if alone else "",
         )
         if verdict != b"taken":
             return Refusal(verdict.decode())
@@ -171,18 +154,8 @@ class Leases:
             redis.RedisError: Redis is away; the lease expires by itself.
         """
         request = lease.request
-        member = keys.lease_member(request.job_id, request.step)
-        self._hand_back(
-            keys=[
-                keys.job(request.job_id),
-                keys.LEASES,
-                keys.running(request.model),
-                keys.waiting(request.model),
-                keys.held(self._owner),
-                keys.RESEND,
-            ],
-            args=[request.step, member, lease.attempt, keys.WAITING_OF, request.model],
-        )
+        step = [request.job_id, request.step, request.model]
+        run(self._redis, "hand_back", *step, lease.attempt, self._owner)
 
     def held(self) -> tuple[Hold, ...]:
         """Every lease that is held now."""
@@ -227,13 +200,10 @@ class Leases:
         held = self.held()
         if not held:
             return
-        arguments: list[str | int] = [LEASE_MS]
+        arguments: list[str | int] = []
         for hold in held:
-            request = hold.request
-            member = keys.lease_member(request.job_id, request.step)
-            arguments += [request.step, member, hold.attempt]
-        records = [keys.job(hold.request.job_id) for hold in held]
-        renewed = self._renew(keys=[keys.LEASES, *records], args=arguments)
+            arguments += [hold.request.job_id, hold.request.step, hold.attempt]
+        renewed = run(self._redis, "renew", LEASE_MS, *arguments)
         for hold, kept in zip(held, renewed, strict=True):
             if not kept:
                 hold.stop.set()

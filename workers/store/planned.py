@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.contract import keys
 from workers.contract.step import Assignment, StepRequest
 
 
@@ -42,17 +41,11 @@ class PlannedStep:
     patience: Patience | None = None
 
 
-def asked(steps: Iterable[PlannedStep], owner: str | None) -> tuple[list[str], list[Any]]:
-    """Keys and arguments with which a script adds steps (`lua/steps.lua`)."""
-    names: list[str] = []
+def step_arguments(steps: Iterable[PlannedStep]) -> list[Any]:
+    """What a script is given that adds steps (`lua/add_steps.lua`)."""
     arguments: list[Any] = []
     for step in steps:
         request = step.request
-        names += [
-            keys.waiting(request.model),
-            keys.waiting_of(owner or "", request.model),
-            keys.queued_tokens(request.model),
-        ]
         arguments += [
             request.step,
             request.model,
@@ -65,7 +58,7 @@ def asked(steps: Iterable[PlannedStep], owner: str | None) -> tuple[list[str], l
             step.tokens,
             *_patience(step.patience),
         ]
-    return names, arguments
+    return arguments
 
 
 def _patience(patience: Patience | None) -> tuple[int, int, int]:

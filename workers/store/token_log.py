@@ -22,7 +22,7 @@ from workers.contract import events, keys
 from workers.contract.events import Event, Token
 from workers.contract.job import JobState
 from workers.contract.step import Outcome
-from workers.lua.scripts import script
+from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
 
@@ -59,27 +59,9 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
         redis.RedisError: Redis cannot be reached; a repeated call does not write twice what a
             step wrote.
     """
-    names: list[str] = [
-        keys.LEASES,
-        keys.SLOTS,
-        keys.QUEUED,
-        keys.DEADLINES,
-        keys.WEBHOOKS,
-        keys.ROUNDS,
-    ]
-    arguments: list[Any] = [
-        keys.CANCELS,
-        keys.waiting(""),
-        keys.WAITING_OF,
-        keys.running(""),
-        keys.pace(""),
-        keys.held(""),
-        keys.queued_tokens(""),
-    ]
+    arguments: list[Any] = []
     for entry in entries:
-        names += [keys.job(entry.job_id), keys.events(entry.job_id)]
         arguments += [
-            keys.live(entry.job_id),
             entry.job_id,
             events.encode(entry.event),
             entry.step,
@@ -89,7 +71,7 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
             json.dumps(entry.outcome.to_dict(), separators=(",", ":")) if entry.outcome else "",
             entry.text.encode(errors="replace"),
         ]
-    numbers: list[int] = script(redis, "append")(keys=names, args=arguments)
+    numbers: list[int] = run(redis, "append", *arguments)
     return numbers
 
 

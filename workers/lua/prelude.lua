@@ -1,0 +1,100 @@
+-- Stands before every script; not run by itself.
+--
+-- KEYS[1]  the prefix of every key. A script is given no other: it builds each from its parts, as
+--          `workers/contract/keys.py` does.
+-- RANK_SPAN_MS  comes from `keys.py`: scores of waiting steps are this far apart from one rank to
+--          the next.
+
+local PREFIX = KEYS[1]
+local STARTED_RANK = 0  -- of the next steps of started jobs: they come before all new work
+
+local seconds, microseconds = unpack(redis.call('TIME'))
+local now_us = seconds * 1e6 + microseconds
+local now_ms = math.floor(now_us / 1000)
+
+-- key('leases'), key('waiting', model), key('job', job_id, 'events')
+local function key(name, id, part)
+  if part ~= nil then
+    return PREFIX .. name .. ':' .. id .. ':' .. part
+  end
+  if id ~= nil then
+    return PREFIX .. name .. ':' .. id
+  end
+  return PREFIX .. name
+end
+
+-- The arguments from `first` on, `width` of them at a time; the first of each is never nil.
+local function rows(first, width)
+  local at = first - width
+  return function()
+    at = at + width
+    if at <= #ARGV then
+      return unpack(ARGV, at, at + width - 1)
+    end
+  end
+end
+
+-- Two steps of a job are two members of the sets that steps are in.
+local function member_of(job_id, step)
+  return job_id .. '|' .. step
+end
+
+local function split_member(member)
+  return string.match(member, '^(.*)|([^|]*)$')
+end
+
+local function score_of(rank)
+  return rank * RANK_SPAN_MS + now_ms
+end
+
+-- Since when a step waits, by its score.
+local function since_ms(score)
+  return score % RANK_SPAN_MS
+end
+
+local function numbered(event, seq)
+  return '{"seq":' .. seq .. ',' .. string.sub(event, 2)
+end
+
+-- A step waits for a worker: in its model's queue, and in its API key's part of it.
+local function enqueue_step(member, model, owner, rank)
+  redis.call('ZADD', key('waiting', model), score_of(rank), member)
+  if owner and owner ~= '' then
+    redis.call('ZADD', key('waiting_of', owner, model), score_of(rank), member)
+  end
+end
+
+local function dequeue_step(member, model, owner)
+  redis.call('ZREM', key('waiting', model), member)
+  if owner and owner ~= '' then
+    redis.call('ZREM', key('waiting_of', owner, model), member)
+  end
+end
+
+-- Nobody runs a step any longer.
+local function release_step(member, model, worker)
+  redis.call('ZREM', key('leases'), member)
+  redis.call('SREM', key('running', model), member)
+  if worker then
+    redis.call('SREM', key('held', worker), member)
+  end
+end
+
+-- A step that has no message in a queue waits, and the keeper is to send one.
+local function redeliver_step(member, model, owner)
+  enqueue_step(member, model, owner, STARTED_RANK)
+  redis.call('ZADD', key('resend'), STARTED_RANK, member)
+end
+
+-- A step's own field goes with its part of the total, so that it is taken off once.
+local function subtract_queued_tokens(member, model)
+  local queued = key('burden', model)
+  local tokens = redis.call('HGET', queued, member)
+  if tokens then
+    redis.call('HDEL', queued, member)
+    redis.call('HINCRBY', queued, 'total', -tokens)
+  end
+  if redis.call('HLEN', queued) == 1 then  -- the total alone
+    redis.call('DEL', queued)
+  end
+end
