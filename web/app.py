@@ -12,9 +12,8 @@ import flask
 from flask import Flask, Response
 from redis import Redis
 
-from web import errors
+from web import errors, routes
 from web.access import auth, hosts, origins
-from web.routes import completions, dead_letters, health, jobs, models, openapi, sockets
 from web.services import Services
 from workers import logs
 from workers.settings import Settings
@@ -45,9 +44,7 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     hosts.install(app, settings)
     origins.install(app, settings)
     auth.install(app, settings, redis)
-    sockets.install(app)
-    for module in (completions, jobs, dead_letters, models, health, openapi):
-        app.register_blueprint(module.blueprint)
+    routes.register(app)
     return app
 
 

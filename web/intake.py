@@ -1,4 +1,4 @@
-"""Intake: from a request's body to a job, for every address that takes completions."""
+"""Intake: what the present request asks for: a new job, or one that there is."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from flask import Response
 
 from orchestration.routing.roles import ROLES_OF
 from web.access import auth
+from web.operation import header, path
 from web.schemas import completion
 from web.schemas.body import read_object
 from web.schemas.completion import Completion
-from web.schemas.parameters import shown
+from web.schemas.refusals import excerpt, header_safe, invalid
 from web.services import services
 from workers import logs
-from workers.contract.errors import InvalidEventId, ValidationFailed
+from workers.contract import errors
 from workers.contract.job import Job
 from workers.keeper import destinations
 from workers.store.admission import Idempotency
@@ -31,6 +32,24 @@ from workers.store.records import JobRecord
 log = logging.getLogger(__name__)
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+#: How endpoints that take a completion, or name a job, describe that.
+IDEMPOTENCY_KEY = header(
+    "Idempotency-Key",
+    "The same key and body again attach to the running or finished job.",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+)
+JOB_ID = path("job_id", "A job's id.", "chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33")
+#: What may be wrong with any completion that is taken.
+ERRORS = (
+    errors.MalformedJSON,
+    errors.PayloadTooLarge,
+    errors.ValidationFailed,
+    errors.UnsupportedParameter,
+    errors.ModelNotFound,
+    errors.NotEnoughModels,
+    errors.IdempotencyConflict,
+)
 
 
 def read(body: dict[str, Any] | None = None, *, asynchronous: bool = False) -> Completion:
@@ -84,14 +103,29 @@ def new_id() -> str:
 
 
 def note(asked: Completion, accepted: Job, response: Response) -> None:
-    """Tell the caller what became of its request's parameters: which model, which nothing."""
+    """Add headers that say what became of the request's parameters."""
     if accepted.routing is not None:
         response.headers["X-Routed-Model"] = accepted.model
     if asked.ignored:
         response.headers["X-Ignored-Parameters"] = ", ".join(asked.ignored)
     if asked.task_type is not None and asked.task_type not in ROLES_OF:
-        told = f"task_type {shown(asked.task_type)} is unknown and was routed as the default"
-        response.headers["Warning"] = f'299 inference-service "{told}"'
+        warning = f"task_type {header_safe(asked.task_type)} is unknown, routed as the default"
+        response.headers["Warning"] = f'299 inference-service "{warning}"'
+
+
+def own_job(job_id: str) -> JobRecord:
+    """The job's record, for the key that asked for it and no other.
+
+    Raises:
+        JobNotFound: there is none, or it is another key's.
+    """
+    record = services().jobs.record(job_id)
+    if record is None or record.job.owner != auth.key_name():
+        quoted = excerpt(job_id)
+        raise errors.JobNotFound(
+            f"There is no job {quoted!r}, or it is no longer kept.", details={"job": quoted}
+        )
+    return record
 
 
 def last_event_id(record: JobRecord) -> int:
@@ -105,9 +139,10 @@ def last_event_id(record: JobRecord) -> int:
         return 0
     if given.isascii() and given.isdecimal() and len(given) < 16 and int(given) <= record.last_seq:
         return int(given)
-    raise InvalidEventId(
-        f"Last-Event-ID {given[:40]!r} is no event of this job; it has 1 to {record.last_seq}.",
-        details={"last_event_id": given[:40], "last_seq": record.last_seq},
+    quoted = excerpt(given)
+    raise errors.InvalidEventId(
+        f"Last-Event-ID {quoted!r} is no event of this job; it has 1 to {record.last_seq}.",
+        details={"last_event_id": quoted, "last_seq": record.last_seq},
     )
 
 
@@ -117,10 +152,7 @@ def _idempotency(body: dict[str, Any], *, asynchronous: bool) -> Idempotency | N
     if key is None:
         return None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise ValidationFailed(
-            "Idempotency-Key must have 1 to 255 printable ASCII characters.",
-            details={"param": "Idempotency-Key"},
-        )
+        raise invalid("Idempotency-Key", "must have 1 to 255 printable ASCII characters")
     endpoint = "jobs" if asynchronous else "chat"
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return Idempotency(
@@ -133,14 +165,13 @@ def _check_webhook(url: str) -> None:
     """Refuse a webhook that would never be sent."""
     settings = services().settings
     if settings.webhook_secret is None:
-        raise ValidationFailed(
-            "webhook needs INFERENCE_WEBHOOK_SECRET to be set: messages are signed with it.",
-            details={"param": "webhook"},
+        raise invalid(
+            "webhook", "needs INFERENCE_WEBHOOK_SECRET to be set: messages are signed with it"
         )
     try:
         destinations.resolve(url, settings.webhook_networks)
     except destinations.Refused as refused:
-        raise ValidationFailed(
+        raise errors.ValidationFailed(
             f"webhook may not go there: {refused}.",
             details={"param": "webhook", "reason": str(refused)},
         ) from None

@@ -1,33 +1,63 @@
-"""The description of this API, made from the schemas that validate it."""
+"""The OpenAPI document of an application, assembled from what its views say about themselves."""
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from marshmallow import fields
+from flask import Flask
 
 import web
-from web.schemas import responses as shapes
-from web.schemas.completion import ROUTED, CompletionSchema, JobSchema
-from web.schemas.fields import Content, Decimal, Flag, Stop, Text, Whole
-from web.schemas.job_list import MOST
-from workers.contract.job import JobState
+from web import errors
+from web.access.auth import OPEN_PATHS
+from web.operation import Answer, Component, Operation
+from web.schemas.completion import ROUTED
+from web.schemas.fields import JsonField
+from web.schemas.responses import ERROR
 
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key and body again attach to the running or finished job.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
-}
-_MODEL_ID = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}
-_JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+_ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
+_EVENT = {"type": "object", "properties": {"data": {"type": "string"}}}
 
 
-def describe(*, auto_route: bool) -> dict[str, Any]:
-    """The OpenAPI 3.1 document; with `auto_route` requests need not name a model."""
-    options = ROUTED if auto_route else {}
+def assemble(app: Flask, *, auto_route: bool) -> dict[str, Any]:
+    """The OpenAPI 3.1 document; with `auto_route` requests need not name a model.
+
+    Views that `web.operation.describe` was not put on are left out.
+    """
+    spec = _empty()
+    components: dict[str, Component] = {}
+    paths: dict[str, dict[str, Operation]] = defaultdict(dict)
+    for path, method, operation in _described(app):
+        paths[path][method] = operation
+        components |= {component.name: component for component in _components(operation)}
+    for name, component in sorted(components.items()):
+        if isinstance(component.schema, Mapping):
+            spec.components.schema(name, {**component.schema})
+        else:
+            options: Mapping[str, Any] = ROUTED if auto_route else {}
+            spec.components.schema(name, schema=component.schema(**options))
+    for path, operations in sorted(paths.items()):
+        arguments = {
+            parameter["name"]: dict(parameter)
+            for operation in operations.values()
+            for parameter in operation.parameters
+            if parameter["in"] == "path"
+        }
+        spec.path(
+            path,
+            parameters=list(arguments.values()),
+            operations={
+                method: _operation(path, operation) for method, operation in operations.items()
+            },
+        )
+    return spec.to_dict()
+
+
+def _empty() -> APISpec:
     plugin = MarshmallowPlugin()
     spec = APISpec(
         title="inference-service",
@@ -38,236 +68,78 @@ def describe(*, auto_route: bool) -> dict[str, Any]:
     )
     if plugin.converter is None:
         raise RuntimeError("apispec has changed: its plugin is not ready once the document is")
-    plugin.converter.add_attribute_function(_of_our_fields)
+    plugin.converter.add_attribute_function(
+        lambda _, field, **__: field.json_schema() if isinstance(field, JsonField) else {}
+    )
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
-    spec.components.schema("Error", shapes.ERROR)
-    spec.components.schema("ChatCompletion", shapes.COMPLETION)
-    spec.components.schema("Model", shapes.MODEL)
-    spec.components.schema("Models", shapes.MODELS)
-    spec.components.schema("Loading", shapes.LOADING)
-    spec.components.schema("Health", shapes.HEALTH)
-    spec.components.schema("Job", shapes.JOB)
-    spec.components.schema("Jobs", shapes.JOBS)
-    spec.components.schema("ChatCompletionRequest", schema=CompletionSchema(**options))
-    spec.components.schema("JobRequest", schema=JobSchema(**options))
-    body = {"$ref": "#/components/schemas/ChatCompletionRequest"}
-    event = {"type": "object", "properties": {"data": {"type": "string"}}}
-    stream = {"schema": event}
-    spec.path(
-        "/v1/chat/completions",
-        operations={
-            "post": {
-                "summary": "Answer a conversation, whole or as a stream.",
-                "parameters": [_IDEMPOTENCY_KEY],
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": body}},
-                },
-                "responses": {
-                    "200": _answer(
-                        "The answer; with `stream`, its parts as server-sent events.",
-                        "ChatCompletion",
-                        {"text/event-stream": stream},
-                    ),
-                    **_errors(),
-                },
-            }
-        },
-    )
-    _describe_jobs(spec, stream)
-    _describe_dead_letters(spec)
-    _describe_models(spec)
-    _describe_sockets(spec)
-    for path, summary, name, others in (
-        ("/v1/models", "The models, loaded ones first.", "Models", {}),
-        ("/health", "Whether the process answers.", "Health", {}),
-        (
-            "/health/ready",
-            "Whether a request would be answered.",
-            "Health",
-            {"503": _answer("Not now; `reason` says why.", "Health")},
-        ),
-    ):
-        responses = {"200": _answer(summary, name), **others, **_errors()}
-        spec.path(path, operations={"get": {"summary": summary, "responses": responses}})
-    return spec.to_dict()
+    return spec
 
 
-def _describe_jobs(spec: APISpec, stream: dict[str, Any]) -> None:
-    body = {"schema": {"$ref": "#/components/schemas/JobRequest"}}
-    taken = _answer("The job is stored and queued.", "Job")
-    spec.path(
-        "/v1/jobs",
-        operations={
-            "post": {
-                "summary": "Take a completion that nobody waits for on the line.",
-                "parameters": [_IDEMPOTENCY_KEY],
-                "requestBody": {"required": True, "content": {"application/json": body}},
-                "responses": {"202": taken, **_errors()},
-            },
-            "get": {
-                "summary": "Jobs of this key, the latest first.",
-                "parameters": [
-                    _in_query("state", {"type": "string", "enum": list(JobState)}),
-                    _in_query("model", {"type": "string"}),
-                    _in_query("limit", {"type": "integer", "minimum": 1, "maximum": MOST}),
-                    _in_query("after", {"type": "string"}),
-                ],
-                "responses": {"200": _answer("A page of jobs.", "Jobs"), **_errors()},
-            },
-        },
-    )
-    told = {"200": _answer("The job.", "Job"), **_errors()}
-    spec.path(
-        "/v1/jobs/{job_id}",
-        parameters=[_JOB_ID],
-        operations={
-            "get": {"summary": "How far a job is, and its result or error.", "responses": told},
-            "delete": {"summary": "Cancel a job, queued or running.", "responses": told},
-        },
-    )
-    since = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}}
-    events = {"description": "Server-sent events.", "content": {"text/event-stream": stream}}
-    nothing = {"description": "The job has ended, and no event is behind that one."}
-    spec.path(
-        "/v1/jobs/{job_id}/events",
-        parameters=[_JOB_ID],
-        operations={
-            "get": {
-                "summary": "A job's events as they come, from the start or behind one.",
-                "parameters": [since],
-                "responses": {"200": events, "204": nothing, **_errors()},
-            }
-        },
-    )
+def _described(app: Flask) -> Iterator[tuple[str, str, Operation]]:
+    """Path, method and description of every view that has one."""
+    for rule in app.url_map.iter_rules():
+        operation = getattr(app.view_functions[rule.endpoint], "operation", None)
+        if operation is None:
+            continue
+        path = _ARGUMENT.sub(r"{\1}", rule.rule)
+        for method in sorted((rule.methods or {"GET"}) - {"HEAD", "OPTIONS"}):
+            yield path, method.lower(), operation
 
 
-def _describe_dead_letters(spec: APISpec) -> None:
-    listed = {"200": _answer("The dead letters.", "Jobs"), **_errors()}
-    spec.path(
-        "/v1/dead-letters",
-        operations={
-            "get": {"summary": "Jobs that killed their workers, set aside.", "responses": listed}
-        },
-    )
-    dropped = {"200": _answer("The job that was one.", "Job"), **_errors()}
-    spec.path(
-        "/v1/dead-letters/{job_id}",
-        parameters=[_JOB_ID],
-        operations={"delete": {"summary": "Forget a dead letter.", "responses": dropped}},
-    )
-    retried = {"202": _answer("The new job.", "Job"), **_errors()}
-    spec.path(
-        "/v1/dead-letters/{job_id}/retry",
-        parameters=[_JOB_ID],
-        operations={"post": {"summary": "Ask for the same again.", "responses": retried}},
-    )
+def _components(operation: Operation) -> list[Component]:
+    bodies = (operation.request, *(answer.body for answer in operation.answers.values()))
+    return [ERROR, *(body for body in bodies if body is not None)]
 
 
-def _describe_models(spec: APISpec) -> None:
-    spec.path(
-        "/v1/models/{model_id}",
-        parameters=[_MODEL_ID],
-        operations={
-            "get": {
-                "summary": "One model: its status, and how far its loading is.",
-                "responses": {"200": _answer("The model.", "Model"), **_errors()},
-            }
-        },
-    )
-    for what, summary, done in (
-        ("load", "Load a model, and wait until it answers.", "It is loaded."),
-        ("unload", "Unload a model, once its running answers have ended.", "It is unloaded."),
-    ):
-        later = "It is not there yet: with `wait=false`, or where it takes too long."
-        spec.path(
-            f"/v1/models/{{model_id}}/{what}",
-            parameters=[_MODEL_ID],
-            operations={
-                "post": {
-                    "summary": summary,
-                    "parameters": [_in_query("wait", {"type": "boolean", "default": True})],
-                    "responses": {
-                        "200": _answer(done, "Loading"),
-                        "202": _answer(later, "Loading"),
-                        **_errors(),
-                    },
-                }
+def _operation(path: str, operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.operation_id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "responses": _responses(operation),
+    }
+    if operation.description:
+        described["description"] = operation.description
+    if others := [dict(given) for given in operation.parameters if given["in"] != "path"]:
+        described["parameters"] = others
+    if operation.request is not None:
+        content = {"application/json": _json(operation.request)}
+        described["requestBody"] = {"required": True, "content": content}
+    if path in OPEN_PATHS:
+        described["security"] = []
+    if operation.command is not None:
+        # Redoc's name for it; other readers pass over what begins with x-.
+        described["x-codeSamples"] = [{"lang": "shell", "source": operation.command}]
+    return described
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    responses = {str(status): _answer(answer) for status, answer in operation.answers.items()}
+    by_status = defaultdict(list)
+    for error in operation.errors:
+        by_status[errors.STATUS[error.code]].append(error())
+    for status, kinds in sorted(by_status.items()):
+        examples = {error.code: {"value": errors.body(error)} for error in kinds}
+        responses.setdefault(
+            str(status),
+            {
+                "description": " ".join(f"`{error.code}`: {error.message}" for error in kinds),
+                "content": {"application/json": {"schema": ERROR.ref, "examples": examples}},
             },
         )
+    responses["default"] = _answer(Answer("What went wrong, in the one error format.", ERROR))
+    return responses
 
 
-def _describe_sockets(spec: APISpec) -> None:
-    """OpenAPI has no word for WebSockets; what it can say is where they open."""
-    opened = {"101": {"description": "The connection is a WebSocket."}, **_errors()}
-    told = (
-        'Takes JSON: {"type": "chat", ...} with the fields of a chat completion, '
-        'then {"type": "cancel"} if it likes. It gets {"type": "accepted", "id"} and the '
-        "job's events. Closed with 1000 when the job has ended, 1008 when it was refused, "
-        "1011 when it failed."
-    )
-    spec.path(
-        "/v1/ws/chat",
-        operations={
-            "get": {
-                "summary": "A completion over a WebSocket.",
-                "description": told,
-                "responses": opened,
-            }
-        },
-    )
-    spec.path(
-        "/v1/jobs/{job_id}/ws",
-        parameters=[_JOB_ID],
-        operations={
-            "get": {
-                "summary": "A job's events over a WebSocket; the client may send a cancel.",
-                "parameters": [_in_query("last_event_id", {"type": "string"})],
-                "responses": opened,
-            }
-        },
-    )
+def _answer(answer: Answer) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if answer.body is not None:
+        content["application/json"] = _json(answer.body, answer.example)
+    if answer.stream is not None:
+        content["text/event-stream"] = {"schema": _EVENT, "example": answer.stream}
+    return {"description": answer.description, **({"content": content} if content else {})}
 
 
-def _in_query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schema}
-
-
-def _errors() -> dict[str, Any]:
-    return {"default": _answer("What went wrong, in the one error format.", "Error")}
-
-
-def _answer(description: str, name: str, others: dict[str, Any] | None = None) -> dict[str, Any]:
-    schema = {"schema": {"$ref": f"#/components/schemas/{name}"}}
-    return {"description": description, "content": {"application/json": schema, **(others or {})}}
-
-
-def _of_our_fields(_converter: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """What `web.schemas.fields` knows of a value beyond marshmallow's own fields."""
-    told: dict[str, Any] = {}
-    if isinstance(field, Whole):
-        told = {"type": "integer", "minimum": field.least, "maximum": field.most}
-    elif isinstance(field, Decimal):
-        told = {"type": "number", "minimum": field.least, "maximum": field.most}
-    elif isinstance(field, Flag):
-        told = {"type": "boolean"}
-    elif isinstance(field, Text):
-        told = {"type": "string"}
-        if field.choices:
-            told["enum"] = list(field.choices)
-        if field.least:
-            told["minLength"] = field.least
-        if field.most is not None:
-            told["maxLength"] = field.most
-    elif isinstance(field, Content):
-        parts = {"type": "array", "items": {"type": "object"}}
-        return {"anyOf": [{"type": "string"}, parts, {"type": "null"}]}
-    elif isinstance(field, Stop):
-        one = {"type": "string", "minLength": 1, "maxLength": field.LONGEST}
-        several = {"type": "array", "items": one, "maxItems": field.MOST}
-        return {"anyOf": [one, several, {"type": "null"}]}
-    if told and field.allow_none:
-        told["type"] = [told["type"], "null"]
-        if "enum" in told:
-            told["enum"] = [*told["enum"], None]
-    return told
+def _json(body: Component, example: Any = None) -> dict[str, Any]:
+    example = body.example if example is None else example
+    return {"schema": body.ref, **({} if example is None else {"example": example})}

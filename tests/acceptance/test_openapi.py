@@ -39,6 +39,7 @@ def test_it_describes_every_endpoint(scripted_service):
         "/v1/models/{model_id}/unload",
         "/health",
         "/health/ready",
+        "/openapi.json",
     }
     body = document["components"]["schemas"]["ChatCompletionRequest"]
     assert set(body["required"]) == {"model", "messages"}

@@ -15,6 +15,7 @@ from web.cli.commands.jobs import jobs, submit
 from web.cli.commands.keys import keys
 from web.cli.commands.loads import load, unload
 from web.cli.commands.models import models
+from web.cli.commands.openapi import openapi
 from web.cli.commands.presets import presets
 from web.cli.commands.pull import pull
 from web.cli.commands.tune import tune
@@ -171,6 +172,7 @@ cli.add_command(keys)
 cli.add_command(load)
 cli.add_command(unload)
 cli.add_command(models)
+cli.add_command(openapi)
 cli.add_command(presets)
 cli.add_command(pull)
 cli.add_command(tune)

@@ -9,15 +9,68 @@ from flask import Blueprint, Response
 
 from web import intake
 from web.live.completion import LiveCompletion
+from web.operation import Answer, Component, Operation, describe
 from web.render import chunks, openai
 from web.schemas.bounds import bounded
-from web.schemas.completion import BOUNDS
+from web.schemas.completion import BOUNDS, CompletionSchema
+from web.schemas.responses import COMPLETION
 from web.services import services
+from workers.contract import errors
 
 blueprint = Blueprint("completions", __name__)
 
+REQUEST = Component(
+    "ChatCompletionRequest",
+    CompletionSchema,
+    example={
+        "model": "smollm2-135m",
+        "messages": [{"role": "user", "content": "What is the capital of France?"}],
+    },
+)
+_STREAM = """\
+id: 2
+data: {"id":"chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33","object":"chat.completion.chunk",\
+"created":1790000000,"model":"smollm2-135m",\
+"choices":[{"index":0,"delta":{"content":"The"},"finish_reason":null}]}
+
+"""
+
 
 @blueprint.post("/v1/chat/completions")
+@describe(
+    Operation(
+        operation_id="createChatCompletion",
+        tag="Chat",
+        summary="Answer a conversation, whole or as a stream.",
+        description=(
+            "Takes what OpenAI's endpoint takes. Parameters of other services change nothing and "
+            "are named in the header `X-Ignored-Parameters`.\n\n"
+            "With `stream: true` the answer comes as server-sent events, each `data:` one chunk, "
+            "and ends with `data: [DONE]`. A failure after the first chunk is a `data:` frame with "
+            "`error`, and no `[DONE]`.\n\n"
+            "The completion's id is its job's id. Closing the connection cancels the job, unless "
+            "the request has an Idempotency-Key."
+        ),
+        parameters=(intake.IDEMPOTENCY_KEY,),
+        request=REQUEST,
+        answers={
+            200: Answer(
+                "The answer; with `stream`, its parts as server-sent events.",
+                COMPLETION,
+                stream=_STREAM,
+            )
+        },
+        errors=(
+            *intake.ERRORS,
+            errors.ModelLoading,
+            errors.NoWorker,
+            errors.QueueFull,
+            errors.RequestTimeout,
+            errors.EngineFailed,
+            errors.OrchestrationFailed,
+        ),
+    )
+)
 @bounded(BOUNDS)
 def create() -> Response:
     """Answer a conversation, whole or as a stream."""

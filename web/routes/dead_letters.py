@@ -11,16 +11,38 @@ from flask import Blueprint, Response
 from orchestration.submit import Accepted
 from web import intake
 from web.access import auth
+from web.errors import body as error_body
+from web.operation import Answer, Operation, describe
 from web.render import jobs as render_jobs
-from web.routes.jobs import find
+from web.schemas.refusals import excerpt
+from web.schemas.responses import JOB, JOBS
 from web.services import services
-from workers.contract.errors import JobNotFound
+from workers.contract import errors
 from workers.store.records import JobRecord
 
 blueprint = Blueprint("dead_letters", __name__)
 
+_FAILED = {
+    **JOBS.example["data"][0],
+    "state": "failed",
+    **error_body(errors.JobPoisoned()),
+}
+
 
 @blueprint.get("/v1/dead-letters")
+@describe(
+    Operation(
+        operation_id="listDeadLetters",
+        tag="Dead letters",
+        summary="Jobs that killed their workers, set aside.",
+        description="Dead letters of this API key, the latest first.",
+        answers={
+            200: Answer(
+                "The dead letters.", JOBS, {"object": "list", "data": [_FAILED], "has_more": False}
+            )
+        },
+    )
+)
 def index() -> Response:
     """Dead letters of this key, the latest first."""
     jobs = services().jobs
@@ -31,6 +53,17 @@ def index() -> Response:
 
 
 @blueprint.post("/v1/dead-letters/<job_id>/retry")
+@describe(
+    Operation(
+        operation_id="retryDeadLetter",
+        tag="Dead letters",
+        summary="Ask for the same again.",
+        description="The request becomes a new job, which is not blamed for the old one.",
+        parameters=(intake.JOB_ID,),
+        answers={202: Answer("The new job.", JOB)},
+        errors=(errors.JobNotFound, errors.NoWorker, errors.QueueFull),
+    )
+)
 def retry(job_id: str) -> Response:
     """Ask for the same again as a new job, which is not blamed for the old one."""
     record = _find(job_id)
@@ -55,6 +88,17 @@ def retry(job_id: str) -> Response:
 
 
 @blueprint.delete("/v1/dead-letters/<job_id>")
+@describe(
+    Operation(
+        operation_id="dropDeadLetter",
+        tag="Dead letters",
+        summary="Forget a dead letter.",
+        description="Its job stays readable as long as it is kept.",
+        parameters=(intake.JOB_ID,),
+        answers={200: Answer("The job that was one.", JOB, _FAILED)},
+        errors=(errors.JobNotFound,),
+    )
+)
 def drop(job_id: str) -> Response:
     """Forget a dead letter; its job stays readable while it is kept."""
     record = _find(job_id)
@@ -64,7 +108,8 @@ def drop(job_id: str) -> Response:
 
 
 def _find(job_id: str) -> JobRecord:
-    record = find(job_id)
+    record = intake.own_job(job_id)
     if job_id not in services().jobs.dead_letters():
-        raise JobNotFound(f"{job_id[:100]!r} is no dead letter.", details={"job": job_id[:100]})
+        quoted = excerpt(job_id)
+        raise errors.JobNotFound(f"{quoted!r} is no dead letter.", details={"job": quoted})
     return record

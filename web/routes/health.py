@@ -10,20 +10,66 @@ from flask import Blueprint, Response
 from redis.exceptions import RedisError
 
 import web
+from web.operation import Answer, Component, Operation, describe
 from web.render import models as render_models
 from web.services import Services, services
 from workers.cluster.orders import Target
 
 blueprint = Blueprint("health", __name__)
 
+HEALTH = Component("Health", {"type": "object", "required": ["status"]})
+_READY = {
+    "status": "ready",
+    "config": None,
+    "loaded_models": ["smollm2-135m"],
+    "orchestration_mode": "single",
+    "degraded": [],
+    "models": [{"id": "smollm2-135m", "status": "loaded"}],
+}
+_NOT_READY = {
+    "status": "not_ready",
+    "reason": "smollm2-135m is being loaded (40%)",
+    "progress": "0/1",
+    "models": [{"id": "smollm2-135m", "status": "loading", "progress": 0.4}],
+}
+
 
 @blueprint.get("/health")
+@describe(
+    Operation(
+        operation_id="getHealth",
+        tag="Health and description",
+        summary="Whether the process answers.",
+        description="Says nothing of Redis or models. Needs no API key.",
+        answers={
+            200: Answer(
+                "Whether the process answers.",
+                HEALTH,
+                {"status": "ok", "service": "inference-service", "version": web.__version__},
+            )
+        },
+    )
+)
 def alive() -> dict[str, str]:
     """The process answers; says nothing of Redis or models."""
     return {"status": "ok", "service": "inference-service", "version": web.__version__}
 
 
 @blueprint.get("/health/ready")
+@describe(
+    Operation(
+        operation_id="getReadiness",
+        tag="Health and description",
+        summary="Whether a request would be answered.",
+        description=(
+            "200 once every model that is wanted was loaded and one can answer. Needs no API key."
+        ),
+        answers={
+            200: Answer("Whether a request would be answered.", HEALTH, _READY),
+            503: Answer("Not now; `reason` says why.", HEALTH, _NOT_READY),
+        },
+    )
+)
 def ready() -> Response | dict[str, Any]:
     """Whether a request would be answered."""
     front_end = services()

@@ -1,8 +1,7 @@
-"""`/v1/jobs`: completions that nobody waits for on the line."""
+"""`/v1/jobs` and `/v1/jobs/{id}`: completions that nobody waits for on an open connection."""
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 import flask
@@ -10,20 +9,61 @@ from flask import Blueprint, Response
 
 from orchestration.submit import Attached
 from web import intake
-from web.access import auth
-from web.render import job_events
+from web.operation import Answer, Component, Operation, describe
 from web.render import jobs as render_jobs
 from web.schemas.bounds import bounded
-from web.schemas.completion import BOUNDS
-from web.schemas.job_list import read_query
+from web.schemas.completion import BOUNDS, JobSchema
+from web.schemas.responses import JOB
 from web.services import services
-from workers.contract.errors import JobNotFound
-from workers.store.records import JobRecord
+from workers.contract import errors
 
 blueprint = Blueprint("jobs", __name__)
 
+REQUEST = Component(
+    "JobRequest",
+    JobSchema,
+    example={
+        "model": "smollm2-135m",
+        "messages": [{"role": "user", "content": "What is the capital of France?"}],
+        "priority": 0,
+    },
+)
+_RUNNING = {
+    **{name: value for name, value in JOB.example.items() if "position" not in name},
+    "state": "running",
+    "attempt": 1,
+    "steps": [
+        {
+            "step": "answer",
+            "part": "answer",
+            "model": "smollm2-135m",
+            "state": "running",
+            "attempt": 1,
+        }
+    ],
+}
+del _RUNNING["estimated_wait_s"]
+_CANCELLED = {**JOB.example, "state": "cancelled", "reason": "its caller cancelled it"}
+
 
 @blueprint.post("/v1/jobs")
+@describe(
+    Operation(
+        operation_id="createJob",
+        tag="Jobs",
+        summary="Take a completion that nobody waits for on an open connection.",
+        description=(
+            "Takes the body of a chat completion, and `deadline_s`, `webhook` and priority 0. The "
+            "job is stored before the answer is sent: it survives a restart of any process. Ask "
+            "for it at `status_url`, read its tokens at `events_url`, or let a webhook bring it; "
+            "see [JOBS.md](JOBS.md)."
+        ),
+        parameters=(intake.IDEMPOTENCY_KEY,),
+        request=REQUEST,
+        answers={202: Answer("The job is stored and queued.", JOB)},
+        errors=(*intake.ERRORS, errors.NoWorker, errors.QueueFull, errors.DeadlineUnreachable),
+    )
+)
 @bounded(BOUNDS)
 def submit() -> Response:
     """Take a completion; 202 once it is stored and queued."""
@@ -44,71 +84,50 @@ def submit() -> Response:
     return response
 
 
-@blueprint.get("/v1/jobs")
-def index() -> Response:
-    """Asynchronous jobs of this key, the latest first."""
-    query = read_query(flask.request.args)
-    entries = services().jobs.listed(
-        auth.key_name(),
-        state=query.state,
-        model=query.model,
-        after=query.after,
-        limit=query.limit + 1,
-    )
-    more = len(entries) > query.limit
-    data = [render_jobs.entry(entry) for entry in entries[: query.limit]]
-    return flask.jsonify(object="list", data=data, has_more=more)
-
-
 @blueprint.get("/v1/jobs/<job_id>")
+@describe(
+    Operation(
+        operation_id="getJob",
+        tag="Jobs",
+        summary="How far a job is, and its result or error.",
+        description=(
+            "A job that waits has `position` and `estimated_wait_s`; one that has ended has "
+            "`result`, `error` or `reason`. An ended job is kept for `INFERENCE_RESULT_TTL_S`."
+        ),
+        parameters=(intake.JOB_ID,),
+        answers={200: Answer("The job.", JOB, _RUNNING)},
+        errors=(errors.JobNotFound,),
+    )
+)
 def show(job_id: str) -> Response:
     """How far a job is, and its result or error once it has ended."""
-    record, jobs = find(job_id), services().jobs
+    record, jobs = intake.own_job(job_id), services().jobs
     if record.ended_ms is not None:
         return flask.jsonify(
             render_jobs.ended(record, jobs.events(job_id), jobs.webhook_attempts(job_id))
         )
-    place = jobs.place(record)
-    if place is None:
+    queued = jobs.place(record)
+    if queued is None:
         return flask.jsonify(render_jobs.running(record))
-    position, model = place
+    position, model = queued
     wait_s = services().admission.wait_s(model, position)
     return flask.jsonify(render_jobs.running(record, position, wait_s))
 
 
 @blueprint.delete("/v1/jobs/<job_id>")
+@describe(
+    Operation(
+        operation_id="cancelJob",
+        tag="Jobs",
+        summary="Cancel a job, queued or running.",
+        description="A job that has ended stays as it ended.",
+        parameters=(intake.JOB_ID,),
+        answers={200: Answer("The job.", JOB, _CANCELLED)},
+        errors=(errors.JobNotFound,),
+    )
+)
 def cancel(job_id: str) -> Response:
     """Cancel a job, queued or running; one that has ended stays as it ended."""
-    find(job_id)
+    intake.own_job(job_id)
     services().jobs.cancel(job_id, "its caller cancelled it")
     return show(job_id)
-
-
-@blueprint.get("/v1/jobs/<job_id>/events")
-def events(job_id: str) -> Response:
-    """A job's events as they come, from the start or after `Last-Event-ID`."""
-    record = find(job_id)
-    after = intake.last_event_id(record)
-    if record.ended_ms is not None and after == record.last_seq:
-        return Response(status=204)  # tells a browser's EventSource not to come again
-    with contextlib.ExitStack() as closing:
-        closing.enter_context(services().thread())
-        reader = closing.enter_context(services().hub.reader(job_id, after_seq=after))
-        connection = flask.request.environ.get("gunicorn.socket")
-        closing.enter_context(services().disconnects.watching(connection, reader.leave))
-        return job_events.respond(reader, closing.pop_all())
-
-
-def find(job_id: str) -> JobRecord:
-    """The job's record, for the key that asked for it and no other.
-
-    Raises:
-        JobNotFound: there is none, or it is another key's.
-    """
-    record = services().jobs.record(job_id)
-    if record is None or record.job.owner != auth.key_name():
-        raise JobNotFound(
-            f"There is no job {job_id[:100]!r}, or it is no longer kept.",
-            details={"job": job_id[:100]},
-        )
-    return record

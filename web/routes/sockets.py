@@ -5,34 +5,54 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from flask import Flask
+from flask import Blueprint
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 
 from web import intake
+from web.operation import Answer, Operation, describe, query
 from web.render import websocket
 from web.render.websocket import Conversation
-from web.routes.jobs import find
 from web.services import services
-from workers.contract.errors import ValidationFailed
+from workers.contract import errors
 
+blueprint = Blueprint("sockets", __name__)
+blueprint.record_once(lambda state: state.app.config.update(SOCK_SERVER_OPTIONS=websocket.OPTIONS))
 sock = Sock()
 
-
-def install(app: Flask) -> None:
-    """Let the application take WebSockets."""
-    app.config["SOCK_SERVER_OPTIONS"] = websocket.OPTIONS
-    sock.init_app(app)
+#: OpenAPI has no word for WebSockets; what it can say is where they open.
+_OPENED = {101: Answer("The connection is a WebSocket.")}
 
 
-@sock.route("/v1/ws/chat")
+@sock.route("/v1/ws/chat", bp=blueprint)
+@describe(
+    Operation(
+        operation_id="openChatSocket",
+        tag="WebSockets",
+        summary="A completion over a WebSocket.",
+        description=(
+            'Takes JSON: `{"type": "chat", ...}` with the fields of a chat completion, '
+            'then `{"type": "cancel"}` if it likes. It gets `{"type": "accepted", "id"}` and the '
+            "job's events. Closed with 1000 when the job has ended, 1008 when it was refused, "
+            "1011 when it failed. What goes wrong before the end is a message "
+            '`{"type": "error", "error": ...}` of the one error format.'
+        ),
+        answers=_OPENED,
+        errors=intake.ERRORS,
+        command=(
+            """echo '{"type": "chat", "model": "smollm2-135m", """
+            """"messages": [{"role": "user", "content": "Hello"}]}' |\n"""
+            "  websocat --no-close ws://127.0.0.1:8085/v1/ws/chat"
+        ),
+    )
+)
 def chat(socket: Server) -> None:
     """Take one completion as `{"type": "chat", ...}`, and send its events."""
     conversation = Conversation(socket)
     with _refusing(conversation), services().thread():
         message = conversation.first_message()
         if message.pop("type") != "chat":
-            raise ValidationFailed(
+            raise errors.ValidationFailed(
                 'The first message must have the type "chat".', details={"param": "type"}
             )
         asked = intake.read(message)
@@ -44,12 +64,34 @@ def chat(socket: Server) -> None:
             websocket.carry_completion(conversation, completion)
 
 
-@sock.route("/v1/jobs/<job_id>/ws")
+@sock.route("/v1/jobs/<job_id>/ws", bp=blueprint)
+@describe(
+    Operation(
+        operation_id="openJobSocket",
+        tag="WebSockets",
+        summary="A job's events over a WebSocket; the client may send a cancel.",
+        description=(
+            'Sends what `GET /v1/jobs/{job_id}/events` does. The client may send `{"type": '
+            '"cancel"}`; leaving cancels nothing. Closed as `/v1/ws/chat` is.'
+        ),
+        parameters=(
+            intake.JOB_ID,
+            query(
+                "last_event_id",
+                "Send only what comes after the event of this number.",
+                {"type": "string"},
+            ),
+        ),
+        answers=_OPENED,
+        errors=(errors.JobNotFound, errors.InvalidEventId),
+        command=f"websocat ws://127.0.0.1:8085/v1/jobs/{intake.JOB_ID['example']}/ws",
+    )
+)
 def watch(socket: Server, job_id: str) -> None:
     """Send a job's events from the start, or after `last_event_id`; leaving cancels nothing."""
     conversation = Conversation(socket)
     with _refusing(conversation), contextlib.ExitStack() as held:
-        after = intake.last_event_id(find(job_id))
+        after = intake.last_event_id(intake.own_job(job_id))
         held.enter_context(services().thread())
         reader = held.enter_context(services().hub.reader(job_id, after_seq=after))
         jobs = services().jobs

@@ -10,7 +10,7 @@ from typing import Any
 import flask
 
 from web.schemas.bounds import Bounds, check, of_view
-from web.schemas.parameters import shown
+from web.schemas.refusals import header_safe
 from workers.contract.errors import MalformedJSON, UnsupportedMediaType, ValidationFailed
 
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -50,7 +50,7 @@ def parse_object(raw: bytes, bounds: Bounds) -> dict[str, Any]:
     for name, item in value.items():
         if check_text:
             _require_unicode(name, "")
-        _require_sane(item, param=shown(name), check_text=check_text)
+        _require_sane(item, param=header_safe(name), check_text=check_text)
     return value
 
 
@@ -61,7 +61,8 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         twice = next(name for name in members if names.count(name) > 1)
         raise MalformedJSON(
-            f"{shown(twice)!r} stands twice in one object.", details={"param": shown(twice)}
+            f"{header_safe(twice)!r} stands twice in one object.",
+            details={"param": header_safe(twice)},
         )
     return members
 

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from orchestration.modes.registry import MODES
 from orchestration.routing.resolve import AUTO
 from web.schemas import messages, parameters, response_format
 from web.schemas.bounds import Bounds
-from web.schemas.fields import Decimal, Flag, Items, Stop, Text, Whole
+from web.schemas.fields import Decimal, Flag, Items, LenientSchema, Stop, Text, Whole
 from web.schemas.messages import MessageSchema
+from web.schemas.refusals import invalid
 from web.schemas.response_format import ResponseFormatSchema
 from workers.contract.errors import ValidationFailed
+from workers.contract.fields import without_none
 from workers.contract.job import Message, Priority, Sampling
 from workers.contract.keys import ACCEPTED_TTL_S
 from workers.store.admission import Idempotency
@@ -26,7 +28,7 @@ _SEED = 2**63
 #: A record of a job that does not end is kept this long.
 LONGEST_DEADLINE_S = ACCEPTED_TTL_S
 #: Parameters that go to the sampler under the names that callers use.
-_CHOICES = (
+_SAMPLER_FIELDS = (
     "temperature",
     "top_p",
     "top_k",
@@ -56,7 +58,7 @@ class Completion:
     user: str | None
     stream: bool
     include_usage: bool
-    #: The stream tells of the steps, too.
+    #: The stream carries what the steps do, too.
     include_steps: bool
     deadline_s: float | None
     webhook: str | None
@@ -66,62 +68,76 @@ class Completion:
     idempotency: Idempotency | None = None
 
 
-class StreamOptionsSchema(Schema):
+class StreamOptionsSchema(LenientSchema):
     """Options of a stream."""
 
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = EXCLUDE
-
-    include_usage = Flag()
-    include_steps = Flag()
+    include_usage = Flag(description="Send the usage in a frame of its own, before `[DONE]`.")
+    include_steps = Flag(description="Send what the steps of a mode do, as frames without choices.")
 
 
-class CompletionSchema(Schema):
+class CompletionSchema(LenientSchema):
     """A chat completion. `parameters.sort_out` deals with names that are not here."""
-
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = EXCLUDE
 
     #: `ROUTED` loads a body without it.
     model = Text(
         required=True,
         least=1,
         most=200,
+        description="A model's id or alias; with auto-routing also a role or `auto`.",
         error_messages={
             "required": "is missing. Name one of GET /v1/models; only with "
             "INFERENCE_AUTO_ROUTE_ENABLED=true it may be left out"
         },
     )
-    messages = Items(fields.Nested(MessageSchema), required=True, validate=validate.Length(min=1))
-    stream = Flag()
-    stream_options = fields.Nested(StreamOptionsSchema, allow_none=True)
-    max_tokens = Whole(1, _MOST_TOKENS)
-    max_completion_tokens = Whole(1, _MOST_TOKENS)
-    temperature = Decimal(0, 2)
-    top_p = Decimal(0, 1)
-    top_k = Whole(-1, _MOST_TOKENS)
-    min_p = Decimal(0, 1)
-    stop = Stop()
-    seed = Whole(-_SEED, _SEED - 1)
-    presence_penalty = Decimal(-2, 2)
-    frequency_penalty = Decimal(-2, 2)
-    response_format = fields.Nested(ResponseFormatSchema, allow_none=True)
-    user = Text(most=512)
-    task_type = Text(most=64)
-    orchestration_mode = Text(choices=MODES)
-    priority = Whole(1, 3)
+    messages = Items(
+        fields.Nested(MessageSchema),
+        required=True,
+        validate=validate.Length(min=1),
+        metadata={"description": "The conversation, oldest message first."},
+    )
+    stream = Flag(description="Send the answer as server-sent events while it is made.")
+    stream_options = fields.Nested(
+        StreamOptionsSchema,
+        allow_none=True,
+        metadata={"description": "`include_usage` and `include_steps`; only with `stream`."},
+    )
+    max_tokens = Whole(1, _MOST_TOKENS, description="The most tokens of the answer.")
+    max_completion_tokens = Whole(
+        1, _MOST_TOKENS, description="The newer name of `max_tokens`; the smaller one counts."
+    )
+    temperature = Decimal(0, 2, description="0 takes the most likely token every time.")
+    top_p = Decimal(0, 1, description="Sample from the most likely tokens of this total chance.")
+    top_k = Whole(-1, _MOST_TOKENS, description="Sample from this many tokens; 0 and -1: all.")
+    min_p = Decimal(0, 1, description="Leave out tokens less likely than this part of the best.")
+    stop = Stop(description="Strings that end the answer; they are no part of it.")
+    seed = Whole(-_SEED, _SEED - 1, description="The same seed draws the same tokens.")
+    presence_penalty = Decimal(-2, 2, description="Above 0: tokens that occurred become rarer.")
+    frequency_penalty = Decimal(-2, 2, description="The same, for each time a token occurred.")
+    response_format = fields.Nested(
+        ResponseFormatSchema,
+        allow_none=True,
+        metadata={"description": "Text, a JSON object, or JSON that follows a schema."},
+    )
+    user = Text(most=512, description="Who asks, as the caller names them; kept with the job.")
+    task_type = Text(
+        most=64, description="The kind of task, for routing: `code`, `reason`, `quick`, ..."
+    )
+    orchestration_mode = Text(
+        choices=MODES, description="How several models answer; the service's own mode if absent."
+    )
+    priority = Whole(1, 3, description="3 is taken first, 1 last.")
 
 
 class JobSchema(CompletionSchema):
-    """A completion that nobody waits for on the line."""
+    """A completion that nobody waits for on an open connection."""
 
-    priority = Whole(0, 3)
-    deadline_s = Decimal(0.001, LONGEST_DEADLINE_S)
-    webhook = Text(least=1, most=2000)
+    priority = Whole(0, 3, description="3 is taken first, 0 (bulk) last.")
+    deadline_s = Decimal(
+        0.001, LONGEST_DEADLINE_S, description="Seconds after which the answer is worth nothing."
+    )
+    webhook = Text(
+        least=1, most=2000, description="An address to which the job's end is sent, signed."
+    )
 
 
 #: What a schema is made with, besides, where a request without a model is routed.
@@ -159,7 +175,7 @@ def load(
         data: dict[str, Any] = schema.load(known, **(ROUTED if auto_route else {}))
     except ValidationError as error:
         param, problem = _first(error.normalized_messages())
-        raise ValidationFailed(f"{param} {problem}.", details={"param": param}) from None
+        raise invalid(param, problem) from None
     stream = bool(data.get("stream"))
     options = data.get("stream_options")
     if options is not None and not stream:
@@ -184,10 +200,9 @@ def load(
 
 
 def _sampling(data: Mapping[str, Any]) -> Sampling:
-    limits = [
-        data[name] for name in ("max_tokens", "max_completion_tokens") if data.get(name) is not None
-    ]
-    chosen = {name: data[name] for name in _CHOICES if data.get(name) is not None}
+    given = without_none(data)
+    limits = [given[name] for name in ("max_tokens", "max_completion_tokens") if name in given]
+    chosen = {name: given[name] for name in _SAMPLER_FIELDS if name in given}
     if chosen.get("top_k") == -1:  # vLLM's spelling of "all"
         chosen["top_k"] = 0
     return Sampling(

@@ -1,13 +1,47 @@
-"""Fields that take a JSON value for what it is: a string is no number, nor is a boolean."""
+"""Fields that take a JSON value for what it is: a string is no number, nor is a boolean.
+
+Each knows the JSON Schema of what it takes, so that the API's description has the same bounds.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from marshmallow import ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+
+_Value = TypeVar("_Value")
 
 
-class Whole(fields.Field[int]):
+class LenientSchema(Schema):
+    """An object whose unknown fields are let pass: other services know them."""
+
+    class Meta:
+        """Marshmallow's options."""
+
+        unknown = EXCLUDE
+
+
+class JsonField(fields.Field[_Value]):
+    """A field with its JSON Schema."""
+
+    def __init__(self, description: str | None = None, **kwargs: Any) -> None:
+        metadata = {} if description is None else {"description": description}
+        super().__init__(metadata=metadata, **kwargs)
+
+    def json_schema(self) -> dict[str, Any]:
+        """The values that are taken; null among them where it is."""
+        schema = self._json_schema()
+        if self.allow_none:
+            schema["type"] = [schema["type"], "null"]
+            if "enum" in schema:
+                schema["enum"] = [*schema["enum"], None]
+        return schema
+
+    def _json_schema(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class Whole(JsonField[int]):
     """A whole number; 3.0 is one, True and "3" are not."""
 
     def __init__(self, least: int, most: int, **kwargs: Any) -> None:
@@ -23,8 +57,11 @@ class Whole(fields.Field[int]):
             raise ValidationError(f"must be from {self.least} to {self.most}")
         return value
 
+    def _json_schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
-class Decimal(fields.Field[float]):
+
+class Decimal(JsonField[float]):
     """A finite number."""
 
     def __init__(self, least: float, most: float, **kwargs: Any) -> None:
@@ -38,8 +75,11 @@ class Decimal(fields.Field[float]):
             raise ValidationError(f"must be from {self.least:g} to {self.most:g}")
         return float(value)
 
+    def _json_schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": self.least, "maximum": self.most}
 
-class Flag(fields.Field[bool]):
+
+class Flag(JsonField[bool]):
     """True or false."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -50,8 +90,11 @@ class Flag(fields.Field[bool]):
             raise ValidationError(f"must be true or false, not {_kind(value)}")
         return value
 
+    def _json_schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
 
-class Text(fields.Field[str]):
+
+class Text(JsonField[str]):
     """A string of bounded length; with `choices`, one of them."""
 
     def __init__(
@@ -76,6 +119,16 @@ class Text(fields.Field[str]):
             raise ValidationError(f"must have at most {self.most} characters")
         return value
 
+    def _json_schema(self) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "string"}
+        if self.choices:
+            schema["enum"] = list(self.choices)
+        if self.least:
+            schema["minLength"] = self.least
+        if self.most is not None:
+            schema["maxLength"] = self.most
+        return schema
+
 
 class Items(fields.List[Any]):
     """A list whose first wrong item ends its loading: an answer names one fault, not thousands."""
@@ -92,7 +145,7 @@ class Items(fields.List[Any]):
         return loaded
 
 
-class Content(fields.Field[str | list[Any]]):
+class Content(JsonField[str | list[Any]]):
     """Text, or a list of parts, which `messages.read` looks into: it knows where they stand."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -103,8 +156,13 @@ class Content(fields.Field[str | list[Any]]):
             raise ValidationError(f"must be a string or a list of text parts, not {_kind(value)}")
         return value
 
+    def json_schema(self) -> dict[str, Any]:
+        """A string, a list of objects, or null."""
+        parts = {"type": "array", "items": {"type": "object"}}
+        return {"anyOf": [{"type": "string"}, parts, {"type": "null"}]}
 
-class Stop(fields.Field[tuple[str, ...]]):
+
+class Stop(JsonField[tuple[str, ...]]):
     """One stop string or several."""
 
     MOST, LONGEST = 16, 500
@@ -121,6 +179,12 @@ class Stop(fields.Field[tuple[str, ...]]):
         if any(not text or len(text) > self.LONGEST for text in texts):
             raise ValidationError(f"each string must have from 1 to {self.LONGEST} characters")
         return tuple(texts)
+
+    def json_schema(self) -> dict[str, Any]:
+        """A string, a list of strings, or null."""
+        text = {"type": "string", "minLength": 1, "maxLength": self.LONGEST}
+        texts = {"type": "array", "items": text, "maxItems": self.MOST}
+        return {"anyOf": [text, texts, {"type": "null"}]}
 
 
 def _kind(value: Any) -> str:

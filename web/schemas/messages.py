@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
-from web.schemas.fields import Content, Items, Text
-from web.schemas.parameters import shown
-from workers.contract.errors import UnsupportedParameter, ValidationFailed
+from web.schemas.fields import Content, Items, LenientSchema, Text
+from web.schemas.refusals import excerpt, header_safe, invalid
+from workers.contract.errors import UnsupportedParameter
 from workers.contract.job import Message
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
-class MessageSchema(Schema):
+class MessageSchema(LenientSchema):
     """One turn. Fields that only other services know are let pass."""
-
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = EXCLUDE
 
     role = Text(required=True, choices=ROLES)
     content = Content()
@@ -55,14 +50,14 @@ def unknown_names(turns: Any) -> list[str]:
         for name in turn.keys() - _KNOWN
         if turn[name] is not None
     }
-    return [shown(f"messages.{name}") for name in sorted(names)]
+    return [header_safe(f"messages.{name}") for name in sorted(names)]
 
 
 def _message(path: str, turn: Mapping[str, Any]) -> Message:
     role, content = turn["role"], turn.get("content")
     calls = turn.get("tool_calls")
     if content is None and role != "assistant":
-        raise _wrong(f"{path}.content", "is missing")
+        raise invalid(f"{path}.content", "is missing")
     return Message(
         # Templates know no `developer`; OpenAI's own rule is that it replaces `system`.
         role="system" if role == "developer" else role,
@@ -82,16 +77,12 @@ def _joined(path: str, parts: list[Any]) -> str:
 def _text(path: str, part: Any) -> str:
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(kind, str):
-        raise _wrong(path, 'must be {"type": "text", "text": "..."}')
+        raise invalid(path, 'must be {"type": "text", "text": "..."}')
     if kind != "text":
         raise UnsupportedParameter(
-            f"{path}: parts of type {kind[:64]!r} are not supported yet; send text.",
+            f"{path}: parts of type {excerpt(kind)!r} are not supported yet; send text.",
             details={"param": path},
         )
     if not isinstance(part.get("text"), str):
-        raise _wrong(f"{path}.text", "must be a string")
+        raise invalid(f"{path}.text", "must be a string")
     return str(part["text"])
-
-
-def _wrong(param: str, problem: str) -> ValidationFailed:
-    return ValidationFailed(f"{param} {problem}.", details={"param": param})

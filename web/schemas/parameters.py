@@ -6,10 +6,9 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from web.schemas.refusals import excerpt, header_safe
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 
-#: Longest name that is quoted back in a header or message.
-_LONGEST_NAME = 64
 #: More names that nobody knows mean a mistake, and each costs a search for the nearest known one.
 _MOST_UNKNOWN = 50
 
@@ -81,25 +80,19 @@ def sort_out(body: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, A
         elif value is not None:
             if name not in HARMLESS:
                 _require_no_slip(name, known)
-            ignored.append(shown(name))
+            ignored.append(header_safe(name))
             if len(ignored) > _MOST_UNKNOWN:
                 raise ValidationFailed(
                     f"The body has more than {_MOST_UNKNOWN} unknown parameters.",
-                    details={"param": shown(name)},
+                    details={"param": header_safe(name)},
                 )
     return kept, ignored
 
 
-def shown(name: str) -> str:
-    """A name that can stand in a header: printable ASCII, no comma or quote, not endless."""
-    safe = "".join(c if c.isascii() and c.isprintable() and c not in ',"\\' else "?" for c in name)
-    return safe[:_LONGEST_NAME]
-
-
 def _require_no_slip(name: str, known: frozenset[str]) -> None:
-    near = difflib.get_close_matches(name[:_LONGEST_NAME], known, n=1, cutoff=0.8)
+    near = difflib.get_close_matches(excerpt(name), known, n=1, cutoff=0.8)
     if near:
         raise ValidationFailed(
-            f"{shown(name)!r} is unknown; did you mean {near[0]!r}?",
-            details={"param": shown(name), "suggestion": near[0]},
+            f"{header_safe(name)!r} is unknown; did you mean {near[0]!r}?",
+            details={"param": header_safe(name), "suggestion": near[0]},
         )

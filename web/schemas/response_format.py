@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
-from web.schemas.fields import Flag, Text
-from workers.contract.errors import ValidationFailed
+from web.schemas.fields import Flag, LenientSchema, Text
+from web.schemas.refusals import invalid
 from workers.contract.job import ResponseFormat
 from workers.contract.json_schema import UnsupportedSchema, check_schema
 
 TYPES = ("text", "json_object", "json_schema")
 
 
-class NamedSchema(Schema):
+class NamedSchema(LenientSchema):
     """A JSON Schema with the name its caller gives it."""
-
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = EXCLUDE
 
     name = Text(most=64)
     description = Text(most=10_000)
@@ -29,13 +24,8 @@ class NamedSchema(Schema):
     schema = fields.Dict(required=True)
 
 
-class ResponseFormatSchema(Schema):
+class ResponseFormatSchema(LenientSchema):
     """Text, any JSON object, or JSON that follows a schema."""
-
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = EXCLUDE
 
     type = Text(required=True, choices=TYPES)
     json_schema = fields.Nested(NamedSchema, allow_none=True)
@@ -54,13 +44,9 @@ def read(asked: Mapping[str, Any] | None) -> ResponseFormat | None:
         return ResponseFormat("json_object")
     named = asked.get("json_schema")
     if named is None:
-        raise _wrong("response_format.json_schema", "is missing")
+        raise invalid("response_format.json_schema", "is missing")
     try:
         check_schema(named["schema"])
     except UnsupportedSchema as error:
-        raise _wrong("response_format.json_schema.schema", f"cannot be used: {error}") from None
+        raise invalid("response_format.json_schema.schema", f"cannot be used: {error}") from None
     return ResponseFormat("json_schema", named["schema"])
-
-
-def _wrong(param: str, problem: str) -> ValidationFailed:
-    return ValidationFailed(f"{param} {problem}.", details={"param": param})

@@ -1,102 +1,124 @@
-"""The shapes of what this API answers, as JSON Schemas for its description."""
+"""What several endpoints answer: JSON Schemas for the API's description, each with an example."""
 
 from __future__ import annotations
 
-from orchestration.loading import State
 from web.errors import STATUS
+from web.operation import Component
 from workers.contract.job import JobState
 
-ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "type", "provider", "details"],
-            "properties": {
-                "code": {"type": "string", "enum": sorted(STATUS)},
-                "message": {"type": "string"},
-                "type": {"type": "string", "enum": ["retriable", "non_retriable"]},
-                "provider": {"type": "string", "const": "inference-service"},
-                "details": {"type": "object"},
-            },
-        }
-    },
-}
-COMPLETION = {
-    "type": "object",
-    "required": ["id", "object", "created", "model", "choices", "usage"],
-    "properties": {
-        "id": {"type": "string", "pattern": "^chatcmpl-"},
-        "object": {"type": "string", "const": "chat.completion"},
-        "created": {"type": "integer"},
-        "model": {"type": "string"},
-        "choices": {"type": "array", "minItems": 1, "items": {"type": "object"}},
-        "usage": {"type": "object"},
-        "orchestration": {"type": "object"},
-        "inference_metadata": {"type": "object"},
-    },
-}
-MODELS = {
-    "type": "object",
-    "required": ["object", "data"],
-    "properties": {
-        "object": {"type": "string", "const": "list"},
-        "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}},
-    },
-}
-MODEL = {
-    "type": "object",
-    "required": [
-        "id",
-        "object",
-        "status",
-        "memory_mb",
-        "context_length",
-        "context_available",
-        "fits",
-        "roles",
-    ],
-    "properties": {
-        "id": {"type": "string"},
-        "object": {"type": "string", "const": "model"},
-        "status": {
-            "type": "string",
-            "enum": ["loaded", "loading", "unloading", "available", "failed"],
+ERROR = Component(
+    "Error",
+    {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["code", "message", "type", "provider", "details"],
+                "properties": {
+                    "code": {"type": "string", "enum": sorted(STATUS)},
+                    "message": {"type": "string"},
+                    "type": {"type": "string", "enum": ["retriable", "non_retriable"]},
+                    "provider": {"type": "string", "const": "inference-service"},
+                    "details": {"type": "object"},
+                },
+            }
         },
-        "progress": {"type": "number", "minimum": 0, "maximum": 1},
-        "memory_mb": {"type": "integer"},
-        "context_length": {"type": "integer"},
-        "context_available": {"type": "integer"},
-        "fits": {"type": "boolean"},
-        "roles": {"type": "array", "items": {"type": "string"}},
-        "error": {"type": "object", "required": ["code", "message"]},
     },
-}
-LOADING = {
-    "type": "object",
-    "required": ["id", "status", "message"],
-    "properties": {
-        "id": {"type": "string"},
-        "status": {"type": "string", "enum": list(State)},
-        "message": {"type": "string"},
+)
+COMPLETION = Component(
+    "ChatCompletion",
+    {
+        "type": "object",
+        "required": ["id", "object", "created", "model", "choices", "usage"],
+        "properties": {
+            "id": {"type": "string", "pattern": "^chatcmpl-"},
+            "object": {"type": "string", "const": "chat.completion"},
+            "created": {"type": "integer"},
+            "model": {"type": "string"},
+            "choices": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+            "usage": {"type": "object"},
+            "orchestration": {"type": "object"},
+            "inference_metadata": {"type": "object"},
+        },
     },
-}
-JOB = {
-    "type": "object",
-    "required": ["id", "object", "state", "model", "priority", "created"],
-    "properties": {
-        "id": {"type": "string"},
-        "object": {"type": "string", "const": "job"},
-        "state": {"type": "string", "enum": list(JobState)},
-        "position": {"type": "integer", "minimum": 1},
-        "estimated_wait_s": {"type": "number", "minimum": 0},
-        "result": {"$ref": "#/components/schemas/ChatCompletion"},
+    example={
+        "id": "chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33",
+        "object": "chat.completion",
+        "created": 1790000000,
+        "model": "smollm2-135m",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "The capital of France is Paris."},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 37,
+            "completion_tokens": 8,
+            "total_tokens": 45,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+        "orchestration": {"mode": "single", "models_used": ["smollm2-135m"], "rounds": 1},
+        "inference_metadata": {
+            "config": None,
+            "orchestration_mode": "single",
+            "models_used": ["smollm2-135m"],
+            "handoff_steps": 0,
+            "compression_applied": False,
+            "context_utilization": 0.01,
+        },
     },
-}
-JOBS = {
-    "type": "object",
-    "required": ["object", "data", "has_more"],
-    "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}}},
-}
-HEALTH = {"type": "object", "required": ["status"]}
+)
+JOB = Component(
+    "Job",
+    {
+        "type": "object",
+        "required": ["id", "object", "state", "model", "priority", "created"],
+        "properties": {
+            "id": {"type": "string"},
+            "object": {"type": "string", "const": "job"},
+            "state": {"type": "string", "enum": list(JobState)},
+            "position": {"type": "integer", "minimum": 1},
+            "estimated_wait_s": {"type": "number", "minimum": 0},
+            "result": COMPLETION.ref,
+        },
+    },
+    example={
+        "id": "chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33",
+        "object": "job",
+        "state": "queued",
+        "model": "smollm2-135m",
+        "priority": 2,
+        "created": 1790000000,
+        "status_url": "/v1/jobs/chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33",
+        "events_url": "/v1/jobs/chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33/events",
+        "position": 1,
+        "estimated_wait_s": 0.0,
+    },
+)
+JOBS = Component(
+    "Jobs",
+    {
+        "type": "object",
+        "required": ["object", "data", "has_more"],
+        "properties": {"data": {"type": "array", "items": JOB.ref}},
+    },
+    example={
+        "object": "list",
+        "data": [
+            {
+                "id": "chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33",
+                "object": "job",
+                "state": "completed",
+                "model": "smollm2-135m",
+                "priority": 2,
+                "created": 1790000000,
+                "ended": 1790000002,
+            }
+        ],
+        "has_more": False,
+    },
+)
