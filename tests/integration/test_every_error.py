@@ -6,7 +6,7 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from tests.support.waiting import wait_for
-from web.access import keys as api_keys
+from web.access import key_file
 from web.app import MOST_BODY_BYTES, create_app
 from web.errors import STATUS
 from workers.cluster.orders import Order, Orders, Target, Why
@@ -337,7 +337,7 @@ def test_an_unexpected_error_tells_no_traceback(front_end, monkeypatch):
 
 def test_keys(front_end, settings):
     file = settings().keys_file
-    secret = api_keys.add(file, "alice", Priority.NORMAL, requests_per_minute=2)
+    secret = key_file.add(file, "alice", Priority.NORMAL, requests_per_minute=2)
     client = front_end()
     error_of(ask(client), "UNAUTHORIZED")
     error_of(ask(client, headers={"Authorization": "Bearer is-wrong"}), "UNAUTHORIZED")
@@ -405,7 +405,7 @@ def test_a_job_is_seen_by_its_own_key_only(front_end, settings, redis, worker):
     worker.loaded(1, 8192)
     told(redis, "loaded")
     alice, bob = (
-        {"Authorization": f"Bearer {api_keys.add(settings().keys_file, name)}"}
+        {"Authorization": f"Bearer {key_file.add(settings().keys_file, name)}"}
         for name in ("alice", "bob")
     )
     client = front_end()

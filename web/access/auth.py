@@ -7,7 +7,8 @@ from flask import Flask
 from redis import Redis
 
 from web.access import keys
-from web.access.keys import Key, KeyRing
+from web.access.key_ring import KeyRing
+from web.access.keys import Key
 from workers import logs
 from workers.contract.errors import Forbidden, RateLimited, Unauthorized
 from workers.contract.job import Priority

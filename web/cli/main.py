@@ -48,14 +48,15 @@ def up(flower: bool, preset: str | None, force: bool) -> None:
 @cli.command("web")
 def web_() -> None:
     """Serve HTTP."""
-    from web.access.keys import KeysError, read_file
+    from web.access import key_file
+    from web.access.keys import KeysError
     from web.cli.up.orphans import end_with_supervisor
     from web.server import serve
 
     end_with_supervisor()
     settings = load_settings()
     try:
-        read_file(settings.keys_file)
+        key_file.read(settings.keys_file)
     except KeysError as error:
         click.echo(f"inference-service cannot start: {error}", err=True)
         sys.exit(2)

@@ -3,8 +3,9 @@ import stat
 
 import pytest
 
-from web.access import keys
-from web.access.keys import KeyRing, KeysError
+from web.access import key_file, keys
+from web.access.key_ring import KeyRing
+from web.access.keys import KeysError
 from workers.contract.job import Priority
 from workers.settings import read
 
@@ -15,52 +16,52 @@ def settings(tmp_path):
 
 
 def test_a_key_is_found_by_what_was_told_once(settings):
-    text = keys.add(settings.keys_file, "alice", Priority.LOW, 30)
-    found = keys.find(keys.read_file(settings.keys_file), text)
+    text = key_file.add(settings.keys_file, "alice", Priority.LOW, 30)
+    found = keys.find(key_file.read(settings.keys_file), text)
     assert (found.name, found.highest_priority, found.requests_per_minute) == (
         "alice",
         Priority.LOW,
         30,
     )
-    assert keys.find(keys.read_file(settings.keys_file), text + "x") is None
+    assert keys.find(key_file.read(settings.keys_file), text + "x") is None
 
 
 def test_the_file_holds_hashes_and_is_private(settings):
-    text = keys.add(settings.keys_file, "alice")
+    text = key_file.add(settings.keys_file, "alice")
     assert text not in settings.keys_file.read_text()
     assert stat.S_IMODE(settings.keys_file.stat().st_mode) == 0o600
 
 
 def test_a_name_is_given_once(settings):
-    keys.add(settings.keys_file, "alice")
+    key_file.add(settings.keys_file, "alice")
     with pytest.raises(KeysError, match="alice"):
-        keys.add(settings.keys_file, "alice")
+        key_file.add(settings.keys_file, "alice")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "é", "x" * 65])
 def test_what_is_no_name_is_refused(settings, name):
     with pytest.raises(KeysError, match="no name"):
-        keys.add(settings.keys_file, name)
+        key_file.add(settings.keys_file, name)
 
 
 def test_a_revoked_key_is_gone_and_the_service_stays_shut(settings):
-    keys.add(settings.keys_file, "alice")
+    key_file.add(settings.keys_file, "alice")
     ring = KeyRing(settings)
-    assert keys.revoke(settings.keys_file, "alice") == 0
+    assert key_file.revoke(settings.keys_file, "alice") == 0
     assert ring.keys() == ()
     with pytest.raises(KeysError, match="alice"):
-        keys.revoke(settings.keys_file, "alice")
+        key_file.revoke(settings.keys_file, "alice")
 
 
 def test_a_ring_sees_changes_at_the_next_request(settings):
     ring = KeyRing(settings)
     assert ring.keys() is None
-    text = keys.add(settings.keys_file, "alice")
+    text = key_file.add(settings.keys_file, "alice")
     assert keys.find(ring.keys(), text).name == "alice"
 
 
 def test_a_deleted_file_does_not_open_the_service(settings):
-    keys.add(settings.keys_file, "alice")
+    key_file.add(settings.keys_file, "alice")
     ring = KeyRing(settings)
     settings.keys_file.unlink()
     assert ring.keys() == ()
@@ -75,7 +76,7 @@ def test_a_file_that_is_no_file_of_keys_is_named(settings, text):
 
 
 def test_a_ring_keeps_its_keys_when_the_file_breaks(settings):
-    text = keys.add(settings.keys_file, "alice")
+    text = key_file.add(settings.keys_file, "alice")
     ring = KeyRing(settings)
     settings.keys_file.write_text(json.dumps({"keys": 3}))
     assert keys.find(ring.keys(), text).name == "alice"

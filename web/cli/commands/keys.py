@@ -43,12 +43,12 @@ def keys() -> None:
 @_telling
 def add(name: str, highest_priority: str | None, per_minute: int | None) -> None:
     """Make a key called NAME and show it, once."""
-    from web.access import keys as keys_
+    from web.access import key_file
 
     settings = load_settings()
     first = not settings.has_keys
     highest = None if highest_priority is None else Priority[highest_priority.upper()]
-    text = keys_.add(settings.keys_file, name, highest, per_minute)
+    text = key_file.add(settings.keys_file, name, highest, per_minute)
     click.echo(text)
     click.echo(f"Only its hash is kept, in {settings.keys_file}: note the key now.", err=True)
     if first:
@@ -63,10 +63,11 @@ def add(name: str, highest_priority: str | None, per_minute: int | None) -> None
 @_telling
 def list_() -> None:
     """List the keys by name."""
-    from web.access import keys as keys_
+    from web.access import key_file
+    from web.access.keys import of_environment
 
     settings = load_settings()
-    found = keys_.of_environment(settings) + keys_.read_file(settings.keys_file)
+    found = of_environment(settings) + key_file.read(settings.keys_file)
     if not found:
         click.echo("There are no keys.", err=True)
         return
@@ -83,10 +84,10 @@ def list_() -> None:
 @_telling
 def revoke(name: str) -> None:
     """Revoke the key called NAME."""
-    from web.access import keys as keys_
+    from web.access import key_file
 
     settings = load_settings()
-    left = keys_.revoke(settings.keys_file, name)
+    left = key_file.revoke(settings.keys_file, name)
     click.echo(f"{name} is revoked.")
     if not left and not settings.api_keys:
         click.echo(
