@@ -48,5 +48,10 @@ def live_events(reader: Reader) -> Iterator[list[Event]]:
 
 def _frames(reader: Reader) -> Iterator[bytes]:
     for batch in live_events(reader):
-        frames = [sse.frame(event.seq, body(event), event.type) for event in batch]
+        frames = [_frame(event) for event in batch]
         yield b"".join(frames) or sse.comment("waiting")
+
+
+def _frame(event: Event) -> bytes:
+    shown = body(event)
+    return sse.frame(event.seq, shown, str(shown["type"]))

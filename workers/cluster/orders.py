@@ -18,6 +18,7 @@ from typing import Any
 from redis import Redis
 
 from workers.contract import keys
+from workers.contract.job import known_fields
 from workers.lua.scripts import run
 
 
@@ -62,7 +63,9 @@ class Order:
     @classmethod
     def from_json(cls, raw: bytes) -> Order:
         """Rebuild an order; fields of a newer version are ignored."""
-        return cls(**_known(cls, json.loads(raw)))
+        fields = known_fields(cls, json.loads(raw))
+        fields["target"], fields["why"] = Target(fields["target"]), Why(fields["why"])
+        return cls(**fields)
 
     def to_json(self) -> str:
         """The order as it is stored."""
@@ -85,16 +88,8 @@ class LoadRequest:
     @classmethod
     def from_json(cls, raw: bytes) -> LoadRequest:
         """Rebuild a load request."""
-        return cls(**_known(cls, {**json.loads(raw), "raw": raw}))
-
-
-def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
-    names = {f.name for f in dataclasses.fields(cls)}
-    known = {name: value for name, value in data.items() if name in names}
-    known["target"] = Target(known["target"])
-    if "why" in known:
-        known["why"] = Why(known["why"])
-    return known
+        fields = known_fields(cls, json.loads(raw))
+        return cls(**{**fields, "target": Target(fields["target"]), "raw": raw})
 
 
 class Orders:

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from workers.contract import keys
 from workers.contract.errors import EngineFailed, InferenceError
+from workers.contract.job import known_fields
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +76,9 @@ class Worker:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Worker:
         """Rebuild a worker; fields of a newer version are ignored."""
-        names = {f.name for f in dataclasses.fields(cls)}
-        known = {name: value for name, value in data.items() if name in names}
-        known["devices"] = tuple(data.get("devices", ()))
-        return cls(**{**known, "status": WorkerStatus(data["status"])})
+        fields = known_fields(cls, data)
+        fields["devices"] = tuple(data.get("devices", ()))
+        return cls(**{**fields, "status": WorkerStatus(data["status"])})
 
 
 class Presence:

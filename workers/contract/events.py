@@ -2,6 +2,11 @@
 
 An event is stored in the job's stream and published in the same bytes: a JSON object whose
 `type` is the class's name in snake case and whose `seq` the token log's script assigned.
+
+While an upgrade rolls, readers meet events of a newer version. They ignore fields they do not know.
+An event of a type they do not know keeps its number and its body: what passes events on passes it
+on, what acts on events skips it. A newer version adds no terminal type, for which an old reader would
+wait in vain.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from workers.contract.errors import InferenceError
+from workers.contract.job import known_fields
 from workers.contract.step import Outcome
 
 
@@ -131,6 +137,19 @@ class Cancelled(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown(Event):
+    """An event of a type that only a newer version knows."""
+
+    type = "unknown"
+    #: As it was stored, without its number; `type` is the newer version's.
+    body: Mapping[str, Any]
+
+    def payload(self) -> dict[str, Any]:
+        """The event as its writer stored it."""
+        return dict(self.body)
+
+
 TERMINAL = (Completed, Failed, Cancelled)
 
 _BY_TYPE: dict[str, type[Event]] = {
@@ -148,14 +167,14 @@ def encode(event: Event) -> bytes:
 def decode(raw: bytes) -> Event:
     """Rebuild an event from the bytes that the token log stored and published.
 
-    Raises:
-        KeyError: the event is of a type that only a newer version knows.
+    One of a type that only a newer version knows is `Unknown`.
     """
     body = json.loads(raw)
-    kind = _BY_TYPE[body.pop("type")]
+    kind = _BY_TYPE.get(body["type"])
+    if kind is None:
+        return Unknown(body.pop("seq"), body)
     if "outcome" in body:
         body["outcome"] = Outcome.from_dict(body["outcome"])
     if "token_ids" in body:
         body["token_ids"] = tuple(body["token_ids"])
-    names = {f.name for f in dataclasses.fields(kind)}
-    return kind(**{name: value for name, value in body.items() if name in names})
+    return kind(**known_fields(kind, body))

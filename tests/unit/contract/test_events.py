@@ -46,3 +46,21 @@ def test_a_quoted_lone_surrogate_does_not_stop_the_log():
 def test_without_a_thought_a_token_does_not_speak_of_one():
     assert "reasoning" not in events.Token(1, "answer", 1, (5,), "so").payload()
     assert events.Token(1, "answer", 1, (5,), "", "so").payload()["reasoning"] == "so"
+
+
+def test_a_field_that_only_a_newer_version_knows_is_ignored():
+    body = {"seq": 2, **events.Started(0, "answer", 1, "m").payload(), "host": "h"}
+    assert events.decode(json.dumps(body).encode()) == events.Started(2, "answer", 1, "m")
+
+
+def test_an_event_of_a_newer_type_keeps_its_number_and_its_body():
+    stored = b'{"seq":7,"type":"paused","step":"answer","why":{"code":"X"}}'
+
+    event = events.decode(stored)
+
+    assert (event.seq, event.payload()) == (
+        7,
+        {"type": "paused", "step": "answer", "why": {"code": "X"}},
+    )
+    assert not isinstance(event, events.TERMINAL)
+    assert b'"seq":7,' + events.encode(event)[1:] == stored[1:]
