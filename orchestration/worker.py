@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from redis import Redis
 
 from orchestration.modes import registry
 from orchestration.rounds.advance import RoundAdvancer
@@ -14,14 +13,9 @@ from workers import logs
 from workers.app import make_app, model_queue
 from workers.cluster.presence import Presence
 from workers.contract.step import ORCHESTRATOR, StepRequest
-from workers.keeper.aging import Aging
-from workers.keeper.deadlines import Deadlines
-from workers.keeper.keeper import Duty, Keeper
-from workers.keeper.reaper import Reaper
-from workers.keeper.redelivery import Redelivery
-from workers.keeper.round_timeouts import RoundTimeouts
-from workers.keeper.webhooks import Webhooks
-from workers.loading.loads import Loads
+from workers.keeper import duties
+from workers.keeper.duties import Resources
+from workers.keeper.keeper import Keeper
 from workers.runtime.consumer import consume, worker_record
 from workers.settings import Settings
 from workers.store import connections, redis_memory
@@ -45,7 +39,7 @@ def run(settings: Settings) -> int:
     leases = Leases(connections.client(settings), worker.id)
     advancer = RoundAdvancer(redis, app, leases, worker.id, registry.load(settings.catalogue_dir))
     _register(app, advancer)
-    keeper = Keeper(redis, _duties(settings, redis, app))
+    keeper = Keeper(redis, duties.make(Resources(redis, app, settings)))
     presence.start()
     presence.loaded(memory_bytes=0, context_length=0)
     leases.start()
@@ -63,17 +57,3 @@ def _register(app: Celery, advancer: RoundAdvancer) -> None:
     @app.task(name=ADVANCE)
     def advance(request: dict[str, Any]) -> None:
         advancer.advance(StepRequest.from_dict(request))
-
-
-def _duties(settings: Settings, redis: Redis, app: Celery) -> list[Duty]:
-    duties: list[Duty] = [
-        Reaper(redis),
-        RoundTimeouts(redis),
-        Redelivery(redis, app),
-        Deadlines(redis),
-        Loads(redis, settings),
-        Webhooks(redis, settings.webhook_secret, settings.webhook_networks),
-    ]
-    if settings.effective_queue_strategy == "priority":
-        duties.append(Aging(redis, settings.aging_s))
-    return duties

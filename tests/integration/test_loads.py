@@ -23,8 +23,8 @@ from workers.contract.events import Failed
 from workers.contract.job import Job, Message
 from workers.contract.step import StepRequest
 from workers.keeper.keeper import Keeper
+from workers.keeper.model_loads import Loads
 from workers.loading import order_watcher as obedience_
-from workers.loading.loads import Loads
 from workers.loading.order_watcher import OrderWatcher
 from workers.settings import read
 from workers.store.admission import Terms

@@ -363,7 +363,7 @@ def test_alone_means_alone():
     first_in.wait(5)
     lonely = threading.Thread(target=alone)
     lonely.start()
-    wait_for(lambda: isolation._wanting)
+    wait_for(lambda: isolation._waiting_alone)
     late = threading.Thread(target=together, args=("late",))
     late.start()
     assert seen == ["first"]

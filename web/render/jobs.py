@@ -13,8 +13,8 @@ from workers.contract.errors import InferenceError
 from workers.contract.events import Cancelled, Completed, Event, Failed
 from workers.contract.job import Job
 from workers.contract.step import Outcome, StepState, Timings
-from workers.keeper.webhooks import Attempt
 from workers.store.records import JobEntry, JobRecord, StepRecord
+from workers.store.webhook_attempts import Attempt
 
 
 def address(job_id: str) -> str:

@@ -5,8 +5,8 @@ An event is stored in the job's stream and published in the same bytes: a JSON o
 
 While an upgrade rolls, readers meet events of a newer version. They ignore fields they do not know.
 An event of a type they do not know keeps its number and its body: what passes events on passes it
-on, what acts on events skips it. A newer version adds no terminal type, for which an old reader would
-wait in vain.
+on, what acts on events skips it. A newer version adds no terminal type: an old reader would wait
+for it in vain.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from redis import Redis
 
 from workers.app import model_queue, priority_lists
 from workers.contract import keys
+from workers.keeper.duties import Duty, Resources, register
 from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
@@ -43,3 +44,11 @@ class Aging:
             moved = run(self._redis, "age", model, int(self._aging_s * 1000), BATCH, *lists)
             if moved:
                 log.info("keeper: %d messages of %s moved up", moved, model)
+
+
+@register
+def _duty(resources: Resources) -> Duty | None:
+    settings = resources.settings
+    if settings.effective_queue_strategy != "priority":
+        return None
+    return Aging(resources.redis, settings.aging_s)

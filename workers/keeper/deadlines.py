@@ -11,6 +11,7 @@ from workers.contract import keys
 from workers.contract.errors import JobExpired
 from workers.contract.events import Failed
 from workers.contract.job import JobState
+from workers.keeper.duties import Duty, Resources, register
 from workers.store.connections import redis_time_ms
 from workers.store.token_log import Entry, append
 
@@ -40,3 +41,8 @@ class Deadlines:
                 self._redis.zrem(keys.DEADLINES, job_id)
             else:
                 log.info("keeper: %s is past its deadline", job_id)
+
+
+@register
+def _duty(resources: Resources) -> Duty:
+    return Deadlines(resources.redis)

@@ -1,7 +1,7 @@
 """The keeper owns time: what must happen when nobody is there to do it.
 
 It runs in the orchestration worker; where several run, a lock in Redis elects one. What there is
-to do are its duties, each in its own module.
+to do are its duties (`duties.py`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from redis import Redis
 from redis.exceptions import LockError, RedisError
 
 from workers.contract import keys
+from workers.keeper.duties import Duty
 from workers.store.connections import redis_time_ms
 
 log = logging.getLogger(__name__)
@@ -23,16 +23,6 @@ log = logging.getLogger(__name__)
 SWEEP_S = 0.25
 #: A sweep that comes later than this, by our clock or by Redis', comes behind a gap.
 GAP_MS = 1500
-
-
-class Duty(Protocol):
-    """Something to do again and again; raises `redis.RedisError` while Redis is away."""
-
-    def begin(self) -> None:
-        """The keeper was elected just now, or Redis came back: nothing is known of before."""
-
-    def sweep(self) -> None:
-        """Do what is due."""
 
 
 class Keeper:

@@ -9,9 +9,9 @@ from typing import Any
 from redis import Redis
 
 from workers.contract import keys
-from workers.keeper import round_timeouts
+from workers.keeper.duties import Duty, Resources, register
 from workers.lua.scripts import run
-from workers.store import dead_letters
+from workers.store import dead_letters, rounds
 from workers.store.leases import LEASE_MS, MERCY_S
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Reaper:
     def _set_aside(self, job_id: str, step: str, owner: str) -> None:
         """End what kills its workers: the step, where its job can do without it, else the job."""
         error = dead_letters.poisoned(step, owner, MOST_CRASHES)
-        if not round_timeouts.spare(self._redis, job_id, step, error):
+        if not rounds.spare(self._redis, job_id, step, error):
             dead_letters.bury(self._redis, job_id, error)
 
     def _bury(self) -> None:
@@ -69,3 +69,8 @@ class Reaper:
             if presence is None:
                 self._redis.srem(keys.WORKERS, worker_id)
                 log.info("keeper: worker %s is gone", worker_id)
+
+
+@register
+def _duty(resources: Resources) -> Duty:
+    return Reaper(resources.redis)

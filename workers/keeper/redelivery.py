@@ -21,6 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from workers.app import model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.step import StepState
+from workers.keeper.duties import Duty, Resources, register
 from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
@@ -108,3 +109,8 @@ class Redelivery:
             for member, score in waiting
             if member not in ids
         ]
+
+
+@register
+def _duty(resources: Resources) -> Duty:
+    return Redelivery(resources.redis, resources.app)

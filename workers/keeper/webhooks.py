@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx
@@ -26,7 +25,10 @@ from redis.exceptions import RedisError
 from workers.contract import keys
 from workers.keeper import destinations
 from workers.keeper.destinations import Refused
+from workers.keeper.duties import Duty, Resources, register
+from workers.store import webhook_attempts
 from workers.store.connections import redis_time_ms
+from workers.store.webhook_attempts import Attempt
 
 log = logging.getLogger(__name__)
 
@@ -39,37 +41,6 @@ ANSWER_WITHIN_S = 10.0
 #: Seconds after which a message whose sender died is sent again.
 CLAIM_S = 30.0
 _SECRET_PREFIX = "whsec_"
-#: An answer that asks never to be told again.
-_GONE = 410
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt to tell of a job's end."""
-
-    #: Unix time in seconds.
-    at: int
-    took_ms: float
-    #: The receiver's HTTP status; None where there was none.
-    status: int | None = None
-    #: Why there was no status.
-    error: str | None = None
-
-    @property
-    def delivered(self) -> bool:
-        """The receiver has it."""
-        return self.status is not None and 200 <= self.status < 300
-
-    @property
-    def final(self) -> bool:
-        """No other attempt follows."""
-        return self.delivered or self.status == _GONE
-
-
-def attempts(redis: Redis, job_id: str) -> list[Attempt]:
-    """Attempts to tell of a job's end so far, in order."""
-    found: Any = redis.lrange(keys.webhook(job_id), 0, -1)
-    return [Attempt(**json.loads(raw)) for raw in found]
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
@@ -112,7 +83,7 @@ class Webhooks:
         except RedisError as error:
             log.warning("webhook of %s: Redis is away: %s", job_id, error)
         except Exception:
-            log.exception("webhook of %s failed in a way nobody foresaw", job_id)
+            log.exception("webhook of %s failed with an unexpected error", job_id)
         finally:
             self._free.release()
 
@@ -133,9 +104,7 @@ class Webhooks:
             },
         }
         attempt = self._post(url, f"evt_{job_id}", json.dumps(body).encode())
-        number: Any = self._redis.rpush(keys.webhook(job_id), json.dumps(asdict(attempt)))
-        left_s: Any = self._redis.ttl(keys.job(job_id))
-        self._redis.expire(keys.webhook(job_id), max(1, left_s))
+        number = webhook_attempts.add(self._redis, job_id, attempt)
         log.info("webhook of %s, attempt %d: %s", job_id, number, attempt.status or attempt.error)
         if attempt.final or number >= len(DELAYS_S):
             self._redis.zrem(keys.WEBHOOKS, job_id)
@@ -191,3 +160,9 @@ def _key(secret: str) -> bytes:
         except binascii.Error:
             pass
     return secret.encode()
+
+
+@register
+def _duty(resources: Resources) -> Duty:
+    settings = resources.settings
+    return Webhooks(resources.redis, settings.webhook_secret, settings.webhook_networks)

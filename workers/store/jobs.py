@@ -11,14 +11,14 @@ from redis.exceptions import ResponseError
 from workers.contract import events, keys
 from workers.contract.events import Cancelled, Event, Queued
 from workers.contract.job import Job, JobState
-from workers.keeper.webhooks import Attempt, attempts
 from workers.lua.scripts import run
-from workers.store import dead_letters
+from workers.store import dead_letters, webhook_attempts
 from workers.store.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
 from workers.store.leases import Lease
 from workers.store.planned import PlannedStep, dump, step_arguments
 from workers.store.records import LISTED, JobEntry, JobRecord, job_entry, job_record
 from workers.store.token_log import Entry, append, read_events
+from workers.store.webhook_attempts import Attempt
 
 #: `appendfsync everysec` writes each second; a slow disk takes longer.
 DISK_TIMEOUT_MS = 4000
@@ -142,7 +142,7 @@ class JobStore:
 
     def webhook_attempts(self, job_id: str) -> list[Attempt]:
         """Attempts to tell of the job's end, in order."""
-        return attempts(self._redis, job_id)
+        return webhook_attempts.listed(self._redis, job_id)
 
     def dead_letters(self) -> list[str]:
         """Ids of the jobs that were set aside, the latest first."""

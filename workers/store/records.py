@@ -15,20 +15,6 @@ LISTED = ["state", "model", "priority", "created_ms", "ended_ms"]
 
 
 @dataclass(frozen=True, slots=True)
-class RoundRecord:
-    """Steps that run at once and are not waited for without end."""
-
-    #: Those that have not ended.
-    left: tuple[StepRecord, ...]
-    #: How many have said something, and how many of them are enough.
-    answered: int
-    quorum: int
-    #: Seconds the others have behind that, and all of them in any case.
-    grace_s: float
-    timeout_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class StepRecord:
     """A step as the record tells of it."""
 
@@ -80,7 +66,7 @@ class JobRecord:
 
 def job_record(fields: Mapping[str, bytes]) -> JobRecord:
     """The record in these fields of its hash."""
-    steps = (_step(step, fields) for step in fields["steps"].decode().split())
+    steps = (step_record(step, fields) for step in fields["steps"].decode().split())
     return JobRecord(
         job=Job.from_dict(json.loads(fields["job"])),
         state=JobState(fields["state"].decode()),
@@ -89,24 +75,6 @@ def job_record(fields: Mapping[str, bytes]) -> JobRecord:
         last_seq=int(fields["seq"]),
         steps=tuple(step for step in steps if step.model != ORCHESTRATOR),
         deadline_ms=int(fields["deadline_ms"]) if "deadline_ms" in fields else None,
-    )
-
-
-def round_record(deciding: str, fields: Mapping[str, bytes]) -> RoundRecord:
-    """The round behind which this step decides, in the fields of its job's hash."""
-    steps = (_step(step, fields) for step in fields["steps"].decode().split())
-
-    def number(name: str) -> int:
-        return int(fields.get(f"{deciding}:{name}", 0))
-
-    return RoundRecord(
-        left=tuple(
-            step for step in steps if step.then == deciding and step.state is not StepState.DONE
-        ),
-        answered=number("answered"),
-        quorum=number("quorum"),
-        grace_s=number("grace_ms") / 1000,
-        timeout_s=number("timeout_ms") / 1000,
     )
 
 
@@ -123,7 +91,8 @@ def job_entry(job_id: str, row: Sequence[Any]) -> JobEntry:
     )
 
 
-def _step(step: str, fields: Mapping[str, bytes]) -> StepRecord:
+def step_record(step: str, fields: Mapping[str, bytes]) -> StepRecord:
+    """The step of this name in the fields of its job's hash."""
     outcome, assignment = fields.get(f"{step}:outcome"), fields.get(f"{step}:assignment")
     then = fields.get(f"{step}:then")
     return StepRecord(

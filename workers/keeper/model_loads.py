@@ -21,12 +21,13 @@ from workers.contract import keys
 from workers.contract.errors import InferenceError
 from workers.contract.events import Failed
 from workers.contract.job import JobState
-from workers.keeper import round_timeouts
+from workers.keeper.duties import Duty, Resources, register
 from workers.loading.decision import LoadDecision, Policy, TurnedAway, decide
 from workers.loading.model_state import ModelState, Phase, has_failed, phase
 from workers.planning import catalogue as catalogue_
 from workers.planning import memory_plan
 from workers.settings import Settings
+from workers.store import rounds
 from workers.store.token_log import Entry, append
 
 log = logging.getLogger(__name__)
@@ -233,9 +234,7 @@ class Loads:
             steps = [step for step, score in zip(steps, open_, strict=True) if score is not None]
         failure = error.to_dict()
         ids = [
-            job_id
-            for job_id, step in steps
-            if not round_timeouts.spare(self._redis, job_id, step, error)
+            job_id for job_id, step in steps if not rounds.spare(self._redis, job_id, step, error)
         ]
         for at in range(0, len(ids), _BATCH):
             append(
@@ -270,3 +269,8 @@ def _missing(spec: ModelSpec, supervisor: str) -> str | None:
     """What of a model's files is not there, where its worker would be started on this machine."""
     here = supervisor.startswith(f"{socket.gethostname()}:")
     return weight_files.absence(spec) if here else None
+
+
+@register
+def _duty(resources: Resources) -> Duty:
+    return Loads(resources.redis, resources.settings)

@@ -1,0 +1,59 @@
+"""The keeper's duties: each is a module of this folder, which registers it where it is defined."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from celery import Celery
+from redis import Redis
+
+from workers.settings import Settings
+
+
+class Duty(Protocol):
+    """Something to do again and again; raises `redis.RedisError` while Redis is away.
+
+    A sweep is short and bounded: all duties share the keeper's thread. Two keepers may sweep at the
+    same moment, so what is done twice does no harm.
+    """
+
+    def begin(self) -> None:
+        """The keeper was elected just now, or Redis came back: nothing is known of before."""
+
+    def sweep(self) -> None:
+        """Do what is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a duty may be made from."""
+
+    redis: Redis
+    #: Sends messages.
+    app: Celery
+    settings: Settings
+
+
+#: Makes a duty; None where the settings leave nothing to do.
+Factory = Callable[[Resources], Duty | None]
+
+_REGISTERED: dict[str, Factory] = {}
+
+
+def register(factory: Factory) -> Factory:
+    """Let the keeper have this duty; one for each module, the last one counts."""
+    _REGISTERED[factory.__module__] = factory
+    return factory
+
+
+def make(resources: Resources) -> list[Duty]:
+    """Every duty that is registered, in the order of their modules' names."""
+    package = importlib.import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{__package__}.{module.name}")
+    duties = (_REGISTERED[name](resources) for name in sorted(_REGISTERED))
+    return [duty for duty in duties if duty is not None]

@@ -1,0 +1,52 @@
+"""Attempts to tell of a job's end, as they are kept with its record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redis import Redis
+
+from workers.contract import keys
+from workers.contract.job import known_fields
+
+#: An answer that asks never to be told again.
+_GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to tell of a job's end."""
+
+    #: Unix time in seconds.
+    at: int
+    took_ms: float
+    #: The receiver's HTTP status; None where there was none.
+    status: int | None = None
+    #: Why there was no status.
+    error: str | None = None
+
+    @property
+    def delivered(self) -> bool:
+        """The receiver has it."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def final(self) -> bool:
+        """No other attempt follows."""
+        return self.delivered or self.status == _GONE
+
+
+def add(redis: Redis, job_id: str, attempt: Attempt) -> int:
+    """Keep an attempt as long as the job is kept; returns its number, from 1."""
+    number: Any = redis.rpush(keys.webhook(job_id), json.dumps(asdict(attempt)))
+    left_s: Any = redis.ttl(keys.job(job_id))
+    redis.expire(keys.webhook(job_id), max(1, left_s))
+    return int(number)
+
+
+def listed(redis: Redis, job_id: str) -> list[Attempt]:
+    """Attempts so far, in order; fields of a newer version are ignored."""
+    attempts: Any = redis.lrange(keys.webhook(job_id), 0, -1)
+    return [Attempt(**known_fields(Attempt, json.loads(raw))) for raw in attempts]
