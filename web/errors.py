@@ -138,12 +138,12 @@ def _of_werkzeug(error: HTTPException) -> Response:
     if status == 405:
         allowed = sorted(getattr(error, "valid_methods", None) or ())
         details = {"method": flask.request.method, "allowed": allowed}
-    told = response(
+    answer = response(
         kind(error.description if kind is errors.ValidationFailed else None, details=details)
     )
     if status == 405:
-        told.headers["Allow"] = ", ".join(details["allowed"])
-    return told
+        answer.headers["Allow"] = ", ".join(details["allowed"])
+    return answer
 
 
 def _unexpected(error: Exception) -> Response:

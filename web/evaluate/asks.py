@@ -9,6 +9,7 @@ from typing import Any
 
 from presets.preset import Preset
 from web.evaluate.tasks import Task
+from workers.contract.fields import without_none
 from workers.contract.job import Priority
 
 
@@ -23,8 +24,7 @@ class Options:
 
     def to_dict(self) -> dict[str, Any]:
         """What is given; what is left to the service is left out."""
-        told = {"max_tokens": self.max_tokens, "temperature": self.temperature}
-        return {name: value for name, value in told.items() if value is not None}
+        return without_none({"max_tokens": self.max_tokens, "temperature": self.temperature})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from presets.preset import Preset
 from web.evaluate.asks import Ask, lead
 from web.evaluate.evaluation import Evaluation
-from web.evaluate.ledger import Answer
+from web.evaluate.ledger import LedgerAnswer
 from web.evaluate.scoring import answer_of, is_right
 from web.evaluate.statistics import Change, change, quantile, wilson
 from web.evaluate.tasks import Task
@@ -24,7 +24,7 @@ SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ScoredAnswer:
     """What one way to answer made of one question."""
 
     task: Task
@@ -39,7 +39,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ResultRow:
     """One way to answer all questions."""
 
     name: str
@@ -50,7 +50,7 @@ class Row:
     preset: str | None
     #: Answers of the model that each answer is made of; 1 where a preset gave it.
     samples: int
-    given: tuple[Given, ...]
+    answers: tuple[ScoredAnswer, ...]
     #: Beside the lead alone, and beside its self-consistency at the same tokens.
     beside_single: Change | None = None
     beside_consistency: Change | None = None
@@ -58,64 +58,64 @@ class Row:
     @property
     def right(self) -> int:
         """Right answers."""
-        return sum(one.right for one in self.given)
+        return sum(answer.right for answer in self.answers)
 
     @property
     def failed(self) -> int:
         """Questions whose job did not complete."""
-        return sum(one.failed for one in self.given)
+        return sum(answer.failed for answer in self.answers)
 
     @property
     def accuracy(self) -> float:
         """Right answers of all, 0 to 1."""
-        return self.right / len(self.given)
+        return self.right / len(self.answers)
 
     @property
     def interval(self) -> tuple[float, float]:
         """Where the accuracy lies at 95 %."""
-        return wilson(self.right, len(self.given))
+        return wilson(self.right, len(self.answers))
 
     @property
     def completion_tokens(self) -> float:
         """Tokens that were made for an answer, of all steps, on average."""
-        return sum(one.completion_tokens for one in self.given) / len(self.given)
+        return sum(answer.completion_tokens for answer in self.answers) / len(self.answers)
 
     @property
     def prompt_tokens(self) -> float:
         """Tokens that were read for an answer, of all steps, on average."""
-        return sum(one.prompt_tokens for one in self.given) / len(self.given)
+        return sum(answer.prompt_tokens for answer in self.answers) / len(self.answers)
 
     def latency_s(self, part: float) -> float | None:
         """The latency below which this part of the answers came; None where none was measured."""
-        known = [one.latency_s for one in self.given if one.latency_s is not None]
+        known = [answer.latency_s for answer in self.answers if answer.latency_s is not None]
         return quantile(known, part) if known else None
 
 
-def compare(evaluation: Evaluation, presets: Iterable[Preset]) -> list[Row]:
+def compare(evaluation: Evaluation, presets: Iterable[Preset]) -> list[ResultRow]:
     """The rows of these presets, as far as their questions are answered.
 
     A lead comes once, before the first of its presets; so does a vote with as many answers.
     """
-    rows: dict[str, Row] = {}
+    rows: dict[str, ResultRow] = {}
     for preset in presets:
-        firsts = _given(evaluation, evaluation.singles(preset))
+        firsts = _scored(evaluation, evaluation.singles(preset))
         if firsts is None:
             continue
-        alone = Row(lead(preset), "single", lead(preset), None, 1, firsts)
+        alone = ResultRow(lead(preset), "single", lead(preset), None, 1, firsts)
         rows.setdefault(alone.name, alone)
-        given = _given(evaluation, evaluation.togethers(preset))
+        given = _scored(evaluation, evaluation.togethers(preset))
         if preset.mode == "single" or given is None:
             continue
         vote = _vote(evaluation, preset)
         if vote is not None:
             vote = _beside(vote, alone)
             rows.setdefault(vote.name, vote)
-        row = Row(preset.id, preset.mode, lead(preset), preset.id, 1, given)
+        row = ResultRow(preset.id, preset.mode, lead(preset), preset.id, 1, given)
         rows[preset.id] = _beside(row, alone, vote or alone)
     return list(rows.values())
 
 
-def verdict(row: Row) -> str:
+def verdict(row: ResultRow) -> str:
     """What a preset's row shows, in a sentence; empty for rows of a model alone."""
     if row.preset is None or row.beside_single is None or row.beside_consistency is None:
         return ""
@@ -135,15 +135,17 @@ def verdict(row: Row) -> str:
     return "does not pay: no difference to its lead alone is shown, at its cost"
 
 
-def _direction(found: Change) -> int:
-    if found.p >= SIGNIFICANT:
+def _direction(changed: Change) -> int:
+    if changed.p >= SIGNIFICANT:
         return 0
-    return 1 if found.better > found.worse else -1
+    return 1 if changed.better > changed.worse else -1
 
 
-def _beside(row: Row, alone: Row, consistency: Row | None = None) -> Row:
-    def beside(other: Row) -> Change:
-        return change([one.right for one in other.given], [one.right for one in row.given])
+def _beside(row: ResultRow, alone: ResultRow, consistency: ResultRow | None = None) -> ResultRow:
+    def beside(other: ResultRow) -> Change:
+        return change(
+            [answer.right for answer in other.answers], [answer.right for answer in row.answers]
+        )
 
     return replace(
         row,
@@ -152,47 +154,47 @@ def _beside(row: Row, alone: Row, consistency: Row | None = None) -> Row:
     )
 
 
-def _vote(evaluation: Evaluation, preset: Preset) -> Row | None:
+def _vote(evaluation: Evaluation, preset: Preset) -> ResultRow | None:
     """Self-consistency at the preset's tokens; None where that is one answer, or some lack."""
     count = evaluation.samples(preset)
     if count is None or count < 2:
         return None
-    drawn = [_given(evaluation, evaluation.singles(preset, at)) for at in range(count)]
-    whole = [one for one in drawn if one is not None]
+    drawn = [_scored(evaluation, evaluation.singles(preset, at)) for at in range(count)]
+    whole = [answers for answers in drawn if answers is not None]
     if len(whole) < count:
         return None
     given = tuple(_elected(votes) for votes in zip(*whole, strict=True))
     model = lead(preset)
-    return Row(f"{model} x {count}", "self-consistency", model, None, count, given)
+    return ResultRow(f"{model} x {count}", "self-consistency", model, None, count, given)
 
 
-def _elected(votes: Sequence[Given]) -> Given:
+def _elected(votes: Sequence[ScoredAnswer]) -> ScoredAnswer:
     """The vote's winner, at the cost of all; as slow as the slowest, were all sent at once."""
-    winner = votes[majority([one.said for one in votes])]
-    latencies = [one.latency_s for one in votes if one.latency_s is not None]
-    return Given(
+    winner = votes[majority([answer.said for answer in votes])]
+    latencies = [answer.latency_s for answer in votes if answer.latency_s is not None]
+    return ScoredAnswer(
         task=winner.task,
         text=winner.text,
         said=winner.said,
         right=winner.right,
-        completion_tokens=sum(one.completion_tokens for one in votes),
-        prompt_tokens=sum(one.prompt_tokens for one in votes),
+        completion_tokens=sum(answer.completion_tokens for answer in votes),
+        prompt_tokens=sum(answer.prompt_tokens for answer in votes),
         latency_s=max(latencies) if len(latencies) == len(votes) else None,
-        failed=all(one.failed for one in votes),
+        failed=all(answer.failed for answer in votes),
     )
 
 
-def _given(evaluation: Evaluation, asks: Sequence[Ask]) -> tuple[Given, ...] | None:
+def _scored(evaluation: Evaluation, asks: Sequence[Ask]) -> tuple[ScoredAnswer, ...] | None:
     """What came of these asks; None while one is not answered."""
-    found = [(ask, evaluation.ledger.get(ask)) for ask in asks]
-    if any(answer is None for _, answer in found):
+    kept = [(ask, evaluation.ledger.get(ask)) for ask in asks]
+    if any(answer is None for _, answer in kept):
         return None
-    return tuple(_judged(ask.task, answer) for ask, answer in found if answer is not None)
+    return tuple(_score(ask.task, answer) for ask, answer in kept if answer is not None)
 
 
-def _judged(task: Task, answer: Answer) -> Given:
+def _score(task: Task, answer: LedgerAnswer) -> ScoredAnswer:
     said = answer_of(task, answer.text)
-    return Given(
+    return ScoredAnswer(
         task=task,
         text=answer.text,
         said=said,

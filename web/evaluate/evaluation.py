@@ -8,7 +8,7 @@ from itertools import islice
 
 from presets.preset import Preset
 from web.evaluate.asks import Ask, Options, alone, lead, together
-from web.evaluate.ledger import Answer, Ledger
+from web.evaluate.ledger import Ledger, LedgerAnswer
 from web.evaluate.service import Miscast, ServiceUnderTest
 from web.evaluate.tasks import Task
 
@@ -97,7 +97,7 @@ class Evaluation:
         left = iter([ask for ask in asks if self.ledger.lacks(ask)])
         there = sum(not self.ledger.lacks(ask) for ask in asks)
         progress(named, there, len(asks))
-        running: dict[Future[Answer], Ask] = {}
+        running: dict[Future[LedgerAnswer], Ask] = {}
         with ThreadPoolExecutor(in_flight) as pool:
             try:
                 while True:
@@ -117,7 +117,7 @@ class Evaluation:
                 raise
 
     def _spent(self, asks: Sequence[Ask]) -> int | None:
-        found = [self.ledger.get(ask) for ask in asks]
-        if any(answer is None for answer in found):
+        answers = [self.ledger.get(ask) for ask in asks]
+        if any(answer is None for answer in answers):
             return None
-        return sum(answer.completion_tokens for answer in found if answer is not None)
+        return sum(answer.completion_tokens for answer in answers if answer is not None)

@@ -23,7 +23,7 @@ class LedgerError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LedgerAnswer:
     """What came back for one ask."""
 
     #: `Ask.digest`.
@@ -48,7 +48,7 @@ class Ledger:
         self._file = file
         #: Tells this evaluation's jobs from another's.
         self.run = run
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, LedgerAnswer] = {}
         self._failures: Counter[str] = Counter()
 
     @classmethod
@@ -86,20 +86,20 @@ class Ledger:
         file.write_text(json.dumps(header) + "\n", encoding="utf-8")
         return ledger
 
-    def get(self, ask: Ask) -> Answer | None:
+    def get(self, ask: Ask) -> LedgerAnswer | None:
         """The last answer to this ask."""
         return self._answers.get(ask.digest)
 
     def lacks(self, ask: Ask) -> bool:
         """Whether it is still to be asked: never answered, or with an error."""
-        found = self.get(ask)
-        return found is None or found.error is not None
+        answer = self.get(ask)
+        return answer is None or answer.error is not None
 
     def key(self, ask: Ask) -> str:
         """The Idempotency-Key of an ask: it changes when a job has failed, and then only."""
         return f"evaluate-{self.run}-{ask.digest}-{self._failures[ask.digest]}"
 
-    def add(self, ask: Ask, answer: Answer) -> None:
+    def add(self, ask: Ask, answer: LedgerAnswer) -> None:
         """Keep an answer, on disk before it returns."""
         about = {
             "preset": ask.preset,
@@ -111,15 +111,15 @@ class Ledger:
             ledger.write(json.dumps({**about, **asdict(answer)}, ensure_ascii=False) + "\n")
         self._note(answer)
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, answer: LedgerAnswer) -> None:
         self._answers[answer.asked] = answer
         self._failures[answer.asked] += answer.error is not None
 
 
 def _header(file: Path, line: bytes) -> str:
     try:
-        told = json.loads(line)
-        run, version = str(told["evaluation"]), told["version"]
+        header = json.loads(line)
+        run, version = str(header["evaluation"]), header["version"]
     except (ValueError, KeyError, TypeError):
         raise LedgerError(f"{file} holds something else than answers; name another --out") from None
     if version != _VERSION:
@@ -127,12 +127,12 @@ def _header(file: Path, line: bytes) -> str:
     return run
 
 
-def _answer(file: Path, number: int, line: bytes) -> Answer:
+def _answer(file: Path, number: int, line: bytes) -> LedgerAnswer:
     try:
-        told: dict[str, Any] = json.loads(line)
+        fields: dict[str, Any] = json.loads(line)
         for name in ("preset", "model", "task", "sample"):
-            del told[name]
-        error = told.pop("error")
-        return Answer(**told, error=tuple(error) if error else None)
+            del fields[name]
+        error = fields.pop("error")
+        return LedgerAnswer(**fields, error=tuple(error) if error else None)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LedgerError(f"{file}, line {number}: no answer ({error})") from None

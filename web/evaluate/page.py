@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from web.evaluate import plots
-from web.evaluate.comparison import Row
+from web.evaluate.comparison import ResultRow
 from web.evaluate.report import LEGEND, verdicts
 
 _CHARTS = (
@@ -21,7 +21,7 @@ _CHARTS = (
 )
 
 
-def render(report: Mapping[str, Any], rows: Sequence[Row]) -> str:
+def render(report: Mapping[str, Any], rows: Sequence[ResultRow]) -> str:
     """The page; `report` and `rows` are the same evaluation's."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from web.evaluate.comparison import Row
+from web.evaluate.comparison import ResultRow
 
 #: Of every plot, in the units of its view box; the names stand in the left part.
 WIDTH, _NAMES, _RIGHT = 760, 210, 60
@@ -18,20 +18,20 @@ _LETTER = 8
 Scale = Callable[[float], float]
 
 
-def accuracy(rows: Sequence[Row]) -> str:
+def accuracy(rows: Sequence[ResultRow]) -> str:
     """Each row's accuracy as a point, its interval as a line."""
     x = _scale(1.0)
     svg = _chart(rows, "Accuracy with 95 % intervals", [i / 4 for i in range(5)], x, _percent)
     for row, y in _lines(rows):
         low, high = row.interval
-        told = f"{row.name}: {_percent(row.accuracy)}, {_percent(low)} to {_percent(high)}"
-        _line(svg, x(low), y, x(high), y, f"whisker {_kind(row)}", told)
-        _dot(svg, x(row.accuracy), y, _kind(row), told)
+        title = f"{row.name}: {_percent(row.accuracy)}, {_percent(low)} to {_percent(high)}"
+        _line(svg, x(low), y, x(high), y, f"whisker {_kind(row)}", title)
+        _dot(svg, x(row.accuracy), y, _kind(row), title)
         _text(svg, x(high) + 8, y, _percent(row.accuracy), "value")
     return _written(svg)
 
 
-def cost(rows: Sequence[Row]) -> str:
+def cost(rows: Sequence[ResultRow]) -> str:
     """Each row's accuracy over its completion tokens: up and to the left is better."""
     height = 320
     most = _round_up(max(row.completion_tokens for row in rows))
@@ -52,8 +52,8 @@ def cost(rows: Sequence[Row]) -> str:
     taken: list[tuple[float, float, float]] = []
     for row in rows:
         at_x, at_y = x(row.completion_tokens), y(row.accuracy)
-        told = f"{row.name}: {_percent(row.accuracy)} for {row.completion_tokens:.0f} tokens"
-        _dot(svg, at_x, at_y, _kind(row), told)
+        title = f"{row.name}: {_percent(row.accuracy)} for {row.completion_tokens:.0f} tokens"
+        _dot(svg, at_x, at_y, _kind(row), title)
         left, label = at_x + 10, at_y
         right = left + _LETTER * len(row.name)
         # A label that would cover another goes above it.
@@ -66,12 +66,12 @@ def cost(rows: Sequence[Row]) -> str:
     return _written(svg)
 
 
-def changes(rows: Sequence[Row]) -> str:
+def changes(rows: Sequence[ResultRow]) -> str:
     """What each row changes beside its lead alone: the worse to the left, the better right."""
     changed = [(row, row.beside_single) for row in rows if row.beside_single is not None]
     if not changed:
         return ""
-    most = max(1, *(max(found.better, found.worse) for _, found in changed))
+    most = max(1, *(max(change.better, change.worse) for _, change in changed))
     half = _PLOT / 2
     middle = _NAMES + half
 
@@ -79,12 +79,12 @@ def changes(rows: Sequence[Row]) -> str:
         return middle + (half - 40) * count / most
 
     svg = _svg(_TOP + _ROW * len(changed) + _AXIS, "Answers changed beside the lead alone")
-    for at, (row, found) in enumerate(changed):
+    for at, (row, change) in enumerate(changed):
         y = _TOP + _ROW * (at + 0.5)
         _text(svg, _NAMES - 12, y, row.name, "name", "end")
-        for count, side, kind in ((found.worse, -1, "worse"), (found.better, 1, "better")):
-            told = f"{row.name}: {count} of {found.of} {kind}"
-            _bar(svg, x(0) if side > 0 else x(-count), y, abs(x(count) - x(0)), kind, told)
+        for count, side, kind in ((change.worse, -1, "worse"), (change.better, 1, "better")):
+            title = f"{row.name}: {count} of {change.of} {kind}"
+            _bar(svg, x(0) if side > 0 else x(-count), y, abs(x(count) - x(0)), kind, title)
             anchor = "start" if side > 0 else "end"
             _text(svg, x(side * count) + side * 6, y, str(count), "value", anchor)
     bottom = _TOP + _ROW * len(changed)
@@ -94,7 +94,7 @@ def changes(rows: Sequence[Row]) -> str:
     return _written(svg)
 
 
-def latency(rows: Sequence[Row]) -> str:
+def latency(rows: Sequence[ResultRow]) -> str:
     """Half of the answers came within the bar, 95 % within the line."""
     timed = [row for row in rows if row.latency_s(0.5) is not None]
     if not timed:
@@ -104,33 +104,37 @@ def latency(rows: Sequence[Row]) -> str:
     svg = _chart(timed, "Latency", [most * i / 4 for i in range(5)], x, lambda s: f"{s:g} s")
     for row, y in _lines(timed):
         middle, late = row.latency_s(0.5) or 0.0, row.latency_s(0.95) or 0.0
-        told = f"{row.name}: p50 {middle:.1f} s, p95 {late:.1f} s"
-        _bar(svg, x(0), y, x(middle) - x(0), _kind(row), told)
-        _line(svg, x(middle), y, x(late), y, f"whisker {_kind(row)}", told)
+        title = f"{row.name}: p50 {middle:.1f} s, p95 {late:.1f} s"
+        _bar(svg, x(0), y, x(middle) - x(0), _kind(row), title)
+        _line(svg, x(middle), y, x(late), y, f"whisker {_kind(row)}", title)
         _text(svg, x(late) + 8, y, f"{middle:.1f} s", "value")
     return _written(svg)
 
 
-def _kind(row: Row) -> str:
+def _kind(row: ResultRow) -> str:
     if row.preset is not None:
         return "preset"
     return "single" if row.samples == 1 else "vote"
 
 
 def _chart(
-    rows: Sequence[Row], title: str, ticks: Sequence[float], x: Scale, told: Callable[[float], str]
+    rows: Sequence[ResultRow],
+    title: str,
+    ticks: Sequence[float],
+    x: Scale,
+    label: Callable[[float], str],
 ) -> Element:
     bottom = _TOP + _ROW * len(rows)
     svg = _svg(bottom + _AXIS, title)
     for tick in ticks:
         _line(svg, x(tick), _TOP, x(tick), bottom, "grid")
-        _text(svg, x(tick), bottom + 20, told(tick), "tick", "middle")
+        _text(svg, x(tick), bottom + 20, label(tick), "tick", "middle")
     for row, y in _lines(rows):
         _text(svg, _NAMES - 12, y, row.name, "name", "end")
     return svg
 
 
-def _lines(rows: Sequence[Row]) -> list[tuple[Row, float]]:
+def _lines(rows: Sequence[ResultRow]) -> list[tuple[ResultRow, float]]:
     return [(row, _TOP + _ROW * (at + 0.5)) for at, row in enumerate(rows)]
 
 
@@ -159,24 +163,24 @@ def _svg(height: float, title: str) -> Element:
 
 
 def _line(
-    svg: Element, x1: float, y1: float, x2: float, y2: float, kind: str, told: str = ""
+    svg: Element, x1: float, y1: float, x2: float, y2: float, kind: str, title: str = ""
 ) -> None:
     ends = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
     line = SubElement(svg, "line", {name: f"{end:.1f}" for name, end in ends.items()})
     line.set("class", kind)
-    _title(line, told)
+    _title(line, title)
 
 
-def _dot(svg: Element, x: float, y: float, kind: str, told: str) -> None:
+def _dot(svg: Element, x: float, y: float, kind: str, title: str) -> None:
     dot = SubElement(svg, "circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="6")
     dot.set("class", f"dot {kind}")
-    _title(dot, told)
+    _title(dot, title)
 
 
-def _bar(svg: Element, x: float, y: float, width: float, kind: str, told: str) -> None:
+def _bar(svg: Element, x: float, y: float, width: float, kind: str, title: str) -> None:
     bar = SubElement(svg, "rect", x=f"{x:.1f}", y=f"{y - 9:.1f}", width=f"{width:.1f}", height="18")
     bar.set("class", f"bar {kind}")
-    _title(bar, told)
+    _title(bar, title)
 
 
 def _text(svg: Element, x: float, y: float, text: str, kind: str, anchor: str = "start") -> None:
@@ -186,9 +190,9 @@ def _text(svg: Element, x: float, y: float, text: str, kind: str, anchor: str = 
     label.text = text
 
 
-def _title(element: Element, told: str) -> None:
-    if told:
-        SubElement(element, "title").text = told
+def _title(element: Element, title: str) -> None:
+    if title:
+        SubElement(element, "title").text = title
 
 
 def _written(svg: Element) -> str:

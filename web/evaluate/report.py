@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from web.evaluate.comparison import Row, verdict
+from web.evaluate.comparison import ResultRow, verdict
 from web.evaluate.evaluation import MOST_SAMPLES, Evaluation
 from web.evaluate.statistics import Change
 
@@ -26,7 +26,7 @@ LEGEND = (
 
 
 def report(
-    evaluation: Evaluation, rows: Sequence[Row], skipped: Mapping[str, str], tasks_file: str
+    evaluation: Evaluation, rows: Sequence[ResultRow], skipped: Mapping[str, str], tasks_file: str
 ) -> dict[str, Any]:
     """The whole evaluation: rows, why presets are not among them, and every question."""
     return {
@@ -39,11 +39,11 @@ def report(
     }
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[ResultRow]) -> Table:
     """The rows, side by side."""
-    found = Table(box=None)
-    found.add_column("", no_wrap=True)
-    found.add_column("mode", no_wrap=True)
+    table = Table(box=None)
+    table.add_column("", no_wrap=True)
+    table.add_column("mode", no_wrap=True)
     titles = (
         "right",
         "accuracy",
@@ -54,15 +54,15 @@ def table(rows: Sequence[Row]) -> Table:
         "at equal tokens + - p",
     )
     for title in titles:
-        found.add_column(title, justify="right", no_wrap=True)
+        table.add_column(title, justify="right", no_wrap=True)
     by_name = {row.name: row for row in rows}
     for row in rows:
         low, high = row.interval
         times = row.completion_tokens / max(1.0, by_name[row.model].completion_tokens)
-        found.add_row(
+        table.add_row(
             row.name,
             row.mode,
-            f"{row.right}/{len(row.given)}",
+            f"{row.right}/{len(row.answers)}",
             f"{row.accuracy:.0%} ({low:.0%} to {high:.0%})",
             str(row.failed or ""),
             f"{row.completion_tokens:.0f} ({times:.1f} x)",
@@ -70,40 +70,44 @@ def table(rows: Sequence[Row]) -> Table:
             _change(row.beside_single),
             _change(row.beside_consistency),
         )
-    return found
+    return table
 
 
-def verdicts(rows: Sequence[Row]) -> list[str]:
+def verdicts(rows: Sequence[ResultRow]) -> list[str]:
     """A sentence for each preset, and what else a reader of the table must know."""
-    told = [f"{row.name}: {said}" for row in rows if (said := verdict(row))]
+    sentences = [f"{row.name}: {said}" for row in rows if (said := verdict(row))]
     if any(row.samples == MOST_SAMPLES for row in rows):
-        told.append(f"self-consistency stops at {MOST_SAMPLES} answers: its tokens are fewer there")
+        sentences.append(
+            f"self-consistency stops at {MOST_SAMPLES} answers: it has fewer tokens there"
+        )
     failed = sum(row.failed for row in rows)
     if failed:
-        told.append(f"{failed} jobs failed and count as wrong; the same command asks them again")
-    return told
+        sentences.append(
+            f"{failed} jobs failed and count as wrong. The same command asks them again"
+        )
+    return sentences
 
 
-def _seconds(row: Row) -> str:
+def _seconds(row: ResultRow) -> str:
     middle, late = row.latency_s(0.5), row.latency_s(0.95)
     return "" if middle is None or late is None else f"{middle:.1f}/{late:.1f}"
 
 
-def _change(found: Change | None) -> str:
-    if found is None:
+def _change(changed: Change | None) -> str:
+    if changed is None:
         return ""
-    p = f"{found.p:.2f}" if found.p >= 0.005 else "< 0.01"
-    return f"+{found.better} -{found.worse} {p}"
+    p = f"{changed.p:.2f}" if changed.p >= 0.005 else "< 0.01"
+    return f"+{changed.better} -{changed.worse} {p}"
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: ResultRow) -> dict[str, Any]:
     return {
         "name": row.name,
         "mode": row.mode,
         "model": row.model,
         "preset": row.preset,
         "samples": row.samples,
-        "answered": len(row.given),
+        "answered": len(row.answers),
         "right": row.right,
         "failed": row.failed,
         "accuracy": round(row.accuracy, 4),
@@ -117,20 +121,20 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _beside(found: Change | None) -> dict[str, Any] | None:
-    if found is None:
+def _beside(changed: Change | None) -> dict[str, Any] | None:
+    if changed is None:
         return None
     return {
-        "better": found.better,
-        "worse": found.worse,
-        "better_rate": round(found.better / found.of, 4),
-        "worse_rate": round(found.worse / found.of, 4),
-        "p": round(found.p, 4),
+        "better": changed.better,
+        "worse": changed.worse,
+        "better_rate": round(changed.better / changed.of, 4),
+        "worse_rate": round(changed.worse / changed.of, 4),
+        "p": round(changed.p, 4),
     }
 
 
-def _question(rows: Sequence[Row], at: int) -> dict[str, Any]:
-    task = rows[0].given[at].task
+def _question(rows: Sequence[ResultRow], at: int) -> dict[str, Any]:
+    task = rows[0].answers[at].task
     return {
         "id": task.id,
         "kind": task.kind,
@@ -138,11 +142,11 @@ def _question(rows: Sequence[Row], at: int) -> dict[str, Any]:
         "answer": task.answer,
         "answers": {
             row.name: {
-                "text": row.given[at].text,
-                "said": row.given[at].said,
-                "right": row.given[at].right,
-                "completion_tokens": row.given[at].completion_tokens,
-                "latency_s": row.given[at].latency_s,
+                "text": row.answers[at].text,
+                "said": row.answers[at].said,
+                "right": row.answers[at].right,
+                "completion_tokens": row.answers[at].completion_tokens,
+                "latency_s": row.answers[at].latency_s,
             }
             for row in rows
         },

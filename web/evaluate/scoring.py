@@ -28,10 +28,10 @@ _TOLERANCE = Decimal("1e-6")
 def answer_of(task: Task, text: str) -> str | None:
     """What the text answers, in one spelling; None where it answers nothing of the task's kind.
 
-    `number`: the number behind the last "answer is" or `####`, else behind the last `=`, else the
-    last one. `choice`: the
-    choice behind such a mark, else at the beginning, else the last. `json`: the last
-    value in the text. `exact`, `contains`: the text, without case, punctuation and articles.
+    `number`: the number after the last "answer is" or `####`, else after the last `=`, else the
+    last one. `choice`: the choice after such a mark, else at the beginning, else the last.
+    `json`: the last value in the text. `exact`, `contains`: the text, without case, punctuation
+    and articles.
     """
     return _READERS[task.kind](task, text)
 
@@ -51,7 +51,7 @@ def is_right(task: Task, answer: str | None) -> bool:
             return answer == str(task.answer).casefold()
         case "json":
             return answer == _canonical(task.answer)
-    rights = [_plain(one) for one in _texts(task.answer)]
+    rights = [_plain(text) for text in _texts(task.answer)]
     if task.kind == "exact":
         return answer in rights
     return any(f" {right} " in f" {answer} " for right in rights)
@@ -59,12 +59,12 @@ def is_right(task: Task, answer: str | None) -> bool:
 
 def _number(_task: Task, text: str) -> str | None:
     text = _MARKUP.sub(" ", text)
-    marked = _ANY_NUMBER.search(_behind_mark(text) or "")
-    found = marked or _last(_EQUALS, text) or _last(_ANY_NUMBER, text)
-    if found is None:
+    marked = _ANY_NUMBER.search(_after_mark(text) or "")
+    match = marked or _last(_EQUALS, text) or _last(_ANY_NUMBER, text)
+    if match is None:
         return None
     try:
-        value = Decimal(found["number"].replace(",", "").replace("\u2212", "-"))
+        value = Decimal(match["number"].replace(",", "").replace("\u2212", "-"))
     except InvalidOperation:
         return None
     return f"{value.normalize():f}" if value else "0"
@@ -79,11 +79,11 @@ def _choice(task: Task, text: str) -> str | None:
     letters = all(len(name) == 1 for name in task.choices)
     ends = r"(?=\s*(?:[).:,;!?\]\n]|$))" if letters else r"(?!\w)"
     pattern = re.compile(rf"(?<!\w)\(?({named}){ends}", 0 if letters else re.IGNORECASE)
-    behind = _behind_mark(text)
-    if behind is not None and (found := pattern.search(behind)):
-        return found[1].casefold()
-    if found := pattern.match(text.strip()):
-        return found[1].casefold()
+    marked = _after_mark(text)
+    if marked is not None and (match := pattern.search(marked)):
+        return match[1].casefold()
+    if match := pattern.match(text.strip()):
+        return match[1].casefold()
     every = pattern.findall(text)
     return str(every[-1]).casefold() if every else None
 
@@ -110,14 +110,14 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     return next(iter(reversed(list(pattern.finditer(text)))), None)
 
 
-def _behind_mark(text: str) -> str | None:
+def _after_mark(text: str) -> str | None:
     marks = list(_MARK.finditer(text))
     return text[marks[-1].end() :] if marks else None
 
 
 def _plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold()
-    text = "".join(one if one.isalnum() or one == "'" else " " for one in text)
+    text = "".join(letter if letter.isalnum() or letter == "'" else " " for letter in text)
     return " ".join(_ARTICLES.sub(" ", text).split())
 
 
@@ -127,7 +127,7 @@ def _texts(answer: Any) -> list[str]:
 
 def _values(text: str) -> Iterator[Any]:
     """Objects and lists in a text; where there is none, the whole of it if it is JSON."""
-    decoder, at, found = json.JSONDecoder(), 0, False
+    decoder, at, any_value = json.JSONDecoder(), 0, False
     while match := re.search(r"[{\[]", text[at:]):
         start = at + match.start()
         try:
@@ -135,9 +135,9 @@ def _values(text: str) -> Iterator[Any]:
         except ValueError:
             at = start + 1
             continue
-        found = True
+        any_value = True
         yield value
-    if not found:
+    if not any_value:
         try:
             yield json.loads(text)
         except ValueError:

@@ -13,7 +13,7 @@ import httpx
 from orchestration.modes.registry import MODES
 from presets.preset import Preset
 from web.evaluate.asks import Ask
-from web.evaluate.ledger import Answer
+from web.evaluate.ledger import LedgerAnswer
 
 #: What a service refuses for a moment is asked again for so long.
 PATIENCE_S = 120.0
@@ -48,9 +48,9 @@ class ServiceUnderTest:
         """
         if preset.mode not in MODES:
             return f"mode {preset.mode} is not there in this version"
-        told = self._client.get("/v1/models")
-        told.raise_for_status()
-        status = {entry["id"]: entry["status"] for entry in told.json()["data"]}
+        models = self._client.get("/v1/models")
+        models.raise_for_status()
+        status = {entry["id"]: entry["status"] for entry in models.json()["data"]}
         missing = [model for model in preset.models if status.get(model) != "loaded"]
         if not missing:
             return None
@@ -59,7 +59,7 @@ class ServiceUnderTest:
             return f"{said}; try again in a moment"
         return f"{said}. Start it with: inference-service up --preset {preset.id}"
 
-    def ask(self, ask: Ask, key: str, preset: Preset | None = None) -> Answer:
+    def ask(self, ask: Ask, key: str, preset: Preset | None = None) -> LedgerAnswer:
         """Submit a job, wait for its end and read its answer.
 
         Raises:
@@ -77,21 +77,23 @@ class ServiceUnderTest:
         ended = self._client.get(f"/v1/jobs/{job_id}")
         ended.raise_for_status()
         watched = "Idempotent-Replayed" not in taken.headers
-        told = ended.json()
+        job = ended.json()
         if preset is not None:
-            _check_cast(told["steps"], preset)
-        return _answer(ask, told, took_s if watched else None)
+            _check_cast(job["steps"], preset)
+        return _answer(ask, job, took_s if watched else None)
 
     def _submit(self, ask: Ask, key: str) -> httpx.Response:
         until = time.monotonic() + PATIENCE_S
         while True:
             if self._stop.is_set():
                 raise Stopped
-            told = self._client.post("/v1/jobs", json=ask.body, headers={"Idempotency-Key": key})
-            if told.status_code not in (429, 503) or time.monotonic() > until:
-                told.raise_for_status()
-                return told
-            self._stop.wait(_retry_after_s(told))
+            response = self._client.post(
+                "/v1/jobs", json=ask.body, headers={"Idempotency-Key": key}
+            )
+            if response.status_code not in (429, 503) or time.monotonic() > until:
+                response.raise_for_status()
+                return response
+            self._stop.wait(_retry_after_s(response))
 
     def _watch(self, job_id: str) -> bool:
         """Wait for the job's end; False where the line broke before it."""
@@ -108,9 +110,9 @@ class ServiceUnderTest:
         return False
 
 
-def _retry_after_s(told: httpx.Response) -> float:
+def _retry_after_s(response: httpx.Response) -> float:
     try:
-        return float(told.headers.get("Retry-After", _PAUSE_S))
+        return float(response.headers.get("Retry-After", _PAUSE_S))
     except ValueError:
         return _PAUSE_S
 
@@ -133,23 +135,23 @@ def _check_cast(steps: list[Mapping[str, Any]], preset: Preset) -> None:
             )
 
 
-def _answer(ask: Ask, told: Mapping[str, Any], latency_s: float | None) -> Answer:
-    usages = [step["usage"] for step in told["steps"] if "usage" in step]
+def _answer(ask: Ask, job: Mapping[str, Any], latency_s: float | None) -> LedgerAnswer:
+    usages = [step["usage"] for step in job["steps"] if "usage" in step]
     tokens = {
         name: sum(usage[name] for usage in usages)
         for name in ("prompt_tokens", "completion_tokens")
     }
     error = None
-    text, finish_reason = "", told["state"]
-    if told["state"] == "completed":
-        choice = told["result"]["choices"][0]
+    text, finish_reason = "", job["state"]
+    if job["state"] == "completed":
+        choice = job["result"]["choices"][0]
         text, finish_reason = choice["message"]["content"], choice["finish_reason"]
     else:
-        said = told.get("error") or {"code": told["state"], "message": told.get("reason", "")}
-        error = (said["code"], said["message"])
-    return Answer(
+        failure = job.get("error") or {"code": job["state"], "message": job.get("reason", "")}
+        error = (failure["code"], failure["message"])
+    return LedgerAnswer(
         asked=ask.digest,
-        job=told["id"],
+        job=job["id"],
         text=text,
         latency_s=None if latency_s is None else round(latency_s, 3),
         steps=len(usages),

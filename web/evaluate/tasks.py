@@ -57,7 +57,7 @@ class _TaskSchema(Schema):
             known = ", ".join(data.get("choices", LETTERS))
             raise ValidationError(f"must be one of the choices: {known}", "answer")
         texts = answer if isinstance(answer, list) else [answer]
-        usable = bool(texts) and all(isinstance(one, str) and one.strip() for one in texts)
+        usable = bool(texts) and all(isinstance(text, str) and text.strip() for text in texts)
         if kind in ("exact", "contains") and not usable:
             raise ValidationError("must be a text, or a list of texts", "answer")
 
@@ -87,13 +87,13 @@ def read(file: Path) -> tuple[Task, ...]:
 
 def _task(line: str, where: str) -> Task:
     try:
-        told = _TaskSchema().loads(line)
+        fields_ = _TaskSchema().loads(line)
     except ValidationError as error:
         problems = error.normalized_messages()
         name, problem = next(iter(problems.items()))
-        said = problem[0] if isinstance(problem, list) else problem
-        raise TaskFileError(f"{where}: {name}: {said}") from None
+        text = problem[0] if isinstance(problem, list) else problem
+        raise TaskFileError(f"{where}: {name}: {text}") from None
     except ValueError as error:
         raise TaskFileError(f"{where}: no JSON ({error})") from None
-    choices = tuple(told.pop("choices", LETTERS))
-    return Task(choices=choices, **told)
+    choices = tuple(fields_.pop("choices", LETTERS))
+    return Task(choices=choices, **fields_)

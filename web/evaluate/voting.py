@@ -21,4 +21,6 @@ def majority(answers: Sequence[str | None]) -> int:
     if not votes:
         return 0
     most = max(votes.values())
-    return next(at for at, one in enumerate(answers) if one is not None and votes[one] == most)
+    return next(
+        at for at, answer in enumerate(answers) if answer is not None and votes[answer] == most
+    )

@@ -11,6 +11,7 @@ from web import errors
 from web.render import openai
 from workers.contract.errors import InferenceError
 from workers.contract.events import Cancelled, Completed, Event, Failed
+from workers.contract.fields import without_none
 from workers.contract.job import Job
 from workers.contract.step import Outcome, StepState, Timings
 from workers.store.records import JobEntry, JobRecord, StepRecord
@@ -38,16 +39,16 @@ def accepted(taken: Accepted) -> dict[str, Any]:
     }
 
 
-def entry(found: JobEntry) -> dict[str, Any]:
+def entry(listed: JobEntry) -> dict[str, Any]:
     """A job in a list."""
-    ended = {} if found.ended_ms is None else {"ended": found.ended_ms // 1000}
+    ended = {} if listed.ended_ms is None else {"ended": listed.ended_ms // 1000}
     return {
-        "id": found.id,
+        "id": listed.id,
         "object": "job",
-        "state": found.state.value,
-        "model": found.model,
-        "priority": found.priority.value,
-        "created": found.created_ms // 1000,
+        "state": listed.state.value,
+        "model": listed.model,
+        "priority": listed.priority.value,
+        "created": listed.created_ms // 1000,
         **ended,
     }
 
@@ -56,14 +57,16 @@ def running(
     record: JobRecord, position: int | None = None, wait_s: float | None = None
 ) -> dict[str, Any]:
     """A job that has not ended; with its place in the queue where it waits."""
-    return {**_told(record), **({} if position is None else _waiting(position, wait_s))}
+    return {**_described(record), **({} if position is None else _waiting(position, wait_s))}
 
 
-def ended(record: JobRecord, events: list[Event], told: list[Attempt]) -> dict[str, Any]:
-    """A job that has ended, with its result or error, and who was told of that."""
+def ended(record: JobRecord, events: list[Event], attempts: list[Attempt]) -> dict[str, Any]:
+    """A job that has ended, with its result or error, and what became of its webhook."""
     at = {} if record.ended_ms is None else {"ended": record.ended_ms // 1000}
-    webhook = {} if record.job.webhook is None else {"webhook": _webhook(record.job.webhook, told)}
-    return {**_told(record), **at, **_end(record.job, events), **webhook}
+    webhook = (
+        {} if record.job.webhook is None else {"webhook": _webhook(record.job.webhook, attempts)}
+    )
+    return {**_described(record), **at, **_end(record.job, events), **webhook}
 
 
 def _waiting(position: int, wait_s: float | None) -> dict[str, Any]:
@@ -71,20 +74,16 @@ def _waiting(position: int, wait_s: float | None) -> dict[str, Any]:
     return {"position": position, **estimate}
 
 
-def _webhook(url: str, told: list[Attempt]) -> dict[str, Any]:
-    attempts = [
-        {name: value for name, value in asdict(attempt).items() if value is not None}
-        for attempt in told
-    ]
+def _webhook(url: str, attempts: list[Attempt]) -> dict[str, Any]:
     return {
         "url": url,
-        "delivered": any(attempt.delivered for attempt in told),
-        "attempts": attempts,
+        "delivered": any(attempt.delivered for attempt in attempts),
+        "attempts": [without_none(asdict(attempt)) for attempt in attempts],
     }
 
 
-def _told(record: JobRecord) -> dict[str, Any]:
-    """What is told of every job. What is not known is left out."""
+def _described(record: JobRecord) -> dict[str, Any]:
+    """What every job has. What is not known is left out."""
     job = record.job
     outcomes = [step.outcome for step in record.steps if step.outcome is not None]
     measured = {"timings_ms": _timings(outcomes)} if outcomes else {}
@@ -111,7 +110,7 @@ def _addresses(job_id: str) -> dict[str, str]:
 def _step(step: StepRecord, *, over: bool) -> dict[str, Any]:
     outcome = step.outcome
     stopped = over and step.state is not StepState.DONE
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "step": step.step,
         "part": step.part,
         "model": step.model,
@@ -119,12 +118,12 @@ def _step(step: StepRecord, *, over: bool) -> dict[str, Any]:
         "attempt": step.attempt,
     }
     if outcome is not None and step.state is StepState.DONE:
-        told["finish_reason"] = outcome.finish_reason
+        described["finish_reason"] = outcome.finish_reason
         if outcome.error is not None:
-            told["error"] = errors.body(InferenceError.from_dict(outcome.error))["error"]
-        told["usage"] = openai.usage(outcome.usage)
-        told["timings_ms"] = _timings([outcome])
-    return told
+            described["error"] = errors.body(InferenceError.from_dict(outcome.error))["error"]
+        described["usage"] = openai.usage(outcome.usage)
+        described["timings_ms"] = _timings([outcome])
+    return described
 
 
 def _timings(outcomes: Iterable[Outcome]) -> dict[str, float]:

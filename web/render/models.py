@@ -1,4 +1,4 @@
-"""A model as `/v1/models` and `/health/ready` tell of it."""
+"""A model as `/v1/models` and `/health/ready` show it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _STATUS = {
 
 
 def entry(spec: ModelSpec) -> dict[str, Any]:
-    """Everything that is told of a model.
+    """Everything that is shown of a model.
 
     Raises:
         redis.RedisError: Redis is away.
     """
     best = _best(spec.id)
     planned = services().planned(spec)
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "id": spec.id,
         "object": "model",
         "owned_by": "inference-service",
@@ -42,8 +42,8 @@ def entry(spec: ModelSpec) -> dict[str, Any]:
         "roles": list(spec.roles),
     }
     if form := (best and best.format) or spec.format:
-        told["format"] = form
-    return told
+        described["format"] = form
+    return described
 
 
 def status(model: str) -> dict[str, Any]:

@@ -68,10 +68,10 @@ def usage_chunk(job: Job, completed: Completed) -> dict[str, Any]:
 
 
 def step_chunk(job: Job, event: Event) -> dict[str, Any] | None:
-    """The frame that tells what a step does, for those who asked for it; None for other events."""
+    """The frame that says what a step does, for those who asked for it; None for other events."""
     match event:
         case Started():
-            told = {
+            described = {
                 "event": "step_started",
                 "step": event.step,
                 "model": event.model,
@@ -79,11 +79,11 @@ def step_chunk(job: Job, event: Event) -> dict[str, Any] | None:
                 "attempt": event.attempt,
             }
         case Token() if not is_answer(event.step):
-            told = {"event": "step_tokens", "step": event.step, "text": event.text}
+            described = {"event": "step_tokens", "step": event.step, "text": event.text}
             if event.reasoning:
-                told["reasoning_content"] = event.reasoning
+                described["reasoning_content"] = event.reasoning
         case StepFinished(outcome=ended):
-            told = {
+            described = {
                 "event": "step_finished",
                 "step": ended.step,
                 "model": ended.model,
@@ -91,12 +91,15 @@ def step_chunk(job: Job, event: Event) -> dict[str, Any] | None:
                 "usage": usage(ended.usage),
             }
             if ended.error is not None:
-                told["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
+                described["error"] = {
+                    "code": ended.error["code"],
+                    "message": ended.error["message"],
+                }
         case Assessed():
-            told = {"event": "step_assessed", "step": event.step, **event.findings}
+            described = {"event": "step_assessed", "step": event.step, **event.findings}
         case _:
             return None
-    return {**_chunk(job, []), "orchestration": told}
+    return {**_chunk(job, []), "orchestration": described}
 
 
 def usage(used: Usage) -> dict[str, Any]:
@@ -128,14 +131,14 @@ def _chunk(job: Job, choices: list[dict[str, Any]]) -> dict[str, Any]:
 def _about(job: Job, completed: Completed) -> dict[str, Any]:
     """How the answer came about. What nothing measured is left out."""
     outcome = completed.outcome
-    told = completed.report or {"mode": job.mode, "models_used": [outcome.model], "rounds": 1}
+    report = completed.report or {"mode": job.mode, "models_used": [outcome.model], "rounds": 1}
     return {
-        "orchestration": told,
+        "orchestration": report,
         "inference_metadata": {
             "config": job.preset,
             "orchestration_mode": job.mode,
-            "models_used": told["models_used"],
-            "handoff_steps": max(0, len(told.get("steps", ())) - 1),
+            "models_used": report["models_used"],
+            "handoff_steps": max(0, len(report.get("steps", ())) - 1),
             "compression_applied": False,
             "context_utilization": round(outcome.usage.total_tokens / outcome.context_length, 2),
             **routing(job),

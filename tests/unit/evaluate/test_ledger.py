@@ -4,14 +4,14 @@ import pytest
 
 from tests.support.fake_service import TASKS
 from web.evaluate.asks import Options, alone
-from web.evaluate.ledger import Answer, Ledger, LedgerError
+from web.evaluate.ledger import Ledger, LedgerAnswer, LedgerError
 
 ASK = alone(TASKS[0], "a", Options())
 OTHER = alone(TASKS[1], "a", Options())
 
 
 def answer(ask, text="1", error=None):
-    return Answer(ask.digest, "job", text, 10, 5, 0.5, 1, "stop", error)
+    return LedgerAnswer(ask.digest, "job", text, 10, 5, 0.5, 1, "stop", error)
 
 
 def test_answers_are_there_after_it_was_opened_again(tmp_path):

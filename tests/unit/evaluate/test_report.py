@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.support.fake_service import CRITIQUE, TASKS, FakeService, right
 from web.evaluate import page, plots, report
 from web.evaluate.asks import Options
-from web.evaluate.comparison import Row, compare, verdict
+from web.evaluate.comparison import ResultRow, compare, verdict
 from web.evaluate.evaluation import Evaluation
 from web.evaluate.ledger import Ledger
 from web.evaluate.service import ServiceUnderTest
@@ -141,6 +141,6 @@ def test_plots_stay_within_their_frames_and_name_their_marks(draw, rows):
     ],
 )
 def test_verdicts(single, consistency, said):
-    row = Row("p", "critique", "a", "p", 1, (), single, consistency)
+    row = ResultRow("p", "critique", "a", "p", 1, (), single, consistency)
     assert said in verdict(row)
-    assert verdict(Row("a", "single", "a", None, 1, ())) == ""
+    assert verdict(ResultRow("a", "single", "a", None, 1, ())) == ""

@@ -120,13 +120,13 @@ def _progress() -> Iterator[Progress]:
         yield progress
 
 
-def _write(out: Path, written: dict[str, Any], rows: Sequence[comparison.Row]) -> None:
+def _write(out: Path, written: dict[str, Any], rows: Sequence[comparison.ResultRow]) -> None:
     told = json.dumps(written, indent=2, ensure_ascii=False)
     (out / "report.json").write_text(told + "\n", encoding="utf-8")
     (out / "report.html").write_text(page.render(written, rows), encoding="utf-8")
 
 
-def _print(rows: Sequence[comparison.Row], skipped: dict[str, str], out: Path) -> None:
+def _print(rows: Sequence[comparison.ResultRow], skipped: dict[str, str], out: Path) -> None:
     if rows:
         console().print(report.table(rows))
         click.echo()
