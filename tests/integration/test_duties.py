@@ -14,7 +14,7 @@ from workers.settings import read
 SHIPPED = [
     "Aging",
     "Deadlines",
-    "Loads",
+    "ModelLoads",
     "Reaper",
     "Redelivery",
     "RoundTimeouts",

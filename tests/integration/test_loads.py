@@ -23,7 +23,7 @@ from workers.contract.events import Failed
 from workers.contract.job import Job, Message
 from workers.contract.step import StepRequest
 from workers.keeper.keeper import Keeper
-from workers.keeper.model_loads import Loads
+from workers.keeper.model_loads import ModelLoads
 from workers.loading import order_watcher as obedience_
 from workers.loading.order_watcher import OrderWatcher
 from workers.settings import read
@@ -62,7 +62,7 @@ def worker(redis):
         presence.start()
         started.append(presence)
         if fields:
-            presence._tell(**fields)
+            presence._change(**fields)
         wait_for(lambda: presence.worker in Directory(redis, ttl_s=0).workers())
         return presence
 
@@ -93,7 +93,7 @@ def ended(redis, job_id):
 
 def test_a_wish_becomes_an_order_once(redis, orders, settings):
     assert orders.supervise("here")
-    loads = Loads(redis, settings())
+    loads = ModelLoads(redis, settings())
     orders.request(MODEL, Target.LOADED, 1)
     loads.sweep()
     order = orders.of(MODEL)
@@ -115,17 +115,17 @@ def test_a_wish_that_came_meanwhile_stays(orders):
 def test_requests_that_wait_load_their_model(redis, orders, settings, submit):
     submit("chatcmpl-1")
     orders.supervise("here")
-    Loads(redis, settings()).sweep()
+    ModelLoads(redis, settings()).sweep()
     assert orders.of(MODEL) is None
     assert redis.zscore(keys.DEMANDS, MODEL) > 0  # the next keeper knows since when
-    Loads(redis, settings(INFERENCE_LOAD_ON_DEMAND="true")).sweep()
+    ModelLoads(redis, settings(INFERENCE_LOAD_ON_DEMAND="true")).sweep()
     assert orders.of(MODEL).why is Why.DEMAND
     assert redis.zscore(keys.DEMANDS, MODEL) is None
 
 
 def test_use_is_noted_and_idle_models_leave(redis, orders, settings, worker, submit):
     worker(status=WorkerStatus.LOADED, memory_bytes=7)
-    loads = Loads(redis, settings(INFERENCE_IDLE_UNLOAD_S="0.001"))
+    loads = ModelLoads(redis, settings(INFERENCE_IDLE_UNLOAD_S="0.001"))
     step = submit("chatcmpl-1")
     loads.sweep()
     assert (int(redis.hget(keys.MEASURED, MODEL)), orders.of(MODEL)) == (7, None)
@@ -146,7 +146,7 @@ def test_what_waits_for_a_model_that_cannot_be_loaded_is_told(
     submit("chatcmpl-2", asynchronous=True)
     presence = worker()
     presence.failed(ModelLoadFailed("no GGUF"))
-    wait_for(lambda: (Loads(redis, settings()).sweep(), orders.of(MODEL))[1])
+    wait_for(lambda: (ModelLoads(redis, settings()).sweep(), orders.of(MODEL))[1])
     assert orders.of(MODEL).error["message"] == "no GGUF"
     assert [ended(redis, f"chatcmpl-{n}") for n in (1, 2)] == ["MODEL_LOAD_FAILED"] * 2
     assert redis.zcard(keys.waiting(MODEL)) == 0
@@ -158,7 +158,7 @@ def test_only_those_on_the_line_are_told_that_their_model_was_unloaded(
     submit("chatcmpl-1")
     submit("chatcmpl-2", asynchronous=True)
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
-    Loads(redis, settings()).sweep()
+    ModelLoads(redis, settings()).sweep()
     assert (ended(redis, "chatcmpl-1"), ended(redis, "chatcmpl-2")) == ("NO_WORKER", None)
 
 
@@ -168,7 +168,7 @@ def test_a_member_whose_model_was_unloaded_is_not_waited_for(redis, celery, orde
     jobs = JobStore(redis)
     jobs.store(job, dispatch.plan(celery, job, 1, Round(steps, Patience(1, 60, 60))), Terms(4))
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
-    Loads(redis, settings()).sweep()
+    ModelLoads(redis, settings()).sweep()
     gone, other = jobs.record(job.id).steps
     assert gone.outcome.error["code"] == "NO_WORKER"
     assert other.outcome is None
@@ -184,7 +184,7 @@ def test_the_last_member_whose_model_was_unloaded_lets_the_round_end(
     round_ = Round((Step("member-1", "member", MODEL),), Patience(1, 60, 60))
     JobStore(redis).store(job, dispatch.plan(celery, job, 1, round_), Terms(4))
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
-    Loads(redis, settings()).sweep()
+    ModelLoads(redis, settings()).sweep()
     assert redis.zrange(keys.RESEND, 0, -1) == [b"chatcmpl-1|advance-1"]
 
 
@@ -192,7 +192,7 @@ def test_the_last_member_whose_model_was_unloaded_lets_the_round_end(
 def kept(redis, settings, orders):
     """A keeper with this one duty."""
     orders.supervise("here")
-    keeper = Keeper(redis, [Loads(redis, settings())])
+    keeper = Keeper(redis, [ModelLoads(redis, settings())])
     keeper.start()
     wait_for(lambda: redis.exists(keys.KEEPER))
     yield keeper

@@ -86,7 +86,7 @@ def test_a_step_whose_worker_died_waits_again_before_all_new_work(redis, jobs, s
     ]
     assert redis.zrange(keys.RESEND, 0, -1) == [member(request).encode()]
     assert redis.scard(keys.running(MODEL)) == redis.zcard(keys.LEASES) == 0
-    assert jobs.place(jobs.record(request.job_id)) == (1, MODEL)
+    assert jobs.queue_position(jobs.record(request.job_id)) == (1, MODEL)
 
 
 def test_its_message_is_sent_again_and_another_goes_on_behind_the_log(redis, celery, step, die):
@@ -149,7 +149,7 @@ def test_a_keeper_that_died_before_the_burial_is_made_good(redis, jobs, step, di
     redis.hset(keys.job(request.job_id), f"{request.step}:crashes", MOST_CRASHES - 1)
     Leases(redis, "w").take(request)
     with monkeypatch.context() as dying:
-        dying.setattr(dead_letters, "bury", lambda *_: None)
+        dying.setattr(dead_letters, "add", lambda *_: None)
         die(request)
     assert jobs.record(request.job_id).ended_ms is None
     die(request)

@@ -30,7 +30,7 @@ def token(text, attempt=1, ids=(1,)):
 
 
 def place(jobs, job_id="chatcmpl-1"):
-    return jobs.place(jobs.record(job_id))
+    return jobs.queue_position(jobs.record(job_id))
 
 
 def by_step(event, number, attempt=1, **ending):

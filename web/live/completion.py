@@ -76,7 +76,7 @@ class LiveCompletion:
         jobs, directory = self._dependencies.jobs, self._dependencies.directory
         try:
             record = jobs.record(self.job.id)
-            queued = jobs.place(record) if record else None
+            queued = jobs.queue_position(record) if record else None
             if queued is None:
                 return "working"
             position, model = queued

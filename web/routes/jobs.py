@@ -106,7 +106,7 @@ def show(job_id: str) -> Response:
         return flask.jsonify(
             render_jobs.ended(record, jobs.events(job_id), jobs.webhook_attempts(job_id))
         )
-    queued = jobs.place(record)
+    queued = jobs.queue_position(record)
     if queued is None:
         return flask.jsonify(render_jobs.running(record))
     position, model = queued

@@ -48,11 +48,11 @@ class Directory:
         return tuple(worker for worker in self.workers() if worker.model == model)
 
     def serving(self, model: str) -> tuple[Worker, ...]:
-        """Live workers that answer for a model, and were not told to leave."""
+        """Live workers that answer for a model, and are not ordered to unload."""
         return tuple(worker for worker in self.all_serving() if worker.model == model)
 
     def all_serving(self) -> tuple[Worker, ...]:
-        """Live workers that answer, for whatever model, and were not told to leave."""
+        """Live workers that answer, for whatever model, and are not ordered to unload."""
         return tuple(
             worker
             for worker in self.workers()

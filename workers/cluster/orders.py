@@ -138,7 +138,7 @@ class Orders:
         self._redis.pexpire(keys.SUPERVISOR, keys.PRESENCE_TTL_MS)
         return True
 
-    def depose(self) -> None:
+    def clear_supervisor(self) -> None:
         """There is no other `up`: who says so died a moment ago."""
         self._redis.delete(keys.SUPERVISOR)
 

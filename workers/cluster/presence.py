@@ -82,7 +82,7 @@ class Worker:
 
 
 class Presence:
-    """Tells Redis every half second that this worker lives and what it does."""
+    """Writes to Redis every half second that this worker lives and what it does."""
 
     def __init__(self, redis: Redis, worker: Worker) -> None:
         self._redis = redis
@@ -93,7 +93,7 @@ class Presence:
 
     @property
     def worker(self) -> Worker:
-        """What is told at present."""
+        """What it says at present."""
         return self._worker
 
     def start(self) -> None:
@@ -111,22 +111,22 @@ class Presence:
         )
         self._end(lambda: self._beat(keys.REBIRTH_TTL_MS))
 
-    def was_here(self) -> bool:
-        """Whether this process told of itself before it became a new one.
+    def was_present(self) -> bool:
+        """Whether this process was present before it became a new one.
 
         Raises:
             redis.RedisError: Redis is away.
         """
         return bool(self._redis.exists(keys.worker(self._worker.id)))
 
-    def rests(self) -> None:
+    def unloaded(self) -> None:
         """The process waits for an order to load its model."""
         if self._worker.status is not WorkerStatus.UNLOADED:
-            self._tell(status=WorkerStatus.UNLOADED)
+            self._change(status=WorkerStatus.UNLOADED)
 
     def loading(self, order: str | None) -> None:
         """The model is read from now on, because of this order."""
-        self._tell(status=WorkerStatus.LOADING, order=order)
+        self._change(status=WorkerStatus.LOADING, order=order)
 
     def progress(self, fraction: float) -> None:
         """Loading is this far, from 0 to 1."""
@@ -134,11 +134,11 @@ class Presence:
 
     def placed(self, memory_bytes: int, devices: tuple[int, ...]) -> None:
         """The model is to take this much; others plan around it from now on."""
-        self._tell(memory_bytes=memory_bytes, devices=devices)
+        self._change(memory_bytes=memory_bytes, devices=devices)
 
     def loaded(self, memory_bytes: int, context_length: int, form: str | None = None) -> None:
         """The model answers from now on."""
-        self._tell(
+        self._change(
             status=WorkerStatus.LOADED,
             progress=1.0,
             memory_bytes=memory_bytes,
@@ -148,22 +148,22 @@ class Presence:
 
     def failed(self, error: InferenceError) -> None:
         """The model could not be loaded."""
-        self._tell(status=WorkerStatus.FAILED, error=error.to_dict(), memory_bytes=0)
+        self._change(status=WorkerStatus.FAILED, error=error.to_dict(), memory_bytes=0)
 
     def wedged(self, reason: str) -> None:
-        """This worker does not work; told at once, since it ends."""
+        """This worker does not work; said at once, since it ends."""
         error = EngineFailed(f"The worker is started again: {reason}.")
         self._worker = replace(self._worker, status=WorkerStatus.WEDGED, error=error.to_dict())
         try:
             self._beat()
         except RedisError as away:
-            log.debug("nobody can be told: %s", away)
+            log.debug("that the worker is wedged cannot be written: %s", away)
 
     def unloading(self) -> None:
         """No new requests from now on."""
-        self._tell(status=WorkerStatus.UNLOADING)
+        self._change(status=WorkerStatus.UNLOADING)
 
-    def _tell(self, **changes: Any) -> None:
+    def _change(self, **changes: Any) -> None:
         self._worker = replace(self._worker, **changes)
         self._news.set()
 
@@ -172,7 +172,7 @@ class Presence:
             try:
                 self._beat()
             except RedisError as error:
-                log.debug("presence cannot be told while Redis is away: %s", error)
+                log.debug("presence cannot be written while Redis is away: %s", error)
             self._news.wait(BEAT_S)
             self._news.clear()
 

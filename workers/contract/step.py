@@ -79,7 +79,7 @@ class StepRequest:
 
     job_id: str
     #: Name of the step, unique in its job: `answer`, `draft`, `critique-1`; what is done again has
-    #: a number behind a dot, `draft.2`.
+    #: a number after a dot, `draft.2`.
     step: str
     model: str
     #: True where this step's end is the job's end; else what comes next is decided then.

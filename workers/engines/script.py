@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workers.contract import keys
 from workers.contract.errors import BY_CODE, EngineFailed, ValidationFailed
 from workers.engines.base import GenerationRequest
 
@@ -114,7 +115,7 @@ def asked(request: GenerationRequest, model: str) -> Mapping[str, Any]:
         return {}
     if not isinstance(script, dict):
         return {}
-    step = request.id.rpartition("|")[2]
+    _, step = keys.split_lease_member(request.id)
     of_models, of_steps = script.pop("models", None), script.pop("steps", None)
     for changes, name in (
         (of_models, model),

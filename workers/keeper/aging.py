@@ -1,4 +1,4 @@
-"""Aging: what waits long moves up, so that nothing waits for ever behind what is more urgent."""
+"""Aging: what waits long moves up, so that nothing waits for ever while more urgent work comes."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from workers.store.connections import redis_time_ms
 log = logging.getLogger(__name__)
 
 SWEEP_S = 0.25
-#: A sweep that comes later than this, by our clock or by Redis', comes behind a gap.
+#: A sweep that comes later than this, by our clock or by Redis', comes after a gap.
 GAP_MS = 1500
 
 
@@ -57,7 +57,7 @@ class Keeper:
                     log.info("keeper: elected")
                     self._begin()
                 self._lock.extend(keys.KEEPER_TTL_S, replace_ttl=True)
-                self._mind_gap()
+                self._check_clock()
                 for duty in self._duties:
                     self._do(duty)
             except LockError:
@@ -74,7 +74,7 @@ class Keeper:
         for duty in self._duties:
             duty.begin()
 
-    def _mind_gap(self) -> None:
+    def _check_clock(self) -> None:
         """Begin anew when time has jumped: the machine slept, or somebody set the clock.
 
         Leases expire by Redis' clock; whoever renews them was asleep as well.

@@ -1,4 +1,4 @@
-"""Loads: the keeper's duty that decides which models are in memory."""
+"""Model loads: the keeper's duty that decides which models are in memory."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class _Look:
     free_bytes: int
 
 
-class Loads:
-    """A duty of the keeper: gives orders to load and unload, and ends what waits in vain."""
+class ModelLoads:
+    """A duty of the keeper: orders loads and unloads, and ends requests that wait for nothing."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
@@ -156,7 +156,7 @@ class Loads:
         taken = sum(worker.memory_bytes for worker in workers)
         needed = seen.measured.get(model, 0) or memory_plan.needed_bytes(self._settings, spec)
         wanted = model in seen.load_requests or seen.waiting.get(model, 0) > 0
-        lacks = here in (Phase.ABSENT, Phase.RESTING, Phase.FAILED)
+        lacks = here in (Phase.ABSENT, Phase.UNLOADED, Phase.FAILED)
         return ModelState(
             model=model,
             phase=here,
@@ -234,7 +234,9 @@ class Loads:
             steps = [step for step, score in zip(steps, open_, strict=True) if score is not None]
         failure = error.to_dict()
         ids = [
-            job_id for job_id, step in steps if not rounds.spare(self._redis, job_id, step, error)
+            job_id
+            for job_id, step in steps
+            if not rounds.end_optional_step(self._redis, job_id, step, error)
         ]
         for at in range(0, len(ids), _BATCH):
             append(
@@ -273,4 +275,4 @@ def _missing(spec: ModelSpec, supervisor: str) -> str | None:
 
 @register
 def _duty(resources: Resources) -> Duty:
-    return Loads(resources.redis, resources.settings)
+    return ModelLoads(resources.redis, resources.settings)

@@ -12,7 +12,7 @@ from workers.contract import keys
 from workers.keeper.duties import Duty, Resources, register
 from workers.lua.scripts import run
 from workers.store import dead_letters, rounds
-from workers.store.leases import LEASE_MS, MERCY_S
+from workers.store.leases import LEASE_MS, RECOVERY_GRACE_S
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Reaper:
 
     def begin(self) -> None:
         """Judge nobody for a while."""
-        self._judge_from = time.monotonic() + MERCY_S
+        self._judge_from = time.monotonic() + RECOVERY_GRACE_S
 
     def sweep(self) -> None:
         """Deal with every lease that expired and every worker that died."""
@@ -50,15 +50,15 @@ class Reaper:
             )
             if fate == "poisoned":
                 self._set_aside(job_id, step, owner)
-        self._bury()
+        self._forget_workers()
 
     def _set_aside(self, job_id: str, step: str, owner: str) -> None:
         """End what kills its workers: the step, where its job can do without it, else the job."""
         error = dead_letters.poisoned(step, owner, MOST_CRASHES)
-        if not rounds.spare(self._redis, job_id, step, error):
-            dead_letters.bury(self._redis, job_id, error)
+        if not rounds.end_optional_step(self._redis, job_id, step, error):
+            dead_letters.add(self._redis, job_id, error)
 
-    def _bury(self) -> None:
+    def _forget_workers(self) -> None:
         """Forget workers whose presence expired."""
         members: Any = self._redis.smembers(keys.WORKERS)
         ids = [raw.decode() for raw in members]

@@ -14,7 +14,7 @@ from workers.contract.step import LATE
 from workers.keeper.duties import Duty, Resources, register
 from workers.store import rounds
 from workers.store.connections import redis_time_ms
-from workers.store.leases import MERCY_S
+from workers.store.leases import RECOVERY_GRACE_S
 from workers.store.records import StepRecord
 from workers.store.rounds import RoundRecord
 
@@ -33,7 +33,7 @@ class RoundTimeouts:
 
     def begin(self) -> None:
         """Judge nobody for a while: Redis or the keeper was away, and nobody could write."""
-        self._judge_from = time.monotonic() + MERCY_S
+        self._judge_from = time.monotonic() + RECOVERY_GRACE_S
 
     def sweep(self) -> None:
         """End what is late; a worker that decodes for it stops, what it writes is refused."""

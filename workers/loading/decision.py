@@ -1,4 +1,4 @@
-"""What the keeper decides about models: which are loaded, which make room, who is turned away.
+"""What the keeper decides about models: which load, which make room, which requests end.
 
 Nothing here knows Redis: `decide` takes what is, and says what is to be done.
 
@@ -88,7 +88,7 @@ class _MemoryBudget:
         self.states = states
         self._loaded, loading, self._leaving = (
             sum(state.needed_bytes for state in states if state.phase is phase)
-            for phase in (Phase.LOADED, Phase.LOADING, Phase.LEAVING)
+            for phase in (Phase.LOADED, Phase.LOADING, Phase.UNLOADING)
         )
         self._loading = loading
         self._within_limit = limit_bytes - self._loaded - loading - self._leaving
@@ -178,7 +178,7 @@ def _load_requests(budget: _MemoryBudget, _now_ms: int, policy: Policy) -> Itera
             )
         elif state.phase in (Phase.LOADED, Phase.LOADING):
             yield LoadDecision(state.model, load_request=request)
-        elif state.phase is not Phase.LEAVING:
+        elif state.phase is not Phase.UNLOADING:
             decision = _granted(state, budget, Why.ASKED, forced=request.forced)
             if decision is None and state.needed_bytes > budget.soon(state):
                 decision = _refuse(state, budget.refusal(state))
@@ -216,7 +216,7 @@ def _is_demanded(state: ModelState, policy: Policy) -> bool:
     """
     if not state.waiting or state.load_request is not None or not state.loadable:
         return False
-    if state.phase not in (Phase.ABSENT, Phase.RESTING):
+    if state.phase not in (Phase.ABSENT, Phase.UNLOADED):
         return False
     left = state.order is not None and state.order.why in (Why.IDLE, Why.SWAP)
     return policy.on_demand or left
@@ -231,7 +231,7 @@ def _make_room(
         (other for other in loaded if not other.busy), key=lambda other: other.quiet_since_ms
     )
     ripe = sorted(
-        (other for other in loaded if other.busy and _had_its_part(other, now_ms, share_ms)),
+        (other for other in loaded if other.busy and _had_its_share(other, now_ms, share_ms)),
         key=lambda other: other.loaded_ms,
     )
     candidates = idle + (ripe if now_ms - state.demanded_ms >= share_ms else [])
@@ -248,7 +248,7 @@ def _make_room(
         yield LoadDecision(other.model, Target.UNLOADED, Why.SWAP, grace_s)
 
 
-def _had_its_part(state: ModelState, now_ms: int, share_ms: float) -> bool:
+def _had_its_share(state: ModelState, now_ms: int, share_ms: float) -> bool:
     return state.has_served and now_ms - state.loaded_ms >= share_ms
 
 
@@ -288,7 +288,7 @@ def _granted(
 
 
 def _refuse(state: ModelState, error: InferenceError) -> LoadDecision:
-    """It is not loaded, and whoever waits for it is told."""
+    """It is not loaded, and whoever waits for it gets the error."""
     return LoadDecision(
         state.model, Target.UNLOADED, Why.FAILED, error=error, turned_away=TurnedAway.ALL
     )

@@ -17,13 +17,13 @@ class Phase(enum.StrEnum):
     #: Nothing runs for it.
     ABSENT = "absent"
     #: A process waits for an order to load it.
-    RESTING = "resting"
+    UNLOADED = "unloaded"
     #: It is being loaded, or the process that will load it is being started.
     LOADING = "loading"
     #: It answers.
     LOADED = "loaded"
     #: It ends what it is in the middle of; its memory is not free yet.
-    LEAVING = "leaving"
+    UNLOADING = "unloading"
     #: It could not be loaded, and the keeper has not dealt with that yet.
     FAILED = "failed"
 
@@ -38,19 +38,19 @@ def phase(workers: Iterable[Worker], order: Order | None, *, supervised: bool) -
     holds = any(worker.holds for worker in workers)
     if order is not None and order.target is Target.UNLOADED:
         if holds:
-            return Phase.LEAVING
-        return Phase.RESTING if statuses else Phase.ABSENT
+            return Phase.UNLOADING
+        return Phase.UNLOADED if statuses else Phase.ABSENT
     if WorkerStatus.LOADED in statuses:
         return Phase.LOADED
     if WorkerStatus.LOADING in statuses:
         return Phase.LOADING
     if holds:
-        return Phase.LEAVING
+        return Phase.UNLOADING
     if any(has_failed(worker, order) for worker in workers):
         return Phase.FAILED
     if order is not None and (supervised or statuses):
         return Phase.LOADING
-    return Phase.RESTING if statuses else Phase.ABSENT
+    return Phase.UNLOADED if statuses else Phase.ABSENT
 
 
 def has_failed(worker: Worker, order: Order | None) -> bool:

@@ -1,6 +1,6 @@
-"""Obedience: a worker's ear for the keeper's orders.
+"""The order watcher: lets a worker follow the keeper's orders.
 
-A worker that is to unload ends as if it had been told so by SIGTERM: it takes no messages any
+A worker that is to unload ends as if by SIGTERM: it takes no messages any
 longer, ends what it runs and closes its engine. Then its process ends where `up` starts it again
 when it is wanted; elsewhere it becomes a new process, which waits: every byte of memory is back.
 """
@@ -49,7 +49,7 @@ class OrderWatcher:
     def grace_s(self, default_s: float) -> float | None:
         """Seconds for running answers at this end; None: as long as they take.
 
-        Asked at each signal: one that comes from elsewhere while an order is obeyed counts.
+        Asked at each signal: one that comes from elsewhere while an order is followed counts.
         """
         if self._told is not None and not self._announced:
             self._announced = True
@@ -74,7 +74,7 @@ class OrderWatcher:
                     return True
                 if is_supervised():  # `up` has not heard of the order yet
                     return False
-                self._presence.rests()
+                self._presence.unloaded()
                 if not asked:
                     log.info("%s was unloaded; the keeper is asked to load it", self._model)
                     now_ms = redis_time_ms(self._redis)
@@ -115,7 +115,7 @@ class OrderWatcher:
         return worker.status is WorkerStatus.FAILED and worker.order != order.id
 
 
-def become_anew() -> NoReturn:
+def restart_process() -> NoReturn:
     """Become a new process under the same pid, with the command line of this one."""
     logging.shutdown()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

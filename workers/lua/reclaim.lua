@@ -22,7 +22,7 @@
 -- After its second crash in company, or its first alone, a step runs alone.
 --
 -- Returns job id, step, attempt, owner and what becomes of it for each lease reclaimed: 'again',
--- 'alone' or 'poisoned' (its job is to be ended; told again until that was done).
+-- 'alone' or 'poisoned' (its job is to be ended; reported again until that is done).
 
 local most, lease_ms, forgotten_ms, most_crashes = unpack(ARGV)
 forgotten_ms, most_crashes = tonumber(forgotten_ms), tonumber(most_crashes)

@@ -30,7 +30,7 @@
 --   share             steps a key may have waiting in its own list, '' without a bound; more enter
 --                     one lower
 --   deadline_ms       until its deadline, '' without one
---   webhook           where its end is told, '' nowhere
+--   webhook           address that gets its end, '' for none
 --   scope             of its Idempotency-Key, '' without one
 --   digest            hash of the body that the Idempotency-Key stands for, '' without one
 --   steps             as in add_steps.lua

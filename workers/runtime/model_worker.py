@@ -19,7 +19,7 @@ from workers.app import make_app, model_queue
 from workers.cluster.presence import Presence
 from workers.cluster.supervision import is_supervised
 from workers.engines.base import Engine
-from workers.loading.order_watcher import OrderWatcher, become_anew
+from workers.loading.order_watcher import OrderWatcher, restart_process
 from workers.planning import catalogue, memory_plan
 from workers.runtime import revoke
 from workers.runtime.consumer import consume, worker_record
@@ -91,7 +91,7 @@ class _ModelWorker:
                 self._presence.stop()
         if self._orders.leaves and not is_supervised():
             self._presence.sleep()
-            become_anew()
+            restart_process()
         return status
 
     def _stop_loading(self, *_: Any) -> None:
@@ -103,7 +103,7 @@ class _ModelWorker:
         """From the first heartbeat to the last answer; returns the exit status."""
         resting = self._was_here()
         if resting:
-            self._presence.rests()
+            self._presence.unloaded()
         self._presence.start()
         if not self._orders.await_load(self._stopping, resting=resting, forced=self._force):
             return 0
@@ -123,7 +123,7 @@ class _ModelWorker:
 
     def _was_here(self) -> bool:
         try:
-            return self._presence.was_here()
+            return self._presence.was_present()
         except RedisError:
             return False
 

@@ -82,9 +82,9 @@ class Backlog:
 
         `capacity` is how many steps the model's workers run at once.
         """
-        behind = position - max(0, capacity - self.running)
-        if behind <= 0:
+        ahead = position - max(0, capacity - self.running)
+        if ahead <= 0:
             return 0.0
         if self.step_ms is None or not capacity:
             return None
-        return behind * self.step_ms / capacity / 1000
+        return ahead * self.step_ms / capacity / 1000

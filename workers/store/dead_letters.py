@@ -25,7 +25,7 @@ def poisoned(step: str, worker: str, crashes: int) -> JobPoisoned:
     )
 
 
-def bury(redis: Redis, job_id: str, error: JobPoisoned) -> None:
+def add(redis: Redis, job_id: str, error: JobPoisoned) -> None:
     """End a job as a dead letter; repeated, it does nothing more."""
     redis.hset(keys.job(job_id), "keep_s", keys.ACCEPTED_TTL_S)
     redis.zadd(keys.DEAD, {job_id: redis_time_ms(redis)}, nx=True)

@@ -119,7 +119,7 @@ class JobStore:
             for job_id, row in zip(ids, rows, strict=True)
         ]
 
-    def place(self, record: JobRecord) -> tuple[int, str] | None:
+    def queue_position(self, record: JobRecord) -> tuple[int, str] | None:
         """Place in its model's queue of the job's first waiting step, 1 the next, and the model.
 
         None where nothing of it waits.

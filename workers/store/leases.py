@@ -34,7 +34,7 @@ LEASE_MS = 3000
 HEARTBEAT_S = 0.5
 #: After Redis or the keeper was away nobody is judged for this long: the living get time to renew
 #: and to write what they could not.
-MERCY_S = 2 * LEASE_MS / 1000
+RECOVERY_GRACE_S = 2 * LEASE_MS / 1000
 
 
 @dataclass(frozen=True, slots=True)

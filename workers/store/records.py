@@ -16,7 +16,7 @@ LISTED = ["state", "model", "priority", "created_ms", "ended_ms"]
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """A step as the record tells of it."""
+    """A step as its record has it."""
 
     step: str
     model: str
@@ -37,7 +37,7 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobEntry:
-    """A job in a list: what is told of it without its prompt and answer."""
+    """A job in a list: what is shown of it without its prompt and answer."""
 
     id: str
     state: JobState
@@ -49,7 +49,7 @@ class JobEntry:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job as its record tells of it."""
+    """A job as its record has it."""
 
     job: Job
     state: JobState

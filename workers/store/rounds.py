@@ -37,7 +37,7 @@ def read(redis: Redis, job_id: str, deciding: str) -> RoundRecord | None:
     return _round_record(deciding, fields) if fields else None
 
 
-def spare(redis: Redis, job_id: str, name: str, error: InferenceError) -> bool:
+def end_optional_step(redis: Redis, job_id: str, name: str, error: InferenceError) -> bool:
     """End a step with this error, where its job can do without it; False where it cannot.
 
     Raises:

@@ -76,13 +76,13 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
 
 
 def read_events(redis: Redis, job_id: str, after_seq: int = 0) -> list[Event]:
-    """The job's stored events behind `after_seq`, in order; empty when there are none."""
+    """The job's stored events after `after_seq`, in order; empty when there are none."""
     entries: Any = redis.xrange(keys.events(job_id), min=f"({after_seq}-0" if after_seq else "-")
     return [events.decode(fields[b"e"]) for _, fields in entries]
 
 
 class StepWriter:
-    """The pen of one attempt at one step. Its entries reach the log in the order it wrote them."""
+    """Writes for one attempt at one step. Its entries reach the log in the order it wrote them."""
 
     def __init__(self, log_: TokenLog, job_id: str, step: str, attempt: int) -> None:
         self._log = log_
@@ -159,7 +159,7 @@ class TokenLog:
         self._thread.join(timeout_s)
 
     def writer(self, job_id: str, step: str, attempt: int) -> StepWriter:
-        """A pen for one attempt at one step."""
+        """A writer for one attempt at one step."""
         return StepWriter(self, job_id, step, attempt)
 
     def put(self, writer: StepWriter, *entries: Entry) -> None:

@@ -55,10 +55,10 @@ ASKED = {"load_request": load_request("a", Target.LOADED)}
     [
         # What is asked for by name.
         ([state("a", Phase.ABSENT, **ASKED)], [("a", "loaded asked")]),
-        ([state("a", Phase.RESTING, **ASKED)], [("a", "loaded asked")]),
+        ([state("a", Phase.UNLOADED, **ASKED)], [("a", "loaded asked")]),
         ([state("a", Phase.LOADING, **ASKED)], [("a", "settled")]),
         ([loaded("a", **ASKED)], [("a", "settled")]),
-        ([state("a", Phase.LEAVING, **ASKED)], []),
+        ([state("a", Phase.UNLOADING, **ASKED)], []),
         (
             [state("a", Phase.FAILED, failure=ModelLoadFailed().to_dict(), **ASKED)],
             [("a", "loaded asked")],
@@ -72,7 +72,7 @@ ASKED = {"load_request": load_request("a", Target.LOADED)}
             [state("a", Phase.ABSENT, **ASKED), loaded("b")],
             [("a", ("INSUFFICIENT_MEMORY", "NONE"))],
         ),
-        ([state("a", Phase.ABSENT, **ASKED), state("b", Phase.LEAVING)], []),
+        ([state("a", Phase.ABSENT, **ASKED), state("b", Phase.UNLOADING)], []),
         (
             [state("a", Phase.ABSENT, **ASKED), state("b", Phase.LOADING)],
             [("a", ("INSUFFICIENT_MEMORY", "NONE"))],
@@ -116,7 +116,7 @@ ASKED = {"load_request": load_request("a", Target.LOADED)}
             [wanted("a"), loaded("b", needed_bytes=5), loaded("c", needed_bytes=5)],
             [("b", "unloaded swap"), ("c", "unloaded swap")],
         ),
-        ([wanted("a"), state("b", Phase.LEAVING)], []),
+        ([wanted("a"), state("b", Phase.UNLOADING)], []),
         # Not one that was loaded for somebody who has not been answered yet.
         ([wanted("a", 1), loaded("b", waiting=1, loaded_ms=NOW - 60_000, used_ms=0)], []),
         # A busy one after the longest wait.
@@ -297,8 +297,10 @@ def test_nobody_starves_where_all_are_always_asked_for(count):
 
 @pytest.mark.parametrize("forced", [True, False])
 def test_what_was_forced_is_loaded_whatever_is_free(forced):
-    asked = load_request("a", Target.LOADED, forced=forced)
-    asking = state("a", Phase.RESTING, needed_bytes=200 * MB, available_bytes=0, load_request=asked)
+    request = load_request("a", Target.LOADED, forced=forced)
+    asking = state(
+        "a", Phase.UNLOADED, needed_bytes=200 * MB, available_bytes=0, load_request=request
+    )
     (decision,) = decide([asking], 300 * MB, NOW, DEMAND)
     assert (decision.target is Target.LOADED) == forced
-    assert decision.load_request is asked
+    assert decision.load_request is request

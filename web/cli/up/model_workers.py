@@ -48,7 +48,7 @@ class ModelWorkers:
             redis.RedisError: Redis is away.
         """
         if self._settings.redis_url is None:  # nobody shares the embedded server
-            self._orders.depose()
+            self._orders.clear_supervisor()
         if self._orders.supervise(self._name):
             self._orders.forget()
         for model in wanted:
