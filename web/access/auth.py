@@ -24,7 +24,7 @@ _MINUTE_US = 60_000_000
 def install(app: Flask, settings: Settings, redis: Redis | None = None) -> None:
     """Let every request of this application show a key, once there are keys.
 
-    Goes behind whatever names the request: refusals carry its id too.
+    Goes after whatever names the request: refusals carry its id too.
 
     Raises:
         web.access.keys.KeysError: the file of keys cannot be read.
@@ -87,10 +87,10 @@ def _key() -> Key | None:
 
 
 def _authenticate(valid: tuple[Key, ...]) -> Key:
-    shown = flask.request.authorization
-    if shown is None or shown.type != "bearer" or not shown.token:
+    presented = flask.request.authorization
+    if presented is None or presented.type != "bearer" or not presented.token:
         raise Unauthorized
-    key = keys.find(valid, shown.token)
+    key = keys.find(valid, presented.token)
     if key is None:
         raise Unauthorized("This API key is not known, or was revoked.")
     return key

@@ -121,7 +121,7 @@ def _header(file: Path, line: bytes) -> str:
         header = json.loads(line)
         run, version = str(header["evaluation"]), header["version"]
     except (ValueError, KeyError, TypeError):
-        raise LedgerError(f"{file} holds something else than answers; name another --out") from None
+        raise LedgerError(f"{file} has no answers in it; name another --out") from None
     if version != _VERSION:
         raise LedgerError(f"{file} is of version {version}; this version writes {_VERSION}")
     return run

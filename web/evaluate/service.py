@@ -96,7 +96,7 @@ class ServiceUnderTest:
             self._stop.wait(_retry_after_s(response))
 
     def _watch(self, job_id: str) -> bool:
-        """Wait for the job's end; False where the line broke before it."""
+        """Wait for the job's end; False where the connection broke before it."""
         with self._client.stream("GET", f"/v1/jobs/{job_id}/events") as events:
             if events.status_code == 503:
                 self._stop.wait(_retry_after_s(events))

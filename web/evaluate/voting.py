@@ -16,7 +16,7 @@ def majority(answers: Sequence[str | None]) -> int:
         ValueError: there is no answer at all.
     """
     if not answers:
-        raise ValueError("nobody answered")
+        raise ValueError("there is no answer to vote on")
     votes = Counter(answer for answer in answers if answer is not None)
     if not votes:
         return 0

@@ -70,7 +70,7 @@ class LiveCompletion:
         return 0 if self._opening.reader is None else self._opening.reader.seq
 
     def progress(self) -> str:
-        """What it waits for, as far as Redis can tell."""
+        """What it waits for, as far as Redis knows."""
         if not self.accepted:
             return "waiting to be accepted"
         jobs, directory = self._dependencies.jobs, self._dependencies.directory
@@ -150,7 +150,7 @@ class LiveCompletion:
         Raises:
             InferenceError: as `before_first_token` and `rest`.
         """
-        # Steps are told as they come; a single one may let its first token wait.
+        # Steps are shown as they come; a single one may let its first token wait.
         while (first := self.before_first_token(PATIENCE_S, of_steps=bool(self.job.cast))) is None:
             yield []
         yield first

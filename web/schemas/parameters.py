@@ -1,4 +1,4 @@
-"""Parameters beside a schema's own: refused, ignored with a note, or a slip of the pen."""
+"""Parameters that a schema does not have: refused, ignored with a note, or misspelt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from web.schemas.refusals import excerpt, header_safe
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 
-#: More names that nobody knows mean a mistake, and each costs a search for the nearest known one.
+#: More unknown names mean a mistake, and each costs a search for the nearest known one.
 _MOST_UNKNOWN = 50
 
 
@@ -79,7 +79,7 @@ def sort_out(body: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, A
                 )
         elif value is not None:
             if name not in HARMLESS:
-                _require_no_slip(name, known)
+                _refuse_misspelt(name, known)
             ignored.append(header_safe(name))
             if len(ignored) > _MOST_UNKNOWN:
                 raise ValidationFailed(
@@ -89,7 +89,7 @@ def sort_out(body: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, A
     return kept, ignored
 
 
-def _require_no_slip(name: str, known: frozenset[str]) -> None:
+def _refuse_misspelt(name: str, known: frozenset[str]) -> None:
     near = difflib.get_close_matches(excerpt(name), known, n=1, cutoff=0.8)
     if near:
         raise ValidationFailed(
