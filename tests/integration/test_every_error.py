@@ -199,7 +199,7 @@ def test_what_is_found_behind_the_queue_decides_the_status(front_end, redis, wor
         found = error_of(ask(front_end(), {**BODY, "stream": stream}), error.code)
     finally:
         worker_thread.join()
-        token_log.stop(5)
+        token_log.stop()
         leases.stop()
     assert found["message"] == error.message
     assert found["details"] == error.details

@@ -60,7 +60,7 @@ def token_log(redis):
     log = TokenLog(redis)
     log.start()
     yield log
-    log.stop(timeout_s=5)
+    log.stop()
 
 
 def texts(redis):

@@ -12,24 +12,22 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from workers.background import BackgroundThread
+
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks: a client that leaves frees its thread within this.
 LOOK_S = 0.25
 
 
-class Disconnects:
+class Disconnects(BackgroundThread):
     """Calls back once for each watched connection that its client has closed."""
 
     def __init__(self) -> None:
+        super().__init__("disconnects")
         self._watched: dict[int, tuple[socket.socket, Callable[[], None]]] = {}
         self._lock = threading.Lock()
         self._watching = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="disconnects", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread that looks."""
-        self._thread.start()
 
     @contextlib.contextmanager
     def watching(
@@ -49,9 +47,13 @@ class Disconnects:
             with self._lock:
                 self._watched.pop(key, None)
 
+    def stop(self) -> None:
+        """Let the thread end: no connection is watched any longer."""
+        self._watching.set()
+        super().stop()
+
     def _run(self) -> None:
-        pause = threading.Event()
-        while True:
+        while not self._ending.is_set():
             self._watching.wait()
             with self._lock:
                 watched = list(self._watched.items())
@@ -63,7 +65,7 @@ class Disconnects:
                         known = self._watched.pop(key, None)
                     if known is not None:
                         self._call(on_leave)
-            pause.wait(LOOK_S)
+            self._ending.wait(LOOK_S)
 
     def _call(self, on_leave: Callable[[], None]) -> None:
         try:

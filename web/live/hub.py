@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from redis import Redis
 from redis.exceptions import RedisError
 
+from workers.background import BackgroundThread
 from workers.contract import events, keys
 from workers.contract.events import TERMINAL, Event, Heartbeat
 from workers.store.token_log import read_events
@@ -100,23 +101,14 @@ class Reader:
             self._ended = isinstance(event, TERMINAL)
 
 
-class Hub:
+class Hub(BackgroundThread):
     """Receives every job's events on one connection and hands them to their readers."""
 
     def __init__(self, redis: Redis) -> None:
+        super().__init__("hub")
         self._redis = redis
         self._readers: dict[str, tuple[Reader, ...]] = {}
         self._lock = threading.Lock()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="hub", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread that receives."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Let the thread end, within a second."""
-        self._ending.set()
 
     @contextmanager
     def reader(self, job_id: str, after_seq: int = 0) -> Iterator[Reader]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from redis import Redis
 from redis.exceptions import RedisError
 
+from workers.background import BackgroundThread
 from workers.contract import keys
 from workers.lua.scripts import run
 
@@ -19,23 +20,14 @@ log = logging.getLogger(__name__)
 HOLD_S = keys.SLOT_MS / 4000
 
 
-class Slots:
+class Slots(BackgroundThread):
     """Tells Redis again and again which requests are open; those of a dead process lapse."""
 
     def __init__(self, redis: Redis) -> None:
+        super().__init__("slots")
         self._redis = redis
         self._open: set[str] = set()
         self._lock = threading.Lock()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="slots", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread that tells."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Let the thread end."""
-        self._ending.set()
 
     @contextlib.contextmanager
     def holding(self, job_id: str) -> Iterator[None]:

@@ -14,6 +14,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from workers.background import BackgroundThread
 from workers.contract import keys
 from workers.contract.errors import EngineFailed, InferenceError
 from workers.contract.job import known_fields
@@ -81,24 +82,19 @@ class Worker:
         return cls(**{**fields, "status": WorkerStatus(data["status"])})
 
 
-class Presence:
+class Presence(BackgroundThread):
     """Writes to Redis every half second that this worker lives and what it does."""
 
     def __init__(self, redis: Redis, worker: Worker) -> None:
+        super().__init__("presence")
         self._redis = redis
         self._worker = worker
         self._news = threading.Event()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
 
     @property
     def worker(self) -> Worker:
         """What it says at present."""
         return self._worker
-
-    def start(self) -> None:
-        """Start the thread that beats."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Leave: nobody waits for this worker any longer."""
@@ -181,7 +177,7 @@ class Presence:
             return
         self._ending.set()
         self._news.set()
-        self._thread.join(2 * BEAT_S)
+        self._join(2 * BEAT_S)
         try:
             last_word()
         except RedisError as error:

@@ -7,13 +7,13 @@ to do are its duties (`duties.py`).
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 
 from redis import Redis
 from redis.exceptions import LockError, RedisError
 
+from workers.background import BackgroundThread
 from workers.contract import keys
 from workers.keeper.duties import Duty
 from workers.store.connections import redis_time_ms
@@ -25,26 +25,16 @@ SWEEP_S = 0.25
 GAP_MS = 1500
 
 
-class Keeper:
+class Keeper(BackgroundThread):
     """A thread that does its duties, while it holds the keeper's lock."""
 
     def __init__(self, redis: Redis, duties: Sequence[Duty]) -> None:
+        super().__init__("keeper", ends_within_s=2.0)
         self._redis = redis
         self._duties = duties
         #: Our monotonic time and Redis TIME at the last sweep, in ms.
         self._seen: tuple[float, int] | None = None
         self._lock = redis.lock(keys.KEEPER, timeout=keys.KEEPER_TTL_S, thread_local=False)
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-
-    def start(self) -> None:
-        """Start the keeper's thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread and let another keeper be elected at once."""
-        self._ending.set()
-        self._thread.join(2.0)
 
     def _run(self) -> None:
         elected = False

@@ -17,6 +17,7 @@ from typing import NoReturn
 from redis import Redis
 from redis.exceptions import RedisError
 
+from workers.background import BackgroundThread
 from workers.cluster.orders import Order, Orders, Target
 from workers.cluster.presence import Presence, WorkerStatus
 from workers.cluster.supervision import is_supervised
@@ -28,18 +29,17 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.25
 
 
-class OrderWatcher:
+class OrderWatcher(BackgroundThread):
     """A thread that ends this worker when its order says so."""
 
     def __init__(self, redis: Redis, model: str, presence: Presence) -> None:
+        super().__init__("order-watcher")
         self._redis = redis
         self._orders = Orders(redis)
         self._model = model
         self._presence = presence
         self._told: Order | None = None
         self._announced = False
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="order-watcher", daemon=True)
 
     @property
     def leaves(self) -> bool:
@@ -86,14 +86,6 @@ class OrderWatcher:
                     return True
             told_to_end.wait(LOOK_S)
         return False
-
-    def start(self) -> None:
-        """Listen from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Listen no longer: this worker ends."""
-        self._ending.set()
 
     def _run(self) -> None:
         while not self._ending.wait(LOOK_S):

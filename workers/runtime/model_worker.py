@@ -157,7 +157,7 @@ class _ModelWorker:
             return consume(app, worker, model_queue(spec.id))
         finally:
             watchdog.stop()
-            token_log.stop(timeout_s=2.0)
+            token_log.stop()
             leases.stop()
             engine.close()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from workers.app import model_queue, priority_lists
+from workers.background import BackgroundThread
 from workers.cluster.presence import Presence
 from workers.contract import keys
 from workers.runtime.generation import StepRunner
@@ -38,12 +38,13 @@ IGNORED_S = 10.0
 CHECKS = 4
 
 
-class Watchdog:
+class Watchdog(BackgroundThread):
     """A thread that checks whether engine, consumer and queue make progress."""
 
     def __init__(
         self, redis: Redis, model: str, runner: StepRunner, presence: Presence, wedged_s: float
     ) -> None:
+        super().__init__("watchdog")
         self._redis = redis
         self._model = model
         self._runner = runner
@@ -53,8 +54,6 @@ class Watchdog:
         self._away_until = time.monotonic()
         self._ignored = 0
         self._draining = False
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def watch(self, app: Celery) -> None:
         """Let the consumer of this application tick."""
@@ -72,10 +71,6 @@ class Watchdog:
     def drain(self) -> None:
         """The worker takes no new work and ends its answers: only a dead engine counts now."""
         self._draining = True
-
-    def stop(self) -> None:
-        """Stop checking: the worker ends by itself."""
-        self._ending.set()
 
     def _run(self) -> None:
         while not self._ending.wait(CHECK_S):

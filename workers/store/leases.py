@@ -20,6 +20,7 @@ from redis import Redis
 from redis.client import PubSub
 from redis.exceptions import RedisError
 
+from workers.background import BackgroundThread
 from workers.contract import events, keys
 from workers.contract.events import Token
 from workers.contract.job import Job
@@ -92,25 +93,15 @@ class Lease:
         return self.hold.giving_back
 
 
-class Leases:
+class Leases(BackgroundThread):
     """The leases of one worker and the thread that watches over them."""
 
     def __init__(self, redis: Redis, owner: str) -> None:
+        super().__init__("watcher", ends_within_s=2 * HEARTBEAT_S)
         self._redis = redis
         self._owner = owner
         self._held: set[Hold] = set()
         self._lock = threading.Lock()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
-
-    def start(self) -> None:
-        """Start the watcher's thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the watcher's thread; leases that are still held expire."""
-        self._ending.set()
-        self._thread.join(2 * HEARTBEAT_S)
 
     def take(self, request: StepRequest, *, alone: bool = False) -> Lease | Refusal:
         """Take a step's lease; `alone` where nothing else runs here while it is held.
@@ -166,7 +157,7 @@ class Leases:
         with self._lock:
             self._held.discard(hold)
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         pubsub: PubSub | None = None
         while not self._ending.is_set():
             try:

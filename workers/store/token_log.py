@@ -18,6 +18,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from workers.background import BackgroundThread
 from workers.contract import events, keys
 from workers.contract.events import Event, Token
 from workers.contract.job import JobState
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 BATCH = 256
 #: Pause between two attempts to reach Redis, in seconds; tokens gather meanwhile.
 RECONNECT_PAUSE_S = 0.1
+#: Seconds that `TokenLog.stop` waits for what has gathered.
+_WRITES_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +144,18 @@ class _Pending:
     entry: Entry
 
 
-class TokenLog:
+class TokenLog(BackgroundThread):
     """A worker's flusher: one thread and one connection for all of its generations."""
 
     def __init__(self, redis: Redis) -> None:
+        super().__init__("flusher", ends_within_s=_WRITES_WITHIN_S)
         self._redis = redis
         self._queue: queue.SimpleQueue[list[_Pending] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
 
-    def start(self) -> None:
-        """Start the flusher's thread."""
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> None:
-        """Write what has gathered and end, or give up after `timeout_s`."""
+    def stop(self) -> None:
+        """Write what has gathered and end, or give up after two seconds."""
         self._queue.put(None)
-        self._thread.join(timeout_s)
+        super().stop()
 
     def writer(self, job_id: str, step: str, attempt: int) -> StepWriter:
         """A writer for one attempt at one step."""

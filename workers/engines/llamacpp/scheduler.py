@@ -11,10 +11,10 @@ import heapq
 import itertools
 import logging
 import queue
-import threading
 import time
 from dataclasses import dataclass
 
+from workers.background import BackgroundThread
 from workers.contract.errors import EngineFailed, InferenceError
 from workers.engines.llamacpp.native import Context
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
@@ -34,7 +34,7 @@ class _BatchEntry:
     row: int | None
 
 
-class Scheduler:
+class Scheduler(BackgroundThread):
     """Owns the context; no other thread touches it after `start`."""
 
     def __init__(
@@ -46,6 +46,7 @@ class Scheduler:
         kv_tokens: int,
         chunks: PrefillChunks,
     ) -> None:
+        super().__init__("decode")
         self._context = context
         self._prefixes = prefixes
         self._concurrency = concurrency
@@ -57,13 +58,7 @@ class Scheduler:
         self._active: list[Sequence] = []
         self._age: dict[Sequence, int] = {}
         self._ages = itertools.count()
-        self._closing = False
         self._moved_at = time.perf_counter()
-        self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
-
-    def start(self) -> None:
-        """Start the decoding thread."""
-        self._thread.start()
 
     @property
     def stalled_s(self) -> float:
@@ -80,10 +75,10 @@ class Scheduler:
     def stop(self) -> None:
         """End every sequence as cancelled, then the thread."""
         self._inbox.put(None)
-        self._thread.join()
+        self._join(None)
 
     def _run(self) -> None:
-        while not self._closing:
+        while not self._ending.is_set():
             try:
                 self._receive()
                 self._moved_at = time.perf_counter()
@@ -103,7 +98,7 @@ class Scheduler:
             sequence = self._inbox.get()
             idle = False
             if sequence is None:
-                self._closing = True
+                self._ending.set()
                 return
             self._age[sequence] = next(self._ages)
             self._wait(sequence)
@@ -145,7 +140,7 @@ class Scheduler:
 
     def _decode(self) -> list[_BatchEntry]:
         """One step; returns what was decoded, or nothing where there was nothing to do."""
-        while self._active and not self._closing:
+        while self._active and not self._ending.is_set():
             entries = self._plan()
             began = time.perf_counter()
             status = self._context.decode()

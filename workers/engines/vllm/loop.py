@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import uvloop
+
+from workers.background import BackgroundThread
 
 log = logging.getLogger(__name__)
 
@@ -19,13 +20,14 @@ T = TypeVar("T")
 _STOPS_WITHIN_S = 5.0
 
 
-class Loop:
+class Loop(BackgroundThread):
     """Runs coroutines until `stop`. Safe from any thread but its own."""
 
     def __init__(self) -> None:
+        """Start at once."""
+        super().__init__("vllm", ends_within_s=_STOPS_WITHIN_S)
         self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
-        self._thread.start()
+        self.start()
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Start a coroutine; cancelling what is returned cancels it."""
@@ -42,7 +44,7 @@ class Loop:
         except TimeoutError:
             log.warning("vLLM's event loop does not answer; it is left as it is")
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_STOPS_WITHIN_S)
+        super().stop()
 
     def _run(self) -> None:
         # Processes started from this thread inherit its mask. A signal that ends a worker reaches
