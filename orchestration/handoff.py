@@ -1,24 +1,16 @@
-"""The handoff: what one round tells the next, beside the texts themselves.
-
-It is kept in Redis for an hour under the job's id and the round's number, for whoever looks into a
-running job, and each round begins from what the one before it wrote.
-"""
+"""The handoff: what one round passes to the next, beside the texts themselves. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redis import Redis
-
-from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid
 from workers.contract.job import Job
 
-#: Characters of the request that are told as the goal.
+#: Characters of the request that stand as the goal.
 LONGEST_GOAL = 600
 #: Decisions, errors and references that are kept, the latest ones.
 MOST_ENTRIES = 32
@@ -58,14 +50,15 @@ class HandoffState:
         """
         if not isinstance(data, Mapping):
             raise HandoffStateInvalid("The state between two steps is no object.")
-        found: dict[str, Any] = {}
-        for one in dataclasses.fields(cls):
-            if one.name not in data:
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            if field.name not in data:
                 raise HandoffStateInvalid(
-                    f"The state between two steps has no {one.name}.", details={"field": one.name}
+                    f"The state between two steps has no {field.name}.",
+                    details={"field": field.name},
                 )
-            found[one.name] = _checked(one.name, str(one.type), data[one.name])
-        return cls(**found)
+            values[field.name] = _checked(field.name, str(field.type), data[field.name])
+        return cls(**values)
 
     def accepted(self, decision: str, text: str) -> HandoffState:
         """The state once a step's text was taken: what was wrong before it is resolved."""
@@ -103,34 +96,9 @@ def begin(job: Job, total_steps: int) -> HandoffState:
 
 def goal(job: Job) -> str:
     """What the caller wants, in at most `LONGEST_GOAL` characters."""
-    asked = next((turn.content or "" for turn in reversed(job.messages) if turn.role == "user"), "")
-    return asked if len(asked) <= LONGEST_GOAL else f"{asked[:LONGEST_GOAL]} [...]"
-
-
-def load(redis: Redis, job_id: str, round_: int) -> HandoffState | None:
-    """What this round handed on; None where it is no longer kept.
-
-    Raises:
-        HandoffStateInvalid: it is not whole.
-        redis.RedisError: Redis is away.
-    """
-    raw: Any = redis.get(keys.handoff(job_id, round_))
-    if raw is None:
-        return None
-    try:
-        return HandoffState.from_dict(json.loads(raw))
-    except ValueError as error:
-        raise HandoffStateInvalid("The state between two steps is no JSON.") from error
-
-
-def save(redis: Redis, state: HandoffState, round_: int) -> None:
-    """Hand on what this round found; repeated, it does nothing more.
-
-    Raises:
-        redis.RedisError: Redis is away.
-    """
-    text = json.dumps(state.to_dict(), ensure_ascii=False).encode(errors="replace")
-    redis.set(keys.handoff(state.request_id, round_), text, ex=keys.HANDOFF_TTL_S)
+    users = (turn.content or "" for turn in reversed(job.messages) if turn.role == "user")
+    request = next(users, "")
+    return request if len(request) <= LONGEST_GOAL else f"{request[:LONGEST_GOAL]} [...]"
 
 
 def _last(entries: tuple[str, ...]) -> tuple[str, ...]:
@@ -139,7 +107,7 @@ def _last(entries: tuple[str, ...]) -> tuple[str, ...]:
 
 def _checked(name: str, kind: str, value: Any) -> Any:
     if kind.startswith("tuple"):
-        if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        if isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value):
             return tuple(value)
     elif isinstance(value, int if kind == "int" else str):
         return value

@@ -1,18 +1,17 @@
-"""The mode_selector: settles in which mode a job is answered and by whom."""
+"""Mode selection: in which mode a job is answered, by which models, and within which bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from orchestration.modes.casting import CastingInputs, cast, leader
-from orchestration.modes.registry import MODES
+from orchestration.modes import registry
+from orchestration.modes.casting import CastingInputs
 from orchestration.routing.resolve import configured
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
 from presets.preset import Preset
 from workers.cluster.directory import Directory
-from workers.contract.job import Job
+from workers.contract.job import DEFAULT_MODE, Job
 from workers.settings import Settings
 
 
@@ -33,14 +32,13 @@ class ModeSelector:
 
     @property
     def default_mode(self) -> str:
-        """The mode of a request that names none."""
+        """The mode of a request that names none: the settings', else the preset's."""
         if self._settings.orchestration_mode is not None:
             return self._settings.orchestration_mode
-        preset = self.preset
-        return preset.mode if preset is not None and preset.mode in MODES else "single"
+        return DEFAULT_MODE if self.preset is None else self.preset.mode
 
-    def direct(self, job: Job, lead: ModelSpec) -> Job:
-        """The job with its mode, cast and bounds; `lead` answers, reconciles or validates.
+    def select(self, job: Job, lead: ModelSpec) -> Job:
+        """The job with its mode, cast and bounds; `lead` leads it, as the mode has it.
 
         Where `lead` was routed and not named, another may lead.
 
@@ -48,52 +46,26 @@ class ModeSelector:
             NotEnoughModels: its mode needs more models than are configured.
             redis.RedisError: Redis is away.
         """
-        mode = job.mode or self.default_mode
-        preset = self.preset
-        scene = CastingInputs(
+        mode = registry.classes()[job.mode or self.default_mode]
+        running = self.preset
+        inputs = CastingInputs(
+            mode=mode.name,
             lead=lead,
             configured=configured(self._settings, self._catalogue, self._directory),
-            preset=preset if preset is not None and preset.mode == mode else None,
+            preset=running if running is not None and running.mode == mode.name else None,
             task_type=job.task_type,
-            stages=self._settings.pipeline_stages,
+            settings=self._settings,
             named=job.routing is None,
-            reconciler=self._settings.debate_reconcile_model,
-            synthesiser=self._settings.ensemble_synthesis_model,
-            judge=self._settings.judge_model,
         )
-        leads = leader(mode, scene)
-        if job.routing is not None and leads.id != lead.id:
-            reason = f"{job.routing['reason']}; {leads.id} writes the answer in mode {mode}"
-            job = replace(job, routing={**job.routing, "model": leads.id, "reason": reason})
-        scene = replace(scene, lead=leads)
+        leader = mode.leader(inputs)
+        if job.routing is not None and leader.id != lead.id:
+            reason = f"{job.routing['reason']}; {leader.id} writes the answer in mode {mode.name}"
+            job = replace(job, routing={**job.routing, "model": leader.id, "reason": reason})
         return replace(
             job,
-            model=scene.lead.id,
-            mode=mode,
-            cast=cast(mode, scene),
-            bounds=self._bounds(mode, scene.preset),
-            preset=None if preset is None else preset.id,
+            model=leader.id,
+            mode=mode.name,
+            cast=mode.cast(replace(inputs, lead=leader)),
+            bounds=mode.bounds(self._settings, inputs.preset),
+            preset=None if running is None else running.id,
         )
-
-    def _bounds(self, mode: str, preset: Preset | None) -> Mapping[str, float | str]:
-        settings = self._settings
-        of_members: dict[str, float | str] = {
-            "quorum": settings.quorum,
-            "grace_s": settings.quorum_grace_s,
-            "timeout_s": settings.member_timeout_s,
-        }
-        if preset is not None and preset.temperature is not None:
-            of_members["temperature"] = preset.temperature
-        bounds: dict[str, Mapping[str, float | str]] = {
-            "critique": {
-                "critique_max_rounds": settings.critique_max_rounds,
-                "critique_threshold": settings.critique_threshold,
-            },
-            "debate": {**of_members, "max_rounds": settings.debate_max_rounds},
-            "ensemble": {
-                **of_members,
-                "min_agreement": settings.ensemble_min_agreement,
-                "on_dissent": settings.ensemble_on_dissent,
-            },
-        }
-        return bounds.get(mode, {})

@@ -91,7 +91,7 @@ class Submitter:
             ModelNotFound, NoWorker: as `Router.route`.
             ModelNotFound, ModelLoading, ModelLoadFailed, InsufficientMemory, NoWorker: as in
                 `routing`, of every model that takes part.
-            NotEnoughModels: as `ModeSelector.direct`.
+            NotEnoughModels: as `ModeSelector.select`.
             TemporaryResource, DeadlineUnreachable: as `Admission.terms`.
             QueueFull: as many jobs of its kind are there as may be.
             IdempotencyConflict: the key stands for another body.
@@ -101,7 +101,7 @@ class Submitter:
         if route := self._router.route(job):
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = resolve.resolve(job.model, self._catalogue)
-        job = self._mode_selector.direct(job, spec)
+        job = self._mode_selector.select(job, spec)
         for model in dict.fromkeys([job.model, *(part.model for part in job.cast)]):
             resolve.require_worker(
                 self._catalogue.get(model), self._directory, on_demand=self._load_on_demand

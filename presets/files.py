@@ -60,7 +60,7 @@ def presets(own: Path | None, known: dict[str, ModelSpec]) -> dict[str, Preset]:
                 if model not in known:
                     problem = f"models: there is no model {model!r}"
                     raise CatalogueError(_name(file), preset.id, problem)
-            presets_[preset.id] = preset
+            presets_[preset.id] = replace(preset, file=_name(file))
     return presets_
 
 

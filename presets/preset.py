@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+#: What a stage of a pipeline can be; `expand` and `code` refine with templates of their own.
+STAGES = ("draft", "expand", "refine", "code", "validate")
+#: Fields of a preset that name the one model which does something.
+PARTS = ("generator", "critic", "reconciler", "synthesiser")
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One stage of a pipeline."""
 
-    #: `draft`, `refine`, `expand`, `code` or `validate`.
+    #: One of `STAGES`.
     stage: str
     model: str
 
@@ -20,7 +25,7 @@ class Preset:
 
     id: str
     models: tuple[str, ...]
-    #: `single`, `critique`, `debate`, `ensemble` or `pipeline`.
+    #: Name of a mode of `orchestration`.
     mode: str
     #: `mac` fits 16 GB beside other work, `mac-alone` fits them alone, `server` needs 24 GB of
     #: GPU memory or more.
@@ -39,13 +44,15 @@ class Preset:
     #: At which those that share a model sample, each further one a little hotter; None: as asked.
     temperature: float | None = None
     note: str = ""
+    #: The file that describes it, as errors name it.
+    file: str = field(default="", compare=False)
 
     def parts(self) -> dict[str, str]:
         """What each model does, by model, for people to read."""
         tasks: dict[str, list[str]] = {model: [] for model in self.models}
         for number, stage in enumerate(self.stages, start=1):
             tasks[stage.model].append(f"{number}. {stage.stage}")
-        for part in ("generator", "critic", "reconciler", "synthesiser"):
+        for part in PARTS:
             if model := getattr(self, part):
                 tasks[model].append(part)
         return {model: ", ".join(names) or "answers" for model, names in tasks.items()}

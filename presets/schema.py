@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from marshmallow import (
     RAISE,
@@ -16,13 +16,13 @@ from marshmallow import (
 )
 
 from presets.model import GgufSource, HfSource, ModelSpec, Reasoning
-from presets.preset import Preset, Stage
+from presets.preset import PARTS, STAGES, Preset, Stage
 
 #: What a model may be called: it stands in addresses, file and queue names.
 MODEL_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 ROLES = ("primary", "fast", "coder", "thinker", "longctx")
-STAGES = ("draft", "expand", "refine", "code", "validate")
-MODES = ("single", "critique", "debate", "ensemble", "pipeline")
+#: What a mode may be called. Which modes there are is checked where they are (`orchestration`).
+MODE_NAME = r"[a-z][a-z0-9_-]{0,39}"
 HARDWARE = ("mac", "mac-alone", "server")
 #: Members of a debate or ensemble at most.
 MOST_MEMBERS = 64
@@ -162,7 +162,10 @@ class PresetSchema(_Strict):
 
     id = _id(required=True)
     models = fields.List(_id(), required=True, validate=validate.Length(min=1))
-    mode = fields.String(required=True, validate=validate.OneOf(MODES))
+    mode = fields.String(
+        required=True,
+        validate=validate.Regexp(f"^{MODE_NAME}$", error="must be a mode's name"),
+    )
     hardware = fields.String(required=True, validate=validate.OneOf(HARDWARE))
     stages = fields.List(fields.Nested(_StageSchema), load_default=())
     generator = _id(load_default=None)
@@ -175,33 +178,18 @@ class PresetSchema(_Strict):
     temperature = fields.Float(load_default=None, validate=validate.Range(min=0.1, max=2))
     note = fields.String(load_default="")
 
-    #: Part -> the only mode that has it.
-    _OF_MODE: ClassVar = {
-        "stages": "pipeline",
-        "generator": "critique",
-        "critic": "critique",
-        "reconciler": "debate",
-        "synthesiser": "ensemble",
-    }
-
     @validates_schema
     def _check_parts(self, data: Mapping[str, Any], **_: Any) -> None:
         models = data["models"]
         if len(set(models)) < len(models):
             raise ValidationError("must not name a model twice", "models")
-        for field in ("members", "temperature"):
-            if data[field] is not None and data["mode"] not in ("debate", "ensemble"):
-                raise ValidationError("goes only with modes debate and ensemble", field)
         if data["members"] is not None and data["members"] < len(models):
             raise ValidationError("must not be fewer than the models", "members")
-        for part, mode in self._OF_MODE.items():
-            named = data[part]
-            if named and data["mode"] != mode:
-                raise ValidationError(f"goes only with mode {mode}", part)
-            of_part = [stage.model for stage in named] if part == "stages" else [named]
-            for model in of_part if named else ():
-                if model not in models:
-                    raise ValidationError(f"{model} is none of the preset's models", part)
+        named = [("stages", stage.model) for stage in data["stages"]]
+        named += [(part, data[part]) for part in PARTS if data[part] is not None]
+        for field, model in named:
+            if model not in models:
+                raise ValidationError(f"{model} is none of the preset's models", field)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Preset:

@@ -1,14 +1,24 @@
-"""What every mode is: which steps it begins with, and what follows from those that ended. Pure."""
+"""What every mode is: who takes part, which steps it begins with, and what follows them. Pure."""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
+from orchestration.modes.casting import CastingInputs
 from orchestration.modes.rounds import FinishedStep, History, Next, Round
-from workers.contract.job import Job
+from orchestration.prompts.rendering import Prompts
+from orchestration.prompts.template import Template
+from presets.model import ModelSpec
+from presets.preset import Preset
+from workers.contract.job import CastMember, Job
 from workers.contract.step import Assignment
+from workers.settings import Settings
+
+#: A mode's limits in one job, by name, as JSON can carry them.
+Bounds = Mapping[str, float | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +35,67 @@ class Reading:
     judges: bool = False
 
 
-class Mode(Protocol):
-    """How several models answer one request. Holds nothing of any job."""
+class Mode(abc.ABC):
+    """How several models answer one request. Holds nothing of any job.
 
+    Who takes part is asked of the class, since nothing has to be compiled for it; the steps are
+    planned by an instance, which has the templates.
+    """
+
+    #: What requests, presets and settings call it.
+    name: ClassVar[str]
+    #: Templates of its prompts; each is tried at start-up.
+    templates: ClassVar[tuple[Template, ...]] = ()
+    #: Fields of a preset that say something to this mode, beside its models.
+    preset_fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, prompts: Prompts) -> None:
+        self._prompts = prompts
+
+    @classmethod
+    def lead_of(cls, preset: Preset) -> str:
+        """The model that leads where the preset runs and the request names none."""
+        return preset.models[0]
+
+    @classmethod
+    def leader(cls, inputs: CastingInputs) -> ModelSpec:
+        """The model that leads a job: the one that was named or routed, unless a mode says more.
+
+        Raises:
+            NotEnoughModels: the settings name a model that is not configured.
+        """
+        return inputs.lead
+
+    @classmethod
+    @abc.abstractmethod
+    def cast(cls, inputs: CastingInputs) -> tuple[CastMember, ...]:
+        """Which model does what, in the mode's order; empty where one model answers alone.
+
+        Raises:
+            NotEnoughModels: it needs more models than are configured; names what is missing.
+        """
+
+    @classmethod
+    def bounds(cls, settings: Settings, preset: Preset | None) -> Bounds:
+        """The mode's limits, kept with the job; `preset` is the one that runs, if of this mode."""
+        return {}
+
+    @abc.abstractmethod
     def total_steps(self, job: Job) -> int:
         """Steps of the whole plan, where nothing is done again."""
 
+    @abc.abstractmethod
     def plan(self, job: Job) -> Round:
         """The first round."""
 
-    def advance(self, job: Job, story: History) -> Next:
+    @abc.abstractmethod
+    def advance(self, job: Job, history: History) -> Next:
         """The next round, or the end. The last tries of all steps are there, usable or not."""
 
     def read(self, job: Job, done: FinishedStep) -> Reading:
         """What a step's text says beside being a text."""
+        return Reading()
 
     def fresh(self, job: Job, done: FinishedStep) -> Assignment | None:
         """What a step is asked when it is done again without what came before it."""
+        return done.step.assignment

@@ -2,203 +2,271 @@
 
 A debate ends when all say the same, when nobody has changed sides, or after its last round; then
 one of them writes the answer, live. Where all said the very same there is nothing to write: that is
-the answer. Answers of the first round stay in the running to the end: what a round of talk made
-fewer believe does not replace what more believed before.
+the answer. Answers of the first round stay candidates to the end: what a round of debate made fewer
+believe does not replace what more believed before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from orchestration.modes import answer_kinds, fallbacks, judging, members
-from orchestration.modes.agreement import EXACT, Agreement
-from orchestration.modes.answer_kinds import Kind
-from orchestration.modes.base import Reading
-from orchestration.modes.rounds import Answer, Failure, FinishedStep, History, Next, Round, Step
-from orchestration.prompts import FORBIDDEN, LAST, Prompts, Trajectory
-from workers.contract.job import Job, Part
+from orchestration.modes import answer_kinds, debate_rounds, fallbacks, judging, members
+from orchestration.modes.agreement import EXACT
+from orchestration.modes.base import Bounds, Mode, Reading
+from orchestration.modes.casting import CastingInputs
+from orchestration.modes.debate_rounds import PARTICIPANT, DebateRound
+from orchestration.modes.registry import register
+from orchestration.modes.rounds import (
+    FinishedStep,
+    History,
+    JobAnswer,
+    JobFailure,
+    Next,
+    Round,
+    Step,
+)
+from orchestration.prompts.template import DRAFT, Template
+from orchestration.prompts.trajectory import FORBIDDEN, LAST, Trajectory
+from orchestration.routing.roles import roles_for
+from presets.model import ModelSpec
+from presets.preset import Preset
+from workers.contract.job import CastMember, Job, Message
 from workers.contract.step import ANSWER, Assignment
+from workers.settings import Settings
 
-PARTICIPANT, RECONCILER = "participant", "reconciler"
+RECONCILER = "reconciler"
+DEBATE = Template(
+    "debate",
+    """\
+{{ request }}
+
+You answered before:
+---
+{{ previous }}
+---
+Others answered the same:
+{% for answer in others %}
+--- answer {{ loop.index }}
+{{ answer }}
+{% endfor %}
+---
+Check your answer against theirs. Keep what is right, whoever said it; change your mind only for a \
+reason you can name. Give your whole answer to the request and nothing else.
+""",
+    {"request": "r", "previous": "p", "others": ("o",)},
+)
+RECONCILE = Template(
+    "reconcile",
+    """\
+{{ request }}
+
+Several answers to this were given:
+{% for answer in answers %}
+--- answer {{ loop.index }}
+{{ answer }}
+{% endfor %}
+---
+{% if agreed %}
+They agree in this:
+{% for point in agreed %}
+- {{ point }}
+{% endfor %}
+{% endif %}
+{% if conflicts %}
+They contradict each other in this:
+{% for point in conflicts %}
+- {{ point }}
+{% endfor %}
+{% endif %}
+Decide what is right where they differ, and write the one answer to the request. Give that answer \
+and nothing else.
+""",
+    {"request": "r", "answers": ("a",), "agreed": ("a",), "conflicts": ("c",)},
+)
 
 
-@dataclass(frozen=True, slots=True)
-class _Exchange:
-    """One round of a debate that has ended."""
-
-    number: int
-    #: Participants, by their places in the cast, that gave an answer.
-    places: tuple[int, ...]
-    answers: tuple[FinishedStep, ...]
-    #: None where its judge has yet to say.
-    found: Agreement | None
-
-    def side(self, place: int) -> object:
-        """Where a participant stands: with whom, or with what words."""
-        at = self.places.index(place)
-        if self.found is None or not self.found.clusters:
-            return answer_kinds.plain(self.answers[at].text)
-        group = next(group for group in self.found.clusters if at in group)
-        if self.found.method == EXACT and self.found.kind is not Kind.TEXT:
-            return answer_kinds.read([self.answers[at].text])[1][0]
-        return frozenset(self.places[one] for one in group)
-
-
-class Debate:
+@register
+class Debate(Mode):
     """Rounds of all participants at once, a judge where one is needed, and the answer."""
 
-    def __init__(self, templates: Prompts) -> None:
-        self._templates = templates
+    name = "debate"
+    templates = (DRAFT, DEBATE, judging.TEMPLATE, RECONCILE)
+    preset_fields = ("reconciler", "members", "temperature")
+
+    @classmethod
+    def lead_of(cls, preset: Preset) -> str:
+        """The reconciler."""
+        return preset.reconciler or preset.models[0]
+
+    @classmethod
+    def leader(cls, inputs: CastingInputs) -> ModelSpec:
+        """Who writes: the named model, else the preset's reconciler, else the settings' one."""
+        preset = inputs.preset
+        wanted = cls.lead_of(preset) if preset else inputs.settings.debate_reconcile_model
+        return inputs.writer(wanted)
+
+    @classmethod
+    def cast(cls, inputs: CastingInputs) -> tuple[CastMember, ...]:
+        """The lead, beside it the preset's others; else a coder, a thinker and a long reader."""
+        lead, preset = inputs.lead.id, inputs.preset
+        if preset is not None:
+            models = members.in_turn(preset, [lead, *preset.models])
+        else:
+            models = _by_roles(inputs)
+        if len(models) < 2:
+            raise inputs.missing("a second model to debate with")
+        participants = [CastMember(PARTICIPANT, model) for model in models]
+        return (*participants, CastMember(RECONCILER, lead), judging.member(inputs))
+
+    @classmethod
+    def bounds(cls, settings: Settings, preset: Preset | None) -> Bounds:
+        """See `Mode.bounds`."""
+        return {**members.bounds(settings, preset), "max_rounds": settings.debate_max_rounds}
 
     def total_steps(self, job: Job) -> int:
         """All participants in all rounds, and the answer; a judgement is no step of the plan."""
-        return len(members.of_part(job, PARTICIPANT)) * _rounds(job) + 1
+        return len(members.of_part(job, PARTICIPANT)) * _most_rounds(job) + 1
 
     def plan(self, job: Job) -> Round:
         """See `Mode.plan`."""
-        places = range(len(members.of_part(job, PARTICIPANT)))
-        return self._round(job, [self._first(job, place) for place in places])
+        count = len(members.of_part(job, PARTICIPANT))
+        return _round(job, [self._first(job, place) for place in range(count)])
 
-    def advance(self, job: Job, story: History) -> Next:
+    def advance(self, job: Job, history: History) -> Next:
         """See `Mode.advance`."""
-        live_completions = _exchanges(job, story)
-        first, last = live_completions[0], live_completions[-1]
+        rounds, total = debate_rounds.read(job, history), self.total_steps(job)
+        first, last = rounds[0], rounds[-1]
         needed = members.quorum(job, len(members.of_part(job, PARTICIPANT)))
         if len(first.answers) < needed:
-            total = self.total_steps(job)
-            return members.too_few(story, first.answers, needed, total, PARTICIPANT)
-        if ANSWER in story.done:
-            return self._end(job, story, live_completions)
-        if len(first.answers) == 1:  # nobody to talk with
-            facts = _facts(live_completions, story)
-            return Answer(first.answers[0], self.total_steps(job), facts=facts)
-        if len(last.answers) < 2:  # the talk broke up: what was said before it counts
-            return self._reconcile(job, live_completions)
-        if last.found is None:
+            return members.too_few(history, first.answers, needed, total, PARTICIPANT)
+        if ANSWER in history.done:
+            return _written(history, rounds, total)
+        if len(first.answers) == 1:  # nobody to debate with
+            return JobAnswer(first.answers[0], total, facts=_facts(rounds, history))
+        if len(last.answers) < 2:  # the debate broke up: what was said before it counts
+            return self._reconcile(job, rounds)
+        if last.agreement is None:
             return Round((self._judge(job, last),), members.patience(job, 1))
-        if last.found.unanimous and last.found.method == EXACT:
-            chosen = members.chosen(last.answers, last.found)
-            return Answer(chosen, self.total_steps(job), facts=_facts(live_completions, story))
-        over = last.found.unanimous or last.number == _rounds(job)
-        if over or (len(live_completions) > 1 and _nobody_changed(live_completions[-2], last)):
-            return self._reconcile(job, live_completions)
-        steps = [self._again(job, last, place) for place in last.places]
-        return self._round(job, steps)
+        unanimous = last.agreement.unanimous
+        if unanimous and last.agreement.method == EXACT:
+            chosen = members.chosen(last.answers, last.agreement)
+            return JobAnswer(chosen, total, facts=_facts(rounds, history))
+        over = unanimous or last.number == _most_rounds(job)
+        if over or (len(rounds) > 1 and last.same_sides(rounds[-2])):
+            return self._reconcile(job, rounds)
+        return _round(job, [self._again(job, last, place) for place in last.places])
 
-    def read(self, _job: Job, done: FinishedStep) -> Reading:
+    def read(self, job: Job, done: FinishedStep) -> Reading:
         """See `Mode.read`."""
-        return judging.reading(done) if done.step.part == judging.PART else Reading()
+        return judging.reading(done)
 
     def fresh(self, job: Job, done: FinishedStep) -> Assignment | None:
         """The caller's request alone."""
         if done.step.part != PARTICIPANT:
             return done.step.assignment
-        return self._first(job, _place(done)).assignment
-
-    def _round(self, job: Job, steps: Sequence[Step]) -> Round:
-        return Round(tuple(steps), members.patience(job, len(steps)))
+        return self._first(job, debate_rounds.place_of(done)).assignment
 
     def _first(self, job: Job, place: int) -> Step:
-        messages = self._templates.messages(job, "draft", _trajectory(job, 1))
-        return _step(job, place, 1, messages)
+        messages = self._prompts.messages(job, DRAFT, _trajectory(job, 1))
+        return _participant(job, place, 1, messages)
 
-    def _again(self, job: Job, last: _Exchange, place: int) -> Step:
+    def _again(self, job: Job, last: DebateRound, place: int) -> Step:
         number = last.number + 1
         own = last.answers[last.places.index(place)]
         others = [done for done in last.answers if done is not own]
         order = members.shuffled(job, number, place + 1, len(others))
-        messages = self._templates.messages(
+        messages = self._prompts.messages(
             job,
-            "debate",
+            DEBATE,
             _trajectory(job, number),
             previous=own.text,
             others=tuple(others[at].text for at in order),
         )
-        return _step(job, place, number, messages)
+        return _participant(job, place, number, messages)
 
-    def _judge(self, job: Job, last: _Exchange) -> Step:
+    def _judge(self, job: Job, last: DebateRound) -> Step:
         order = members.shuffled(job, last.number, 0, len(last.answers))
         texts = [last.answers[at].text for at in order]
-        told = _trajectory(job, last.number, "judge")
         (judge,) = members.of_part(job, judging.PART)
         name = f"{judging.PART}-{last.number}"
-        return judging.step(self._templates, job, name, judge.model, texts, told)
+        place = _trajectory(job, last.number, judging.PART)
+        return judging.step(self._prompts, job, name, judge.model, texts, place)
 
-    def _reconcile(self, job: Job, live_completions: Sequence[_Exchange]) -> Round:
-        last = live_completions[-1]
-        candidates = [done.text for done in last.answers]
-        seen = {answer_kinds.plain(text) for text in candidates}
-        for done in live_completions[0].answers:  # what was given up may have been right
-            if answer_kinds.plain(done.text) not in seen:
-                seen.add(answer_kinds.plain(done.text))
-                candidates.append(done.text)
+    def _reconcile(self, job: Job, rounds: Sequence[DebateRound]) -> Round:
+        candidates = _candidates(rounds)
         order = members.shuffled(job, 0, 0, len(candidates))
-        found = last.found
-        messages = self._templates.messages(
+        agreement = rounds[-1].agreement
+        messages = self._prompts.messages(
             job,
-            "reconcile",
-            _trajectory(job, _rounds(job) + 1, ANSWER),
+            RECONCILE,
+            _trajectory(job, _most_rounds(job) + 1, ANSWER),
             answers=tuple(candidates[at] for at in order),
-            agreed=found.agreed if found else (),
-            conflicts=found.conflicts if found else (),
+            agreed=agreement.agreed if agreement else (),
+            conflicts=agreement.conflicts if agreement else (),
         )
         (reconciler,) = members.of_part(job, RECONCILER)
         assignment = Assignment(messages, job.sampling)
         return Round((Step(ANSWER, RECONCILER, reconciler.model, assignment),))
 
-    def _end(
-        self, job: Job, story: History, live_completions: Sequence[_Exchange]
-    ) -> Answer | Failure:
-        """The written answer; where it failed, the one that most stood behind in any round."""
-        written, total = story.done[ANSWER], self.total_steps(job)
-        told = _facts(live_completions, story)
-        if written.usable:
-            return Answer(written, total, facts=told)
-        answered = [one for one in reversed(live_completions) if one.answers]
-        best = max(answered, key=lambda one: (one.found and one.found.score) or 0.0)
-        candidates = [members.chosen(best.answers, best.found), written]
-        return fallbacks.fall_back(candidates, total, told)
+
+def _by_roles(inputs: CastingInputs) -> list[str]:
+    wanted: list[tuple[str, ...]] = [("coder",), ("thinker",), ("longctx",)]
+    if inputs.task_type is not None:
+        wanted.insert(0, roles_for(inputs.task_type))
+    models = [inputs.lead.id]
+    for roles in wanted:
+        if best := inputs.best(roles, *models):
+            models.append(best.id)
+    if len(models) == 1:
+        models += [spec.id for spec in inputs.others(*models)[:1]]
+    return models
 
 
-def _exchanges(job: Job, story: History) -> list[_Exchange]:
-    """The rounds in which participants have answered."""
-    of_round: dict[int, list[FinishedStep]] = {}
-    for done in story.of_part(PARTICIPANT):
-        of_round.setdefault(_number(done), []).append(done)
-    found = []
-    for number, ended in sorted(of_round.items()):
-        answers = [done for done in ended if done.usable]
-        judge = story.done.get(f"{judging.PART}-{number}")
-        compared = members.compared(job, answers, number, judge)
-        found.append(_Exchange(number, tuple(map(_place, answers)), tuple(answers), compared))
-    return found
+def _written(history: History, rounds: Sequence[DebateRound], total: int) -> JobAnswer | JobFailure:
+    """The written answer; where it failed, the one of the largest group in any round."""
+    written, facts = history.done[ANSWER], _facts(rounds, history)
+    if written.usable:
+        return JobAnswer(written, total, facts=facts)
+    answered = [round_ for round_ in reversed(rounds) if round_.answers]
+    best = max(answered, key=lambda round_: round_.score)
+    chosen = members.chosen(best.answers, best.agreement)
+    return fallbacks.fall_back([chosen, written], total, facts)
 
 
-def _nobody_changed(before: _Exchange, now: _Exchange) -> bool:
-    return all(before.side(place) == now.side(place) for place in now.places)
+def _candidates(rounds: Sequence[DebateRound]) -> list[str]:
+    """The last round's answers, and those of the first that nobody gives any longer."""
+    texts = [done.text for done in rounds[-1].answers]
+    seen = {answer_kinds.plain(text) for text in texts}
+    for done in rounds[0].answers:  # what was given up may have been right
+        if answer_kinds.plain(done.text) not in seen:
+            seen.add(answer_kinds.plain(done.text))
+            texts.append(done.text)
+    return texts
 
 
-def _facts(live_completions: Sequence[_Exchange], story: History) -> dict[str, Any]:
-    last = next(
-        (one for one in reversed(live_completions) if len(one.answers) > 1), live_completions[-1]
-    )
-    return {"rounds": len(live_completions), **members.facts(last.found, story, PARTICIPANT)}
+def _facts(rounds: Sequence[DebateRound], history: History) -> dict[str, Any]:
+    compared = [round_ for round_ in rounds if len(round_.answers) > 1] or rounds
+    agreement = compared[-1].agreement
+    return {"rounds": len(rounds), **members.facts(agreement, history, PARTICIPANT)}
 
 
-def _step(job: Job, place: int, number: int, messages: Any) -> Step:
-    participants: Sequence[Part] = members.of_part(job, PARTICIPANT)
-    sampling = members.sampling(job, participants, place, number)
-    name = f"{PARTICIPANT}-{place + 1}-{number}"
-    return Step(name, PARTICIPANT, participants[place].model, Assignment(messages, sampling))
+def _round(job: Job, steps: Sequence[Step]) -> Round:
+    return Round(tuple(steps), members.patience(job, len(steps)))
+
+
+def _participant(job: Job, place: int, number: int, messages: tuple[Message, ...]) -> Step:
+    participants = members.of_part(job, PARTICIPANT)
+    assignment = Assignment(messages, members.sampling(job, participants, place, number))
+    name = debate_rounds.step_name(place, number)
+    return Step(name, PARTICIPANT, participants[place].model, assignment)
 
 
 def _trajectory(job: Job, number: int, name: str | None = None) -> Trajectory:
-    last = number > _rounds(job)
+    last = number > _most_rounds(job)
     return Trajectory(
         number,
-        _rounds(job) + 1,
+        _most_rounds(job) + 1,
         name or f"round {number}",
         "none" if number == 1 else f"round {number - 1}",
         LAST if last else "the answers are compared",
@@ -206,13 +274,5 @@ def _trajectory(job: Job, number: int, name: str | None = None) -> Trajectory:
     )
 
 
-def _place(done: FinishedStep) -> int:
-    return int(done.step.name.partition(".")[0].split("-")[1]) - 1
-
-
-def _number(done: FinishedStep) -> int:
-    return int(done.step.name.partition(".")[0].split("-")[2])
-
-
-def _rounds(job: Job) -> int:
+def _most_rounds(job: Job) -> int:
     return int(job.bounds["max_rounds"])

@@ -13,23 +13,123 @@ from typing import Any
 from orchestration.modes import fallbacks, judging, members
 from orchestration.modes.agreement import EXACT, Agreement
 from orchestration.modes.answer_kinds import Kind
-from orchestration.modes.base import Reading
-from orchestration.modes.rounds import Answer, Failure, FinishedStep, History, Next, Round, Step
-from orchestration.prompts import FORBIDDEN, LAST, Prompts, Trajectory
+from orchestration.modes.base import Bounds, Mode, Reading
+from orchestration.modes.casting import CastingInputs
+from orchestration.modes.registry import register
+from orchestration.modes.rounds import (
+    FinishedStep,
+    History,
+    JobAnswer,
+    JobFailure,
+    Next,
+    Round,
+    Step,
+)
+from orchestration.prompts.template import DRAFT, Template
+from orchestration.prompts.trajectory import FORBIDDEN, LAST, Trajectory
+from orchestration.routing.roles import ANY, ranked, roles_for
+from presets.model import ModelSpec
+from presets.preset import Preset
 from workers.contract.errors import OrchestrationFailed
-from workers.contract.job import Job
+from workers.contract.job import CastMember, Job
 from workers.contract.step import ANSWER, Assignment
+from workers.settings import Settings
 
 MEMBER, SYNTHESISER = "member", "synthesiser"
 #: What an ensemble that does not agree does.
 ON_DISSENT_FAIL = "fail"
+SYNTHESISE = Template(
+    "synthesise",
+    """\
+{{ request }}
+
+Several answers to this were given:
+{% for answer in answers %}
+--- answer {{ loop.index }}
+{{ answer }}
+{% endfor %}
+---
+{% if votes %}
+How many gave which answer:
+{% for vote in votes %}
+- {{ vote.count }}: {{ vote.answer }}
+{% endfor %}
+{% endif %}
+{% if agreed %}
+They agree in this:
+{% for point in agreed %}
+- {{ point }}
+{% endfor %}
+{% endif %}
+{% if conflicts %}
+They contradict each other in this:
+{% for point in conflicts %}
+- {{ point }}
+{% endfor %}
+{% endif %}
+Write the one answer to the request: keep what they agree in, and decide with a reason where they \
+differ.{% if dissents %} They do not agree: say so in the answer.{% endif %} Give that answer and \
+nothing else.
+""",
+    {
+        "request": "r",
+        "answers": ("a",),
+        "votes": ({"answer": "a", "count": 2},),
+        "agreed": ("a",),
+        "conflicts": ("c",),
+        "dissents": True,
+    },
+)
 
 
-class Ensemble:
+@register
+class Ensemble(Mode):
     """One round of all members, a judge where one is needed, and the answer."""
 
-    def __init__(self, templates: Prompts) -> None:
-        self._templates = templates
+    name = "ensemble"
+    templates = (DRAFT, judging.TEMPLATE, SYNTHESISE)
+    preset_fields = ("synthesiser", "members", "temperature")
+
+    @classmethod
+    def lead_of(cls, preset: Preset) -> str:
+        """The synthesiser."""
+        return preset.synthesiser or preset.models[0]
+
+    @classmethod
+    def leader(cls, inputs: CastingInputs) -> ModelSpec:
+        """Who writes: the named model, else the preset's synthesiser, else the settings' one."""
+        preset = inputs.preset
+        wanted = cls.lead_of(preset) if preset else inputs.settings.ensemble_synthesis_model
+        return inputs.writer(wanted)
+
+    @classmethod
+    def cast(cls, inputs: CastingInputs) -> tuple[CastMember, ...]:
+        """Every model of the preset; else every one that is configured, those that fit first.
+
+        One model that answers several times needs nobody who writes: the vote decides.
+        """
+        lead, preset = inputs.lead, inputs.preset
+        if preset is not None:
+            first = [lead.id] if lead.id in preset.models else []
+            models = members.in_turn(preset, [*first, *preset.models])
+        else:
+            others = ranked(inputs.others(lead.id), (*roles_for(inputs.task_type), ANY))
+            models = [lead.id, *(spec.id for spec in others)]
+        if len(models) < 2:
+            raise inputs.missing("a second model that answers")
+        cast = [CastMember(MEMBER, model) for model in models]
+        if preset is None or preset.members is None or preset.synthesiser is not None:
+            cast.append(CastMember(SYNTHESISER, lead.id))
+        return (*cast, judging.member(inputs))
+
+    @classmethod
+    def bounds(cls, settings: Settings, preset: Preset | None) -> Bounds:
+        """See `Mode.bounds`."""
+        return {
+            **members.bounds(settings, preset),
+            "min_agreement": settings.ensemble_min_agreement,
+            "on_dissent": settings.ensemble_on_dissent,
+        }
 
     def total_steps(self, job: Job) -> int:
         """All members, and the synthesis; a judgement is no step of the plan."""
@@ -37,114 +137,100 @@ class Ensemble:
 
     def plan(self, job: Job) -> Round:
         """See `Mode.plan`."""
-        cast = members.of_part(job, MEMBER)
-        steps = [self._member(job, place) for place in range(len(cast))]
-        return Round(tuple(steps), members.patience(job, len(steps)))
+        count = len(members.of_part(job, MEMBER))
+        steps = tuple(self._member(job, place) for place in range(count))
+        return Round(steps, members.patience(job, count))
 
-    def advance(self, job: Job, story: History) -> Next:
+    def advance(self, job: Job, history: History) -> Next:
         """See `Mode.advance`."""
-        answered = [done for done in story.of_part(MEMBER) if done.usable]
+        answered = [done for done in history.of_part(MEMBER) if done.usable]
         total = self.total_steps(job)
         needed = members.quorum(job, len(members.of_part(job, MEMBER)))
         if len(answered) < needed:
-            return members.too_few(story, answered, needed, total, MEMBER)
-        found = members.compared(job, answered, 1, story.done.get(judging.PART))
-        if found is None:
+            return members.too_few(history, answered, needed, total, MEMBER)
+        agreement = members.compared(job, answered, 1, history.done.get(judging.PART))
+        if agreement is None:
             return Round((self._judge(job, answered),), members.patience(job, 1))
-        told = _facts(job, found, story)
-        if ANSWER in story.done:
-            return self._end(job, story.done[ANSWER], answered, found, told)
-        if _dissents(job, found) and job.bounds["on_dissent"] == ON_DISSENT_FAIL:
-            return Failure(_dissent(job, found))
-        settled = len(answered) == 1 or (found.unanimous and found.method == EXACT)
+        facts = _facts(job, agreement, history)
+        if ANSWER in history.done:
+            written = history.done[ANSWER]
+            if written.usable:
+                return JobAnswer(written, total, facts=facts)
+            candidates = [members.chosen(answered, agreement), written]
+            return fallbacks.fall_back(candidates, total, facts)
+        if _dissents(job, agreement) and job.bounds["on_dissent"] == ON_DISSENT_FAIL:
+            return JobFailure(_dissent(job, agreement))
+        settled = len(answered) == 1 or (agreement.unanimous and agreement.method == EXACT)
         synthesiser = members.of_part(job, SYNTHESISER)
         if settled or not synthesiser:
-            return Answer(members.chosen(answered, found), total, facts=told)
-        return Round((self._synthesise(job, synthesiser[0].model, answered, found),))
+            return JobAnswer(members.chosen(answered, agreement), total, facts=facts)
+        return Round((self._synthesis(job, synthesiser[0].model, answered, agreement),))
 
-    def read(self, _job: Job, done: FinishedStep) -> Reading:
+    def read(self, job: Job, done: FinishedStep) -> Reading:
         """See `Mode.read`."""
-        return judging.reading(done) if done.step.part == judging.PART else Reading()
-
-    def fresh(self, job: Job, done: FinishedStep) -> Assignment | None:
-        """The caller's request alone: what a member was asked already."""
-        return done.step.assignment
+        return judging.reading(done)
 
     def _member(self, job: Job, place: int) -> Step:
         cast = members.of_part(job, MEMBER)
-        messages = self._templates.messages(job, "draft", _trajectory(1, "draft"))
-        sampling = members.sampling(job, cast, place)
-        assignment = Assignment(messages, sampling)
+        messages = self._prompts.messages(job, DRAFT, _trajectory(1, "draft"))
+        assignment = Assignment(messages, members.sampling(job, cast, place))
         return Step(f"{MEMBER}-{place + 1}", MEMBER, cast[place].model, assignment)
 
     def _judge(self, job: Job, answered: Sequence[FinishedStep]) -> Step:
         order = members.shuffled(job, 1, 0, len(answered))
         texts = [answered[at].text for at in order]
         (judge,) = members.of_part(job, judging.PART)
-        told = _trajectory(1, judging.PART)
-        return judging.step(self._templates, job, judging.PART, judge.model, texts, told)
+        place = _trajectory(1, judging.PART)
+        return judging.step(self._prompts, job, judging.PART, judge.model, texts, place)
 
-    def _synthesise(
-        self, job: Job, model: str, answered: Sequence[FinishedStep], found: Agreement
+    def _synthesis(
+        self, job: Job, model: str, answered: Sequence[FinishedStep], agreement: Agreement
     ) -> Step:
         order = members.shuffled(job, 2, 0, len(answered))
-        messages = self._templates.messages(
+        messages = self._prompts.messages(
             job,
-            "synthesise",
+            SYNTHESISE,
             _trajectory(2, ANSWER),
             answers=tuple(answered[at].text for at in order),
-            votes=_votes(found),
-            agreed=found.agreed,
-            conflicts=found.conflicts,
-            dissents=_dissents(job, found),
+            votes=_votes(agreement),
+            agreed=agreement.agreed,
+            conflicts=agreement.conflicts,
+            dissents=_dissents(job, agreement),
         )
         return Step(ANSWER, SYNTHESISER, model, Assignment(messages, job.sampling))
 
-    def _end(
-        self,
-        job: Job,
-        written: FinishedStep,
-        answered: Sequence[FinishedStep],
-        found: Agreement,
-        told: dict[str, Any],
-    ) -> Answer | Failure:
-        """The synthesis; where it failed, the answer that most support."""
-        total = self.total_steps(job)
-        if written.usable:
-            return Answer(written, total, facts=told)
-        return fallbacks.fall_back([members.chosen(answered, found), written], total, told)
+
+def _facts(job: Job, agreement: Agreement, history: History) -> dict[str, Any]:
+    facts: dict[str, Any] = {"rounds": 1, **members.facts(agreement, history, MEMBER)}
+    if _dissents(job, agreement):
+        facts["note"] = _dissent(job, agreement).message
+    return facts
 
 
-def _facts(job: Job, found: Agreement, story: History) -> dict[str, Any]:
-    told: dict[str, Any] = {"rounds": 1, **members.facts(found, story, MEMBER)}
-    if _dissents(job, found):
-        told["note"] = _dissent(job, found).message
-    return told
+def _dissents(job: Job, agreement: Agreement) -> bool:
+    score = agreement.score
+    return score is not None and score < float(job.bounds["min_agreement"])
 
 
-def _dissents(job: Job, found: Agreement) -> bool:
-    return found.score is not None and found.score < float(job.bounds["min_agreement"])
-
-
-def _dissent(job: Job, found: Agreement) -> OrchestrationFailed:
+def _dissent(job: Job, agreement: Agreement) -> OrchestrationFailed:
     least = float(job.bounds["min_agreement"])
     return OrchestrationFailed(
-        f"The models do not agree: {len(found.leaders)} of {len(found.voters)} say the same "
-        f"({found.score:g}), and {least:g} is asked for (INFERENCE_ENSEMBLE_MIN_AGREEMENT).",
-        details={"agreement": found.to_dict()},
+        f"The models do not agree: {len(agreement.leaders)} of {len(agreement.voters)} say the "
+        f"same ({agreement.score:g}), and {least:g} is asked for "
+        "(INFERENCE_ENSEMBLE_MIN_AGREEMENT).",
+        details={"agreement": agreement.to_dict()},
     )
 
 
-def _votes(found: Agreement) -> tuple[dict[str, Any], ...]:
+def _votes(agreement: Agreement) -> tuple[dict[str, Any], ...]:
     """How many said what, where that is short enough to be told."""
-    if found.kind in (Kind.TEXT, Kind.JSON):
+    if agreement.kind in (Kind.TEXT, Kind.JSON):
         return ()
-    told = found.to_dict()["clusters"]
-    return tuple({"answer": one["answer"], "count": len(one["steps"])} for one in told)
+    clusters = agreement.to_dict()["clusters"]
+    return tuple({"answer": group["answer"], "count": len(group["steps"])} for group in clusters)
 
 
 def _trajectory(number: int, name: str) -> Trajectory:
     previous = "none" if number == 1 else "draft"
-    return Trajectory(
-        number, 2, name, previous, LAST if number == 2 else "the answers are compared", FORBIDDEN
-    )
+    after = LAST if number == 2 else "the answers are compared"
+    return Trajectory(number, 2, name, previous, after, FORBIDDEN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestration.modes.rounds import Answer, Failure, FinishedStep
+from orchestration.modes.rounds import FinishedStep, JobAnswer, JobFailure
 from workers.contract.errors import (
     ContextBudgetExceeded,
     InferenceError,
@@ -30,7 +30,7 @@ _SAYS_ENOUGH = (
 
 def fall_back(
     stages: Sequence[FinishedStep], total_steps: int, facts: Mapping[str, Any] | None = None
-) -> Answer | Failure:
+) -> JobAnswer | JobFailure:
     """The best of what there is, the later the better, with the reason why it is not more.
 
     The last of `stages` is what failed; what its caller has seen of it stays the answer.
@@ -38,10 +38,10 @@ def fall_back(
     failed = stages[-1]
     error = reason(failed)
     if failed.streamed:
-        return Answer(failed, total_steps, error, facts or {})
+        return JobAnswer(failed, total_steps, error, facts or {})
     for done in reversed(stages):
         if done.usable:
-            return Answer(done, total_steps, error, facts or {})
+            return JobAnswer(done, total_steps, error, facts or {})
     return failure(
         [failed],
         OrchestrationFailed(
@@ -52,11 +52,11 @@ def fall_back(
     )
 
 
-def failure(failed: Sequence[FinishedStep], told: OrchestrationFailed) -> Failure:
-    """No answer: as it is told, or with the one error for which all these steps failed."""
+def failure(failed: Sequence[FinishedStep], error: OrchestrationFailed) -> JobFailure:
+    """No answer: with this error, or with the one error for which all these steps failed."""
     first = failed[0].error
     alike = all(done.error is not None and type(done.error) is type(first) for done in failed)
-    return Failure(first if alike and isinstance(first, _SAYS_ENOUGH) else told)
+    return JobFailure(first if alike and isinstance(first, _SAYS_ENOUGH) else error)
 
 
 def reason(done: FinishedStep) -> InferenceError:

@@ -11,20 +11,43 @@ from orchestration.modes import agreement, fallbacks
 from orchestration.modes.agreement import JUDGE, Agreement, Voter
 from orchestration.modes.answer_kinds import Kind
 from orchestration.modes.base import Reading
+from orchestration.modes.casting import CastingInputs
 from orchestration.modes.rounds import FinishedStep, Step
-from orchestration.prompts import Prompts, Trajectory
-from workers.contract.job import Job, ResponseFormat, Sampling
+from orchestration.prompts.rendering import Prompts
+from orchestration.prompts.template import Template
+from orchestration.prompts.trajectory import Trajectory
+from workers.contract.job import CastMember, Job, ResponseFormat, Sampling
 from workers.contract.step import Assignment
 
 PART = "judge"
 #: Tokens of a judgement at most; one that goes on and on is cut off and not believed.
 JUDGEMENT_TOKENS = 512
 _TEXTS = {"type": "array", "maxItems": 4, "items": {"type": "string", "maxLength": 160}}
+TEMPLATE = Template(
+    "judge",
+    """\
+A user asked:
+---
+{{ request }}
+---
+These answers were given:
+{% for answer in answers %}
+--- answer {{ loop.index }}
+{{ answer }}
+{% endfor %}
+---
+Which of them say the same? Return JSON: groups has one number for each answer in its order, the \
+same number for answers that mean the same whatever their words, another for those that \
+contradict them; agreed lists statements that all of them make; conflicts lists statements in \
+which they contradict each other.
+""",
+    {"request": "r", "answers": ("a",)},
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a judge found."""
+class AnswerGroups:
+    """Which answers say the same, as a judge has it."""
 
     #: For each answer, in the order in which the judge read them, the number of its group.
     groups: tuple[int, ...]
@@ -32,21 +55,32 @@ class Judgement:
     conflicts: tuple[str, ...]
 
     @classmethod
-    def read(cls, text: str, answers: int) -> Judgement:
+    def parse(cls, text: str, answers: int) -> AnswerGroups:
         """What a judge's text says of so many answers.
 
         Raises:
             ValueError: it is no JSON of the schema; says why.
         """
         try:
-            told = json.loads(text, strict=False)
-            groups = tuple(told["groups"])
-            agreed, conflicts = (tuple(map(str, told[name])) for name in ("agreed", "conflicts"))
+            data = json.loads(text, strict=False)
+            groups = tuple(data["groups"])
+            agreed, conflicts = (tuple(map(str, data[name])) for name in ("agreed", "conflicts"))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError("it has not the form that was asked for") from error
-        if len(groups) != answers or any(type(one) is not int for one in groups):
+        if len(groups) != answers or any(type(group) is not int for group in groups):
             raise ValueError(f"it does not put each of {answers} answers into a group")
-        return cls(groups, _said(agreed), _said(conflicts))
+        return cls(groups, _without_empty(agreed), _without_empty(conflicts))
+
+
+def member(inputs: CastingInputs) -> CastMember:
+    """Who judges: whom the settings name, else the model that writes the answer.
+
+    Raises:
+        NotEnoughModels: the settings name a model that is not configured.
+    """
+    wanted = inputs.settings.judge_model
+    model = inputs.lead if wanted is None else inputs.configured_model(wanted)
+    return CastMember(PART, model.id)
 
 
 def schema(answers: int) -> dict[str, Any]:
@@ -62,7 +96,7 @@ def schema(answers: int) -> dict[str, Any]:
 
 
 def step(
-    templates: Prompts, job: Job, name: str, model: str, texts: Sequence[str], told: Trajectory
+    prompts: Prompts, job: Job, name: str, model: str, texts: Sequence[str], place: Trajectory
 ) -> Step:
     """The step in which a model compares these texts."""
     sampling = Sampling(
@@ -71,7 +105,7 @@ def step(
         seed=job.sampling.seed,
         response_format=ResponseFormat("json_schema", schema(len(texts))),
     )
-    messages = templates.messages(job, "judge", told, answers=tuple(texts))
+    messages = prompts.messages(job, TEMPLATE, place, answers=tuple(texts))
     return Step(name, PART, model, Assignment(messages, sampling))
 
 
@@ -82,22 +116,24 @@ def judged(voters: Sequence[Voter], order: Sequence[int], judge: FinishedStep) -
     if judge.outcome.finish_reason == "length":
         return agreement.unknown(voters, "the judgement was cut off")
     try:
-        found = Judgement.read(judge.text, len(voters))
+        answers = AnswerGroups.parse(judge.text, len(voters))
     except ValueError as error:
         return agreement.unknown(voters, f"the judgement is unusable: {error}")
-    group_of = dict(zip(order, found.groups, strict=True))
+    group_of = dict(zip(order, answers.groups, strict=True))
     clusters = agreement.cluster([group_of[at] for at in range(len(voters))])
-    return Agreement(JUDGE, Kind.TEXT, tuple(voters), clusters, found.agreed, found.conflicts)
+    return Agreement(JUDGE, Kind.TEXT, tuple(voters), clusters, answers.agreed, answers.conflicts)
 
 
 def reading(done: FinishedStep) -> Reading:
-    """What a judgement says, for those who watch."""
+    """What a judgement says, for those who watch; of any other step nothing."""
+    if done.step.part != PART:
+        return Reading()
     try:
-        found = json.loads(done.text)
+        judgement = json.loads(done.text)
     except (ValueError, RecursionError):
         return Reading({"problem": "it is no JSON"}, judges=True)
-    return Reading({"judgement": found}, judges=True)
+    return Reading({"judgement": judgement}, judges=True)
 
 
-def _said(texts: Sequence[str]) -> tuple[str, ...]:
+def _without_empty(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts if text.strip())

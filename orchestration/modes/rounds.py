@@ -14,7 +14,7 @@ from workers.store.planned import Patience
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One model's part in a round."""
+    """What one model does in a round."""
 
     #: Unique in the job; what is done again has a number behind a dot.
     name: str
@@ -38,7 +38,7 @@ class Round:
     steps: tuple[Step, ...]
     #: How long they are waited for; None: until they end.
     patience: Patience | None = None
-    #: The end of its one step is the job's end: nothing is decided behind it.
+    #: The end of its one step is the job's end: nothing is decided after it.
     ends_job: bool = False
 
 
@@ -79,12 +79,12 @@ class History:
     handoff: HandoffState
 
     def of_part(self, *parts: str) -> list[FinishedStep]:
-        """The steps in which somebody played one of these parts, in order."""
+        """The steps of these parts, in order."""
         return [done for done in self.done.values() if done.step.part in parts]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JobAnswer:
     """The job's answer."""
 
     #: Whose text it is.
@@ -98,13 +98,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class JobFailure:
     """The job has no answer."""
 
     error: InferenceError
 
 
-Next = Round | Answer | Failure
+Next = Round | JobAnswer | JobFailure
 
 
 def logical(name: str) -> str:

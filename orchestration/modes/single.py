@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from orchestration.modes.base import Reading
-from orchestration.modes.rounds import FinishedStep, History, Next, Round, Step
-from workers.contract.job import Job
-from workers.contract.step import ANSWER, Assignment
+from orchestration.modes.base import Mode
+from orchestration.modes.casting import CastingInputs
+from orchestration.modes.registry import register
+from orchestration.modes.rounds import History, Next, Round, Step
+from workers.contract.job import DEFAULT_MODE, CastMember, Job
+from workers.contract.step import ANSWER
 
 
-class Single:
+@register
+class Single(Mode):
     """One step. Its worker writes the terminal event itself: there is nothing to decide."""
 
-    def total_steps(self, _job: Job) -> int:
+    name = DEFAULT_MODE
+
+    @classmethod
+    def cast(cls, inputs: CastingInputs) -> tuple[CastMember, ...]:
+        """Nobody beside the model that answers."""
+        return ()
+
+    def total_steps(self, job: Job) -> int:
         """See `Mode.total_steps`."""
         return 1
 
@@ -19,14 +29,6 @@ class Single:
         """See `Mode.plan`."""
         return Round((Step(ANSWER, ANSWER, job.model),), ends_job=True)
 
-    def advance(self, job: Job, _story: History) -> Next:
+    def advance(self, job: Job, history: History) -> Next:
         """Nothing follows; never asked."""
         return self.plan(job)
-
-    def read(self, _job: Job, _done: FinishedStep) -> Reading:
-        """See `Mode.read`."""
-        return Reading()
-
-    def fresh(self, _job: Job, done: FinishedStep) -> Assignment | None:
-        """See `Mode.fresh`."""
-        return done.step.assignment

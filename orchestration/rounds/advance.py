@@ -14,11 +14,10 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from orchestration import handoff
 from orchestration.handoff import HandoffState
 from orchestration.modes.base import Mode
-from orchestration.modes.rounds import Answer, Failure, FinishedStep, Round, Step
-from orchestration.rounds import dispatch, policy, report
+from orchestration.modes.rounds import FinishedStep, JobAnswer, JobFailure, Round, Step
+from orchestration.rounds import dispatch, handoff_store, policy, report
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, Failed, Token
@@ -84,24 +83,24 @@ class RoundAdvancer:
         match decision.next:
             case Round() as round_:
                 planned = dispatch.plan(self._app, record.job, number + 1, round_)
-                handoff.save(self._redis, decision.handoff, number)
+                handoff_store.save(self._redis, decision.handoff, number)
                 self._tell(lease, decision.assessed)
                 if self._jobs.advance(lease, self._worker_id, planned):
                     dispatch.send(self._app, planned, dispatch.NEXT_RANK)
-            case Answer() as answer:
+            case JobAnswer() as answer:
                 self._answer(lease, record.job, ended, answer, decision.assessed)
-            case Failure(error):
+            case JobFailure(error):
                 self._tell(lease, [*decision.assessed, Failed(0, error.to_dict())], JobState.FAILED)
 
     def _handed_on(self, job_id: str, number: int) -> HandoffState | None:
-        return handoff.load(self._redis, job_id, number) if number else None
+        return handoff_store.load(self._redis, job_id, number) if number else None
 
     def _answer(
         self,
         lease: Lease,
         job: Job,
         ended: Sequence[FinishedStep],
-        answer: Answer,
+        answer: JobAnswer,
         assessed: Sequence[Event],
     ) -> None:
         events = list(assessed)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestration.modes.rounds import Answer, FinishedStep
+from orchestration.modes.rounds import FinishedStep, JobAnswer
 from workers.contract.job import Job
 from workers.contract.step import Outcome, Timings, Usage
 
 
-def outcome(ended: Sequence[FinishedStep], answer: Answer) -> Outcome:
+def outcome(ended: Sequence[FinishedStep], answer: JobAnswer) -> Outcome:
     """The job's outcome: the answer's own, with usage and timings of all steps together."""
     told = answer.done.outcome
     outcomes = [done.outcome for done in ended]
@@ -25,7 +25,7 @@ def outcome(ended: Sequence[FinishedStep], answer: Answer) -> Outcome:
     )
 
 
-def report(job: Job, ended: Sequence[FinishedStep], answer: Answer) -> dict[str, Any]:
+def report(job: Job, ended: Sequence[FinishedStep], answer: JobAnswer) -> dict[str, Any]:
     """The `orchestration` object."""
     told: dict[str, Any] = {
         "mode": job.mode,

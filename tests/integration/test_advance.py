@@ -13,7 +13,7 @@ from workers.app import model_queue
 from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid, ModelBusy
 from workers.contract.events import Completed, Failed, StepFinished, Token
-from workers.contract.job import Job, JobState, Message, Part
+from workers.contract.job import CastMember, Job, JobState, Message
 from workers.contract.step import ORCHESTRATOR, Outcome, StepRequest, Timings, Usage
 from workers.keeper.redelivery import Redelivery
 from workers.store.admission import Terms
@@ -22,7 +22,7 @@ from workers.store.token_log import Entry, append, read_events
 
 _numbers = itertools.count(1)
 #: A pipeline of three models, each with one queue.
-CAST = (Part("draft", "a"), Part("refine", "b"), Part("validate", "c"))
+CAST = (CastMember("draft", "a"), CastMember("refine", "b"), CastMember("validate", "c"))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from orchestration.modes.rounds import FinishedStep, Step
 from workers.contract.errors import EngineFailed, WorkerLost
-from workers.contract.job import Job, Message, Part
+from workers.contract.job import CastMember, Job, Message
 from workers.contract.step import Outcome, Timings, Usage
 
 RETRIABLE = WorkerLost(retry_after_ms=700)
@@ -10,7 +10,7 @@ FINAL = EngineFailed("it broke")
 
 
 def job(mode, *cast, request="What is it?", **bounds):
-    parts = tuple(Part(*one.split(":")) for one in cast)
+    parts = tuple(CastMember(*one.split(":")) for one in cast)
     return Job(
         "chatcmpl-1",
         parts[-1].model,

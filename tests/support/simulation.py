@@ -10,8 +10,8 @@ import random
 from dataclasses import dataclass, field
 
 from orchestration.mode_selection import ModeSelector
-from orchestration.modes.registry import load
-from orchestration.modes.rounds import Answer
+from orchestration.modes.registry import classes, load
+from orchestration.modes.rounds import JobAnswer
 from orchestration.rounds.policy import decide
 from presets.catalogue import Catalogue
 from tests.support.finished_steps import ended
@@ -110,18 +110,18 @@ def cast(preset_id):
     settings = read({"INFERENCE_CONFIG": preset_id, "INFERENCE_BACKEND": "scripted"}, None)
     mode_selector = ModeSelector(settings, _CATALOGUE, _NobodyBeside())
     preset = _CATALOGUE.preset(preset_id)
-    lead = preset.generator or preset.reconciler or preset.synthesiser or preset.models[0]
+    lead = classes()[preset.mode].lead_of(preset)
     asked = Job("chatcmpl-1", lead, (Message("user", "Is it?"),), created=1, mode="")
-    made = mode_selector.direct(asked, _CATALOGUE.get(lead))
+    made = mode_selector.select(asked, _CATALOGUE.get(lead))
     mode = load(None)[made.mode]
-    mode._templates = _Unread()
+    mode._prompts = _Unread()
     return made, mode
 
 
 def play(made, mode, say):
     """Run a job to its end; `say` gives each step's text. Returns the answer and the steps."""
     done, next_, number = [], mode.plan(made), 0
-    while not isinstance(next_, Answer):
+    while not isinstance(next_, JobAnswer):
         assert len(done) <= mode.total_steps(made), done
         number += 1
         done += [ended(step, number, say(step, done)) for step in next_.steps]

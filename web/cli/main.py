@@ -8,7 +8,7 @@ import sys
 import click
 
 import web
-from orchestration.modes.registry import MODES
+from orchestration.modes import registry
 from web.cli.commands.config import config
 from web.cli.commands.evaluate import evaluate
 from web.cli.commands.jobs import jobs, submit
@@ -78,7 +78,7 @@ def web_() -> None:
 def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], force: bool) -> None:
     """Answer for one MODEL (the default model where none is named)."""
     from orchestration import worker as orchestration_worker
-    from orchestration.prompts import PromptError
+    from orchestration.prompts.template import PromptError
     from presets.catalogue import UnknownModel
     from web.cli.up.orphans import end_with_supervisor
     from workers.runtime import model_worker
@@ -138,7 +138,7 @@ def flower() -> None:
 @click.option("--system", "-s", help="A system message to begin with.")
 @click.option("--max-tokens", type=int, help="Tokens of an answer at most.")
 @click.option("--temperature", "-t", type=float, help="0 takes the most likely token every time.")
-@click.option("--mode", type=click.Choice(MODES), help="How several models answer.")
+@click.option("--mode", type=click.Choice(registry.names()), help="How several models answer.")
 @click.option("--reasoning/--no-reasoning", default=True, help="Show what the model thinks.")
 def chat(
     prompt: str | None,

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from orchestration.modes import registry
 from presets.catalogue import Catalogue, UnknownPreset
 from presets.schema import CatalogueError
 from workers import settings as settings_
@@ -18,6 +19,7 @@ def load_settings() -> Settings:
     """The effective settings; a bad one ends the process with status 2 and names it."""
     try:
         settings = settings_.read()
+        registry.check_settings(settings)
     except SettingsError as error:
         click.echo(f"inference-service cannot start:\n{error}", err=True)
         sys.exit(2)
@@ -29,6 +31,7 @@ def load_catalogue(settings: Settings) -> Catalogue:
     try:
         found = catalogue_.load(settings)
         found.wanted(settings.preload_models, settings.config)
+        registry.check_presets(found)
     except (CatalogueError, UnknownPreset) as error:
         click.echo(f"inference-service cannot start: {error}", err=True)
         sys.exit(2)

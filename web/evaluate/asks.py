@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from orchestration.modes import registry
 from presets.preset import Preset
 from web.evaluate.tasks import Task
 from workers.contract.fields import without_none
-from workers.contract.job import Priority
+from workers.contract.job import DEFAULT_MODE, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Ask:
 
 def alone(task: Task, model: str, options: Options, sample: int = 0) -> Ask:
     """The question to one model alone."""
-    return Ask(task, model, "single", options, sample=sample)
+    return Ask(task, model, DEFAULT_MODE, options, sample=sample)
 
 
 def together(task: Task, preset: Preset, options: Options) -> Ask:
@@ -84,7 +85,4 @@ def together(task: Task, preset: Preset, options: Options) -> Ask:
 
 def lead(preset: Preset) -> str:
     """The model that answers for a preset: alone, it is what the preset is compared with."""
-    named = preset.generator or preset.reconciler or preset.synthesiser
-    if preset.mode == "pipeline":
-        named = preset.stages[-1].model if preset.stages else preset.models[-1]
-    return named or preset.models[0]
+    return registry.classes()[preset.mode].lead_of(preset)

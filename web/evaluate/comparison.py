@@ -17,6 +17,7 @@ from web.evaluate.scoring import answer_of, is_right
 from web.evaluate.statistics import Change, change, quantile, wilson
 from web.evaluate.tasks import Task
 from web.evaluate.voting import majority
+from workers.contract.job import DEFAULT_MODE
 
 #: A difference that chance makes less often than this is called one. Each preset is judged by
 #: itself: of twenty that differ in nothing, one will seem to.
@@ -101,10 +102,10 @@ def compare(evaluation: Evaluation, presets: Iterable[Preset]) -> list[ResultRow
         firsts = _scored(evaluation, evaluation.singles(preset))
         if firsts is None:
             continue
-        alone = ResultRow(lead(preset), "single", lead(preset), None, 1, firsts)
+        alone = ResultRow(lead(preset), DEFAULT_MODE, lead(preset), None, 1, firsts)
         rows.setdefault(alone.name, alone)
         given = _scored(evaluation, evaluation.togethers(preset))
-        if preset.mode == "single" or given is None:
+        if preset.mode == DEFAULT_MODE or given is None:
             continue
         vote = _vote(evaluation, preset)
         if vote is not None:

@@ -11,6 +11,7 @@ from web.evaluate.asks import Ask, Options, alone, lead, together
 from web.evaluate.ledger import Ledger, LedgerAnswer
 from web.evaluate.service import Miscast, ServiceUnderTest
 from web.evaluate.tasks import Task
+from workers.contract.job import DEFAULT_MODE
 
 #: Samples of self-consistency at most: beyond this many a vote gains nothing (Wang et al. 2022
 #: draw 40).
@@ -34,7 +35,7 @@ class Evaluation:
 
     def togethers(self, preset: Preset) -> list[Ask]:
         """The questions to the preset. One of mode `single` is its lead alone."""
-        if preset.mode == "single":
+        if preset.mode == DEFAULT_MODE:
             return self.singles(preset)
         return [together(task, preset, self.options) for task in self.tasks]
 
@@ -73,7 +74,7 @@ class Evaluation:
             self._ask_all(named, asks, service, in_flight, progress, checked)
 
         ask_all(f"{lead(preset)} alone", self.singles(preset))
-        if preset.mode == "single":
+        if preset.mode == DEFAULT_MODE:
             return None
         try:
             ask_all(preset.id, self.togethers(preset), preset)

@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from orchestration.modes.registry import MODES
+from orchestration.modes import registry
 from orchestration.routing.resolve import AUTO
 from web.schemas import messages, parameters, response_format
 from web.schemas.bounds import Bounds
@@ -123,7 +123,8 @@ class CompletionSchema(LenientSchema):
         most=64, description="The kind of task, for routing: `code`, `reason`, `quick`, ..."
     )
     orchestration_mode = Text(
-        choices=MODES, description="How several models answer; the service's own mode if absent."
+        choices=registry.names(),
+        description="How several models answer; the service's own mode if absent.",
     )
     priority = Whole(1, 3, description="3 is taken first, 1 last.")
 

@@ -14,6 +14,8 @@ from typing import Any
 
 #: Raised when an old reader could misunderstand what a new writer wrote.
 VERSION = 1
+#: The mode in which one model answers alone: what holds where nobody names another.
+DEFAULT_MODE = "single"
 
 
 class JobState(enum.StrEnum):
@@ -103,8 +105,8 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What one model does in a job."""
+class CastMember:
+    """One model that takes part in a job, and what it does."""
 
     #: `answer`, `generator`, `critic`, `draft`, `refine`, `participant`, ...: the mode's own words.
     part: str
@@ -122,7 +124,7 @@ class Job:
     created: int
     sampling: Sampling = field(default_factory=Sampling)
     #: "" until it is settled, which it is before the job is stored.
-    mode: str = "single"
+    mode: str = DEFAULT_MODE
     priority: Priority = Priority.NORMAL
     task_type: str | None = None
     user: str | None = None
@@ -138,8 +140,8 @@ class Job:
     webhook: str | None = None
     #: Id of the preset that ran when it was accepted; None where none did.
     preset: str | None = None
-    #: Who does what, in the mode's order; empty in mode `single`.
-    cast: tuple[Part, ...] = ()
+    #: Who does what, in the mode's order; empty where one model answers alone.
+    cast: tuple[CastMember, ...] = ()
     #: The mode's bounds, as the settings had them when it was accepted.
     bounds: Mapping[str, float | str] = field(default_factory=dict)
     #: Where its model was chosen for it: `model`, `requested`, `strategy` and `reason`. None where
@@ -164,7 +166,9 @@ class Job:
         known["messages"] = messages_from(data["messages"])
         known["sampling"] = sampling_from(data["sampling"])
         known["priority"] = Priority(data["priority"])
-        known["cast"] = tuple(Part(**known_fields(Part, part)) for part in data.get("cast", ()))
+        known["cast"] = tuple(
+            CastMember(**known_fields(CastMember, part)) for part in data.get("cast", ())
+        )
         return cls(**known)
 
 

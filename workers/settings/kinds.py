@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from presets.preset import STAGES
+
 T = TypeVar("T")
 
 #: The roles a model can have (see the table of task types in the README).
 ROLES = ("primary", "fast", "coder", "thinker", "longctx")
-#: What a stage of a pipeline can be; `expand` and `code` refine with templates of their own.
-STAGES = ("draft", "expand", "refine", "code", "validate")
 _MOST_STAGES = 10
 
 # int() and float() also take "1_000" and digits of other scripts.
@@ -240,6 +240,10 @@ DIRECTORY = SettingKind(_directory, "the path of a directory that exists")
 PLACE = SettingKind(_place, "the path of a directory, which is made where it is missing")
 TEXT = SettingKind(str, "any text")
 HOST = SettingKind(lambda text: _matching(_HOST, text), "an IP address or a host name")
+#: Whether there is such a mode is checked where the modes are, at start-up too.
+MODE = SettingKind(
+    lambda text: _matching(_NAME, text).lower(), "the name of a mode (ORCHESTRATION.md)"
+)
 NAME = SettingKind(lambda text: _matching(_NAME, text), "a name: letters, digits, . _ : -")
 
 

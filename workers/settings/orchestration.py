@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from workers.settings import kinds
 from workers.settings.variable import setting
 
-MODES = ("single", "critique", "debate", "ensemble", "pipeline")
-
 
 @dataclass(frozen=True, kw_only=True)
 class OrchestrationSettings:
     """The modes and their bounds."""
 
     orchestration_mode: str | None = setting(
-        "INFERENCE_ORCHESTRATION_MODE", None, kinds.choice(*MODES),
+        "INFERENCE_ORCHESTRATION_MODE", None, kinds.MODE,
         "Mode of a request that names none.",
         unset="the preset's, or single",
     )

@@ -118,8 +118,6 @@ def test_what_cannot_run_says_why(evaluation):
     busy = FakeService(loaded=("a",))
     busy.loading = ("b",)
     assert run(evaluation, busy) == "b is loading; try again in a moment"
-    unbuilt = Preset("later", ("a",), "oracle", "mac")
-    assert run(evaluation, FakeService(), unbuilt) == "mode oracle is not there in this version"
 
 
 def test_other_models_than_the_presets_are_no_answer_of_it(evaluation):

@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from orchestration.modes.critique import SCHEMA, Critique, Judgement
-from orchestration.modes.rounds import Answer, Failure
-from orchestration.prompts import Prompts
+from orchestration.modes.critique import Critique
+from orchestration.modes.critique_verdict import SCHEMA, CritiqueVerdict
+from orchestration.modes.rounds import JobAnswer, JobFailure
+from orchestration.prompts.rendering import Prompts
 from orchestration.rounds.policy import decide
 from tests.support.finished_steps import FINAL, ended, job, shape, user
 from workers.contract.json_schema import check_schema
 
-MODE = Critique(Prompts())
+MODE = Critique(Prompts(Critique.templates))
 DEFECT = {"problem": "2 is no prime sum", "quote": "it is 5"}
 
 
@@ -121,7 +122,7 @@ def test_a_revision_that_contradicts_what_was_settled_never_stands(made):
 )
 def test_a_critic_that_cannot_judge_changes_nothing(made, text):
     answer, done = run(made, "it is 4", text)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, JobAnswer)
     assert answer.done is done[0]
     assert answer.error is None
     assert "unusable" in answer.facts["note"]
@@ -135,7 +136,7 @@ def test_a_critique_that_was_cut_off_is_not_believed(made):
 
 def test_without_a_draft_there_is_no_answer(made):
     failure, _ = run(made, ("", {"error": FINAL}))
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, JobFailure)
 
 
 def test_a_critics_own_words_are_no_contamination(made):
@@ -156,5 +157,5 @@ def test_what_the_critic_found_is_handed_on_and_resolved_by_a_revision(made):
 
 
 def test_a_judgement_keeps_its_quotes():
-    found = Judgement.read(judged(0.5))
+    found = CritiqueVerdict.parse(judged(0.5))
     assert found.defects == (DEFECT,)

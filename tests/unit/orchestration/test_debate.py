@@ -6,15 +6,15 @@ import pytest
 
 from orchestration.modes import judging, members
 from orchestration.modes.debate import Debate
-from orchestration.modes.rounds import Answer, Failure
-from orchestration.prompts import Prompts
+from orchestration.modes.rounds import JobAnswer, JobFailure
+from orchestration.prompts.rendering import Prompts
 from orchestration.rounds.policy import decide
 from tests.support.finished_steps import FINAL, RETRIABLE, ended, job, shape, user
 from workers.contract.errors import ContextBudgetExceeded, RequestTimeout
 from workers.contract.json_schema import check_schema
 from workers.contract.step import LATE
 
-MODE = Debate(Prompts())
+MODE = Debate(Prompts(Debate.templates))
 LONG = ["The cause is the rain, I would say.", "Snow is the cause of it, I think.", "Sun."]
 BOUNDS = {"max_rounds": 3, "quorum": 0, "grace_s": 60.0, "timeout_s": 600.0}
 
@@ -76,7 +76,7 @@ def test_all_participants_answer_at_once(three):
 
 def test_who_says_the_very_same_ends_the_debate_at_once(three):
     answer, done = run(three, ["4", "It is 4.", "4.0"])
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, JobAnswer)
     assert answer.done is done[0]
     assert answer.facts["rounds"] == 1
     assert answer.facts["confidence"] == 1.0
@@ -117,7 +117,7 @@ def test_it_ends_when_nobody_changes_and_one_writes_the_answer(three):
 
 def test_it_ends_when_they_come_to_agree(three):
     answer, done = run(three, ["4", "5", "6"], ["5", "5", "5"])
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, JobAnswer)
     assert answer.done is done[3]
     assert answer.facts["rounds"] == 2
 
@@ -245,7 +245,7 @@ def test_below_the_quorum_the_best_there_is_answers_in_part(three):
 
 def test_where_all_fail_there_is_no_answer(three):
     failure, _ = run(three, [failing(FINAL)] * 3)
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, JobFailure)
     assert len(failure.error.details["failed_models"]) == 3
 
 

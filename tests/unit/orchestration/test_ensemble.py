@@ -7,12 +7,12 @@ import pytest
 
 from orchestration.modes import members
 from orchestration.modes.ensemble import Ensemble
-from orchestration.modes.rounds import Answer, Failure
-from orchestration.prompts import Prompts
+from orchestration.modes.rounds import JobAnswer, JobFailure
+from orchestration.prompts.rendering import Prompts
 from orchestration.rounds.policy import decide
 from tests.support.finished_steps import FINAL, ended, job, shape, user
 
-MODE = Ensemble(Prompts())
+MODE = Ensemble(Prompts(Ensemble.templates))
 LONG = ["The cause is the rain, I would say.", "Snow is the cause of it, I think.", "Sun."]
 BOUNDS = {
     "quorum": 0,
@@ -59,7 +59,7 @@ def test_all_members_answer_at_once_and_one_writes_what_they_say():
 
 def test_who_says_the_very_same_needs_nobody_who_writes():
     answer, done = run(made(), ["4", "4.", "It is 4."])
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, JobAnswer)
     assert answer.done is done[0]
     assert answer.facts["agreement"]["method"] == "exact"
 
@@ -75,7 +75,7 @@ def test_below_the_least_agreement_the_answer_says_so():
 
 def test_below_the_least_agreement_it_fails_where_that_is_set():
     failure, _ = run(made(on_dissent="fail"), ["4", "5", "6"])
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, JobFailure)
     assert failure.error.code == "ORCHESTRATION_FAILED"
     assert len(failure.error.details["agreement"]["dissent"]) == 2
     answer, _ = run(made(on_dissent="fail", min_agreement=0.6), ["4", "4", "6"])

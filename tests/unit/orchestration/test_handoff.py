@@ -6,7 +6,12 @@ import pytest
 from orchestration import handoff
 from orchestration.contamination import MARKERS, Severity, examine
 from orchestration.handoff import HandoffState
-from orchestration.prompts import PromptError, Prompts, Trajectory, describe
+from orchestration.modes import registry
+from orchestration.modes.pipeline import REFINE
+from orchestration.prompts.rendering import Prompts
+from orchestration.prompts.template import DRAFT, PromptError, Template
+from orchestration.prompts.trajectory import Trajectory, describe
+from orchestration.rounds import handoff_store
 from tests.support.finished_steps import job
 from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid
@@ -20,10 +25,10 @@ def state():
 
 def test_a_state_is_kept_for_an_hour_and_read_again(state):
     redis = fakeredis.FakeRedis()
-    handoff.save(redis, state.accepted("draft by a: x", "x"), 1)
-    assert handoff.load(redis, "chatcmpl-1", 1).compressed_context == "x"
+    handoff_store.save(redis, state.accepted("draft by a: x", "x"), 1)
+    assert handoff_store.load(redis, "chatcmpl-1", 1).compressed_context == "x"
     assert 3590 < redis.ttl(keys.handoff("chatcmpl-1", 1)) <= 3600
-    assert handoff.load(redis, "chatcmpl-1", 2) is None
+    assert handoff_store.load(redis, "chatcmpl-1", 2) is None
 
 
 @pytest.mark.parametrize("field", [*HandoffState.__dataclass_fields__])
@@ -45,7 +50,7 @@ def test_what_is_no_state_is_refused(raw):
     redis = fakeredis.FakeRedis()
     redis.set(keys.handoff("chatcmpl-1", 1), raw)
     with pytest.raises(HandoffStateInvalid):
-        handoff.load(redis, "chatcmpl-1", 1)
+        handoff_store.load(redis, "chatcmpl-1", 1)
 
 
 def test_constraints_are_the_callers(state):
@@ -87,7 +92,9 @@ def test_the_conversation_stays_and_the_last_message_goes_into_the_template():
         Message("user", "three"),
     )
     made = Job("chatcmpl-1", "m", turns, created=1)
-    told = Prompts().messages(made, "refine", describe(["draft", "refine"], 2), previous="DRAFT")
+    told = Prompts([REFINE]).messages(
+        made, REFINE, describe(["draft", "refine"], 2), previous="DRAFT"
+    )
     assert [turn.role for turn in told] == ["system", "user", "assistant", "user"]
     assert told[0].content.startswith("Be brief.\n\nGoal: three\nStep 2/2: refine")
     assert "three" in told[3].content
@@ -97,7 +104,8 @@ def test_the_conversation_stays_and_the_last_message_goes_into_the_template():
 def test_an_operators_template_is_used_instead(tmp_path):
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "draft.jinja").write_text("Please: {{ request }}")
-    told = Prompts(tmp_path).messages(job("pipeline", "draft:a"), "draft", Trajectory(1, 1, "x"))
+    prompts = Prompts([DRAFT], tmp_path)
+    told = prompts.messages(job("pipeline", "draft:a"), DRAFT, Trajectory(1, 1, "x"))
     assert told[-1].content == "Please: What is it?"
 
 
@@ -106,4 +114,9 @@ def test_a_template_that_cannot_be_used_is_named_at_start(tmp_path, wrong):
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "revise.jinja").write_text(wrong)
     with pytest.raises(PromptError, match=r"revise\.jinja"):
-        Prompts(tmp_path)
+        registry.load(tmp_path)
+
+
+def test_two_templates_of_one_name_are_refused():
+    with pytest.raises(PromptError, match="draft: two templates"):
+        Prompts([DRAFT, Template("draft", "another", {})])

@@ -17,7 +17,7 @@ def directed(lead, *, mode="", routing=None, **environ):
     settings = read({f"INFERENCE_{name}": value for name, value in environ.items()}, env_file=None)
     mode_selector = ModeSelector(settings, CATALOGUE, SimpleNamespace(workers=tuple))
     job = Job("j", lead, (Message("user", "?"),), created=1, mode=mode, routing=routing)
-    return mode_selector.direct(job, CATALOGUE.get(lead))
+    return mode_selector.select(job, CATALOGUE.get(lead))
 
 
 def test_a_preset_settles_mode_cast_and_who_leads():

@@ -3,13 +3,13 @@
 import pytest
 
 from orchestration.modes.pipeline import Pipeline
-from orchestration.modes.rounds import Answer, Failure, Round
-from orchestration.prompts import Prompts
+from orchestration.modes.rounds import JobAnswer, JobFailure, Round
+from orchestration.prompts.rendering import Prompts
 from orchestration.rounds.policy import decide
 from tests.support.finished_steps import FINAL, RETRIABLE, ended, job, shape, user
 from workers.contract.errors import ContextBudgetExceeded
 
-MODE = Pipeline(Prompts())
+MODE = Pipeline(Prompts(Pipeline.templates))
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_stages_run_one_after_the_other_and_the_last_is_the_answer(three):
     third, _ = run(three, "one", "two")
     assert shape(third) == [("answer", "validate", "phi-4")]
     answer, done = run(three, "one", "two", "three")
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, JobAnswer)
     assert answer.done is done[-1]
     assert answer.error is None
 
@@ -75,7 +75,7 @@ def test_a_retriable_error_is_tried_three_times_more_after_its_pause(three):
         assert again.assignment == draft.assignment
         done.append(ended(again, number, error=RETRIABLE))
     failure = decide(three, MODE, done).next
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, JobFailure)
     assert failure.error.code == "ORCHESTRATION_FAILED"
 
 
@@ -116,7 +116,7 @@ def test_an_empty_last_stage_is_replaced_by_the_text_before_it(three):
 
 def test_nothing_usable_fails(three):
     failure, _ = run(three, "A text.", error=FINAL)
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, JobFailure)
     assert failure.error.details["code"] == "ENGINE_FAILED"
 
 

@@ -9,7 +9,8 @@ import math
 import pytest
 
 from orchestration.modes.agreement import cluster
-from orchestration.modes.critique import CRITIC, NO_CHANGE, REVISE
+from orchestration.modes.critique import CRITIC
+from orchestration.modes.critique_verdict import NO_CHANGE, REVISE
 from orchestration.modes.debate import PARTICIPANT
 from orchestration.modes.ensemble import MEMBER
 from tests.support.simulation import (

@@ -18,7 +18,7 @@ from presets.catalogue import UnknownPreset
 from presets.preset import Preset
 from web.cli.connection import connect
 from web.cli.console import console
-from web.cli.startup import load_settings
+from web.cli.startup import load_catalogue, load_settings
 from web.cli.up.command import address
 from web.cli.up.preset_service import StartError, serving
 from web.evaluate import comparison, page, report, tasks
@@ -26,7 +26,6 @@ from web.evaluate.asks import Options
 from web.evaluate.evaluation import Evaluation, Progress
 from web.evaluate.ledger import Ledger, LedgerError
 from web.evaluate.service import ServiceUnderTest
-from workers.planning import catalogue
 
 _GOES_ON = "what was answered is kept, and the same command goes on from there"
 
@@ -70,7 +69,7 @@ def run(
 
 
 def _presets(names: str) -> list[Preset]:
-    known = catalogue.load(load_settings())
+    known = load_catalogue(load_settings())
     try:
         return [known.preset(name.strip()) for name in names.split(",") if name.strip()]
     except UnknownPreset as error:

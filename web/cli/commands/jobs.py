@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Column, Table
 
-from orchestration.modes.registry import MODES
+from orchestration.modes import registry
 from web.cli.answer_printer import AnswerPrinter
 from web.cli.connection import connect, telling
 from web.cli.console import console
@@ -122,7 +122,10 @@ def drop(job_id: str) -> None:
 @click.option("--webhook", help="An address that is told of its end.")
 @click.option("--idempotency-key", help="Submitting it again under this key makes no second job.")
 @click.option(
-    "--mode", "orchestration_mode", type=click.Choice(MODES), help="How several models answer it."
+    "--mode",
+    "orchestration_mode",
+    type=click.Choice(registry.names()),
+    help="How several models answer it.",
 )
 @click.option("--watch", "watches", is_flag=True, help="Show the answer as it is made.")
 @telling

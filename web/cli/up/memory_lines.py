@@ -7,6 +7,7 @@ from typing import Any
 from presets.catalogue import Catalogue
 from presets.memory.machine import Machine
 from presets.memory.plan import Placement, Plan
+from workers.contract.job import DEFAULT_MODE
 from workers.planning import memory_plan
 from workers.settings import Settings
 
@@ -55,7 +56,7 @@ def refusal(settings: Settings, catalogue: Catalogue, plan: Plan) -> str:
         f"the models do not fit. With the least of KV pools they need {gb(plan.least_bytes)} GB; "
         f"there is {_memory(plan.machine)}. No place for: {without}."
     )
-    mode = "single"
+    mode = DEFAULT_MODE
     if settings.preload_models is None and settings.config is not None:
         mode = catalogue.preset(settings.config).mode
     fitting = memory_plan.fitting(settings, catalogue, mode, plan.machine)

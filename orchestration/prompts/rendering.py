@@ -1,0 +1,84 @@
+"""Rendering: from a job and a template to the conversation that a step's model is given."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from orchestration.handoff import goal
+from orchestration.prompts.template import PromptError, Template
+from orchestration.prompts.trajectory import TRAJECTORY, Trajectory
+from workers.contract.job import Job, Message
+
+
+class Prompts:
+    """The templates, compiled."""
+
+    def __init__(self, templates: Iterable[Template], own: Path | None = None) -> None:
+        """Compile templates and try each one; a file in `own`/prompts replaces one of its name.
+
+        Raises:
+            PromptError: one cannot be used, or two have one name.
+        """
+        by_name = _by_name([TRAJECTORY, *templates])
+        texts = {template.file: template.text for template in by_name.values()}
+        loaders: list[jinja2.BaseLoader] = [jinja2.DictLoader(texts)]
+        if own is not None:
+            loaders.insert(0, jinja2.FileSystemLoader(own / "prompts"))
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=jinja2.ChoiceLoader(loaders),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        for template in by_name.values():
+            self.render(template, template.sample)
+
+    def messages(
+        self, job: Job, template: Template, trajectory: Trajectory, **values: Any
+    ) -> tuple[Message, ...]:
+        """The conversation that a step is asked to go on with.
+
+        The caller's, with the trajectory in its system message and the last user message put into
+        the template as `request`; `values` are the template's others.
+        """
+        system = "\n\n".join(m.content for m in job.messages if m.role == "system" and m.content)
+        place = {
+            field.name: getattr(trajectory, field.name) for field in dataclasses.fields(trajectory)
+        }
+        instructions = self.render(TRAJECTORY, {"system": system, "goal": goal(job), **place})
+        turns = [turn for turn in job.messages if turn.role != "system"]
+        last = turns[-1] if turns and turns[-1].role == "user" else None
+        request = last.content or "" if last is not None else goal(job)
+        text = self.render(template, {**values, "request": request})
+        before = turns[:-1] if last is not None else turns
+        return (Message("system", instructions), *before, _user(last, text))
+
+    def render(self, template: Template, values: Mapping[str, Any]) -> str:
+        """The text of a template with these values.
+
+        Raises:
+            PromptError: it cannot be rendered with them.
+        """
+        try:
+            return self._environment.get_template(template.file).render(values).strip()
+        except jinja2.TemplateError as error:
+            file = getattr(error, "filename", None) or f"prompts/{template.file}"
+            raise PromptError(f"{file}: {error}") from error
+
+
+def _by_name(templates: Iterable[Template]) -> dict[str, Template]:
+    by_name: dict[str, Template] = {}
+    for template in templates:
+        if by_name.setdefault(template.name, template) is not template:
+            raise PromptError(f"{template.name}: two templates have this name")
+    return by_name
+
+
+def _user(last: Message | None, text: str) -> Message:
+    return Message("user", text) if last is None else dataclasses.replace(last, content=text)
