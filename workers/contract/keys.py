@@ -17,7 +17,7 @@ pace:{model}               string       Lua: append            for ever: what a 
 burden:{model}             hash         Lua: store, advance,   while steps wait or run: the tokens
                                         append, take           that each is expected to take, by
                                                                its member, and their `total`
-turns:{role}               string       balance                for ever: requests routed by turns
+turns:{role}               string       routing state          for ever: requests routed by turns
 held:{worker}              set          Lua: take, append,     while a worker lives: steps it
                                         reclaim, hand_back     runs, which crash with it
 resend                     sorted set   Lua: reclaim,          steps whose message is to be sent
@@ -36,9 +36,9 @@ slots                      sorted set   Lua: store, hold,      open synchronous 
 queued                     sorted set   Lua: store, take,      asynchronous jobs of which no step
                                         append                 has run; score: acceptance
 deadlines                  sorted set   Lua: store, append     jobs with a deadline; score: it
-webhooks                   sorted set   Lua: append; keeper    jobs whose end is to be told;
+webhooks                   sorted set   Lua: append; keeper    jobs whose webhook is to be called;
                                                                score: when to try
-job:{id}:webhook           list         keeper                 as the job: attempts to tell (JSON)
+job:{id}:webhook           list         keeper                 as the job: attempts to call it (JSON)
 idempotency:{scope}        string       Lua: store             as the job: its id, and a hash of
                                                                the body
 leases                     sorted set   Lua: take, renew,      while a step runs; score: expiry
