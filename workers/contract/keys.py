@@ -36,9 +36,9 @@ slots                      sorted set   Lua: store, hold,      open synchronous 
 queued                     sorted set   Lua: store, take,      asynchronous jobs of which no step
                                         append                 has run; score: acceptance
 deadlines                  sorted set   Lua: store, append     jobs with a deadline; score: it
-webhooks                   sorted set   Lua: append; keeper    jobs whose webhook is to be called;
+webhooks                   sorted set   Lua: append; keeper    jobs that are to call a webhook;
                                                                score: when to try
-job:{id}:webhook           list         keeper                 as the job: attempts to call it (JSON)
+job:{id}:webhook           list         keeper                 as the job: attempts (JSON)
 idempotency:{scope}        string       Lua: store             as the job: its id, and a hash of
                                                                the body
 leases                     sorted set   Lua: take, renew,      while a step runs; score: expiry
