@@ -14,8 +14,8 @@ class FrontEndSettings:
 
     host: str | None = setting(
         "INFERENCE_HOST", None, kinds.HOST,
-        "Address the front end listens on. A value that is set is obeyed, with a warning where "
-        "it is open to the network and no API keys exist.",
+        "Address that the front end listens on. A value that is set is always used. There is a "
+        "warning where it is open to the network and no API keys exist.",
         unset="127.0.0.1 without API keys, 0.0.0.0 with",
     )
     port: int = setting(
@@ -23,40 +23,40 @@ class FrontEndSettings:
     )
     api_keys: tuple[str, ...] = setting(
         "INFERENCE_API_KEYS", (), kinds.api_keys(),
-        "Keys that callers may send as `Authorization: Bearer <key>`, beside those of "
-        "`inference-service keys`. Once a key exists, every address but `/health` and "
-        "`/health/ready` needs one. `chat` and `models` send the first.",
+        "Keys that callers may send as `Authorization: Bearer <key>`, in addition to those of "
+        "`inference-service keys`. Once a key exists, every path except `/health` and "
+        "`/health/ready` needs one. The commands `chat` and `models` send the first.",
         secret=True,
     )
     cors_origins: tuple[str, ...] = setting(
         "INFERENCE_CORS_ORIGINS", (), kinds.origins(),
-        "Web pages of these origins may use the service from a browser, over HTTP and "
-        "WebSocket.",
+        "Web pages of these origins may use the service from a browser, over HTTP and WebSocket.",
         unset="only pages of the service's own origin",
     )
     request_timeout_s: float = setting(
         "INFERENCE_REQUEST_TIMEOUT", 120.0, kinds.number(3, 86_400),
-        "Seconds after its acceptance by which a plain answer or a stream's first token is due: "
-        "it comes 2 s earlier or the request ends with REQUEST_TIMEOUT. A running stream ends "
-        "when no token came for this long.",
+        "Seconds after acceptance by which a plain answer or a stream's first token is due. Where "
+        "it is not there 2 s before that, the request ends with REQUEST_TIMEOUT. A running stream "
+        "ends when no token came for this long.",
     )
     web_threads: int = setting(
         "INFERENCE_WEB_THREADS", 256, kinds.integer(16, 4096),
-        "Threads of the front end. Every open answer holds one; 8 stay free for the rest.",
+        "Threads of the front end. Every open answer holds one. 8 of them stay free for other "
+        "requests.",
     )
     flower_port: int = setting(
         "INFERENCE_FLOWER_PORT", 5555, kinds.integer(1, 65535),
-        "Port on which `up --flower` shows the queues, on loopback.",
+        "Port of the loopback interface on which `up --flower` shows the queues.",
     )
     log_level: str = setting(
         "INFERENCE_LOG_LEVEL", "INFO", kinds.choice("DEBUG", "INFO", "WARNING", "ERROR"),
-        "The least severe log lines that are shown.",
+        "The lowest severity of log lines that are shown.",
     )
     log_format: str = setting(
         "INFERENCE_LOG_FORMAT", "console", kinds.choice("console", "json"),
-        "How log lines are written.",
+        "Format of log lines.",
     )
     log_prompts: bool = setting(
         "INFERENCE_LOG_PROMPTS", False, kinds.BOOLEAN,
-        "Log the messages of every accepted request. Without it no text of a caller is logged.",
+        "Log the messages of every accepted request. While false no text of a caller is logged.",
     )

@@ -19,19 +19,19 @@ class OrchestrationSettings:
     )
     critique_max_rounds: int = setting(
         "INFERENCE_CRITIQUE_MAX_ROUNDS", 2, kinds.integer(1, 10),
-        "Rounds of one critique and one revision at most.",
+        "The most rounds of one critique and one revision.",
     )
     critique_threshold: float = setting(
         "INFERENCE_CRITIQUE_THRESHOLD", 0.8, kinds.number(0, 1),
-        "The critic's score at which an answer is good enough.",
+        "The critic's score from which an answer is accepted.",
     )
     debate_max_rounds: int = setting(
         "INFERENCE_DEBATE_MAX_ROUNDS", 3, kinds.integer(1, 10),
-        "Rounds of a debate at most.",
+        "The most rounds of a debate.",
     )
     debate_reconcile_model: str = setting(
         "INFERENCE_DEBATE_RECONCILE_MODEL", "primary", kinds.NAME,
-        "The role or the model that writes a debate's answer.",
+        "Role or model that writes a debate's answer.",
     )
     ensemble_min_agreement: float = setting(
         "INFERENCE_ENSEMBLE_MIN_AGREEMENT", 0.7, kinds.number(0, 1),
@@ -39,28 +39,28 @@ class OrchestrationSettings:
     )
     ensemble_on_dissent: str = setting(
         "INFERENCE_ENSEMBLE_ON_DISSENT", "answer", kinds.choice("answer", "fail"),
-        "What a dissenting ensemble does: answer and say so, or fail with ORCHESTRATION_FAILED.",
+        "What an ensemble does that dissents: answer and say so, or fail with "
+        "ORCHESTRATION_FAILED.",
     )
     ensemble_synthesis_model: str = setting(
         "INFERENCE_ENSEMBLE_SYNTHESIS_MODEL", "primary", kinds.NAME,
-        "The role or the model that writes an ensemble's answer.",
+        "Role or model that writes an ensemble's answer.",
     )
     quorum: int = setting(
         "INFERENCE_QUORUM", 0, kinds.integer(0, 64),
-        "How many members of a debate or ensemble must answer; 0: more than half of them.",
+        "Members of a debate or ensemble that must answer. 0: more than half of them.",
     )
     quorum_grace_s: float = setting(
         "INFERENCE_QUORUM_GRACE_S", 60.0, kinds.number(0, 3600),
-        "Seconds that the other members have once the quorum has answered.",
+        "Seconds that the other members have after the quorum has answered.",
     )
     member_timeout_s: float = setting(
         "INFERENCE_MEMBER_TIMEOUT_S", 600.0, kinds.number(0.1, 86_400),
-        "Seconds after which a member of a debate or ensemble is not waited for in any case, from "
-        "when it was asked.",
+        "Seconds after its start that a member of a debate or ensemble is waited for at most.",
     )
     judge_model: str | None = setting(
         "INFERENCE_JUDGE_MODEL", None, kinds.NAME,
-        "The role or the model that says which answers in words mean the same.",
+        "Role or model that decides which answers in words mean the same.",
         unset="who writes the answer",
     )
     pipeline_stages: tuple[str, ...] = setting(

@@ -13,17 +13,23 @@ from workers.settings.variable import Variable
 _INTRODUCTION = """\
 # Settings
 
-Made from the table in `workers/settings/` by `inference-service config --markdown`; change the
-table, not this page.
+You want to change how the service runs. Set an environment variable, or write a line into the file
+`.env` of the directory that the service is started in:
 
-A setting is an environment variable, or a line in the file `.env` of the directory the service is
-started in; the environment wins. An empty variable equals an unset one. Settings are read once, at
-start-up. A value that is not allowed, or two that contradict each other, stop start-up with the
-variable's name, its value and what is allowed. A name that looks like ours and is none gets a
-warning with the nearest one. `inference-service config` prints the effective values and where each
-came from.
+```
+INFERENCE_PORT=9000 inference-service up
+inference-service config       # the effective values, and where each came from
+```
 
-"Used from ... on" means: this version checks the value and does nothing else with it.
+- The environment wins over `.env`. An empty variable equals an unset one.
+- Settings are read once, at start-up.
+- A value that is not allowed stops start-up. So do two values that contradict each other. The
+  message names the variable, its value and what is allowed.
+- A name that looks like a setting and is none gets a warning with the nearest one.
+
+This page is made from the tables in `workers/settings/` by `inference-service config --markdown`.
+Change the tables, not this page. "Used from ... on" means: this version checks the value and does
+nothing else with it.
 """
 
 _EXAMPLE = """\

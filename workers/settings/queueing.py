@@ -22,27 +22,27 @@ class QueueSettings:
     )
     max_queued_jobs: int = setting(
         "INFERENCE_MAX_QUEUED_JOBS", 10_000, kinds.integer(1, 10_000_000),
-        "Asynchronous jobs that may wait at once, not begun.",
+        "Asynchronous jobs that may wait at once before they begin.",
     )
     reject_when_full: bool = setting(
         "INFERENCE_REJECT_WHEN_FULL", True, kinds.BOOLEAN,
-        "Refuse a request that finds everything taken at once, with QUEUE_FULL. While false it "
-        "waits for a place, at most the request timeout.",
+        "Refuse a request at once with QUEUE_FULL where INFERENCE_MAX_CONCURRENT_REQUESTS are "
+        "open. While false it waits for one to end, at most for the request timeout.",
     )
     queue_strategy: str | None = setting(
         "INFERENCE_QUEUE_STRATEGY", None, kinds.choice("priority", "fifo"),
-        "Which waiting request is next: the most urgent one, or always the oldest.",
+        "Which waiting request is next: the most urgent, or always the oldest.",
         unset="priority, or what INFERENCE_PRIORITY_ENABLED says",
     )
     priority_enabled: bool | None = setting(
         "INFERENCE_PRIORITY_ENABLED", None, kinds.BOOLEAN,
-        "Another spelling of INFERENCE_QUEUE_STRATEGY: true is priority, false is fifo. The two "
-        "must not disagree.",
+        "Another form of INFERENCE_QUEUE_STRATEGY: true is priority, false is fifo. The two must "
+        "agree.",
         unset="what INFERENCE_QUEUE_STRATEGY says",
     )
     priority_levels: int = setting(
         "INFERENCE_PRIORITY_LEVELS", 3, kinds.integer(3, 3),
-        "Levels of priority that a caller has: 1 low, 2 normal, 3 high. Jobs have one more, 0, for "
+        "Priorities that a caller can choose: 1 low, 2 normal, 3 high. Jobs have one more, 0, for "
         "bulk work.",
     )
     default_priority: int = setting(
@@ -51,10 +51,10 @@ class QueueSettings:
     )
     aging_s: float = setting(
         "INFERENCE_AGING_S", 60.0, kinds.number(1, 86_400),
-        "Seconds after which a waiting request moves one of ten lists up, so that none waits for "
-        "ever: bulk begins at list 8, low at 6, normal at 4, high at 2, and 1 is the first.",
+        "Seconds after which a waiting request moves up by one of ten lists, so that none waits "
+        "for ever. Bulk begins at list 8, low at 6, normal at 4, high at 2; list 1 runs first.",
     )
     grace_s: float = setting(
         "INFERENCE_GRACE_S", 30.0, kinds.number(0, 3600),
-        "Seconds a stopping worker gives the answers it is in the middle of.",
+        "Seconds that a stopping worker has to end its running answers.",
     )

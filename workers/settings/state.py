@@ -20,26 +20,26 @@ class StateSettings:
 
     data_dir: Path = setting(
         "INFERENCE_DATA_DIR", default_data_dir(), kinds.PLACE,
-        "All state: the embedded server's files, API keys, caches, logs. A second service needs "
-        "a second one.",
+        "Directory of all state: the embedded server's files, API keys, caches, logs. A second "
+        "service needs a second one.",
         unset="~/.local/share/inference-service",
     )
     redis_url: str | None = setting(
         "INFERENCE_REDIS_URL", None, kinds.url("redis", "rediss", "unix"),
-        "A Redis or Valkey to use.",
+        "Redis or Valkey server to use.",
         unset="`up` starts an embedded Valkey in the data directory",
         secret=True,
     )
     redis_memory_mb: int = setting(
         "INFERENCE_REDIS_MEMORY_MB", 1024, kinds.integer(16, 1_048_576),
-        "Megabytes the embedded Valkey may use. Above 90 % no new work is taken in; what was "
-        "accepted still ends.",
+        "Megabytes that the embedded Valkey may use. Above 90 % no new work is accepted; accepted "
+        "work still ends.",
     )
     result_ttl_s: int = setting(
         "INFERENCE_RESULT_TTL_S", 86_400, kinds.integer(60, 30 * 86_400),
-        "Seconds an asynchronous job's result is kept after its end.",
+        "Seconds that an asynchronous job's result is kept after its end.",
     )
     jobs_fsync: bool = setting(
         "INFERENCE_JOBS_FSYNC", False, kinds.BOOLEAN,
-        "Acknowledge an asynchronous job only when Redis has it on disk; costs up to 1 s.",
+        "Acknowledge an asynchronous job only when Redis has it on disk. This costs up to 1 s.",
     )

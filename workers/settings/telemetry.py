@@ -16,16 +16,16 @@ class TelemetrySettings:
 
     otel_enabled: bool = setting(
         "OTEL_ENABLED", True, kinds.BOOLEAN,
-        "Send traces and metrics. Nothing waits for a collector that is not there.",
+        "Send traces and metrics. The service does not wait for a collector that is missing.",
         used_from=_TELEMETRY,
     )
     otel_endpoint: str = setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317", kinds.url("http", "https"),
-        "The OpenTelemetry collector.",
+        "Address of the OpenTelemetry collector.",
         used_from=_TELEMETRY,
     )
     otel_service_name: str = setting(
         "OTEL_SERVICE_NAME", "inference-service", kinds.TEXT,
-        "The service's name in traces and metrics.",
+        "Name of the service in traces and metrics.",
         used_from=_TELEMETRY,
     )

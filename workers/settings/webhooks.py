@@ -14,13 +14,14 @@ class WebhookSettings:
 
     webhook_secret: str | None = setting(
         "INFERENCE_WEBHOOK_SECRET", None, kinds.TEXT,
-        "What webhooks are signed with (Standard Webhooks, HMAC-SHA256): any text, or whsec_ and "
-        "Base64.",
+        "Secret that webhooks are signed with (Standard Webhooks, HMAC-SHA256): any text, or "
+        "whsec_ and Base64.",
         unset="a job that names a webhook is refused",
         secret=True,
     )
     webhook_networks: tuple[str, ...] = setting(
         "INFERENCE_WEBHOOK_NETWORKS", (), kinds.networks(),
-        "Networks beside the public Internet to which webhooks may go, such as 10.0.0.0/8.",
+        "Networks to which webhooks may go in addition to the public Internet, such as "
+        "10.0.0.0/8.",
         unset="public addresses only",
     )
