@@ -62,7 +62,7 @@ class OrderWatcher(BackgroundThread):
         """Wait until the model may be loaded: at once, unless an order says that it is not to be.
 
         False where the process is to end instead. A process that somebody started for the model,
-        and that was not `resting` before, asks for the order it needs; `forced`, for one that
+        and that was not unloaded (`resting`) before, asks for the order it needs; `forced`, for one that
         looks at no memory.
         """
         asked = resting

@@ -54,9 +54,8 @@ local function add_steps(job_id, owner, rank, first)
     else
       enqueue_step(member, model, owner, rank)
     end
-    local queued = key('burden', model)
-    if tokens ~= '0' and redis.call('HSETNX', queued, member, tokens) == 1 then
-      redis.call('HINCRBY', queued, 'total', tokens)
+    if tokens ~= '0' then
+      add_queued_tokens(member, model, tokens)
     end
     redis.call('SADD', key('models'), model)
     names[#names + 1] = name

@@ -86,7 +86,15 @@ local function redeliver_step(member, model, owner)
   redis.call('ZADD', key('resend'), STARTED_RANK, member)
 end
 
--- A step's own field goes with its part of the total, so that it is taken off once.
+-- A step has a field of its own beside the total, so that its tokens are added once ...
+local function add_queued_tokens(member, model, tokens)
+  local queued = key('burden', model)
+  if redis.call('HSETNX', queued, member, tokens) == 1 then
+    redis.call('HINCRBY', queued, 'total', tokens)
+  end
+end
+
+-- ... and subtracted once.
 local function subtract_queued_tokens(member, model)
   local queued = key('burden', model)
   local tokens = redis.call('HGET', queued, member)
