@@ -242,7 +242,7 @@ def told(monkeypatch):
 
 def test_a_worker_hears_that_it_is_to_leave(redis, orders, worker, told):
     ear = OrderWatcher(redis, MODEL, worker())
-    assert ear.await_load(threading.Event(), resting=False)
+    assert ear.await_load(threading.Event(), was_unloaded=False)
     ear.start()
     orders.give(Order(MODEL, Target.LOADED, Why.ASKED, 1))
     orders.give(Order(MODEL, Target.UNLOADED, Why.SWAP, 1, grace_s=7))
@@ -256,7 +256,7 @@ def test_what_failed_is_tried_again_by_a_new_order_only(redis, orders, worker, t
     orders.give(first)
     presence = worker()
     ear = OrderWatcher(redis, MODEL, presence)
-    assert ear.await_load(threading.Event(), resting=True)
+    assert ear.await_load(threading.Event(), was_unloaded=True)
     assert presence.worker.order == first.id
     presence.failed(ModelLoadFailed("no GGUF"))
     assert not ear._is_to_leave(first)
@@ -268,7 +268,7 @@ def test_a_worker_of_a_model_that_was_unloaded_asks_for_it_and_waits(redis, orde
     presence, may_load = worker(), []
     waiting = threading.Thread(
         target=lambda: may_load.append(
-            OrderWatcher(redis, MODEL, presence).await_load(threading.Event(), resting=False)
+            OrderWatcher(redis, MODEL, presence).await_load(threading.Event(), was_unloaded=False)
         )
     )
     waiting.start()
@@ -283,7 +283,7 @@ def test_a_supervised_worker_of_such_a_model_ends(redis, orders, worker, monkeyp
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
     monkeypatch.setenv(SUPERVISOR, "1")
     ear = OrderWatcher(redis, MODEL, worker())
-    assert not ear.await_load(threading.Event(), resting=False)
+    assert not ear.await_load(threading.Event(), was_unloaded=False)
     assert orders.requested(MODEL) is None
 
 

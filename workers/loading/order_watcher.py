@@ -57,15 +57,15 @@ class OrderWatcher(BackgroundThread):
         return default_s
 
     def await_load(
-        self, told_to_end: threading.Event, *, resting: bool, forced: bool = False
+        self, told_to_end: threading.Event, *, was_unloaded: bool, forced: bool = False
     ) -> bool:
         """Wait until the model may be loaded: at once, unless an order says that it is not to be.
 
-        False where the process is to end instead. A process that somebody started for the model,
-        and that was not unloaded (`resting`) before, asks for the order it needs; `forced`, for one that
-        looks at no memory.
+        False where the process is to end instead. A process that somebody started for the model
+        asks for the order it needs, unless it `was_unloaded` by the keeper before; with `forced`
+        for one that looks at no memory.
         """
-        asked = resting
+        asked = was_unloaded
         while not told_to_end.is_set():
             try:
                 order = self._orders.of(self._model)
@@ -82,7 +82,7 @@ class OrderWatcher(BackgroundThread):
                     asked = True
             except RedisError as error:
                 log.debug("no order can be read while Redis is away: %s", error)
-                if not resting:  # it was started for the model, and nobody says otherwise
+                if not was_unloaded:  # it was started for the model, and nobody says otherwise
                     return True
             told_to_end.wait(LOOK_S)
         return False

@@ -101,11 +101,13 @@ class _ModelWorker:
 
     def _load_and_serve(self) -> int:
         """From the first heartbeat to the last answer; returns the exit status."""
-        resting = self._was_here()
-        if resting:
+        was_unloaded = self._was_here()
+        if was_unloaded:
             self._presence.unloaded()
         self._presence.start()
-        if not self._orders.await_load(self._stopping, resting=resting, forced=self._force):
+        if not self._orders.await_load(
+            self._stopping, was_unloaded=was_unloaded, forced=self._force
+        ):
             return 0
         began = time.monotonic()
         self._orders.start()
