@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,7 @@ def add(
     if described_in.exists():
         raise AddError(f"there is a {described_in} already; {_OTHER_ID}")
     text = description.text(model_id, parts, metadata)
-    made: list[Path] = []
-    try:
+    with _undone_on_error(directory) as made:
         directory.mkdir(exist_ok=True)
         for part in parts if model_id != placed else ():
             made.append(directory / part.name)
@@ -75,6 +74,19 @@ def add(
         described_in.write_text(text, encoding="utf-8")
         # The whole catalogue, as the service will read it.
         spec = files.models(catalogue_dir)[model_id]
+    return Added(spec, described_in)
+
+
+@contextmanager
+def _undone_on_error(directory: Path) -> Iterator[list[Path]]:
+    """A list of the files that are made; an error removes them, and the directory if it is empty.
+
+    Raises:
+        AddError: the catalogue cannot be read with them.
+    """
+    made: list[Path] = []
+    try:
+        yield made
     except BaseException as error:
         for path in made:
             path.unlink(missing_ok=True)
@@ -83,7 +95,6 @@ def add(
         if isinstance(error, CatalogueError):
             raise AddError(str(error)) from None
         raise
-    return Added(spec, described_in)
 
 
 def _parts(file: Path) -> list[Path]:

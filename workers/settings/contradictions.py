@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workers.settings import kinds
+from workers.settings import display
 from workers.settings.problems import Problem
 from workers.settings.table import Settings, variables
 
@@ -62,7 +62,7 @@ def _bounds(settings: Settings) -> Iterator[Problem]:
 
 def _problem(settings: Settings, name: str, allowed: str, against: str) -> Problem:
     def shown(field: str) -> str:
-        return kinds.show(getattr(settings, field))
+        return display.show(getattr(settings, field))
 
     other = (_VARIABLES[against], shown(against))
     return Problem(_VARIABLES[name], shown(name), allowed, other)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from presets.preset import STAGES
@@ -245,33 +245,3 @@ MODE = SettingKind(
     lambda text: _matching(_NAME, text).lower(), "the name of a mode (ORCHESTRATION.md)"
 )
 NAME = SettingKind(lambda text: _matching(_NAME, text), "a name: letters, digits, . _ : -")
-
-
-def show(value: Any) -> str:
-    """A value as it would be written into its variable; "" for None."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.15g}"
-    if isinstance(value, tuple):
-        return ",".join(value)
-    if isinstance(value, dict):
-        return json.dumps({name: list(roles) for name, roles in value.items()})
-    return str(value)
-
-
-def mask(value: Any) -> str:
-    """What is shown of a secret: that it is set, and of an address its host and path."""
-    if value is None:
-        return ""
-    if isinstance(value, tuple):
-        return ",".join("***" for _ in value)
-    parts = urlsplit(str(value))
-    if not parts.scheme:
-        return "***"
-    user, at, host = parts.netloc.rpartition("@")
-    shown = f"{user.partition(':')[0]}:***@{host}" if at else host
-    # redis-py also takes a password among the options behind the question mark.
-    return parts._replace(netloc=shown, query="***" if parts.query else "").geturl()

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from workers.settings import kinds
+from workers.settings import display
 from workers.settings.table import SUBJECTS, variables
 from workers.settings.variable import Variable
 
@@ -60,7 +60,7 @@ def env_example() -> str:
 
 def default_text(variable: Variable, default: Any) -> str:
     """The value that holds while the variable is not set; "" where a sentence says it."""
-    return "" if variable.unset else kinds.show(default)
+    return "" if variable.unset else display.show(default)
 
 
 def _row(variable: Variable, default: Any) -> str:

@@ -7,8 +7,6 @@ between steps.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import queue
 import time
@@ -20,6 +18,7 @@ from workers.engines.llamacpp.native import Context
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.sequence import Sequence
+from workers.engines.llamacpp.waiting import WaitingSequences
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +52,9 @@ class Scheduler(BackgroundThread):
         self._kv_tokens = kv_tokens
         self._chunks = chunks
         self._inbox: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
-        #: Sequences without cells: by priority, then age.
-        self._waiting: list[tuple[int, int, Sequence]] = []
+        #: Sequences without cells.
+        self._waiting = WaitingSequences()
         self._active: list[Sequence] = []
-        self._age: dict[Sequence, int] = {}
-        self._ages = itertools.count()
         self._moved_at = time.perf_counter()
 
     @property
@@ -100,23 +97,15 @@ class Scheduler(BackgroundThread):
             if sequence is None:
                 self._ending.set()
                 return
-            self._age[sequence] = next(self._ages)
-            self._wait(sequence)
-
-    def _wait(self, sequence: Sequence) -> None:
-        heapq.heappush(self._waiting, (*self._rank(sequence), sequence))
+            self._waiting.add(sequence)
 
     def _drop_cancelled(self) -> None:
         for sequence in [sequence for sequence in self._active if sequence.is_cancelled]:
             self._leave(sequence)
             sequence.end("cancelled")
-        cancelled = [entry for entry in self._waiting if entry[2].is_cancelled]
-        if cancelled:
-            self._waiting = [entry for entry in self._waiting if entry not in cancelled]
-            heapq.heapify(self._waiting)
-            for _, _, sequence in cancelled:
-                self._forget(sequence)
-                sequence.end("cancelled")
+        for sequence in self._waiting.take_cancelled():
+            self._forget(sequence)
+            sequence.end("cancelled")
 
     def _admit(self) -> None:
         """Start waiting sequences, the most urgent first, while the pool has room for their tokens.
@@ -124,11 +113,11 @@ class Scheduler(BackgroundThread):
         The first in the queue is never overtaken: it gets its room when others end.
         """
         while self._waiting and len(self._active) < self._concurrency:
-            sequence = self._waiting[0][2]
+            sequence = self._waiting.first
             held = sum(len(other.tokens) for other in self._active)
             if self._active and held + len(sequence.tokens) + 1 > self._kv_tokens:
                 return
-            heapq.heappop(self._waiting)
+            self._waiting.pop()
             first_time = sequence.slot is None and sequence.cached_tokens == 0
             if self._active:
                 self._chunks.slow_down()
@@ -160,7 +149,7 @@ class Scheduler(BackgroundThread):
         self._context.clear_batch()
         running = [sequence for sequence in self._active if sequence.pending == 1]
         reading = [sequence for sequence in self._active if sequence.pending > 1]
-        reading.sort(key=self._rank)
+        reading.sort(key=self._waiting.rank)
         entries = [self._add(sequence, 1) for sequence in running]
         room = self._room(len(running), reading[0]) if reading else 0
         for sequence in reading:
@@ -177,10 +166,6 @@ class Scheduler(BackgroundThread):
         return self._chunks.room(
             running, depth=first.decoded, cells=cells, reading_s=first.reading_s
         )
-
-    def _rank(self, sequence: Sequence) -> tuple[int, int]:
-        """The most urgent first, then the oldest."""
-        return -sequence.request.priority, self._age[sequence]
 
     def _add(self, sequence: Sequence, count: int) -> _BatchEntry:
         slot, begin = sequence.slot, sequence.decoded
@@ -205,7 +190,7 @@ class Scheduler(BackgroundThread):
         """
         if self._prefixes.forget_one():
             return
-        victim = max(self._active, key=self._rank)
+        victim = max(self._active, key=self._waiting.rank)
         if len(self._active) == 1:
             self._leave(victim, keep=False)
             victim.fail(EngineFailed("The KV pool has no room for one whole sequence."))
@@ -213,7 +198,7 @@ class Scheduler(BackgroundThread):
         log.info("no cell is free: %s waits and resumes", victim.request.id)
         self._active.remove(victim)
         self._prefixes.clear(victim)
-        self._wait(victim)
+        self._waiting.add(victim)
 
     def _deliver(self, entries: list[_BatchEntry]) -> None:
         """Sample for every sequence first: waking readers would make the later ones wait."""
@@ -241,7 +226,7 @@ class Scheduler(BackgroundThread):
         self._forget(sequence)
 
     def _forget(self, sequence: Sequence) -> None:
-        del self._age[sequence]
+        self._waiting.forget(sequence)
         sequence.sampler.free()
 
     def _fail(self, entries: list[_BatchEntry], error: EngineFailed) -> None:
@@ -260,10 +245,10 @@ class Scheduler(BackgroundThread):
         for sequence in list(self._active):
             self._leave(sequence, keep=False)
             sequence.end("cancelled")
-        for _, _, sequence in self._waiting:
+        while self._waiting:
+            sequence = self._waiting.pop()
             self._forget(sequence)
             sequence.end("cancelled")
-        self._waiting.clear()
         while not self._inbox.empty():
             late = self._inbox.get()
             if late is not None:

@@ -14,10 +14,8 @@ from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import EngineOptions
 from workers.engines.vllm import sources
+from workers.engines.vllm.memory import kv_pool_bytes
 
-#: Tokens of the KV pool for each request that is answered at once, where its size is ours to
-#: choose: a prompt and an answer of a usual chat. One request may use all of them.
-KV_TOKENS_PER_REQUEST = 2048
 #: What the processes that sample load from us.
 _LOGITS_PROCESSORS = ["workers.engines.vllm.penalties:EarlierTokens"]
 #: Options of a model that are the worker's own.
@@ -76,21 +74,8 @@ def engine_config(arguments: AsyncEngineArgs, options: EngineOptions) -> VllmCon
         and cache.kv_cache_memory_bytes is None
         and options.memory_fraction is None
     ):
-        cache.kv_cache_memory_bytes = _kv_pool_bytes(config, options)
+        cache.kv_cache_memory_bytes = kv_pool_bytes(config, options)
     return config
-
-
-def _kv_pool_bytes(config: VllmConfig, options: EngineOptions) -> int:
-    """Room for as many tokens as were planned; without a plan 2,048 for each request that may run
-    at once, and at least one whole context.
-    """
-    model, parallel, cache = config.model_config, config.parallel_config, config.cache_config
-    heads, layers = model.get_num_kv_heads(parallel), model.get_num_layers(parallel)
-    per_token = 2 * heads * layers * model.get_head_size() * model.dtype.itemsize
-    wanted = max(model.max_model_len, KV_TOKENS_PER_REQUEST * options.concurrency)
-    # A request wastes a part of its last block, and vLLM keeps a block for itself.
-    blocks = (options.concurrency + 1) * cache.block_size
-    return int(per_token * ((options.kv_tokens or wanted) + blocks))
 
 
 def _check(spec: ModelSpec, chosen: dict[str, Any]) -> None:

@@ -14,7 +14,6 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMValidationError
 from vllm.inputs.engine import tokens_input
 from vllm.outputs import RequestOutput
-from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from presets.model import ModelSpec
@@ -26,6 +25,7 @@ from workers.engines.vllm import processes
 from workers.engines.vllm.arguments import engine_config, vllm_arguments
 from workers.engines.vllm.error_file import ErrorFile
 from workers.engines.vllm.loop import Loop
+from workers.engines.vllm.memory import device_bytes
 from workers.engines.vllm.processes import EngineProcesses
 from workers.engines.vllm.sampling import parameters, refused
 from workers.engines.vllm.step_monitor import StepMonitor
@@ -95,7 +95,7 @@ class VllmEngine:
         self._template = ChatTemplate(source or CHATML, self._vocabulary.bos, self._vocabulary.eos)
         self._warm_up()
         self._errors.forget()
-        self.memory_bytes = self._device_bytes(llm) or (
+        self.memory_bytes = device_bytes(llm.vllm_config) or (
             self._processes.rss_bytes() + psutil.Process().memory_info().rss - before
         )
         on_progress(1.0)
@@ -248,11 +248,3 @@ class VllmEngine:
             log.error("vLLM failed a request", exc_info=error)
             self._errors.forget()
             raise EngineFailed(f"vLLM failed this request: {error}") from error
-
-    def _device_bytes(self, llm: AsyncLLM) -> int:
-        """Bytes that vLLM has taken of its devices, which is its configured part; 0 on a CPU."""
-        if current_platform.is_cpu():
-            return 0
-        part = llm.vllm_config.cache_config.gpu_memory_utilization
-        count = llm.vllm_config.parallel_config.world_size
-        return int(sum(part * current_platform.get_device_total_memory(i) for i in range(count)))
