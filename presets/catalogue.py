@@ -67,7 +67,7 @@ class Catalogue:
 
         `backend` runs the models that name no engine; `roles` and `formats` (the
         format to requantise to) replace those of single models.
-        A file that is no GGUF is kept: its worker tells why it cannot be loaded.
+        A file that is no GGUF is kept: its worker says why it cannot be loaded.
 
         Raises:
             presets.schema.CatalogueError: a file is wrong; names file, entry and field.

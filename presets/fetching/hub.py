@@ -1,6 +1,6 @@
 """The hub: which files a repository of Hugging Face has, and their bytes.
 
-`HF_ENDPOINT`, `HF_TOKEN` and the other variables of `huggingface_hub` are obeyed.
+`HF_ENDPOINT`, `HF_TOKEN` and the other variables of `huggingface_hub` are used.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Hub:
         except ValueError as error:
             raise PullError(f"HF_ENDPOINT is no address of a hub: {error}") from None
         self.endpoint = endpoint or constants.ENDPOINT
-        # Its warnings hold whole signed addresses; what matters of them is told by PullError, and
-        # how far it is by those who fetch.
+        # Its warnings hold whole signed addresses; PullError says what matters of them, and
+        # the caller shows the progress.
         utils.logging.set_verbosity_error()
         utils.disable_progress_bars()
 
@@ -49,7 +49,7 @@ class Hub:
         """
         from huggingface_hub import HfApi
 
-        with self._told(repo):
+        with self._explained(repo):
             api = HfApi(endpoint=self.endpoint)
             info = api.model_info(repo, files_metadata=True, timeout=_LIST_WITHIN_S)
             return tuple(
@@ -65,7 +65,7 @@ class Hub:
             )
 
     def read(self, file: HubFile, into: BinaryIO, at_bytes: int) -> None:
-        """Write a file's bytes from `at_bytes` on behind those that `into` has.
+        """Write a file's bytes from `at_bytes` on after those that `into` has.
 
         A connection that breaks is taken up again where it broke, a few times. A server that
         cannot begin in the middle sends all of it: `into` is then cut to nothing first.
@@ -78,7 +78,7 @@ class Hub:
         from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers
 
-        with self._told(file.repo):
+        with self._explained(file.repo):
             http_get(
                 hf_hub_url(file.repo, file.name, revision=file.revision, endpoint=self.endpoint),
                 into,
@@ -89,7 +89,7 @@ class Hub:
             )
 
     @contextmanager
-    def _told(self, repo: str) -> Iterator[None]:
+    def _explained(self, repo: str) -> Iterator[None]:
         """Errors of the hub's client as one line for a person."""
         import httpx2
         from huggingface_hub import errors

@@ -19,7 +19,7 @@ from pathlib import Path
 from presets.fetching.hub import Hub
 from presets.fetching.repository import HubFile, PullError
 
-#: Told how many of a file's bytes are there, or checked.
+#: Called with the number of a file's bytes that are there, or checked.
 OnBytes = Callable[[int], None]
 
 _CHUNK_BYTES = 4 * 2**20
@@ -111,7 +111,7 @@ def fetch(hub: Hub, pull: Pull, on_bytes: OnBytes, on_check: OnBytes) -> Path:
             if _checksum(part, file, on_check) != file.checksum:
                 part.unlink()
                 raise PullError(
-                    f"{file.local_name} came with another checksum than {file.repo} tells and is "
+                    f"{file.local_name} came with another checksum than {file.repo} gives and is "
                     "deleted; try again, and if it stays wrong something between alters it"
                 )
             part.rename(pull.target)
@@ -124,7 +124,7 @@ def _read(hub: Hub, file: HubFile, gathering: FileIO) -> None:
     try:
         hub.read(file, gathering, gathering.tell())
     except OSError as error:
-        if error.errno is not None:  # the disk's; the client's own tells of a wrong length
+        if error.errno is not None:  # the disk's; the client's own reports a wrong length
             raise
     size = gathering.seek(0, os.SEEK_END)
     if size < file.size_bytes:
@@ -142,14 +142,14 @@ def _held(pull: Pull, on_bytes: OnBytes) -> Iterator[FileIO]:
         try:
             yield gathering
         finally:
-            if pull.kept_bytes == 0:  # nothing came: nothing is left behind
+            if pull.kept_bytes == 0:  # nothing came: nothing stays
                 pull.part.unlink(missing_ok=True)
                 with suppress(OSError):
                     pull.directory.rmdir()
 
 
 class _Gathering(FileIO):
-    """A file that grows at its end and tells how far it is."""
+    """A file that grows at its end and reports its size."""
 
     def __init__(self, path: Path, on_bytes: OnBytes) -> None:
         super().__init__(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+")

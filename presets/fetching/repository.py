@@ -49,11 +49,11 @@ class HubFile:
         """The digest that its bytes must have, in hex.
 
         Raises:
-            PullError: the hub tells none.
+            PullError: the hub gives none.
         """
         checksum = self.sha256 or self.git_oid
         if not _CHECKSUM.fullmatch(checksum):
-            raise PullError(f"the hub tells no checksum of {self.name} in {self.repo}")
+            raise PullError(f"the hub gives no checksum of {self.name} in {self.repo}")
         return checksum
 
     def digest(self) -> hashlib._Hash:

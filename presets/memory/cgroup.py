@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-#: v1 has no word for "no limit": it tells a number near 2**63.
+#: v1 has no word for "no limit": it gives a number near 2**63.
 _NO_LIMIT = 1 << 60
 
 
@@ -19,7 +19,7 @@ class Limit:
     """The memory of one control group, in bytes."""
 
     total: int
-    #: Pages of files that nobody has changed are given away again and do not count as used.
+    #: Pages of unchanged files can be freed at any time and do not count as used.
     used: int
 
 

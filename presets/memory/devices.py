@@ -1,6 +1,6 @@
 """The devices of this machine that a model can be loaded onto, found without any engine.
 
-NVIDIA's by what `nvidia-smi` tells, Apple's by `sysctl`. Those of other makers are not found:
+NVIDIA's by `nvidia-smi`, Apple's by `sysctl`. Those of other makers are not found:
 their models are planned in the RAM.
 """
 
@@ -73,7 +73,7 @@ def nvidia(
 def show_only(indexes: Sequence[int], environment: MutableMapping[str, str]) -> None:
     """Let the engine that is imported next see these of NVIDIA's devices alone.
 
-    What somebody chose by the devices' own names (`GPU-...`) stays as it is.
+    A choice by the devices' own names (`GPU-...`) stays as it is.
     """
     if _VISIBLE in environment and _visible(environment) is None:
         return

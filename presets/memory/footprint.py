@@ -1,7 +1,7 @@
 """The footprint of one model: what its weights, its KV pool and the rest of its worker take.
 
 Read from the model's file where it is there; else estimated from the size that the catalogue
-tells, and marked as an estimate.
+gives, and marked as an estimate.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _GB = 10**9
 #: Bytes of one number in the KV cache, which is f16.
 _KV_NUMBER_BYTES = 2
 #: Bytes that a token of the pool takes in the attention mask of one computation, in f16. Of the
-#: shipped model llama.cpp tells compute buffers of 15.6, 21.6 and 45.5 MiB at 2,048, 8,192 and
+#: shipped model llama.cpp reports compute buffers of 15.6, 21.6 and 45.5 MiB at 2,048, 8,192 and
 #: 32,768 tokens, which is this and a constant.
 _MASK_BYTES = COMPUTED_TOKENS * 2
-#: What a worker process takes before it has a model: 70 MB measured behind its imports, and its
+#: What a worker process takes before it has a model: 70 MB measured after its imports, and its
 #: threads and what llama.cpp allocates outside its buffers.
 _PROCESS_BYTES = 96 * _MB
 #: Weights in bytes up to which -> KV bytes of a token, and bytes besides weights and pool, of a
@@ -62,7 +62,7 @@ class Footprint:
     least_tokens: int
     #: The most tokens one request may use: the catalogue's, or the file's own where that is less.
     context_length: int
-    #: Layers, the output's included, as llama.cpp counts them; 0 where nobody told.
+    #: Layers, the output's included, as llama.cpp counts them; 0 where it is unknown.
     layers: int = 0
     #: Its file was not read: sizes are the catalogue's, the rest is estimated from them.
     estimated: bool = False
@@ -92,7 +92,7 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
     """The footprint of a model whose worker answers `concurrency` requests at once.
 
     `cache_dir` is where requantised files are kept. A file that cannot be read is planned like one
-    that is not there: its worker tells what is wrong with it.
+    that is not there: its worker says what is wrong with it.
     """
     head = _head(spec.path) if spec.path is not None else None
     context_length = spec.context_length
@@ -140,7 +140,7 @@ def _compute_bytes(metadata: Mapping[str, Value]) -> int:
     """llama.cpp's compute buffer without the mask.
 
     It holds a few activations of `COMPUTED_TOKENS` rows at once; four of the model's width and
-    three of its feed-forward's are what llama.cpp tells of the shipped model (13.6 MiB).
+    three of its feed-forward's are what llama.cpp reports for the shipped model (13.6 MiB).
     """
     width = _number(metadata, "embedding_length")
     feed_forward = max(_by_layer(metadata, "feed_forward_length", 1), default=0)

@@ -40,7 +40,7 @@ class Machine:
         """With what loaded models take of it.
 
         The operating system counts weights that are mapped from their file as free; they are not,
-        as long as their model answers. A discrete device tells itself what is free.
+        as long as their model answers. A discrete device reports itself what is free.
         """
         left = max(0, self.total_bytes - sum(taken.values() if self.unified else [taken[None]]))
         free = self.devices
@@ -51,7 +51,7 @@ class Machine:
     def without(self, taken: Taken) -> Machine:
         """As it would be if those models were not there."""
         if self.unified:
-            return self  # what it tells knows nothing of them
+            return self  # its figures do not contain them
         ram = min(self.total_bytes, self.available_bytes + taken[None])
         free = (
             replace(d, free_bytes=min(d.total_bytes, d.free_bytes + taken[d.index]))

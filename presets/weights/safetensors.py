@@ -1,4 +1,4 @@
-"""What can be told of a directory of safetensors without an engine."""
+"""What can be known of a directory of safetensors without an engine."""
 
 from __future__ import annotations
 

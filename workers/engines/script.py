@@ -15,7 +15,7 @@ from workers.engines.base import GenerationRequest
 
 #: The answer where none is scripted.
 PANGRAM = "The quick brown fox jumps over the lazy dog. "
-#: A token is a word with the white space behind it.
+#: A token is a word with the white space after it.
 TOKEN = re.compile(r"\S+\s*|\s+")
 #: Where a script begins, whatever stands around it.
 _BEGIN = re.compile(r'\{\s*"scripted"')
@@ -43,7 +43,7 @@ class Script:
     fail_with: str = EngineFailed.code
     #: Kill the process after this many tokens.
     die_after: int | None = None
-    #: Produce nothing more after this many tokens, and do not hear cancel either.
+    #: Produce nothing more after this many tokens, and ignore a cancel too.
     hang_after: int | None = None
 
     def overridden(self, changes: Mapping[str, Any]) -> Script:

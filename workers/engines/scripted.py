@@ -36,7 +36,7 @@ from workers.engines.registry import register
 from workers.engines.script import TOKEN, Script, asked
 from workers.engines.text import Shown, TextAssembler
 
-#: How often a wait looks whether the engine was closed, in seconds; cancelling wakes it at once.
+#: How often a wait checks, in seconds, whether the engine was closed; cancelling wakes it at once.
 _CLOSE_CHECK_S = 0.2
 
 
@@ -82,7 +82,7 @@ class ScriptedEngine:
         self.context_length = spec.context_length
 
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
-        """Speak the script; see `Engine.generate`."""
+        """Say the script; see `Engine.generate`."""
         if self._closed.is_set():
             raise EngineFailed("The engine is closed.")
         script = self._script.overridden(asked(request, self._name))
@@ -96,7 +96,7 @@ class ScriptedEngine:
         if prompt_tokens is None:
             prompt_tokens = sum(self.count_tokens(m.content or "") for m in request.messages)
         require_room(self._name, prompt_tokens, self.context_length)
-        return self._moving(self._speak(script, request, prompt_tokens, cancelled), cancelled)
+        return self._moving(self._say(script, request, prompt_tokens, cancelled), cancelled)
 
     def count_tokens(self, text: str) -> int:
         """Words in a text."""
@@ -120,7 +120,7 @@ class ScriptedEngine:
         finally:
             del self._moved_at[cancelled]
 
-    def _speak(
+    def _say(
         self, script: Script, request: GenerationRequest, prompt_tokens: int, cancelled: Event
     ) -> Iterator[Delta]:
         begun_at = time.perf_counter()
@@ -152,7 +152,7 @@ class ScriptedEngine:
                 due += 1 / script.tokens_per_s
                 shown = text.push(words[token])
                 yield Delta(shown.text, (token,), reasoning=shown.reasoning)
-        # What is held back of a cancelled answer comes from whoever goes on with it.
+        # What is held back of a cancelled answer comes from the worker that goes on with it.
         rest = Shown() if reason == "cancelled" else text.finish()
         yield Delta(
             rest.text,

@@ -38,7 +38,7 @@ def tuned_formats(settings: Settings) -> dict[str, str | None]:
 
 
 def keep_format(settings: Settings, model_id: str, form: str | None) -> Path:
-    """Use a format for a model from its next load on; returns the file that says so.
+    """Use a format for a model from its next load on; returns the file that records it.
 
     Raises:
         OSError: the data directory cannot be written.

@@ -45,7 +45,7 @@ class Isolation:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
-        """Run when nobody else does; False where the worker ends instead."""
+        """Run when no other step does; False where the worker ends instead."""
         with self._changed:
             self._waiting_alone += 1
             self._changed.wait_for(lambda: self._closed or not (self._alone or self._running))

@@ -1,4 +1,4 @@
-"""The watchdog: a worker that no longer works says so and ends, so that another is started.
+"""The watchdog: a worker that no longer works reports it and ends, so that another is started.
 
 Its steps go on elsewhere, as after any crash. A worker that cannot even run this thread stops its
 heartbeat, and `up` ends it.

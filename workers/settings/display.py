@@ -33,5 +33,5 @@ def mask(value: Any) -> str:
         return "***"
     user, at, host = parts.netloc.rpartition("@")
     shown = f"{user.partition(':')[0]}:***@{host}" if at else host
-    # redis-py also takes a password among the options behind the question mark.
+    # redis-py also takes a password among the options after the question mark.
     return parts._replace(netloc=shown, query="***" if parts.query else "").geturl()

@@ -1,4 +1,4 @@
-"""Settings of webhooks: who is told of the end of jobs, and how it knows that we tell."""
+"""Settings of webhooks: where they may go, and the secret that signs them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from workers.engines.template import CHATML, ChatTemplate
 
 log = logging.getLogger(__name__)
 
-#: Sequences that llama.cpp tells apart in one context (`LLAMA_MAX_SEQ`).
+#: Sequences that llama.cpp can keep apart in one context (`LLAMA_MAX_SEQ`).
 MOST_SEQUENCES = 256
 #: Tokens of one step at most; llama.cpp's default for `n_batch`.
 BATCH_TOKENS = 2048

@@ -19,7 +19,7 @@ def sampler(
 ) -> Sampler:
     """The sampler of a request, held to its response format if it has one.
 
-    `gate`: a fresh one, which tells where in the answer the format begins.
+    `gate`: a fresh one, which knows where in the answer the format begins.
 
     Raises:
         ValidationFailed: the schema cannot be made into a grammar.

@@ -77,7 +77,7 @@ class Sequence:
 
     @property
     def is_cancelled(self) -> bool:
-        """Nobody waits for the rest."""
+        """Its caller has cancelled it or gone."""
         return self._abandoned or self._cancelled.is_set()
 
     @property

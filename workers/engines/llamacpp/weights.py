@@ -1,4 +1,4 @@
-"""Model files: what can be told before loading, and the format they are loaded in."""
+"""Model files: what can be known before loading, and the format they are loaded in."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Loop(BackgroundThread):
     def _run(self) -> None:
         # Processes started from this thread inherit its mask. A signal that ends a worker reaches
         # its whole group, from `up` as from a terminal; the worker still answers for its grace, so
-        # the processes it answers with must not hear it. They are ended by SIGKILL.
+        # the processes it answers with must not get it. They are ended by SIGKILL.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
