@@ -6,22 +6,26 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import httpx
 
 from web.cli.startup import load_settings
+
+if TYPE_CHECKING:
+    import httpx
 
 #: A job's next event may be a while: comments keep the line alive meanwhile.
 SILENCE_S = 60.0
 
 
-def telling(command: Callable[..., None]) -> Callable[..., None]:
+def report_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Let what the service refuses, or its absence, end the command with one line."""
 
     @functools.wraps(command)
     def run(**options: Any) -> None:
+        import httpx
+
         try:
             command(**options)
         except httpx.HTTPStatusError as refused:
@@ -37,6 +41,8 @@ def telling(command: Callable[..., None]) -> Callable[..., None]:
 @contextlib.contextmanager
 def connect() -> Iterator[httpx.Client]:
     """A client of the service of these settings, with a key where it has keys."""
+    import httpx
+
     from web.access.keys import authorization
     from web.cli.up.command import address
 
@@ -47,6 +53,8 @@ def connect() -> Iterator[httpx.Client]:
 
 
 def _reason(answer: httpx.Response) -> str:
+    import httpx
+
     try:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError, httpx.ResponseNotRead):

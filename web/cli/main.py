@@ -8,21 +8,11 @@ import sys
 import click
 
 import web
-from orchestration.modes import registry
-from web.cli.commands.config import config
-from web.cli.commands.evaluate import evaluate
-from web.cli.commands.jobs import jobs, submit
-from web.cli.commands.keys import keys
-from web.cli.commands.loads import load, unload
-from web.cli.commands.models import models
-from web.cli.commands.openapi import openapi
-from web.cli.commands.presets import presets
-from web.cli.commands.pull import pull
-from web.cli.commands.tune import tune
+from web.cli.command_group import CommandGroup
 from web.cli.startup import load_catalogue, load_settings, warn
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(web.__version__, prog_name="inference-service")
 def cli() -> None:
     """Serve language models: durable jobs, priorities, crash-safe streams, one endpoint."""
@@ -130,50 +120,3 @@ def flower() -> None:
 
     end_with_supervisor()
     sys.exit(run(load_settings()))
-
-
-@cli.command()
-@click.argument("prompt", required=False)
-@click.option("--model", "-m", help="The model to talk to; the first loaded one where not named.")
-@click.option("--system", "-s", help="A system message to begin with.")
-@click.option("--max-tokens", type=int, help="Tokens of an answer at most.")
-@click.option("--temperature", "-t", type=float, help="0 takes the most likely token every time.")
-@click.option("--mode", type=click.Choice(registry.names()), help="How several models answer.")
-@click.option("--reasoning/--no-reasoning", default=True, help="Show what the model thinks.")
-def chat(
-    prompt: str | None,
-    model: str | None,
-    system: str | None,
-    max_tokens: int | None,
-    temperature: float | None,
-    mode: str | None,
-    reasoning: bool,
-) -> None:
-    """Talk to a model in the terminal; with PROMPT, ask once and end."""
-    from web.cli.commands.chat import run
-
-    options = {"max_tokens": max_tokens, "temperature": temperature, "orchestration_mode": mode}
-    sys.exit(
-        run(
-            load_settings(),
-            prompt=prompt,
-            model=model,
-            system=system,
-            options=options,
-            thinks_aloud=reasoning,
-        )
-    )
-
-
-cli.add_command(config)
-cli.add_command(evaluate)
-cli.add_command(jobs)
-cli.add_command(submit)
-cli.add_command(keys)
-cli.add_command(load)
-cli.add_command(unload)
-cli.add_command(models)
-cli.add_command(openapi)
-cli.add_command(presets)
-cli.add_command(pull)
-cli.add_command(tune)

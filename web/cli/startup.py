@@ -29,13 +29,13 @@ def load_settings() -> Settings:
 def load_catalogue(settings: Settings) -> Catalogue:
     """The catalogue; a file of it that is wrong ends the process with status 2 and is named."""
     try:
-        found = catalogue_.load(settings)
-        found.wanted(settings.preload_models, settings.config)
-        registry.check_presets(found)
+        catalogue = catalogue_.load(settings)
+        catalogue.wanted(settings.preload_models, settings.config)
+        registry.check_presets(catalogue)
     except (CatalogueError, UnknownPreset) as error:
         click.echo(f"inference-service cannot start: {error}", err=True)
         sys.exit(2)
-    return found
+    return catalogue
 
 
 def warn(settings: Settings) -> None:

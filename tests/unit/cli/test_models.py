@@ -3,7 +3,7 @@
 import pytest
 
 from presets.catalogue import Catalogue
-from web.cli.commands.models import _entries
+from web.cli import model_rows
 from workers.settings import read
 
 
@@ -21,7 +21,7 @@ def entries(tmp_path):
     """The rows by id, for what a service says."""
 
     def make(**running):
-        found = _entries(SETTINGS, Catalogue.load(tmp_path, "llamacpp"), running)
+        found = model_rows.rows(SETTINGS, Catalogue.load(tmp_path, "llamacpp"), running)
         return {entry["id"]: entry for entry in found}
 
     return make

@@ -26,12 +26,12 @@ def config(as_json: bool, markdown: bool, env_example: bool) -> None:
         click.echo(pages.env_example(), nl=False)
         return
     settings = load_settings()
-    told = warnings(settings, os.environ)
+    warned = warnings(settings, os.environ)
     if as_json:
-        click.echo(json.dumps({**_document(settings), "warnings": told}, indent=2))
+        click.echo(json.dumps({**_document(settings), "warnings": warned}, indent=2))
         return
     _print(settings)
-    for warning in told:
+    for warning in warned:
         click.echo(f"warning: {warning}", err=True)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from web.cli.connection import telling
+from web.cli.connection import report_errors
 
 
 @click.command()
@@ -34,7 +34,7 @@ from web.cli.connection import telling
     help="Questions under way at once; 1 for the latency of a lone caller.",
 )
 @click.option("--start", is_flag=True, help="Start `up` with each preset, one after the other.")
-@telling
+@report_errors
 def evaluate(
     names: str,
     tasks: Path | None,
@@ -49,7 +49,7 @@ def evaluate(
     Asks the running service, as jobs of the lowest priority. What was answered is kept in --out:
     the same command goes on where it stopped, and asks nothing twice.
     """
-    from web.cli.commands.evaluation import run
+    from web.cli.evaluation import run
 
     status = run(
         names, tasks, out, in_flight, start=start, max_tokens=max_tokens, temperature=temperature

@@ -1,21 +1,19 @@
-"""`inference-service jobs` and `submit`: asynchronous jobs from the terminal."""
+"""`inference-service jobs`: asynchronous jobs from the terminal."""
 
 from __future__ import annotations
 
 import datetime
 import json
 import sys
-from typing import Any
 
 import click
 from rich.table import Column, Table
 
-from orchestration.modes import registry
 from web.cli.answer_printer import AnswerPrinter
-from web.cli.connection import connect, telling
+from web.cli.connection import connect, report_errors
 from web.cli.console import console
+from web.cli.job_watch import watch as watch_job
 from workers.contract.job import JobState, Priority
-from workers.contract.step import is_answer
 
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 #: `chatcmpl-` and 32 hexadecimal digits.
@@ -32,7 +30,7 @@ def jobs() -> None:
 @click.option("--state", type=_STATES, help="Only jobs in this state.")
 @click.option("--model", "-m", help="Only jobs of this model.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100))
-@telling
+@report_errors
 def list_(state: str | None, model: str | None, limit: int) -> None:
     """List jobs, the latest first."""
     wanted = {"state": state, "model": model, "limit": limit}
@@ -52,7 +50,7 @@ def list_(state: str | None, model: str | None, limit: int) -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@telling
+@report_errors
 def show(job_id: str) -> None:
     """Show a job as JSON: its state and steps, and its result or error."""
     with connect() as client:
@@ -64,15 +62,15 @@ def show(job_id: str) -> None:
 @jobs.command()
 @click.argument("job_id")
 @click.option("--reasoning/--no-reasoning", default=True, help="Show what the model thinks.")
-@telling
+@report_errors
 def watch(job_id: str, reasoning: bool) -> None:
     """Show a job's answer as it is made, from its beginning."""
-    sys.exit(_watch(job_id, AnswerPrinter(thinks_aloud=reasoning)))
+    sys.exit(watch_job(job_id, AnswerPrinter(thinks_aloud=reasoning)))
 
 
 @jobs.command()
 @click.argument("job_id")
-@telling
+@report_errors
 def cancel(job_id: str) -> None:
     """Cancel a job, queued or running."""
     with connect() as client:
@@ -82,7 +80,7 @@ def cancel(job_id: str) -> None:
 
 
 @jobs.command()
-@telling
+@report_errors
 def dead() -> None:
     """List dead letters: jobs that killed their workers, and why."""
     with connect() as client:
@@ -94,7 +92,7 @@ def dead() -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@telling
+@report_errors
 def retry(job_id: str) -> None:
     """Ask for a dead letter's answer again, as a new job; prints its id."""
     with connect() as client:
@@ -105,71 +103,9 @@ def retry(job_id: str) -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@telling
+@report_errors
 def drop(job_id: str) -> None:
     """Forget a dead letter."""
     with connect() as client:
         answer = client.delete(f"/v1/dead-letters/{job_id}")
         answer.raise_for_status()
-
-
-@click.command()
-@click.argument("prompt")
-@click.option("--model", "-m", required=True, help="The model that answers.")
-@click.option("--priority", type=_PRIORITIES, help="How urgent it is.")
-@click.option("--max-tokens", type=int, help="Tokens of the answer at most.")
-@click.option("--deadline", "deadline_s", type=float, help="Seconds until it must have ended.")
-@click.option("--webhook", help="An address that is told of its end.")
-@click.option("--idempotency-key", help="Submitting it again under this key makes no second job.")
-@click.option(
-    "--mode",
-    "orchestration_mode",
-    type=click.Choice(registry.names()),
-    help="How several models answer it.",
-)
-@click.option("--watch", "watches", is_flag=True, help="Show the answer as it is made.")
-@telling
-def submit(
-    prompt: str,
-    model: str,
-    priority: str | None,
-    idempotency_key: str | None,
-    watches: bool,
-    **options: Any,
-) -> None:
-    """Submit PROMPT as a job and print the job's id."""
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
-    body |= {name: value for name, value in options.items() if value is not None}
-    if priority is not None:
-        body["priority"] = Priority[priority.upper()].value
-    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-    with connect() as client:
-        answer = client.post("/v1/jobs", json=body, headers=headers)
-        answer.raise_for_status()
-    job_id = answer.json()["id"]
-    click.echo(job_id, err=watches)
-    if watches:
-        sys.exit(_watch(job_id, AnswerPrinter(thinks_aloud=True)))
-
-
-def _watch(job_id: str, speech: AnswerPrinter) -> int:
-    """Print a job's text up to its end; returns the exit status."""
-    with connect() as client, client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
-        if answer.is_error:
-            answer.read()
-            answer.raise_for_status()
-        for line in answer.iter_lines():
-            if not line.startswith("data: "):
-                continue
-            event = json.loads(line.removeprefix("data: "))
-            if event["type"] == "token" and is_answer(event["step"]):
-                speech.think(event.get("reasoning", ""))
-                speech.say(event["text"])
-            elif event["type"] == "completed":
-                speech.end()
-                return 0
-            elif event["type"] in ("failed", "cancelled"):
-                reason = event.get("reason") or event["error"]["message"]
-                click.echo(f"\n{event['type']}: {reason}", err=True)
-                return 1
-    return 1

@@ -15,7 +15,7 @@ from workers.contract.job import Priority
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 
 
-def _telling(command: Callable[..., None]) -> Callable[..., None]:
+def _report_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Let a `KeysError` end the command with its message."""
 
     @functools.wraps(command)
@@ -40,7 +40,7 @@ def keys() -> None:
 @click.argument("name")
 @click.option("--highest-priority", type=_PRIORITIES, help="Requests above it are refused.")
 @click.option("--per-minute", type=click.IntRange(1, 1_000_000), help="Requests in a minute.")
-@_telling
+@_report_errors
 def add(name: str, highest_priority: str | None, per_minute: int | None) -> None:
     """Make a key called NAME and show it, once."""
     from web.access import key_file
@@ -60,19 +60,19 @@ def add(name: str, highest_priority: str | None, per_minute: int | None) -> None
 
 
 @keys.command("list")
-@_telling
+@_report_errors
 def list_() -> None:
     """List the keys by name."""
     from web.access import key_file
     from web.access.keys import of_environment
 
     settings = load_settings()
-    found = of_environment(settings) + key_file.read(settings.keys_file)
-    if not found:
+    known = of_environment(settings) + key_file.read(settings.keys_file)
+    if not known:
         click.echo("There are no keys.", err=True)
         return
-    width = max(len(key.name) for key in found)
-    for key in found:
+    width = max(len(key.name) for key in known)
+    for key in known:
         highest = "any" if key.highest_priority is None else key.highest_priority.name.lower()
         rate = "any" if key.requests_per_minute is None else str(key.requests_per_minute)
         made = key.created or "INFERENCE_API_KEYS"
@@ -81,7 +81,7 @@ def list_() -> None:
 
 @keys.command()
 @click.argument("name")
-@_telling
+@_report_errors
 def revoke(name: str) -> None:
     """Revoke the key called NAME."""
     from web.access import key_file

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from presets.catalogue import Catalogue, UnknownPreset
-from presets.memory import machine
-from presets.memory.machine import Machine
-from presets.memory.plan import Plan
-from presets.preset import Preset
-from web.cli.console import console
 from web.cli.startup import load_catalogue, load_settings
-from web.cli.up import memory_lines
-from workers.planning import memory_plan
-from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from presets.memory.machine import Machine
+    from presets.memory.plan import Plan
+    from presets.preset import Preset
+    from workers.settings import Settings
 
 
 @click.group()
@@ -34,7 +32,12 @@ def list_(mode: str | None, fits: bool) -> None:
     The memory is that of the models with the least of KV pools, on this machine with nothing else
     on it.
     """
-    settings, catalogue, on = _found()
+    from rich.table import Table
+
+    from web.cli.console import console
+    from web.cli.up import memory_lines
+
+    settings, catalogue, on = _read()
     table = Table(box=None)
     for name in ("preset", "mode", "GB", "memory", "models", "missing"):
         table.add_column(name, overflow="fold", no_wrap=name in ("preset", "mode", "GB", "memory"))
@@ -44,8 +47,8 @@ def list_(mode: str | None, fits: bool) -> None:
             continue
         missing = "\n".join(_missing(catalogue, preset))
         models = "\n".join(preset.models)
-        told = memory_lines.gb(plan.least_bytes)
-        table.add_row(preset.id, preset.mode, told, plan.verdict, models, missing)
+        least_gb = memory_lines.gb(plan.least_bytes)
+        table.add_row(preset.id, preset.mode, least_gb, plan.verdict, models, missing)
     console().print(table)
 
 
@@ -53,35 +56,41 @@ def list_(mode: str | None, fits: bool) -> None:
 @click.argument("preset")
 def show(preset: str) -> None:
     """Show a preset as JSON: its models, what each does, and where the memory plan has it."""
-    settings, catalogue, on = _found()
+    from web.cli.up import memory_lines
+
+    settings, catalogue, on = _read()
     try:
-        found = catalogue.preset(preset)
+        shown = catalogue.preset(preset)
     except UnknownPreset as unknown:
         click.echo(f"inference-service: {unknown}", err=True)
         sys.exit(2)
-    plan = _plan(settings, catalogue, found, on)
-    size = sum(catalogue.estimate_bytes(catalogue.get(model)) for model in found.models)
-    told = {
-        "id": found.id,
-        "mode": found.mode,
-        "models": found.parts(),
-        **({"members": found.members} if found.members else {}),
-        "hardware": found.hardware,
+    plan = _plan(settings, catalogue, shown, on)
+    size = sum(catalogue.estimate_bytes(catalogue.get(model)) for model in shown.models)
+    document = {
+        "id": shown.id,
+        "mode": shown.mode,
+        "models": shown.parts(),
+        **({"members": shown.members} if shown.members else {}),
+        "hardware": shown.hardware,
         "size_gb": float(memory_lines.gb(size)),
         "memory": plan.verdict,
         "plan": memory_lines.table(plan),
-        "missing": _missing(catalogue, found),
-        **({"note": found.note} if found.note else {}),
+        "missing": _missing(catalogue, shown),
+        **({"note": shown.note} if shown.note else {}),
     }
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _found() -> tuple[Settings, Catalogue, Machine]:
+def _read() -> tuple[Settings, Catalogue, Machine]:
+    from presets.memory import machine
+
     settings = load_settings()
     return settings, load_catalogue(settings), machine.read().emptied()
 
 
 def _plan(settings: Settings, catalogue: Catalogue, preset: Preset, on: Machine) -> Plan:
+    from workers.planning import memory_plan
+
     return memory_plan.plan(settings, map(catalogue.get, preset.models), on)
 
 

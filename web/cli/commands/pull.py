@@ -60,8 +60,8 @@ def pull(name: str, hf: bool) -> None:
         require_room(pulls, models_dir)
         if left:
             click.echo(f"{left / 1e9:.2f} GB are to be fetched into {models_dir}")
-        for one in pulls:
-            _bring(hub, one)
+        for pull_ in pulls:
+            _bring(hub, pull_)
     except PullError as error:
         _fail(str(error), status=1)
     except KeyboardInterrupt:
@@ -156,6 +156,6 @@ def _progress() -> Iterator[Progress]:
         yield it
 
 
-def _fail(told: str, *, status: int) -> NoReturn:
-    click.echo(f"inference-service pull: {told}", err=True)
+def _fail(reason: str, *, status: int) -> NoReturn:
+    click.echo(f"inference-service pull: {reason}", err=True)
     sys.exit(status)

@@ -42,9 +42,11 @@ def tune(model: str, max_loss: float, form: str | None, dry_run: bool) -> None:
     try:
         spec = catalogue.load(settings).get(model)
         progress = Console(stderr=True)
-        found = list(tuning.measure(settings, spec, lambda name: progress.print(f"trying {name}")))
-        chosen = _named(found, form) if form else tuning.choose(found, max_loss)
-        _print(found, chosen)
+        formats = list(
+            tuning.measure(settings, spec, lambda name: progress.print(f"trying {name}"))
+        )
+        chosen = _named(formats, form) if form else tuning.choose(formats, max_loss)
+        _print(formats, chosen)
         if dry_run:
             return
         file = catalogue.keep_format(settings, spec.id, chosen.form)
@@ -57,30 +59,30 @@ def tune(model: str, max_loss: float, form: str | None, dry_run: bool) -> None:
     click.echo(f"kept in {file}; workers of {spec.id} use it from their next start on")
 
 
-def _named(found: list[Any], form: str) -> Any:
+def _named(formats: list[Any], form: str) -> Any:
     wanted = None if form == "original" else form
-    for measured in found:
+    for measured in formats:
         if measured.form == wanted:
             return measured
-    names = ", ".join(measured.form or "original" for measured in found)
+    names = ", ".join(measured.form or "original" for measured in formats)
     raise click.UsageError(f"There is no format {form!r}; there are: {names}.")
 
 
-def _print(found: list[Any], chosen: Any) -> None:
-    rows = found[0].rows
+def _print(formats: list[Any], chosen: Any) -> None:
+    rows = formats[0].rows
     titles = ("format", "MB", "prefill", "decode", f"at {rows}", "a chat", "perplexity", "KL", "")
     table = Table(*titles, box=None)
-    for one in found:
+    for measured in formats:
         table.add_row(
-            one.form or "original",
-            f"{one.size_bytes / 2**20:.0f}",
-            f"{one.prefill_tokens_s:.0f}/s",
-            f"{one.decode_tokens_s:.0f}/s",
-            f"{one.batch_tokens_s:.0f}/s",
-            f"{one.chat_s:.2f} s",
-            f"{one.perplexity:.2f}",
-            f"{one.divergence:.4f}",
-            "chosen" if one is chosen else "",
+            measured.form or "original",
+            f"{measured.size_bytes / 2**20:.0f}",
+            f"{measured.prefill_tokens_s:.0f}/s",
+            f"{measured.decode_tokens_s:.0f}/s",
+            f"{measured.batch_tokens_s:.0f}/s",
+            f"{measured.chat_s:.2f} s",
+            f"{measured.perplexity:.2f}",
+            f"{measured.divergence:.4f}",
+            "chosen" if measured is chosen else "",
         )
     console().print(table)
     click.echo(

@@ -1,4 +1,4 @@
-"""`inference-service load` and `unload`: models into memory and out of it."""
+"""Orders to the running service: a model into memory, or out of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from http.client import ACCEPTED
 from typing import Any
 
 import click
-import httpx
 
 from web.cli.startup import load_settings
 
@@ -15,23 +14,10 @@ from web.cli.startup import load_settings
 _SILENCE_S = 3600.0
 
 
-@click.command()
-@click.argument("model")
-@click.option("--no-wait", is_flag=True, help="Only ask for it.")
-def load(model: str, no_wait: bool) -> None:
-    """Load MODEL in the running service, and wait until it answers."""
-    _ask(model, "load", wait=not no_wait)
+def order(model: str, what: str, *, wait: bool) -> None:
+    """Ask for `what`, load or unload, and end the process with what the service says."""
+    import httpx
 
-
-@click.command()
-@click.argument("model")
-@click.option("--no-wait", is_flag=True, help="Only ask for it.")
-def unload(model: str, no_wait: bool) -> None:
-    """Unload MODEL in the running service, once its running answers have ended."""
-    _ask(model, "unload", wait=not no_wait)
-
-
-def _ask(model: str, what: str, *, wait: bool) -> None:
     from web.access.keys import authorization
     from web.cli.up.command import address
 
@@ -42,8 +28,8 @@ def _ask(model: str, what: str, *, wait: bool) -> None:
         answer = httpx.post(path, params={"wait": str(wait).lower()}, **options)
         while wait and answer.status_code == ACCEPTED:  # longer than a request may take
             answer = httpx.post(path, **options)
-        told = answer.json()
-        message = told["error"]["message"] if answer.is_error else told["message"]
+        body = answer.json()
+        message = body["error"]["message"] if answer.is_error else body["message"]
     except httpx.HTTPError as error:
         click.echo(f"inference-service: no service answers ({error})", err=True)
         sys.exit(1)

@@ -47,12 +47,12 @@ def run(
     """
     tasks_file = tasks_file or tasks.SHIPPED
     try:
-        found = tasks.read(tasks_file)
+        questions = tasks.read(tasks_file)
         ledger = Ledger.open(out / "answers.jsonl")
     except (tasks.TaskFileError, LedgerError) as error:
         raise click.UsageError(str(error)) from None
     presets = _presets(names)
-    evaluation = Evaluation(found, Options(max_tokens, temperature), ledger)
+    evaluation = Evaluation(questions, Options(max_tokens, temperature), ledger)
     try:
         skipped = _ask(evaluation, presets, out, in_flight, start=start)
     except KeyboardInterrupt:
@@ -120,8 +120,8 @@ def _progress() -> Iterator[Progress]:
 
 
 def _write(out: Path, written: dict[str, Any], rows: Sequence[comparison.ResultRow]) -> None:
-    told = json.dumps(written, indent=2, ensure_ascii=False)
-    (out / "report.json").write_text(told + "\n", encoding="utf-8")
+    text = json.dumps(written, indent=2, ensure_ascii=False)
+    (out / "report.json").write_text(text + "\n", encoding="utf-8")
     (out / "report.html").write_text(page.render(written, rows), encoding="utf-8")
 
 

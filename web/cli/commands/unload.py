@@ -1,0 +1,15 @@
+"""`inference-service unload`: models out of memory."""
+
+from __future__ import annotations
+
+import click
+
+from web.cli.model_orders import order
+
+
+@click.command()
+@click.argument("model")
+@click.option("--no-wait", is_flag=True, help="Only ask for it.")
+def unload(model: str, no_wait: bool) -> None:
+    """Unload MODEL in the running service, once its running answers have ended."""
+    order(model, "unload", wait=not no_wait)

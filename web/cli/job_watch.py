@@ -1,0 +1,34 @@
+"""A job's answer on the terminal, as it is made."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from web.cli.answer_printer import AnswerPrinter
+from web.cli.connection import connect
+from workers.contract.step import is_answer
+
+
+def watch(job_id: str, printer: AnswerPrinter) -> int:
+    """Print a job's text up to its end; returns the exit status."""
+    with connect() as client, client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+        if answer.is_error:
+            answer.read()
+            answer.raise_for_status()
+        for line in answer.iter_lines():
+            if not line.startswith("data: "):
+                continue
+            event = json.loads(line.removeprefix("data: "))
+            if event["type"] == "token" and is_answer(event["step"]):
+                printer.think(event.get("reasoning", ""))
+                printer.say(event["text"])
+            elif event["type"] == "completed":
+                printer.end()
+                return 0
+            elif event["type"] in ("failed", "cancelled"):
+                reason = event.get("reason") or event["error"]["message"]
+                click.echo(f"\n{event['type']}: {reason}", err=True)
+                return 1
+    return 1

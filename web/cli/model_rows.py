@@ -1,0 +1,95 @@
+"""The models of the catalogue, each with what the running service says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import httpx
+
+from presets.catalogue import Catalogue
+from presets.memory import machine
+from presets.memory.machine import Machine
+from presets.model import ModelSpec
+from presets.weights import weight_files
+from workers.planning import memory_plan
+from workers.settings import Settings
+
+_GB = 10**9
+#: Statuses of models that no worker has, which come last.
+_ORDER = {"available": 1, "present": 1, "missing": 2}
+
+
+def running(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What a running service says of its models, by id."""
+    from web.access.keys import authorization
+    from web.cli.up.command import address
+
+    url = address(settings)
+    try:
+        answer = httpx.get(f"{url}/v1/models", headers=authorization(settings), timeout=5.0)
+        answer.raise_for_status()
+        return {entry["id"]: entry for entry in answer.json()["data"]}
+    except httpx.HTTPStatusError as error:
+        problem = f"The service at {url} answered {error.response.status_code}"
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        problem = f"No service answers at {url}"
+    click.echo(f"{problem}; this is the catalogue.", err=True)
+    return {}
+
+
+def rows(
+    settings: Settings, catalogue: Catalogue, running: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """A row for each model, those first that run; the service may know some that are not here."""
+    on = machine.read().emptied()
+    entries = [
+        _entry(catalogue, spec, running.get(spec.id), _fits(settings, spec, on))
+        for spec in catalogue.all()
+    ]
+    entries += [
+        {
+            **dict.fromkeys(entries[0]),
+            **_as_reported(entry),
+            "size_gb": 0.0,
+            "fits": "",
+            "files": [],
+        }
+        for model_id, entry in running.items()
+        if not catalogue.has(model_id)
+    ]
+    entries.sort(key=lambda entry: _ORDER.get(entry["status"], 0))
+    return entries
+
+
+def _entry(
+    catalogue: Catalogue, spec: ModelSpec, running: dict[str, Any] | None, fits: str
+) -> dict[str, Any]:
+    missing = weight_files.missing(spec)
+    size = catalogue.estimate_bytes(spec)
+    entry: dict[str, Any] = {
+        "id": spec.id,
+        "status": "missing" if missing else "present",
+        "size_gb": round(size / _GB, 2),
+        "memory_mb": None,
+        "fits": fits,
+        "context_length": spec.context_length,
+        "roles": list(spec.roles),
+        "files": [str(file) for file in missing or weight_files.files(spec)],
+        "error": None,
+    }
+    if running is not None and running["status"] != "available":
+        entry |= _as_reported(running)
+    return entry
+
+
+def _as_reported(running: dict[str, Any]) -> dict[str, Any]:
+    """What the service says of a model better than the catalogue."""
+    names = ("id", "status", "memory_mb", "context_length", "roles")
+    error = running.get("error") or {}
+    return {**{name: running[name] for name in names}, "error": error.get("message")}
+
+
+def _fits(settings: Settings, spec: ModelSpec, on: Machine) -> str:
+    """What a model alone leaves of a machine's memory."""
+    return memory_plan.plan(settings, [spec], on).verdict
