@@ -265,7 +265,7 @@ def test_rounds_go_on_when_the_other_version_takes_over_the_orchestration(kept, 
     """What the one has planned and stored, the other decides."""
     script = {
         "steps": {
-            step: {"text": f"{step} " * 40, "tokens_per_s": 20}
+            step: {"text": f"{step} " * 40, "tokens_per_s": 10}
             for step in ("draft", "refine", "answer")
         }
     }
@@ -279,4 +279,5 @@ def test_rounds_go_on_when_the_other_version_takes_over_the_orchestration(kept, 
     for front, job_id in zip(fronts, ids, strict=True):
         shown = await_end(front, job_id, 60)
         assert shown["result"]["choices"][0]["message"]["content"] == "answer " * 40
-        assert {step["attempt"] for step in shown["steps"]} == {1}
+        models = {FIRST, MIDDLE, LAST}
+        assert {step["attempt"] for step in shown["steps"] if step["model"] in models} == {1}
