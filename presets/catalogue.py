@@ -22,26 +22,29 @@ from presets.weights import weight_files
 SHIPPED = "smollm2-135m"
 
 
-class UnknownModel(LookupError):
+class _UnknownName(LookupError):
+    """A name that the catalogue does not have, with the nearest one that it has."""
+
+    def __init__(self, kind: str, name: str, suggestion: str | None, more: str = "") -> None:
+        self.name = name
+        self.suggestion = suggestion
+        hint = f"; did you mean {suggestion!r}?" if suggestion else ""
+        super().__init__(f"there is no {kind} {name!r}{hint}{more}")
+
+
+class UnknownModel(_UnknownName):
     """The catalogue has no such model."""
 
     def __init__(self, name: str, suggestion: str | None) -> None:
-        self.name = name
-        self.suggestion = suggestion
-        hint = f"; did you mean {suggestion!r}?" if suggestion else ""
-        super().__init__(f"there is no model {name!r}{hint}")
+        super().__init__("model", name, suggestion)
 
 
-class UnknownPreset(LookupError):
+class UnknownPreset(_UnknownName):
     """The catalogue has no such preset."""
 
     def __init__(self, name: str, suggestion: str | None) -> None:
-        self.name = name
-        self.suggestion = suggestion
-        hint = f"; did you mean {suggestion!r}?" if suggestion else ""
-        super().__init__(
-            f"there is no preset {name!r}{hint}; inference-service presets list shows them"
-        )
+        more = "; inference-service presets list shows them"
+        super().__init__("preset", name, suggestion, more)
 
 
 class Catalogue:
