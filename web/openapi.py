@@ -15,7 +15,7 @@ import web
 from web import errors
 from web.access.auth import OPEN_PATHS
 from web.operation import Answer, Component, Operation
-from web.schemas.completion import ROUTED
+from web.schemas.completion_schema import ROUTED
 from web.schemas.fields import JsonField
 from web.schemas.responses import ERROR
 

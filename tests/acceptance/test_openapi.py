@@ -2,6 +2,7 @@
 
 import collections
 
+import httpx
 import hypothesis
 import pytest
 import schemathesis
@@ -18,6 +19,10 @@ EXAMPLES = 150
 #: The longest any of them may take.
 ANSWERED_WITHIN_S = 10.0
 CHECKS = (not_a_server_error, response_schema_conformance, content_type_conformance)
+
+
+def document_of(service):
+    return service.get("/openapi.json").json()
 
 
 def test_it_describes_every_endpoint(scripted_service):
@@ -53,6 +58,35 @@ def test_what_is_answered_is_what_is_described(scripted_service, path):
     schema = schemathesis.openapi.from_url(f"{scripted_service.url}/openapi.json")
     case = schema[path]["GET"].Case()
     case.validate_response(case.call(timeout=ANSWERED_WITHIN_S), checks=CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown_at"),
+    [
+        ("/v1/models", "/v1/models"),
+        (f"/v1/models/{MODEL}", "/v1/models/{model_id}"),
+        ("/v1/jobs", "/v1/jobs"),
+        ("/health", "/health"),
+        ("/health/ready", "/health/ready"),
+    ],
+)
+def test_an_example_has_the_fields_of_a_real_answer(scripted_service, path, shown_at):
+    responses = document_of(scripted_service)["paths"][shown_at]["get"]["responses"]
+    example = responses["200"]["content"]["application/json"]["example"]
+    assert set(example) <= set(scripted_service.get(path).json())
+
+
+def test_examples_of_completions_and_jobs_have_the_fields_of_real_ones(scripted_service):
+    document = document_of(scripted_service)
+    for path, status in (("/v1/chat/completions", "200"), ("/v1/jobs", "202")):
+        described = document["paths"][path]["post"]
+        body = described["requestBody"]["content"]["application/json"]["example"]
+        example = described["responses"][status]["content"]["application/json"]["example"]
+        answer = httpx.post(f"{scripted_service.url}{path}", json=body, timeout=30)
+        assert answer.status_code == int(status)
+        assert set(example) <= set(answer.json())
+        for field in ("usage", "inference_metadata"):
+            assert set(example.get(field, ())) <= set(answer.json().get(field, ()))
 
 
 @pytest.mark.timeout(180)

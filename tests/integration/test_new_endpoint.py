@@ -16,7 +16,8 @@ from flask import Blueprint
 
 from web.operation import Answer, Component, Operation, describe, path
 from web.schemas.body import read_object
-from web.schemas.fields import LenientSchema, Text
+from web.schemas.fields import Text
+from web.schemas.lenient import LenientSchema
 from workers.contract import errors
 
 blueprint = Blueprint("echo", __name__)
@@ -46,8 +47,7 @@ ECHO = Component(
 )
 def create(name):
     """Say it again."""
-    loaded = EchoSchema().load(read_object())
-    return flask.jsonify(text=loaded["text"], to=name)
+    return flask.jsonify(**EchoSchema().read(read_object()), to=name)
 '''
 
 
@@ -82,6 +82,12 @@ def test_it_is_described(client):
     text = document["components"]["schemas"]["EchoRequest"]["properties"]["text"]
     assert text == {"type": "string", "maxLength": 20, "description": "What is said."}
     assert "VALIDATION_ERROR" in item["post"]["responses"]["422"]["description"]
+
+
+def test_a_wrong_field_is_refused_by_its_name(client):
+    answer = client.post("/v1/echo/you", json={"text": 3})
+    assert answer.status_code == 422
+    assert answer.get_json()["error"]["details"] == {"param": "text"}
 
 
 def test_its_body_is_bounded(client):

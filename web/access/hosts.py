@@ -14,11 +14,9 @@ import flask
 from flask import Flask
 
 from web.access.auth import OPEN_PATHS
+from web.schemas.refusals import excerpt
 from workers.contract.errors import Forbidden
 from workers.settings import Settings
-
-#: How much of a name that is refused is told back.
-_SHOWN = 200
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -29,7 +27,7 @@ def install(app: Flask, settings: Settings) -> None:
         request = flask.request
         host = request.headers.get("Host", "")
         if request.path not in OPEN_PATHS and not is_allowed(host, allowed):
-            raise Forbidden(refusal(host), details={"host": host[:_SHOWN]})
+            raise Forbidden(refusal(host), details={"host": excerpt(host)})
 
     app.before_request(check)
 
@@ -55,9 +53,9 @@ def is_allowed(host: str, allowed: frozenset[str]) -> bool:
 
 
 def refusal(host: str) -> str:
-    """What a refused caller is told."""
+    """The message for a caller who is refused."""
     return (
-        f"This service is not known as {host[:_SHOWN]!r}. Ask for it by its address or as "
+        f"This service is not known as {excerpt(host)!r}. Ask for it by its address or as "
         "localhost, or list the name in INFERENCE_ALLOWED_HOSTS."
     )
 

@@ -13,6 +13,7 @@ import flask
 from flask import Flask, Response
 
 from web.access.auth import OPEN_PATHS
+from web.schemas.refusals import excerpt
 from workers.contract.errors import Forbidden
 from workers.settings import Settings
 
@@ -36,10 +37,11 @@ def install(app: Flask, settings: Settings) -> None:
         if origin is None or request.path in OPEN_PATHS:
             return None
         if not _is_listed(origin, allowed) and not _is_own(origin):
+            quoted = excerpt(origin)
             raise Forbidden(
-                f"Pages of {origin[:200]!r} may not use this service; INFERENCE_CORS_ORIGINS lists "
+                f"Pages of {quoted!r} may not use this service; INFERENCE_CORS_ORIGINS lists "
                 "those that may.",
-                details={"origin": origin[:200]},
+                details={"origin": quoted},
             )
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return _preflight()

@@ -23,7 +23,7 @@ from web.live.hub import Reader
 from web.render import openai
 from web.render.job_events import body, live_events
 from web.schemas.body import parse_object
-from web.schemas.completion import BOUNDS
+from web.schemas.completion_schema import BOUNDS
 from workers.contract.errors import (
     BrokerUnavailable,
     InferenceError,
@@ -48,7 +48,7 @@ FAILED = CloseReason.INTERNAL_ERROR
 _LONGEST_REASON = 123
 
 
-class Conversation:
+class JsonSocket:
     """One socket: what is sent on it, received on it, and how it is closed."""
 
     def __init__(self, socket: Server) -> None:
@@ -134,44 +134,44 @@ class Conversation:
             self.send([_error(error)])
 
 
-def carry_completion(conversation: Conversation, completion: LiveCompletion) -> None:
+def carry_completion(json_socket: JsonSocket, completion: LiveCompletion) -> None:
     """Send a completion's events up to its end, and close."""
     announced = False
 
     def announce() -> None:
         nonlocal announced
         if completion.accepted and not announced:  # a full service may let it wait in line first
-            conversation.send([_accepted(completion.job)])
+            json_socket.send([_accepted(completion.job)])
             announced = True
 
     try:
         announce()
         for events in completion.events():
             announce()
-            conversation.send(body(event) for event in events)
+            json_socket.send(body(event) for event in events)
     except JobCancelled as cancelled:
         reason = cancelled.details.get("reason", "")
-        conversation.send([{"seq": completion.seq, "type": "cancelled", "reason": reason}])
-        conversation.close(ENDED)
+        json_socket.send([{"seq": completion.seq, "type": "cancelled", "reason": reason}])
+        json_socket.close(ENDED)
     except InferenceError as error:
-        conversation.send([{"seq": completion.seq, "type": "failed", "error": error.to_dict()}])
-        conversation.close(FAILED, error.code)
+        json_socket.send([{"seq": completion.seq, "type": "failed", "error": error.to_dict()}])
+        json_socket.close(FAILED, error.code)
     else:
-        conversation.close(ENDED)
+        json_socket.close(ENDED)
 
 
-def carry_job(conversation: Conversation, reader: Reader) -> None:
+def carry_job(json_socket: JsonSocket, reader: Reader) -> None:
     """Send a job's events up to its end, and close."""
     for events in live_events(reader):
-        conversation.send(body(event) for event in events)
+        json_socket.send(body(event) for event in events)
         if events and isinstance(events[-1], TERMINAL):
             last = events[-1]
             if isinstance(last, Failed):
-                conversation.close(FAILED, str(last.error.get("code", "")))
+                json_socket.close(FAILED, str(last.error.get("code", "")))
             else:
-                conversation.close(ENDED, "" if isinstance(last, Completed) else "cancelled")
+                json_socket.close(ENDED, "" if isinstance(last, Completed) else "cancelled")
             return
-    conversation.close(ENDED)
+    json_socket.close(ENDED)
 
 
 def _message(raw: str | bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from web.live.completion import LiveCompletion
 from web.operation import Answer, Component, Operation, describe
 from web.render import chunks, openai
 from web.schemas.bounds import bounded
-from web.schemas.completion import BOUNDS, CompletionSchema
+from web.schemas.completion_schema import BOUNDS, CompletionSchema
 from web.schemas.responses import COMPLETION
 from web.services import services
 from workers.contract import errors

@@ -12,7 +12,7 @@ from web import intake
 from web.operation import Answer, Component, Operation, describe
 from web.render import jobs as render_jobs
 from web.schemas.bounds import bounded
-from web.schemas.completion import BOUNDS, JobSchema
+from web.schemas.completion_schema import BOUNDS, JobSchema
 from web.schemas.responses import JOB
 from web.services import services
 from workers.contract import errors

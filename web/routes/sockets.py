@@ -12,7 +12,7 @@ from simple_websocket import ConnectionClosed, Server
 from web import intake
 from web.operation import Answer, Operation, describe, query
 from web.render import websocket
-from web.render.websocket import Conversation
+from web.render.websocket import JsonSocket
 from web.services import services
 from workers.contract import errors
 
@@ -48,9 +48,9 @@ _OPENED = {101: Answer("The connection is a WebSocket.")}
 )
 def chat(socket: Server) -> None:
     """Take one completion as `{"type": "chat", ...}`, and send its events."""
-    conversation = Conversation(socket)
-    with _refusing(conversation), services().thread():
-        message = conversation.first_message()
+    json_socket = JsonSocket(socket)
+    with _refusing(json_socket), services().thread():
+        message = json_socket.first_message()
         if message.pop("type") != "chat":
             raise errors.ValidationFailed(
                 'The first message must have the type "chat".', details={"param": "type"}
@@ -58,10 +58,10 @@ def chat(socket: Server) -> None:
         asked = intake.read(message)
         job = intake.job(asked)
         with services().live_completions.open(job, idempotency=asked.idempotency) as completion:
-            conversation.listen(
+            json_socket.listen(
                 lambda: completion.cancel("its caller cancelled it"), completion.leave
             )
-            websocket.carry_completion(conversation, completion)
+            websocket.carry_completion(json_socket, completion)
 
 
 @sock.route("/v1/jobs/<job_id>/ws", bp=blueprint)
@@ -89,21 +89,21 @@ def chat(socket: Server) -> None:
 )
 def watch(socket: Server, job_id: str) -> None:
     """Send a job's events from the start, or after `last_event_id`; leaving cancels nothing."""
-    conversation = Conversation(socket)
-    with _refusing(conversation), contextlib.ExitStack() as held:
+    json_socket = JsonSocket(socket)
+    with _refusing(json_socket), contextlib.ExitStack() as held:
         after = intake.last_event_id(intake.own_job(job_id))
         held.enter_context(services().thread())
         reader = held.enter_context(services().hub.reader(job_id, after_seq=after))
         jobs = services().jobs
-        conversation.listen(lambda: jobs.cancel(job_id, "its caller cancelled it"), reader.leave)
-        websocket.carry_job(conversation, reader)
+        json_socket.listen(lambda: jobs.cancel(job_id, "its caller cancelled it"), reader.leave)
+        websocket.carry_job(json_socket, reader)
 
 
 @contextlib.contextmanager
-def _refusing(conversation: Conversation) -> Iterator[None]:
+def _refusing(json_socket: JsonSocket) -> Iterator[None]:
     """Let every error end in a message and a close code; a client that has gone is no error."""
     with (
         contextlib.suppress(ConnectionClosed),
-        conversation.closing_on_errors(websocket.REFUSED),
+        json_socket.closing_on_errors(websocket.REFUSED),
     ):
         yield

@@ -7,18 +7,9 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow import ValidationError, fields
 
 _Value = TypeVar("_Value")
-
-
-class LenientSchema(Schema):
-    """An object whose unknown fields are let pass: other services know them."""
-
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = EXCLUDE
 
 
 class JsonField(fields.Field[_Value]):

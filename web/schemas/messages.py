@@ -7,7 +7,8 @@ from typing import Any
 
 from marshmallow import fields
 
-from web.schemas.fields import Content, Items, LenientSchema, Text
+from web.schemas.fields import Content, Items, Text
+from web.schemas.lenient import LenientSchema
 from web.schemas.refusals import excerpt, header_safe, invalid
 from workers.contract.errors import UnsupportedParameter
 from workers.contract.job import Message

@@ -7,7 +7,8 @@ from typing import Any
 
 from marshmallow import fields
 
-from web.schemas.fields import Flag, LenientSchema, Text
+from web.schemas.fields import Flag, Text
+from web.schemas.lenient import LenientSchema
 from web.schemas.refusals import invalid
 from workers.contract.job import ResponseFormat
 from workers.contract.json_schema import UnsupportedSchema, check_schema

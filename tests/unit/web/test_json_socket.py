@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisAway
 from simple_websocket import ConnectionClosed
 
-from web.render.websocket import FAILED, Conversation
+from web.render.websocket import FAILED, JsonSocket
 
 
 class Socket:
@@ -34,7 +34,7 @@ class Socket:
 def listen(socket, cancel):
     """Whether `on_leave` was called in time."""
     left = threading.Event()
-    Conversation(socket).listen(cancel, left.set)
+    JsonSocket(socket).listen(cancel, left.set)
     return left.wait(5)
 
 
