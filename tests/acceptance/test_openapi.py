@@ -154,6 +154,9 @@ def test_no_address_of_a_job_ends_in_a_500_or_hangs(scripted_service, path, meth
     )
     @hypothesis.given(case=schema[path][method].as_strategy(generation_mode=mode))
     def ask(case):
+        if path.endswith("/unload") and case.path_parameters["model_id"] == MODEL:
+            # The example names the model that the other tests of this service ask.
+            case.path_parameters["model_id"] = "phi-4"
         case.validate_response(case.call(timeout=ANSWERED_WITHIN_S), checks=CHECKS)
 
     ask()

@@ -53,8 +53,7 @@ MODEL = Component(
         "context_length": 8192,
         "context_available": 8192,
         "fits": True,
-        "roles": ["general"],
-        "format": "chatml",
+        "roles": ["fast", "primary"],
     },
 )
 MODELS = Component(
