@@ -45,7 +45,7 @@ _NOT_READY = {
             200: Answer(
                 "Whether the process answers.",
                 HEALTH,
-                {"status": "ok", "service": "inference-service", "version": web.__version__},
+                {"status": "ok", "service": "inference-service", "version": "0.1.0"},
             )
         },
     )

@@ -18,7 +18,7 @@ blueprint = Blueprint("job_events", __name__)
 _STREAM = """\
 id: 3
 event: token
-data: {"seq":3,"type":"token","step":"answer","attempt":1,"text":" capital"}
+data: {"seq":3,"type":"token","step":"answer","attempt":1,"token_ids":[3575],"text":" capital"}
 
 """
 

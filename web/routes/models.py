@@ -53,7 +53,7 @@ MODEL = Component(
         "context_length": 8192,
         "context_available": 8192,
         "fits": True,
-        "roles": ["fast", "primary"],
+        "roles": ["primary", "fast"],
     },
 )
 MODELS = Component(
