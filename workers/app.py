@@ -7,7 +7,6 @@ from kombu import Queue
 
 import celeryconfig
 from workers import broker
-from workers.broker import Channel
 from workers.contract.job import Priority
 from workers.contract.step import ORCHESTRATOR
 from workers.settings import Settings
@@ -29,10 +28,7 @@ def model_queue(model_id: str) -> str:
 
 def priority_lists(queue_name: str) -> list[str]:
     """The Redis lists in which kombu keeps a queue, one for each rank, the most urgent first."""
-    return [
-        f"{queue_name}{Channel.sep}{rank}" if rank else queue_name
-        for rank in celeryconfig.PRIORITY_STEPS
-    ]
+    return [broker.priority_list(queue_name, rank) for rank in celeryconfig.PRIORITY_STEPS]
 
 
 def generate_task(model_id: str) -> str:

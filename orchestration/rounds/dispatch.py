@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from orchestration import estimate
 from orchestration.modes.rounds import Round, Step
+from workers import broker
 from workers.app import ORCHESTRATION_QUEUE, generate_task, model_queue
 from workers.contract.job import Job
 from workers.contract.step import ORCHESTRATOR, StepRequest
@@ -64,7 +65,7 @@ def send(app: Celery, planned: Sequence[PlannedStep], rank: int) -> None:
     members = [step for step in planned if not step.follows]
     if group := members[0].signature["options"].get("group_id"):
         with contextlib.suppress(RedisError):  # the record counts, too
-            app.backend.set_chord_size(group, len(members))
+            broker.expect_members(app, group, len(members))
     for step in members:
         if not step.delay_ms:
             Signature.from_dict(dict(step.signature), app=app).apply_async(priority=rank)

