@@ -12,7 +12,7 @@ from workers.store.admission import Backlog, Full, Idempotency, Terms
 from workers.store.jobs import JobStore
 from workers.store.redis_memory import FULL, RedisMemory
 
-#: What a refused caller is told to wait where nothing was measured yet, at least and at most.
+#: How long a refused caller is asked to wait where nothing was measured yet, at least and at most.
 RETRY_AFTER_MS = 1000
 _LEAST_MS, _MOST_MS = 100, 60_000
 
@@ -60,19 +60,19 @@ class Admission:
         return self._jobs.backlog(model).wait_s(position, self.capacity(model))
 
     def refusal(self, job: Job, full: Full) -> QueueFull:
-        """What a caller is told who found everything taken."""
+        """The error of a caller for whom there is no place."""
         if job.asynchronous:
-            told = (
+            message = (
                 f"{full.there} jobs wait, as many as INFERENCE_MAX_QUEUED_JOBS allows. Try again "
                 "later."
             )
         else:
-            told = (
+            message = (
                 f"{full.there} requests are open, as many as INFERENCE_MAX_CONCURRENT_REQUESTS "
                 "allows. Try again in a moment, or submit a job to POST /v1/jobs."
             )
         return QueueFull(
-            told,
+            message,
             details={"position": full.waiting + 1, "open": full.there},
             retry_after_ms=self._next_end_ms(job.model),
         )

@@ -59,9 +59,9 @@ def examine(
     warning; two, or more active errors than steps, are high.
     """
     folded = text.casefold()
-    said = _plain(text) if any(word in folded for word in _WORDS) else ""
+    plain = _plain(text) if any(word in folded for word in _WORDS) else ""
     asked = _plain(request)
-    markers = [mark for mark in MARKERS if _plain(mark) in said and _plain(mark) not in asked]
+    markers = [mark for mark in MARKERS if _plain(mark) in plain and _plain(mark) not in asked]
     signs = [f"says {mark!r}" for mark in markers]
     severity = Severity(min(len(markers), int(Severity.HIGH)))
     if active_errors + len(markers) > current_step:

@@ -31,7 +31,7 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LoadResult:
     """What came of asking."""
 
     state: State
@@ -48,8 +48,8 @@ class Loader:
         self._directory = Directory(redis, ttl_s=0.0)
         self._wait_s = max(0.0, timeout_s - MARGIN_S)
 
-    def load(self, spec: ModelSpec, *, wait: bool) -> Answer:
-        """Have a model loaded, and wait for it unless told otherwise.
+    def load(self, spec: ModelSpec, *, wait: bool) -> LoadResult:
+        """Have a model loaded, and wait for it unless `wait` is false.
 
         Raises:
             NoWorker: nobody is there who would load it; says how to start somebody.
@@ -58,17 +58,19 @@ class Loader:
         """
         before = self._orders.of(spec.id)
         if self._directory.serving(spec.id) and not self._requested(spec):
-            return Answer(State.LOADED, f"{spec.id} is loaded already.")
+            return LoadResult(State.LOADED, f"{spec.id} is loaded already.")
         self._require_keeper(spec)
-        self._wish(spec, Target.LOADED)
+        self._request(spec, Target.LOADED)
         began = time.monotonic()
         while wait and time.monotonic() - began < self._wait_s:
             if answer := self._loaded(spec, before, began):
                 return answer
             time.sleep(_LOOK_S)
-        return Answer(State.LOADING, f"{spec.id} is being loaded; GET /v1/models/{spec.id} tells.")
+        return LoadResult(
+            State.LOADING, f"{spec.id} is being loaded; GET /v1/models/{spec.id} tells."
+        )
 
-    def unload(self, spec: ModelSpec, *, wait: bool) -> Answer:
+    def unload(self, spec: ModelSpec, *, wait: bool) -> LoadResult:
         """Have a model unloaded; running answers end first, and are waited for.
 
         Raises:
@@ -79,19 +81,19 @@ class Loader:
         ordered = before is not None and before.target is Target.LOADED
         coming = ordered and self._directory.can_load(spec.id)
         if not (coming or self._in_memory(spec) or self._requested(spec)):
-            return Answer(State.AVAILABLE, f"{spec.id} is not loaded.")
+            return LoadResult(State.AVAILABLE, f"{spec.id} is not loaded.")
         self._require_keeper(spec)
-        self._wish(spec, Target.UNLOADED)
+        self._request(spec, Target.UNLOADED)
         began = time.monotonic()
         while wait and time.monotonic() - began < self._wait_s:
             if answer := self._unloaded(spec, before):
                 return answer
             time.sleep(_LOOK_S)
-        return Answer(
+        return LoadResult(
             State.UNLOADING, f"{spec.id} takes no requests any longer; running answers end first."
         )
 
-    def _loaded(self, spec: ModelSpec, before: Order | None, began: float) -> Answer | None:
+    def _loaded(self, spec: ModelSpec, before: Order | None, began: float) -> LoadResult | None:
         """What there is to tell of a load; None while it lasts."""
         order = self._orders.of(spec.id)
         if self._requested(spec):
@@ -109,16 +111,18 @@ class Loader:
             raise error
         if not self._directory.serving(spec.id):
             return None
-        return Answer(State.LOADED, f"{spec.id} is loaded, in {time.monotonic() - began:.1f} s.")
+        return LoadResult(
+            State.LOADED, f"{spec.id} is loaded, in {time.monotonic() - began:.1f} s."
+        )
 
-    def _unloaded(self, spec: ModelSpec, before: Order | None) -> Answer | None:
+    def _unloaded(self, spec: ModelSpec, before: Order | None) -> LoadResult | None:
         """What there is to tell of an unload; None while it lasts."""
         order = self._orders.of(spec.id)
         if self._requested(spec) or order is None or (before is not None and before.id == order.id):
             return None
         if order.target is Target.LOADED:
             if order.why is Why.DEMAND:
-                return Answer(
+                return LoadResult(
                     State.LOADING, f"{spec.id} was unloaded and is loaded again: requests wait."
                 )
             raise ModelBusy(
@@ -127,12 +131,12 @@ class Loader:
             )
         if self._in_memory(spec):
             return None
-        return Answer(State.AVAILABLE, f"{spec.id} is unloaded; its memory is free.")
+        return LoadResult(State.AVAILABLE, f"{spec.id} is unloaded; its memory is free.")
 
     def _requested(self, spec: ModelSpec) -> bool:
         return self._orders.requested(spec.id) is not None
 
-    def _wish(self, spec: ModelSpec, target: Target) -> None:
+    def _request(self, spec: ModelSpec, target: Target) -> None:
         self._orders.request(spec.id, target, redis_time_ms(self._redis))
 
     def _in_memory(self, spec: ModelSpec) -> bool:

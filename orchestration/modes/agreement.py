@@ -11,8 +11,8 @@ from orchestration.modes.answer_kinds import Kind
 
 #: How answers were compared: by their values, by a model that read them, or not at all.
 EXACT, JUDGE, NONE = "exact", "judge", "none"
-#: Characters of an answer that are told of it.
-_LONGEST_TOLD = 200
+#: Characters of an answer that are reported of it.
+_LONGEST_EXCERPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +57,36 @@ class Agreement:
         return self.clusters[0] if self.clusters else tuple(range(len(self.voters)))
 
     def to_dict(self) -> dict[str, Any]:
-        """What `orchestration.modes.agreement` tells."""
-        told: dict[str, Any] = {"method": self.method, "kind": self.kind.value}
+        """What `orchestration.agreement` has."""
+        report: dict[str, Any] = {"method": self.method, "kind": self.kind.value}
         if self.score is not None:
-            told["score"] = self.score
-        told["clusters"] = [self._cluster(cluster) for cluster in self.clusters]
-        told["dissent"] = [self._one(at) for cluster in self.clusters[1:] for at in cluster]
+            report["score"] = self.score
+        report["clusters"] = [self._cluster(cluster) for cluster in self.clusters]
+        report["dissent"] = [self._dissenter(at) for cluster in self.clusters[1:] for at in cluster]
         if self.agreed:
-            told["agreed"] = list(self.agreed)
+            report["agreed"] = list(self.agreed)
         if self.conflicts:
-            told["conflicts"] = list(self.conflicts)
+            report["conflicts"] = list(self.conflicts)
         if self.problem is not None:
-            told["problem"] = self.problem
-        return told
+            report["problem"] = self.problem
+        return report
 
     def _cluster(self, cluster: Sequence[int]) -> dict[str, Any]:
         voters = [self.voters[at] for at in cluster]
         return {
-            "steps": [one.step for one in voters],
-            "models": list(dict.fromkeys(one.model for one in voters)),
-            "answer": self._told(voters[0]),
+            "steps": [voter.step for voter in voters],
+            "models": list(dict.fromkeys(voter.model for voter in voters)),
+            "answer": self._excerpt(voters[0]),
         }
 
-    def _one(self, at: int) -> dict[str, Any]:
+    def _dissenter(self, at: int) -> dict[str, Any]:
         voter = self.voters[at]
-        return {"step": voter.step, "model": voter.model, "answer": self._told(voter)}
+        return {"step": voter.step, "model": voter.model, "answer": self._excerpt(voter)}
 
-    def _told(self, voter: Voter) -> str:
-        said = voter.text if self.kind in (Kind.TEXT, Kind.JSON) else answer_kinds.final(voter.text)
-        said = " ".join(said[: 8 * _LONGEST_TOLD].split())
-        return said if len(said) <= _LONGEST_TOLD else f"{said[:_LONGEST_TOLD]} [...]"
+    def _excerpt(self, voter: Voter) -> str:
+        text = voter.text if self.kind in (Kind.TEXT, Kind.JSON) else answer_kinds.final(voter.text)
+        text = " ".join(text[: 8 * _LONGEST_EXCERPT].split())
+        return text if len(text) <= _LONGEST_EXCERPT else f"{text[:_LONGEST_EXCERPT]} [...]"
 
 
 def compare(voters: Sequence[Voter]) -> Agreement | None:

@@ -20,7 +20,7 @@ _TAIL = 400
 #: Characters at the beginning of a text that show in most cases that it is another one.
 _HEAD = 1000
 _NUMBER = r"[-+\u2212]?\d{1,30}(?:,\d{3})*(?:\.\d{1,30})?(?:[eE][-+]?\d{1,2}|/\d{1,15})?"
-#: A number with a currency before it, or a unit of two words at most behind it.
+#: A number with a currency before it, or a unit of two words at most after it.
 _QUANTITY = re.compile(rf"[$\u20ac\u00a3]?\s?({_NUMBER})\s?(%|(?:[^\W\d]+\.?(?:\s[^\W\d]+\.?)?)?)")
 _CHOICE = re.compile(
     r"(?:[Oo]ption |[Cc]hoice )?\(?([A-H])(?:\)|\.|:)?(?P<rest>(?<=[).:])\s.*)?", re.S
@@ -59,9 +59,9 @@ def read(texts: Sequence[str]) -> tuple[Kind, list[Hashable]]:
     )
     for kind, reader in readers:
         values = [reader(text) for text in texts]
-        found = [value for value in values if value is not None]
-        if len(found) == len(texts):
-            return kind, _without_unit(found) if kind is Kind.NUMBER else found
+        readable = [value for value in values if value is not None]
+        if len(readable) == len(texts):
+            return kind, _without_unit(readable) if kind is Kind.NUMBER else readable
     heads = [plain(text[:_HEAD]) for text in texts]
     if len(set(heads)) == len(heads):
         return Kind.TEXT, list(heads)
@@ -79,8 +79,8 @@ def final(text: str) -> str:
     """The part of a text that it calls its answer; the whole text where it calls none so."""
     tail = text[-_TAIL:]
     for mark in _MARKS:
-        if found := mark.findall(tail):
-            return _bare(found[-1])
+        if marked := mark.findall(tail):
+            return _bare(marked[-1])
     return _bare(text)
 
 
@@ -107,28 +107,28 @@ def _number(text: str) -> int | float:
 
 
 def _choice(text: str) -> str | None:
-    said = final(text)
-    found = _CHOICE.fullmatch(said)
-    if found is None or (found["rest"] and len(said) > _TAIL):
+    answer = final(text)
+    match = _CHOICE.fullmatch(answer)
+    if match is None or (match["rest"] and len(answer) > _TAIL):
         return None
-    return found[1]
+    return match[1]
 
 
 def _quantity(text: str) -> tuple[Fraction, str] | None:
-    said = final(text)
-    if len(said) > _TAIL:
+    answer = final(text)
+    if len(answer) > _TAIL:
         return None
-    found = _QUANTITY.fullmatch(said)
-    if found is None and len(said.split()) <= 3 * SHORT_WORDS and (says := _SAYS.findall(said)):
-        found = _QUANTITY.fullmatch(_bare(says[-1]))
-    if found is None:
+    match = _QUANTITY.fullmatch(answer)
+    if match is None and len(answer.split()) <= 3 * SHORT_WORDS and (says := _SAYS.findall(answer)):
+        match = _QUANTITY.fullmatch(_bare(says[-1]))
+    if match is None:
         return None
-    digits = found[1].replace(",", "").replace("\u2212", "-")
+    digits = match[1].replace(",", "").replace("\u2212", "-")
     try:
         value = Fraction(digits)
     except (ValueError, ZeroDivisionError):
         return None
-    return value, found[2].casefold().rstrip(".").removesuffix("s")
+    return value, match[2].casefold().rstrip(".").removesuffix("s")
 
 
 def _without_unit(values: Sequence[Hashable]) -> list[Hashable]:
@@ -140,8 +140,8 @@ def _without_unit(values: Sequence[Hashable]) -> list[Hashable]:
 
 
 def _short(text: str) -> str | None:
-    said = final(text)
-    if len(said) > _TAIL or "\n" in said:
+    answer = final(text)
+    if len(answer) > _TAIL or "\n" in answer:
         return None
-    said = _ARTICLE.sub("", plain(_LEAD_IN.sub("", said, count=1)), count=1)
-    return said if said and len(said.split()) <= SHORT_WORDS else None
+    answer = _ARTICLE.sub("", plain(_LEAD_IN.sub("", answer, count=1)), count=1)
+    return answer if answer and len(answer.split()) <= SHORT_WORDS else None

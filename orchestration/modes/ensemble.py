@@ -1,8 +1,8 @@
 """Mode `ensemble`: models answer at once, their answers are compared, and one writes what follows.
 
-The synthesis is told what the answers agree in and where they contradict each other, and streams
-live. Where all said the very same there is nothing to write. Without a synthesiser, which is
-self-consistency, the vote alone decides.
+The prompt of the synthesis says what the answers agree in and where they contradict each other; it
+streams live. Where all said the very same there is nothing to write. Without a synthesiser, which
+is self-consistency, the vote alone decides.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def _dissent(job: Job, agreement: Agreement) -> OrchestrationFailed:
 
 
 def _votes(agreement: Agreement) -> tuple[dict[str, Any], ...]:
-    """How many said what, where that is short enough to be told."""
+    """How many said what, where that is short enough for a prompt."""
     if agreement.kind in (Kind.TEXT, Kind.JSON):
         return ()
     clusters = agreement.to_dict()["clusters"]

@@ -17,7 +17,7 @@ from workers.contract.errors import (
     ValidationFailed,
 )
 
-#: What a caller or an operator can mend, and says how: told as it is, not as a step's failure.
+#: What a caller or an operator can mend, and says how: reported as it is, not as a step's failure.
 _SAYS_ENOUGH = (
     ContextBudgetExceeded,
     InsufficientMemory,

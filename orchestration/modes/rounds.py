@@ -16,7 +16,7 @@ from workers.store.planned import Patience
 class Step:
     """What one model does in a round."""
 
-    #: Unique in the job; what is done again has a number behind a dot.
+    #: Unique in the job; what is done again has a number after a dot.
     name: str
     part: str
     model: str

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class RoundAdvancer:
-    """Decides behind every round, for all jobs of all modes."""
+    """Decides after every round, for all jobs of all modes."""
 
     def __init__(
         self, redis: Redis, app: Celery, leases: Leases, worker_id: str, modes: Mapping[str, Mode]
@@ -65,7 +65,7 @@ class RoundAdvancer:
             except InferenceError as error:
                 log.warning("%s: %s", error.code, error.message)
                 self._fail(lease, error)
-            except Exception:  # what cannot be decided now never can: its caller is told
+            except Exception:  # what cannot be decided now never can: its caller gets an error
                 log.exception("what follows cannot be decided")
                 self._fail(lease, Internal())
             finally:
@@ -84,13 +84,15 @@ class RoundAdvancer:
             case Round() as round_:
                 planned = dispatch.plan(self._app, record.job, number + 1, round_)
                 handoff_store.save(self._redis, decision.handoff, number)
-                self._tell(lease, decision.assessed)
+                self._append(lease, decision.assessed)
                 if self._jobs.advance(lease, self._worker_id, planned):
                     dispatch.send(self._app, planned, dispatch.NEXT_RANK)
             case JobAnswer() as answer:
                 self._answer(lease, record.job, ended, answer, decision.assessed)
             case JobFailure(error):
-                self._tell(lease, [*decision.assessed, Failed(0, error.to_dict())], JobState.FAILED)
+                self._append(
+                    lease, [*decision.assessed, Failed(0, error.to_dict())], JobState.FAILED
+                )
 
     def _handed_on(self, job_id: str, number: int) -> HandoffState | None:
         return handoff_store.load(self._redis, job_id, number) if number else None
@@ -107,16 +109,18 @@ class RoundAdvancer:
         if not answer.done.streamed and answer.done.text:
             # Accepted only now: it becomes the answer's own tokens.
             events.append(Token(0, ANSWER, lease.attempt, (), answer.done.text))
-        told = report.report(job, ended, answer)
-        events.append(Completed(0, report.outcome(ended, answer), told))
-        self._tell(lease, events, JobState.COMPLETED)
+        details = report.orchestration(job, ended, answer)
+        events.append(Completed(0, report.outcome(ended, answer), details))
+        self._append(lease, events, JobState.COMPLETED)
         log.info("answered by %s, %d steps", answer.done.step.model, len(ended))
 
     def _fail(self, lease: Lease, error: InferenceError) -> None:
-        self._tell(lease, [Failed(0, error.to_dict())], JobState.FAILED)
+        self._append(lease, [Failed(0, error.to_dict())], JobState.FAILED)
 
-    def _tell(self, lease: Lease, events: Sequence[Event], ends_as: JobState | None = None) -> None:
-        """Append events in one step; the last one ends the job where that is said."""
+    def _append(
+        self, lease: Lease, events: Sequence[Event], ends_as: JobState | None = None
+    ) -> None:
+        """Append events in one step; the last one ends the job where `ends_as` is given."""
         entries = [
             Entry(
                 lease.request.job_id,

@@ -1,4 +1,4 @@
-"""Rounds as Celery sends them: one step is a chain, several a chord, the deciding task behind.
+"""Rounds as Celery sends them: one step is a chain, several a chord; the deciding task follows.
 
 Each step's signature is kept in the job's record whole, with the ids of its chain or chord, so that
 the keeper can send exactly it again. Celery's own counting is only the quick way: the record counts
@@ -30,7 +30,7 @@ NEXT_RANK = 0
 
 
 def plan(app: Celery, job: Job, number: int, round_: Round) -> list[PlannedStep]:
-    """The steps of round `number`, and behind them the one that decides what follows."""
+    """The steps of round `number`, and after them the one that decides what follows."""
     requests = [
         StepRequest(job.id, step.name, step.model, ends_job=round_.ends_job, part=step.part)
         for step in round_.steps
@@ -77,13 +77,13 @@ def deciding_step(number: int) -> str:
 
 
 def round_of(deciding: str | None) -> int:
-    """The number of the round behind which this step decides; 0 where none does."""
+    """The number of the round after which this step decides; 0 where none does."""
     return 0 if deciding is None else int(deciding.rpartition("-")[2])
 
 
 def _tokens(job: Job, step: Step) -> int:
-    asked = step.assignment or job
-    return estimate.tokens(asked.messages, asked.sampling)
+    source = step.assignment or job
+    return estimate.tokens(source.messages, source.sampling)
 
 
 def _linked(follows: dict[str, Any], number: int, steps: int) -> dict[str, Any]:

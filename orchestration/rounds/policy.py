@@ -1,4 +1,4 @@
-"""The saga: what is done again, what is put aside, and when the mode decides what comes next. Pure.
+"""The round policy: what is done again, what is put aside, and when the mode decides. Pure.
 
 A step that failed and may succeed later is tried at most three times more, after the pause that its
 error names. A contaminated text is put aside and its step done once more without what came before;
@@ -28,7 +28,7 @@ _LONGEST_DECISION = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class RoundDecision:
     """What follows from a round."""
 
     next: Next
@@ -37,99 +37,103 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _AssessedStep:
+    """A step that ended, and what was read and seen in its text."""
+
     done: FinishedStep
     reading: Reading
-    found: Findings
+    findings: Findings
 
 
 def decide(
     job: Job, mode: Mode, ended: Sequence[FinishedStep], handoff: HandoffState | None = None
-) -> Decision:
+) -> RoundDecision:
     """What follows when a round has ended; `handoff` is what the round before it handed on.
 
     `ended` are all steps that have ended, in the order in which they were planned. Without a
     `handoff`, since none is kept any longer, it is made anew from them.
     """
     number = max(done.round for done in ended)
-    judged, replayed = _replay(job, mode, [done for done in ended if done.round < number])
+    earlier, replayed = _replay(job, mode, [done for done in ended if done.round < number])
     handoff = handoff or replayed
-    round_ = [_judge(job, mode, done, ended, handoff) for done in latest(ended)]
+    current = [_assess(job, mode, done, ended, handoff) for done in latest(ended)]
     assessed = tuple(
-        Assessed(0, one.done.step.name, told) for one in round_ if (told := _told(one))
+        Assessed(0, each.done.step.name, report) for each in current if (report := _report(each))
     )
-    again = [step for one in round_ if (step := _again(job, mode, one, ended)) is not None]
-    for one in round_:
-        handoff = _note(handoff, one)
+    again = [step for each in current if (step := _again(job, mode, each, ended)) is not None]
+    for each in current:
+        handoff = _note(handoff, each)
     if again:
-        return Decision(Round(tuple(again), _patience(job, again)), handoff, assessed)
-    done = {logical(one.done.step.name): one.done for one in (*judged, *round_)}
-    return Decision(mode.advance(job, History(done, handoff)), handoff, assessed)
+        return RoundDecision(Round(tuple(again), _patience(job, again)), handoff, assessed)
+    done = {logical(each.done.step.name): each.done for each in (*earlier, *current)}
+    return RoundDecision(mode.advance(job, History(done, handoff)), handoff, assessed)
 
 
 def _replay(
     job: Job, mode: Mode, ended: Sequence[FinishedStep]
-) -> tuple[list[_Judged], HandoffState]:
-    """What was found in earlier rounds, and the state behind them."""
+) -> tuple[list[_AssessedStep], HandoffState]:
+    """What was seen in earlier rounds, and the state after them."""
     handoff = begin(job, mode.total_steps(job))
-    judged: list[_Judged] = []
+    steps: list[_AssessedStep] = []
     for number in sorted({done.round for done in ended}):
         before = [done for done in ended if done.round <= number]
-        round_ = [_judge(job, mode, done, before, handoff) for done in latest(before)]
-        for one in round_:
-            handoff = _note(handoff, one)
-        judged += round_
-    return judged, handoff
+        current = [_assess(job, mode, done, before, handoff) for done in latest(before)]
+        for step in current:
+            handoff = _note(handoff, step)
+        steps += current
+    return steps, handoff
 
 
-def _judge(
+def _assess(
     job: Job, mode: Mode, done: FinishedStep, ended: Sequence[FinishedStep], handoff: HandoffState
-) -> _Judged:
+) -> _AssessedStep:
     if done.outcome.error is not None:
-        return _Judged(done, Reading(), Findings(Severity.NONE))
+        return _AssessedStep(done, Reading(), Findings(Severity.NONE))
     reading = mode.read(job, done)
     if reading.judges:
-        return _Judged(done, reading, Findings(Severity.NONE))
-    found = contamination.examine(
+        return _AssessedStep(done, reading, Findings(Severity.NONE))
+    findings = contamination.examine(
         done.text,
         handoff.goal,
         active_errors=len(handoff.active_errors),
         current_step=handoff.current_step + 1,
     )
-    if found.severity < Severity.HIGH:
-        return _Judged(done, reading, found)
+    if findings.severity < Severity.HIGH:
+        return _AssessedStep(done, reading, findings)
     if _was_put_aside(done, ended):
-        found = replace(found, severity=Severity.CRITICAL)
+        findings = replace(findings, severity=Severity.CRITICAL)
     if done.streamed:
-        return _Judged(done, reading, found)
-    return _Judged(replace(done, problem="contaminated"), reading, found)
+        return _AssessedStep(done, reading, findings)
+    return _AssessedStep(replace(done, problem="contaminated"), reading, findings)
 
 
 def _was_put_aside(done: FinishedStep, ended: Sequence[FinishedStep]) -> bool:
     """Whether an earlier try of the same step ended without an error and yet was done again."""
     return any(
-        logical(one.step.name) == logical(done.step.name)
-        and one.step.name != done.step.name
-        and one.outcome.error is None
-        for one in ended
+        logical(other.step.name) == logical(done.step.name)
+        and other.step.name != done.step.name
+        and other.outcome.error is None
+        for other in ended
     )
 
 
-def _again(job: Job, mode: Mode, judged: _Judged, ended: Sequence[FinishedStep]) -> Step | None:
+def _again(
+    job: Job, mode: Mode, assessed: _AssessedStep, ended: Sequence[FinishedStep]
+) -> Step | None:
     """The step that is done once more; None where it stays as it is."""
-    done = judged.done
+    done = assessed.done
     if done.streamed:
         return None
-    tries = [one for one in ended if logical(one.step.name) == logical(done.step.name)]
+    tries = [other for other in ended if logical(other.step.name) == logical(done.step.name)]
     error = done.error
     if error is not None:
         if done.outcome.finish_reason == LATE:
             return None
-        failures = sum(one.outcome.error is not None for one in tries)
+        failures = sum(attempt.outcome.error is not None for attempt in tries)
         if not error.retriable or failures > MOST_RETRIES:
             return None
         return done.step.again(len(tries), done.step.assignment, error.retry_after_ms or 0)
-    if judged.found.severity is Severity.HIGH and not is_answer(done.step.name):
+    if assessed.findings.severity is Severity.HIGH and not is_answer(done.step.name):
         return done.step.again(len(tries), mode.fresh(job, done))
     return None
 
@@ -143,26 +147,26 @@ def _patience(job: Job, again: Sequence[Step]) -> Patience | None:
     return Patience(len(again), 0.0, float(timeout_s) + delay_s)
 
 
-def _note(handoff: HandoffState, judged: _Judged) -> HandoffState:
-    done, reading = judged.done, judged.reading
+def _note(handoff: HandoffState, assessed: _AssessedStep) -> HandoffState:
+    done, reading = assessed.done, assessed.reading
     if reading.judges:
         return handoff.with_errors(reading.errors, reading.evidence)
     name = f"{done.step.name} by {done.step.model}"
     if not done.usable:
         problem = done.problem or (done.error.message if done.error else "it is empty")
-        told = f"{logical(done.step.name)} by {done.step.model}: {problem}"
+        entry = f"{logical(done.step.name)} by {done.step.model}: {problem}"
         # Tried again, it is still one thing that is wrong.
-        return handoff if told in handoff.active_errors else handoff.with_errors((told,))
+        return handoff if entry in handoff.active_errors else handoff.with_errors((entry,))
     accepted = handoff.accepted(f"{name}: {_short(done.text)}", done.text)
-    return accepted.with_errors(tuple(f"{name} {sign}" for sign in judged.found.signs))
+    return accepted.with_errors(tuple(f"{name} {sign}" for sign in assessed.findings.signs))
 
 
-def _told(judged: _Judged) -> dict[str, object]:
-    told: dict[str, object] = dict(judged.reading.findings)
-    if judged.found.signs:
-        told["contamination"] = judged.found.severity.name.lower()
-        told["signs"] = list(judged.found.signs)
-    return told
+def _report(assessed: _AssessedStep) -> dict[str, object]:
+    report: dict[str, object] = dict(assessed.reading.findings)
+    if assessed.findings.signs:
+        report["contamination"] = assessed.findings.severity.name.lower()
+        report["signs"] = list(assessed.findings.signs)
+    return report
 
 
 def _short(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What an answer tells of how it came about. Pure; what nothing measured is left out."""
+"""What an answer reports of how it came about. Pure; what nothing measured is left out."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from workers.contract.step import Outcome, Timings, Usage
 
 def outcome(ended: Sequence[FinishedStep], answer: JobAnswer) -> Outcome:
     """The job's outcome: the answer's own, with usage and timings of all steps together."""
-    told = answer.done.outcome
+    own = answer.done.outcome
     outcomes = [done.outcome for done in ended]
     return Outcome(
         step=answer.done.step.name,
         model=answer.done.step.model,
-        attempt=told.attempt,
-        finish_reason="partial" if answer.error is not None else told.finish_reason,
-        usage=sum((one.usage for one in outcomes), start=Usage(0, 0)),
-        timings=sum((one.timings for one in outcomes), start=Timings()),
-        context_length=told.context_length,
+        attempt=own.attempt,
+        finish_reason="partial" if answer.error is not None else own.finish_reason,
+        usage=sum((each.usage for each in outcomes), start=Usage(0, 0)),
+        timings=sum((each.timings for each in outcomes), start=Timings()),
+        context_length=own.context_length,
     )
 
 
-def report(job: Job, ended: Sequence[FinishedStep], answer: JobAnswer) -> dict[str, Any]:
+def orchestration(job: Job, ended: Sequence[FinishedStep], answer: JobAnswer) -> dict[str, Any]:
     """The `orchestration` object."""
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "mode": job.mode,
         "models_used": list(dict.fromkeys([job.model, *(done.step.model for done in ended)])),
         **answer.facts,
@@ -35,18 +35,18 @@ def report(job: Job, ended: Sequence[FinishedStep], answer: JobAnswer) -> dict[s
         "steps": [_step(done) for done in ended],
     }
     if answer.error is not None:
-        told |= {
+        report |= {
             "completed_steps": sum(done.usable for done in ended),
             "total_steps": answer.total_steps,
             "error": {"code": answer.error.code, "message": answer.error.message},
             "partial": True,
         }
-    return told
+    return report
 
 
 def _step(done: FinishedStep) -> dict[str, Any]:
     ended = done.outcome
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "step": done.step.name,
         "role": done.step.part,
         "model": done.step.model,
@@ -61,5 +61,5 @@ def _step(done: FinishedStep) -> dict[str, Any]:
         "finish_reason": ended.finish_reason,
     }
     if ended.error is not None:
-        told["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
-    return told
+        entry["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
+    return entry

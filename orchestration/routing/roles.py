@@ -54,8 +54,8 @@ def ranked(specs: Iterable[ModelSpec], roles: tuple[str, ...]) -> tuple[ModelSpe
     """
     fitting = [(spec, role) for spec in specs if (role := role_taken(spec, roles)) is not None]
 
-    def rank(found: tuple[ModelSpec, str]) -> tuple[int, int]:
-        spec, role = found
+    def rank(candidate: tuple[ModelSpec, str]) -> tuple[int, int]:
+        spec, role = candidate
         return roles.index(role), 0 if role == ANY else spec.roles.index(role)
 
     return tuple(spec for spec, _ in sorted(fitting, key=rank))

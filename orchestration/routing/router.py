@@ -42,11 +42,11 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _RoleRequest:
     """The roles that a request asks for in turn, and by what it asks for them."""
 
     roles: tuple[str, ...]
-    said: str
+    asked_by: str
 
 
 class Router:
@@ -83,25 +83,27 @@ class Router:
                     "setting": "INFERENCE_AUTO_ROUTE_ENABLED",
                 },
             )
-        wish = _wish(name, job.task_type)
-        spec, why = self._choose(wish, job)
+        wanted = _role_request(name, job.task_type)
+        spec, why = self._choose(wanted, job)
         strategy = self._settings.auto_route_strategy
-        route = Route(spec.id, name, strategy, f"{wish.said}: {_role(spec, wish)}, {why}")
+        route = Route(spec.id, name, strategy, f"{wanted.asked_by}: {_role(spec, wanted)}, {why}")
         log.info("routed to %s: %s", route.model, route.reason)
         return route
 
-    def _choose(self, wish: _Wish, job: Job) -> Choice:
+    def _choose(self, wanted: _RoleRequest, job: Job) -> Choice:
         contexts = self._contexts()
-        models = self._candidates(wish, contexts)
+        models = self._candidates(wanted, contexts)
         if self._settings.auto_route_strategy == "capability_match":
             needed = estimate.tokens(job.messages, job.sampling)
             return strategies.capability_match(models, contexts, needed)
         first = models[0]
         if first.id not in contexts:
             return first, "not loaded"
-        role = role_taken(first, wish.roles)
+        role = role_taken(first, wanted.roles)
         equals = [
-            spec for spec in models if spec.id in contexts and role_taken(spec, wish.roles) == role
+            spec
+            for spec in models
+            if spec.id in contexts and role_taken(spec, wanted.roles) == role
         ]
         if len(equals) == 1:
             return first, "the only one loaded"
@@ -110,18 +112,20 @@ class Router:
         queued_tokens = self._state.queued_tokens([spec.id for spec in equals])
         return strategies.least_busy(equals, queued_tokens)
 
-    def _candidates(self, wish: _Wish, contexts: Mapping[str, int]) -> tuple[ModelSpec, ...]:
+    def _candidates(
+        self, wanted: _RoleRequest, contexts: Mapping[str, int]
+    ) -> tuple[ModelSpec, ...]:
         """The models with the roles, in order, at least one: those that are loaded.
 
         Where none is, or no other may take the first one's place, those that should be.
         """
-        loaded = ranked(self._specs(contexts), wish.roles)
+        loaded = ranked(self._specs(contexts), wanted.roles)
         if loaded and self._settings.auto_route_fallback:
             return loaded
         expected = configured(self._settings, self._catalogue, self._directory)
-        models = ranked(self._specs({spec.id for spec in expected}), wish.roles)
+        models = ranked(self._specs({spec.id for spec in expected}), wanted.roles)
         if not models:
-            raise _nobody(wish)
+            raise _no_model(wanted)
         if not self._settings.auto_route_fallback:
             return models
         return tuple(sorted(models, key=lambda spec: not self._is_loading(spec.id)))
@@ -131,40 +135,40 @@ class Router:
 
     def _contexts(self) -> dict[str, int]:
         """Models that are loaded, with the shortest context that a worker of theirs has."""
-        found: dict[str, int] = {}
+        contexts: dict[str, int] = {}
         for worker in self._directory.all_serving():
             if worker.model:
-                shortest = found.get(worker.model, worker.context_length)
-                found[worker.model] = min(shortest, worker.context_length)
-        return found
+                shortest = contexts.get(worker.model, worker.context_length)
+                contexts[worker.model] = min(shortest, worker.context_length)
+        return contexts
 
     def _is_loading(self, model: str) -> bool:
         return any(worker.status is WorkerStatus.LOADING for worker in self._directory.of(model))
 
 
-def _wish(name: str, task_type: str | None) -> _Wish:
+def _role_request(name: str, task_type: str | None) -> _RoleRequest:
     """A role's name says more than a task type, and that more than nothing."""
     if name in ROLES_FOR_ROLE:
-        return _Wish(ROLES_FOR_ROLE[name], f"model {name}")
+        return _RoleRequest(ROLES_FOR_ROLE[name], f"model {name}")
     if task_type is None:
-        return _Wish(roles.DEFAULT, "no task_type")
+        return _RoleRequest(roles.DEFAULT, "no task_type")
     unknown = "" if task_type in ROLES_OF else "unknown "
-    return _Wish(roles.roles_for(task_type), f"{unknown}task_type {task_type}")
+    return _RoleRequest(roles.roles_for(task_type), f"{unknown}task_type {task_type}")
 
 
-def _nobody(wish: _Wish) -> NoWorker:
-    if ANY in wish.roles:
+def _no_model(wanted: _RoleRequest) -> NoWorker:
+    if ANY in wanted.roles:
         return NoWorker(
             "No model is loaded, nor to be. Start one with: inference-service worker MODEL"
         )
     return NoWorker(
-        f"No model that is loaded or to be has the role {' or '.join(wish.roles)}, which "
-        f"{wish.said} asks for. Start one that has, give one the role with INFERENCE_MODEL_ROLES, "
-        "or name a model.",
-        details={"roles": list(wish.roles)},
+        f"No model that is loaded or to be has the role {' or '.join(wanted.roles)}, which "
+        f"{wanted.asked_by} asks for. Start one that has, give one the role with "
+        "INFERENCE_MODEL_ROLES, or name a model.",
+        details={"roles": list(wanted.roles)},
     )
 
 
-def _role(spec: ModelSpec, wish: _Wish) -> str:
-    role = role_taken(spec, wish.roles)
+def _role(spec: ModelSpec, wanted: _RoleRequest) -> str:
+    role = role_taken(spec, wanted.roles)
     return "any role" if role == ANY else f"role {role}"

@@ -13,8 +13,8 @@ Choice = tuple[ModelSpec, str]
 def least_busy(models: Sequence[ModelSpec], queued_tokens: Sequence[int]) -> Choice:
     """The model with the fewest tokens queued and running; of equals, the first."""
     fewest = min(queued_tokens)
-    told = f"{fewest:,} of {sum(queued_tokens):,} tokens queued and running"
-    return models[queued_tokens.index(fewest)], f"least busy of {len(models)} ({told})"
+    reason = f"{fewest:,} of {sum(queued_tokens):,} tokens queued and running"
+    return models[queued_tokens.index(fewest)], f"least busy of {len(models)} ({reason})"
 
 
 def round_robin(models: Sequence[ModelSpec], turn: int) -> Choice:
@@ -28,7 +28,7 @@ def capability_match(
 ) -> Choice:
     """The first model whose context has room for `needed` tokens; else the longest context.
 
-    `contexts` are those that workers have told; for the others the catalogue's count.
+    `contexts` are those that workers report; for the others the catalogue's count.
     """
 
     def context(spec: ModelSpec) -> int:
@@ -36,8 +36,8 @@ def capability_match(
 
     fitting = [spec for spec in models if context(spec) >= needed]
     if fitting:
-        told = f"has room for about {needed:,} tokens, first of {len(fitting)} that have"
-        return fitting[0], told
+        reason = f"has room for about {needed:,} tokens, first of {len(fitting)} that have"
+        return fitting[0], reason
     longest = max(models, key=context)  # the first of equals
-    told = f"longest context of {len(models)} ({context(longest):,}), for about {needed:,} tokens"
-    return longest, told
+    reason = f"longest context of {len(models)} ({context(longest):,}), for about {needed:,} tokens"
+    return longest, reason

@@ -1,4 +1,4 @@
-"""The advancer on a real server: what it stores and sends behind a round, once."""
+"""The advancer on a real server: what it stores and sends after a round, once."""
 
 import itertools
 import json
@@ -193,7 +193,7 @@ def test_a_step_of_an_ended_job_is_not_woken(redis, jobs, celery, worker, advanc
     assert redis.zcard(keys.waiting("a")) == 0
 
 
-def test_what_a_dying_conductor_did_not_send_is_found(redis, celery, worker, advancer, job):
+def test_what_a_dying_advancer_did_not_send_is_found(redis, celery, worker, advancer, job):
     end(redis, worker, job, "draft", "a")
     advance(advancer, job, 1)
     redis.delete(model_queue("b"))

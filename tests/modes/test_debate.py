@@ -88,7 +88,7 @@ def test_texts_are_judged(gathered):
     assert body["orchestration"]["agreement"]["agreed"] == ["It rains."]
 
 
-def test_a_judge_that_talks_is_told(gathered):
+def test_a_judge_that_goes_on_and_on_is_reported(gathered):
     useless = {"judge-1": {"text": '{"nice": 1}'}, "judge-2": {"text": '{"nice": 1}'}}
     body = ask(gathered, script(LONG, LONG, **useless), **DEBATE)
     assert content(body) == "the written answer"
@@ -208,7 +208,7 @@ def test_a_killed_member_repeats_alone(scripted):
     wait_for(scripted.is_ready, 20)
 
 
-def test_a_conductor_that_dies_is_replaced_and_a_double_join_is_harmless(gathered):
+def test_an_orchestration_worker_that_dies_is_replaced_and_a_double_join_is_harmless(gathered):
     slow = {"text": "4 5 6 7", "tokens_per_s": 4}
     job_id = submit(gathered, script([slow] * 3), **DEBATE)["id"]
     await_step(gathered, job_id, "participant-3-1", tokens=2)

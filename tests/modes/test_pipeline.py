@@ -188,7 +188,7 @@ def test_a_killed_worker_repeats_its_step_only(scripted, step, model):
 
 
 @pytest.mark.parametrize("step", ["draft", "refine", "answer"])
-def test_a_conductor_that_dies_between_steps_is_replaced(scripted, step):
+def test_an_orchestration_worker_that_dies_between_steps_is_replaced(scripted, step):
     job_id = submit(scripted, SLOW)["id"]
     await_step(scripted, job_id, step, tokens=5)
     for pid in scripted.pids("worker", "--orchestration"):
@@ -199,7 +199,7 @@ def test_a_conductor_that_dies_between_steps_is_replaced(scripted, step):
     wait_for(lambda: len(scripted.pids("worker", "--orchestration")) == 1, 20)
 
 
-def test_a_message_that_a_dying_conductor_took_with_it_is_sent_again(scripted):
+def test_a_message_that_a_dying_orchestration_worker_took_with_it_is_sent_again(scripted):
     job_id = submit(scripted, SLOW)["id"]
     await_step(scripted, job_id, "draft")
     redis = scripted.redis()

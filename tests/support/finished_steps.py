@@ -10,7 +10,7 @@ FINAL = EngineFailed("it broke")
 
 
 def job(mode, *cast, request="What is it?", **bounds):
-    parts = tuple(CastMember(*one.split(":")) for one in cast)
+    parts = tuple(CastMember(*member.split(":")) for member in cast)
     return Job(
         "chatcmpl-1",
         parts[-1].model,
@@ -43,9 +43,9 @@ def step(name, part="draft", model="m"):
 
 def shape(round_):
     """What a round runs: name, part and model of each step."""
-    return [(one.name, one.part, one.model) for one in round_.steps]
+    return [(planned.name, planned.part, planned.model) for planned in round_.steps]
 
 
-def user(one):
+def user(step):
     """What a step's model reads last."""
-    return one.assignment.messages[-1].content
+    return step.assignment.messages[-1].content

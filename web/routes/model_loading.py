@@ -123,7 +123,7 @@ def _waits() -> bool:
     return given == "true"
 
 
-def _outcome(spec: ModelSpec, answer: loading.Answer) -> Response:
+def _outcome(spec: ModelSpec, answer: loading.LoadResult) -> Response:
     response = flask.jsonify(id=spec.id, status=answer.state, message=answer.message)
     done = answer.state in (State.LOADED, State.AVAILABLE)
     response.status_code = 200 if done else 202

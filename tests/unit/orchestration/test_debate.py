@@ -35,7 +35,7 @@ def judged(*groups, agreed=(), conflicts=()):
 
 
 def run(made, *rounds):
-    """Let rounds end with these texts; returns what is decided behind the last, and all steps."""
+    """Let rounds end with these texts; returns what is decided after the last, and all steps."""
     done, next_ = [], MODE.plan(made)
     for number, texts in enumerate(rounds, start=1):
         texts = texts if isinstance(texts, list) else [texts]
@@ -138,7 +138,7 @@ def test_a_given_up_answer_of_the_first_round_is_still_read(three):
 
 def test_where_the_answer_cannot_be_written_the_most_supported_one_stands(three):
     rounds = [["4", "4", "6"], ["4", "5", "6"], ["4", "5", "6"]]
-    # The first round agreed most: what its talk made fewer believe does not replace it.
+    # The first round agreed most: what the debate made fewer believe does not replace it.
     answer, done = run(three, *rounds[:3], failing(FINAL))
     assert answer.done is done[0]
     assert answer.error.code == "ENGINE_FAILED"
@@ -203,7 +203,7 @@ def test_a_judge_that_fails_fails_no_answer(three):
     assert answer.facts["agreement"]["problem"] == "nobody judged: it broke"
 
 
-def test_who_fails_is_told_and_talks_no_more(three):
+def test_who_fails_is_reported_and_takes_no_further_part(three):
     late = RequestTimeout("b was late")
     gone = {"error": late, "reason": LATE}
     second, _ = run(three, ["4", gone, "5"])
@@ -264,7 +264,7 @@ def test_one_that_is_enough_is_the_answer(two):
     assert answer.facts["agreement"]["method"] == "none"
 
 
-def test_a_talk_that_breaks_up_is_reconciled_with_what_there_is(two):
+def test_a_debate_that_breaks_up_is_reconciled_with_what_there_is(two):
     answer, _ = run(two, ["4", "5"], [failing(FINAL), failing(FINAL)])
     assert shape(answer) == [("answer", "reconciler", "a")]
     assert "\n4\n" in user(answer.steps[0])
@@ -273,7 +273,7 @@ def test_a_talk_that_breaks_up_is_reconciled_with_what_there_is(two):
     assert end.facts["confidence"] == 0.5
 
 
-def test_a_talk_that_breaks_up_and_cannot_be_reconciled_leaves_its_first_round(two):
+def test_a_debate_that_breaks_up_and_cannot_be_reconciled_leaves_its_first_round(two):
     broken = failing(FINAL)
     answer, done = run(two, LONG[:2], broken, [broken, broken], broken)
     assert answer.done is done[0]

@@ -18,7 +18,7 @@ def three():
 
 
 def run(made, *texts, **last):
-    """Let stages end with these texts in turn; returns what is decided behind the last."""
+    """Let stages end with these texts in turn; returns what is decided after the last."""
     done, next_ = [], MODE.plan(made)
     for number, text in enumerate(texts, start=1):
         (step,) = next_.steps
