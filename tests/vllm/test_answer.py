@@ -46,7 +46,7 @@ def said(answer, ids, at_once, reason="length"):
     """The deltas of these ids, so many in each of vLLM's outputs."""
     parts = [ids[at : at + at_once] for at in range(0, len(ids), at_once)]
     outputs = [output(part) for part in parts[:-1]] + [output(parts[-1], reason)]
-    return Whole([delta for one in outputs for delta in answer.take(one)])
+    return Whole([delta for output in outputs for delta in answer.take(output)])
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 100])

@@ -72,10 +72,10 @@ def test_a_held_answer_parses(kit, engine, seed):
     )
     answer = ask(engine, request)
     assert answer.reason == "stop"
-    told = json.loads(answer.text)
-    assert set(told) == set(PERSON["properties"])
-    assert len(told["name"]) <= 12
-    assert isinstance(told["age"], int)
+    answered = json.loads(answer.text)
+    assert set(answered) == set(PERSON["properties"])
+    assert len(answered["name"]) <= 12
+    assert isinstance(answered["age"], int)
 
 
 def test_held_and_free_answers_run_side_by_side(kit, engine):

@@ -26,7 +26,7 @@ service = service_fixture(
 
 def engine_processes(service):
     """vLLM's processes of this service."""
-    return [one for one in service.left_over() if one.name().startswith("VLLM::")]
+    return [process for process in service.left_over() if process.name().startswith("VLLM::")]
 
 
 def test_a_completion_from_end_to_end(service, reference):

@@ -261,10 +261,10 @@ def test_closing_ends_what_runs(kit):
 
 def test_loading_tells_how_far_it_is(kit):
     engine, spec = kit.make()
-    told = []
-    engine.load(spec, told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    fractions = []
+    engine.load(spec, fractions.append)
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
     assert engine.context_length == spec.context_length
 
 

@@ -50,15 +50,15 @@ def test_what_is_measured(one_format, cache_dir):
     assert 0 < q8_0.divergence < 0.05
     assert q8_0.perplexity == pytest.approx(original.perplexity, rel=0.05)
     assert 2 < original.perplexity < 100
-    for one in (original, q8_0):
-        assert min(one.prefill_tokens_s, one.decode_tokens_s, one.batch_tokens_s) > 0
+    for measured in (original, q8_0):
+        assert min(measured.prefill_tokens_s, measured.decode_tokens_s, measured.batch_tokens_s) > 0
 
 
 def test_the_command_keeps_what_is_asked_for(one_format, tmp_path):
     environ = {"INFERENCE_DATA_DIR": str(tmp_path)}
-    told = CliRunner().invoke(cli, ["tune", "smollm2-135m", "--format", "original"], env=environ)
-    assert told.exit_code == 0, told.output
-    assert "chosen" in told.output
+    result = CliRunner().invoke(cli, ["tune", "smollm2-135m", "--format", "original"], env=environ)
+    assert result.exit_code == 0, result.output
+    assert "chosen" in result.output
     kept = json.loads((tmp_path / "tuned.json").read_text())
     assert kept == {"smollm2-135m": {"format": None}}
 
@@ -72,6 +72,6 @@ def test_the_command_keeps_what_is_asked_for(one_format, tmp_path):
 )
 def test_what_cannot_be_tuned_is_said(arguments, environ, said, tmp_path):
     environ = {"INFERENCE_DATA_DIR": str(tmp_path), **environ}
-    told = CliRunner().invoke(cli, ["tune", *arguments], env=environ)
-    assert told.exit_code != 0
-    assert said in told.output
+    result = CliRunner().invoke(cli, ["tune", *arguments], env=environ)
+    assert result.exit_code != 0
+    assert said in result.output

@@ -103,13 +103,13 @@ def run(clock):
             chunks=PrefillChunks(on_cpu=on_cpu, most=batch_tokens),
         )
         scheduler.start()
-        for one in sequences:
-            scheduler.submit(one)
+        for sequence in sequences:
+            scheduler.submit(sequence)
         context.may_decode.set()
         ends = []
-        for one in sequences:
+        for sequence in sequences:
             try:
-                ends.append("".join(delta.text for delta in one.read()))
+                ends.append("".join(delta.text for delta in sequence.read()))
             except EngineFailed as error:
                 ends.append(error)
         scheduler.stop()

@@ -50,16 +50,16 @@ def deltas(engine, request):
     return list(engine.generate(request, threading.Event()))
 
 
-def text(found):
-    return "".join(delta.text for delta in found)
+def text(answered):
+    return "".join(delta.text for delta in answered)
 
 
 def test_it_says_its_sentence_unasked(load):
-    found = deltas(load(), ask("hello there"))
-    assert text(found) == PANGRAM
-    assert found[-1].finish_reason == "stop"
-    assert found[-1].usage.prompt_tokens == 2
-    assert found[-1].usage.completion_tokens == 9
+    answered = deltas(load(), ask("hello there"))
+    assert text(answered) == PANGRAM
+    assert answered[-1].finish_reason == "stop"
+    assert answered[-1].usage.prompt_tokens == 2
+    assert answered[-1].usage.completion_tokens == 9
 
 
 def test_options_script_every_request_and_a_message_its_own(load):
@@ -98,16 +98,16 @@ def test_pace_and_prefill(load):
     engine = load()
     began = time.perf_counter()
     request = ask({"text": "a b c d e", "tokens_per_s": 100, "prefill_s": 0.1})
-    found = deltas(engine, request)
+    answered = deltas(engine, request)
     assert 0.14 <= time.perf_counter() - began < 0.5
-    assert found[-1].timings.prefill_ms == 100
+    assert answered[-1].timings.prefill_ms == 100
 
 
 def test_characters_cut_by_tokens_come_whole(load):
-    found = deltas(load(), ask({"text": "né€🙂", "token_bytes": 1}))
-    assert text(found) == "né€🙂"
-    assert all("\ufffd" not in delta.text for delta in found)
-    assert found[-1].usage.completion_tokens == 10
+    answered = deltas(load(), ask({"text": "né€🙂", "token_bytes": 1}))
+    assert text(answered) == "né€🙂"
+    assert all("\ufffd" not in delta.text for delta in answered)
+    assert answered[-1].usage.completion_tokens == 10
 
 
 def test_prompt_length_can_be_said(load):
@@ -119,13 +119,13 @@ def test_prompt_length_can_be_said(load):
 
 
 def test_it_fails_after_some_tokens(load):
-    found = []
+    answered = []
     with pytest.raises(EngineFailed):
-        found.extend(load().generate(ask({"fail_after": 0}), threading.Event()))
+        answered.extend(load().generate(ask({"fail_after": 0}), threading.Event()))
     generation = load().generate(ask({"fail_after": 3}), threading.Event())
     with pytest.raises(EngineFailed):
-        found.extend(generation)
-    assert text(found) == "The quick brown "
+        answered.extend(generation)
+    assert text(answered) == "The quick brown "
 
 
 def die(tmp_path):
@@ -143,12 +143,12 @@ def test_it_dies_after_some_tokens(tmp_path):
 
 def test_a_hanging_generation_does_not_hear_cancel(load):
     engine, cancelled, arrived = load(), threading.Event(), threading.Event()
-    found = []
+    answered = []
 
     def read():
         for delta in engine.generate(ask({"hang_after": 2}), cancelled):
-            found.append(delta)
-            if len(found) == 2:
+            answered.append(delta)
+            if len(answered) == 2:
                 arrived.set()
 
     thread = threading.Thread(target=read, daemon=True)
@@ -157,18 +157,18 @@ def test_a_hanging_generation_does_not_hear_cancel(load):
     cancelled.set()
     thread.join(0.3)
     assert thread.is_alive()
-    assert len(found) == 2
+    assert len(answered) == 2
 
 
 def test_loading_takes_its_time_and_tells(tmp_path):
     engine = ScriptedEngine(EngineOptions(concurrency=1, cache_dir=tmp_path))
-    told = []
+    progress = []
     began = time.perf_counter()
     spec = ModelSpec("scripted", None, 100, backend="scripted", options={"load_s": 0.1})
-    engine.load(spec, told.append)
+    engine.load(spec, progress.append)
     assert time.perf_counter() - began >= 0.1
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    assert progress == sorted(progress)
+    assert progress[-1] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_a_format_is_kept_by_what_it_says_behind_its_thoughts(load):
         {"text": '<think>Well.</think>{"a": 1}'},
         {"text": 'Well.</think>{"a": 1}', "prompt_end": "<think>\n"},
     ):
-        found = deltas(engine, ask(script, **held))
-        assert json.loads(text(found)) == {"a": 1}
-        assert "".join(delta.reasoning for delta in found) == "Well."
+        answered = deltas(engine, ask(script, **held))
+        assert json.loads(text(answered)) == {"a": 1}
+        assert "".join(delta.reasoning for delta in answered) == "Well."
     with pytest.raises(UnsupportedParameter, match="no JSON"):
         deltas(engine, ask({"text": "<think>{}</think>Well."}, **held))

@@ -31,7 +31,7 @@ def split_bytes(draw, alphabet=None):
 def reference(text, stop):
     """What is left of a text: the first stop string to be complete ends it."""
     for end in range(1, len(text) + 1):
-        starts = [end - len(one) for one in stop if one and text[:end].endswith(one)]
+        starts = [end - len(text_) for text_ in stop if text_ and text[:end].endswith(text_)]
         if starts:
             return text[: min(starts)], True
     return text, False
@@ -76,7 +76,7 @@ def test_nothing_is_held_back_that_cannot_become_a_stop_string(split, stop):
         if assembler.stopped:
             break
         held = pushed[len(shown) :]
-        assert held == "" or any(one.startswith(held) and one != held for one in stop)
+        assert held == "" or any(text_.startswith(held) and text_ != held for text_ in stop)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ def start():
         command = [sys.executable, "-c", "import threading; threading.Event().wait()"]
         process = subprocess.Popen(command, env={**os.environ, OWNER_VARIABLE: mark})
         started.append(process)
-        found = psutil.Process(process.pid)
-        wait_for(lambda: found.environ().get(OWNER_VARIABLE) == mark)
+        child = psutil.Process(process.pid)
+        wait_for(lambda: child.environ().get(OWNER_VARIABLE) == mark)
         return process
 
     yield start

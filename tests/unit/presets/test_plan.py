@@ -39,44 +39,44 @@ def of(preset, machine, share):
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.id)
 def test_every_preset_plans_on_a_16_gb_mac_as_its_table_says(preset):
-    found = of(preset, MAC, 1.0)
+    planned = of(preset, MAC, 1.0)
     if preset.id in FIT_ALL_THE_SAME:
-        assert found.fits
+        assert planned.fits
     else:
-        assert found.verdict in ON_A_MAC[preset.hardware]
-    holds(found)
+        assert planned.verdict in ON_A_MAC[preset.hardware]
+    holds(planned)
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.id)
 def test_every_preset_plans_on_a_24_gb_gpu(preset):
-    found = of(preset, GPU, 1.0)
-    assert found.fits == (preset.id != "P6")  # 56 GB of weights are more than GPU and RAM
+    planned = of(preset, GPU, 1.0)
+    assert planned.fits == (preset.id != "P6")  # 56 GB of weights are more than GPU and RAM
     if preset.hardware != "server":
-        assert all(placed.devices == (0,) for placed in found.placements)
-    holds(found)
+        assert all(placed.devices == (0,) for placed in planned.placements)
+    holds(planned)
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.id)
 def test_every_preset_plans_on_8_gb(preset):
-    found = of(preset, SMALL, 0.0)
-    assert found.fits == (found.least_bytes <= 7.5 * GB)
+    planned = of(preset, SMALL, 0.0)
+    assert planned.fits == (planned.least_bytes <= 7.5 * GB)
     if preset.hardware == "server":
-        assert not found.fits
-    holds(found)
+        assert not planned.fits
+    holds(planned)
 
 
-def holds(found):
+def holds(planned):
     """What is true of every plan: pools between least and wanted, and nothing beyond the room."""
-    for placed in found.placements:
+    for placed in planned.placements:
         size = placed.demand.footprint
         assert placed.kv_tokens == 0 or size.least_tokens <= placed.kv_tokens <= size.wanted_tokens
-    there = [placed for placed in found.placements if placed.fits]
-    machine = found.machine
+    there = [placed for placed in planned.placements if placed.fits]
+    machine = planned.machine
     on_device = sum(placed.planned_bytes for placed in there if placed.devices)
     in_ram = sum(p.planned_bytes for p in there if machine.unified or not p.devices)
     assert in_ram <= machine.available_bytes * 15 / 16
     assert on_device <= sum(device.free_bytes for device in machine.devices)
-    assert found.fits == (len(there) == len(found.placements))
+    assert planned.fits == (len(there) == len(planned.placements))
 
 
 def want(name="m", weights=1000, wanted=1000, least=100, context=500, **changes):
@@ -84,8 +84,8 @@ def want(name="m", weights=1000, wanted=1000, least=100, context=500, **changes)
     return Demand(Footprint(name, weights, 1, 0, wanted, least, context), **changes)
 
 
-def tokens(found):
-    return {placed.model: placed.kv_tokens for placed in found.placements}
+def tokens(planned):
+    return {placed.model: placed.kv_tokens for placed in planned.placements}
 
 
 def ram(size):
@@ -94,25 +94,26 @@ def ram(size):
 
 
 def test_pools_are_whole_where_there_is_room():
-    found = plan.make([want("a"), want("b")], ram(100_000))
-    assert tokens(found) == {"a": 1000, "b": 1000}
-    assert found.placements[0].context_available == 500  # of which one request may use its context
+    planned = plan.make([want("a"), want("b")], ram(100_000))
+    assert tokens(planned) == {"a": 1000, "b": 1000}
+    # Of the pool one request may use the model's context.
+    assert planned.placements[0].context_available == 500
 
 
 def test_pools_shrink_by_the_same_part_before_anything_is_refused():
     both = [want("a", wanted=10_100), want("b", wanted=20_100)]
     # Behind weights and least pools 15,000 are left, half of which pools may take: a quarter of
     # the 30,000 that they want more.
-    found = plan.make(both, ram(2200 + 15_000))
-    assert tokens(found) == {"a": 2600 // 256 * 256, "b": 5100 // 256 * 256}
+    planned = plan.make(both, ram(2200 + 15_000))
+    assert tokens(planned) == {"a": 2600 // 256 * 256, "b": 5100 // 256 * 256}
     assert tokens(plan.make(both, ram(2200))) == {"a": 100, "b": 100}
 
 
 def test_one_that_has_no_room_is_named_and_the_others_are_planned():
-    found = plan.make([want("a"), want("b", weights=5000), want("c")], ram(5500))
-    assert not found.fits
-    assert [placed.model for placed in found.placements if not placed.fits] == ["a", "c"]
-    assert found.placements[0].context_available == 0
+    planned = plan.make([want("a"), want("b", weights=5000), want("c")], ram(5500))
+    assert not planned.fits
+    assert [placed.model for placed in planned.placements if not placed.fits] == ["a", "c"]
+    assert planned.placements[0].context_available == 0
 
 
 @pytest.mark.parametrize(
@@ -128,8 +129,8 @@ def test_one_that_has_no_room_is_named_and_the_others_are_planned():
 )
 def test_verdicts(needed, verdict):
     size = 1_600_000
-    found = plan.make([want(weights=round(needed * size) - 100)], Machine(size, size))
-    assert found.verdict == verdict
+    planned = plan.make([want(weights=round(needed * size) - 100)], Machine(size, size))
+    assert planned.verdict == verdict
 
 
 def gpus(*free, ram=0):
@@ -143,21 +144,21 @@ def gpus(*free, ram=0):
 
 
 def test_the_largest_model_goes_to_the_emptiest_device():
-    found = plan.make(
+    planned = plan.make(
         [want("a", device_share=1.0), want("b", weights=4000, device_share=1.0)], gpus(2000, 5000)
     )
-    assert {placed.model: placed.devices for placed in found.placements} == {"a": (0,), "b": (1,)}
+    assert {placed.model: placed.devices for placed in planned.placements} == {"a": (0,), "b": (1,)}
 
 
 def test_a_model_larger_than_any_device_is_split_over_all_of_them():
-    found = plan.make([want(weights=6000, device_share=1.0)], gpus(4000, 4000))
-    assert found.placements[0].devices == (0, 1)
+    planned = plan.make([want(weights=6000, device_share=1.0)], gpus(4000, 4000))
+    assert planned.placements[0].devices == (0, 1)
 
 
 def test_what_no_device_takes_goes_to_the_ram_unless_that_will_not_do():
     large = want(weights=6000, device_share=1.0)
-    found = plan.make([large], gpus(2000, ram=50_000))
-    assert (found.placements[0].devices, found.fits) == ((), True)
+    planned = plan.make([large], gpus(2000, ram=50_000))
+    assert (planned.placements[0].devices, planned.fits) == ((), True)
     only_there = dataclasses.replace(large, falls_back_to_ram=False)
     assert not plan.make([only_there], gpus(2000, ram=50_000)).fits
 
@@ -187,11 +188,11 @@ def test_a_memory_fraction_bounds_pool_and_model():
 
 
 def test_a_model_that_is_forced_has_the_least_pool_in_its_best_place():
-    found = plan.forced(want(weights=10**12, device_share=1.0), gpus(500, 900))
-    assert (found.kv_tokens, found.devices) == (100, (1,))
+    planned = plan.forced(want(weights=10**12, device_share=1.0), gpus(500, 900))
+    assert (planned.kv_tokens, planned.devices) == (100, (1,))
     assert plan.forced(want(device_share=1.0, devices=(7,)), gpus(500)).kv_tokens == 100
 
 
 def test_models_that_take_nothing_always_fit():
-    found = plan.make([Demand(Footprint("s", 0, 0, 0, 4096, 2048, 4096))] * 9, Machine(1, 0))
-    assert (found.verdict, found.placements[0].kv_tokens) == ("light", 4096)
+    planned = plan.make([Demand(Footprint("s", 0, 0, 0, 4096, 2048, 4096))] * 9, Machine(1, 0))
+    assert (planned.verdict, planned.placements[0].kv_tokens) == ("light", 4096)

@@ -49,12 +49,12 @@ def left(pull):
 
 
 def test_a_file_is_fetched_whole_and_told_of(server, pull):
-    told = []
-    assert get(server, pull, told.append) == pull.target
+    counts = []
+    assert get(server, pull, counts.append) == pull.target
     assert pull.target.read_bytes() == CONTENT
     assert left(pull) == ["w.gguf"]
-    assert told == sorted(told)
-    assert told[-1] == len(CONTENT)
+    assert counts == sorted(counts)
+    assert counts[-1] == len(CONTENT)
 
 
 def test_a_broken_connection_is_taken_up_where_it_broke(server, pull):
@@ -90,9 +90,9 @@ def test_a_server_without_ranges_sends_all_of_it_again(server, pull):
     server.ranges = False
     pull.directory.mkdir()
     pull.part.write_bytes(CONTENT[:CHUNK])
-    told = []
-    assert get(server, pull, told.append).read_bytes() == CONTENT
-    assert told[-1] == len(CONTENT)
+    counts = []
+    assert get(server, pull, counts.append).read_bytes() == CONTENT
+    assert counts[-1] == len(CONTENT)
 
 
 def test_what_was_kept_and_is_longer_than_the_file_is_begun_anew(server, pull):
@@ -167,12 +167,12 @@ def test_a_directory_that_cannot_be_written(server, pull):
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "message"),
     [(500, "answers 500"), (503, "answers 503"), (404, "404"), (403, "HF_TOKEN")],
 )
-def test_a_hub_that_refuses(server, pull, status, told):
+def test_a_hub_that_refuses(server, pull, status, message):
     server.status = status
-    with pytest.raises(PullError, match=told):
+    with pytest.raises(PullError, match=message):
         Hub(server.endpoint).files(REPO)
 
 

@@ -53,12 +53,12 @@ def test_the_context_is_the_configurations_where_it_says(models_dir, config, len
 
 def test_a_directory_of_safetensors_is_a_model_of_vllm(models_dir):
     directory = make(models_dir, "mine", {"max_position_embeddings": 512})
-    found = Catalogue.load(models_dir, "vllm")
-    spec = found.get("mine")
+    catalogue = Catalogue.load(models_dir, "vllm")
+    spec = catalogue.get("mine")
     assert (spec.path, spec.context_length, spec.backend) == (directory, 512, "vllm")
-    assert spec in found.present
-    assert 8 < found.estimate_bytes(spec) < 100
-    assert found.wanted(None) == ("mine",)
+    assert spec in catalogue.present
+    assert 8 < catalogue.estimate_bytes(spec) < 100
+    assert catalogue.wanted(None) == ("mine",)
     assert not Catalogue.load(models_dir, "llamacpp").has("mine")
 
 
@@ -69,8 +69,8 @@ def test_a_described_model_is_its_directory(models_dir):
 
 
 def test_a_described_model_that_is_not_there_keeps_what_its_file_says(models_dir):
-    found = Catalogue.load(models_dir, "vllm")
-    spec = found.get("qwen3-8b")
+    catalogue = Catalogue.load(models_dir, "vllm")
+    spec = catalogue.get("qwen3-8b")
     assert (spec.path, spec.context_length) == (models_dir / "qwen3-8b", 32768)
-    assert spec not in found.present
-    assert found.estimate_bytes(spec) == spec.size_bytes > 0
+    assert spec not in catalogue.present
+    assert catalogue.estimate_bytes(spec) == spec.size_bytes > 0

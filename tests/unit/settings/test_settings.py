@@ -52,23 +52,23 @@ def test_the_environment_wins_over_the_file(tmp_path):
     ],
 )
 def test_a_bad_value_names_the_variable_its_value_and_what_is_allowed(name, value):
-    told = problems(**{name: value})
-    assert name in told
-    assert repr(value) in told
-    assert "allowed: " in told
+    messages = problems(**{name: value})
+    assert name in messages
+    assert repr(value) in messages
+    assert "allowed: " in messages
 
 
 def test_every_bad_value_is_told_at_once():
-    told = problems(INFERENCE_PORT="x", INFERENCE_GRACE_S="y")
-    assert "INFERENCE_PORT" in told
-    assert "INFERENCE_GRACE_S" in told
+    messages = problems(INFERENCE_PORT="x", INFERENCE_GRACE_S="y")
+    assert "INFERENCE_PORT" in messages
+    assert "INFERENCE_GRACE_S" in messages
 
 
 def test_a_secret_is_not_repeated():
-    told = problems(INFERENCE_REDIS_URL="http://:hunter2@localhost")
-    assert "INFERENCE_REDIS_URL" in told
-    assert "rediss://" in told
-    assert "hunter2" not in told
+    messages = problems(INFERENCE_REDIS_URL="http://:hunter2@localhost")
+    assert "INFERENCE_REDIS_URL" in messages
+    assert "rediss://" in messages
+    assert "hunter2" not in messages
     assert "hunter2" not in problems(INFERENCE_API_KEYS="hunter2 with blanks,\x01")
 
 
@@ -88,8 +88,8 @@ def test_a_secret_is_not_repeated():
     ],
 )
 def test_two_that_contradict_are_both_named(environ, named):
-    told = problems(**environ)
-    assert all(name in told for name in named)
+    messages = problems(**environ)
+    assert all(name in messages for name in named)
 
 
 @pytest.mark.parametrize(
@@ -122,15 +122,15 @@ def test_where_the_service_listens(environ, host, is_open, tmp_path):
 
 def test_an_open_service_without_keys_is_warned_of(tmp_path):
     environ = {"INFERENCE_HOST": "0.0.0.0", "INFERENCE_DATA_DIR": str(tmp_path)}
-    told = warnings(read(environ, env_file=None), environ, env_file=None)
-    assert any("open to the network" in line for line in told)
+    messages = warnings(read(environ, env_file=None), environ, env_file=None)
+    assert any("open to the network" in line for line in messages)
 
 
 def test_a_misspelt_name_is_warned_of_with_the_nearest():
     environ = {"INFERENCE_PROT": "8085", "INFERENCE_XYZZY": "1"}
-    told = warnings(read(environ, env_file=None), environ, env_file=None)
-    assert "there is no setting INFERENCE_PROT; did you mean INFERENCE_PORT?" in told
-    assert "there is no setting INFERENCE_XYZZY" in told
+    messages = warnings(read(environ, env_file=None), environ, env_file=None)
+    assert "there is no setting INFERENCE_PROT; did you mean INFERENCE_PORT?" in messages
+    assert "there is no setting INFERENCE_XYZZY" in messages
 
 
 def test_the_written_pages_are_those_of_the_table():
