@@ -44,17 +44,22 @@ def tasks(tmp_path):
     return file
 
 
+def evaluate(service, presets, tasks, out, *options):
+    """Run `evaluate` beside a service, to its end."""
+    files = ("--tasks", str(tasks), "--out", str(out))
+    return service.run("evaluate", *options, "--presets", presets, *files)
+
+
 def test_what_runs_is_compared_and_what_cannot_is_told(scripted_service, tasks, tmp_path):
     out = tmp_path / "out"
-    arguments = ("evaluate", "--tasks", str(tasks), "--out", str(out), "--presets")
-    told = scripted_service.run(*arguments, "demo-single,demo-critique")
-    assert told.returncode == 1
-    assert "demo-critique did not run: smollm2-135m-b is" in told.stderr
-    assert "up --preset demo-critique" in told.stderr
-    row = next(line for line in told.stdout.splitlines() if line.strip().startswith(MODEL))
+    done = evaluate(scripted_service, "demo-single,demo-critique", tasks, out)
+    assert done.returncode == 1
+    assert "demo-critique did not run: smollm2-135m-b is" in done.stderr
+    assert "up --preset demo-critique" in done.stderr
+    row = next(line for line in done.stdout.splitlines() if line.strip().startswith(MODEL))
     assert "1/2" in row
     answers = (out / "answers.jsonl").read_text()
-    again = scripted_service.run(*arguments, "demo-single")
+    again = evaluate(scripted_service, "demo-single", tasks, out)
     assert (again.returncode, again.stderr) == (0, "")
     assert (out / "answers.jsonl").read_text() == answers
     job = json.loads(answers.splitlines()[1])["job"]
@@ -64,17 +69,8 @@ def test_what_runs_is_compared_and_what_cannot_is_told(scripted_service, tasks, 
 def test_it_starts_each_preset_and_stops_it(tasks, tmp_path):
     service = Service(tmp_path / "data", INFERENCE_BACKEND="scripted")
     out = tmp_path / "out"
-    told = service.run(
-        "evaluate",
-        "--start",
-        "--presets",
-        "demo-critique",
-        "--tasks",
-        str(tasks),
-        "--out",
-        str(out),
-    )
-    assert told.returncode == 0, told.stderr
+    done = evaluate(service, "demo-critique", tasks, out, "--start")
+    assert done.returncode == 0, done.stderr
     assert service.left_over() == []
     rows = json.loads((out / "report.json").read_text())["rows"]
     assert [(row["mode"], row["right"]) for row in rows] == [
@@ -87,28 +83,17 @@ def test_it_starts_each_preset_and_stops_it(tasks, tmp_path):
 
 
 def test_start_needs_the_address_for_itself(scripted_service, tasks, tmp_path):
-    told = scripted_service.run(
-        "evaluate",
-        "--start",
-        "--presets",
-        "demo-single",
-        "--tasks",
-        str(tasks),
-        "--out",
-        str(tmp_path / "out"),
-    )
-    assert told.returncode == 1
-    assert "answers at" in told.stderr
-    assert "leave out --start" in told.stderr
+    done = evaluate(scripted_service, "demo-single", tasks, tmp_path / "out", "--start")
+    assert done.returncode == 1
+    assert "answers at" in done.stderr
+    assert "leave out --start" in done.stderr
 
 
 def test_what_was_typed_wrong_is_said(tasks, tmp_path):
     service = Service(tmp_path / "data", INFERENCE_BACKEND="scripted")
 
     def run(presets, file):
-        return service.run(
-            "evaluate", "--presets", presets, "--tasks", str(file), "--out", str(tmp_path / "out")
-        )
+        return evaluate(service, presets, file, tmp_path / "out")
 
     unknown = run("demo-critic", tasks)
     assert unknown.returncode == 2
@@ -121,14 +106,6 @@ def test_what_was_typed_wrong_is_said(tasks, tmp_path):
 
 def test_without_a_service_that_is_said(tasks, tmp_path):
     service = Service(tmp_path / "data", INFERENCE_BACKEND="scripted")
-    told = service.run(
-        "evaluate",
-        "--presets",
-        "demo-single",
-        "--tasks",
-        str(tasks),
-        "--out",
-        str(tmp_path / "out"),
-    )
-    assert told.returncode == 1
-    assert "no service answers" in told.stderr
+    done = evaluate(service, "demo-single", tasks, tmp_path / "out")
+    assert done.returncode == 1
+    assert "no service answers" in done.stderr

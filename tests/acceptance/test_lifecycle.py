@@ -2,14 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import psutil
 
 from tests.support.front_end import MODEL
-from tests.support.service import ROOT, Service
+from tests.support.service import Service
 from tests.support.waiting import wait_for
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
@@ -75,34 +73,15 @@ def test_a_second_start_is_ready_in_seconds_and_finds_what_was_stored(tmp_path):
 
 def test_a_second_service_in_the_same_directory_is_refused(scripted_service):
     other = Service(scripted_service.data_dir, **SCRIPTED)
-    refused = subprocess.run(
-        [sys.executable, "-m", "web.cli", "up"],
-        cwd=ROOT,
-        env=other.environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    refused = other.run("up")
     assert refused.returncode == 1
     assert "INFERENCE_DATA_DIR" in refused.stderr
     assert scripted_service.is_ready()
 
 
 def test_a_port_that_is_taken_is_said_so(scripted_service, tmp_path):
-    environment = {
-        **os.environ,
-        **SCRIPTED,
-        "INFERENCE_DATA_DIR": str(tmp_path),
-        "INFERENCE_PORT": str(scripted_service.port),
-    }
-    refused = subprocess.run(
-        [sys.executable, "-m", "web.cli", "up"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    other = Service(tmp_path, **SCRIPTED)
+    refused = other.run("up", INFERENCE_PORT=str(scripted_service.port))
     assert refused.returncode == 1
     assert "INFERENCE_PORT" in refused.stderr
 

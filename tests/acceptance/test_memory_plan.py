@@ -31,14 +31,7 @@ def own(tmp_path):
 
 def up(service, *arguments, **environment):
     """Run `up` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "web.cli", "up", *arguments],
-        cwd=ROOT,
-        env={**service.environment, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return service.run("up", *arguments, **environment)
 
 
 def test_up_refuses_a_model_larger_than_the_machine(tmp_path):
@@ -114,15 +107,7 @@ def test_a_worker_by_hand_is_refused_with_the_numbers_unless_forced(tmp_path, ow
 
 
 def test_the_plan_of_a_preset_is_shown(scripted_service):
-    environment = {**scripted_service.environment, "INFERENCE_BACKEND": "llamacpp"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "web.cli", "presets", "show", "demo-debate"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    ended = scripted_service.run("presets", "show", "demo-debate", INFERENCE_BACKEND="llamacpp")
     shown = json.loads(ended.stdout)
     assert shown["memory"] == "light"
     assert set(shown["plan"]) == set(shown["models"])

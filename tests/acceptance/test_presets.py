@@ -1,12 +1,9 @@
 """Presets as their users start them, on files that are all links to the shipped model."""
 
-import subprocess
-import sys
-
 import pytest
 
 from presets.catalogue import Catalogue
-from tests.support.service import ROOT, Service
+from tests.support.service import Service
 from workers.cluster.directory import Directory
 
 
@@ -35,15 +32,7 @@ def test_a_preset_nobody_knows_is_refused_with_the_nearest(scripted_service):
 
 def test_a_catalogue_that_is_wrong_is_refused_with_file_and_field(tmp_path, scripted_service):
     (tmp_path / "presets.yaml").write_text("presets:\n- {id: x, models: [phi-5], mode: single}\n")
-    environment = {**scripted_service.environment, "INFERENCE_CATALOGUE_DIR": str(tmp_path)}
-    ended = subprocess.run(
-        [sys.executable, "-m", "web.cli", "up"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    ended = scripted_service.run("up", INFERENCE_CATALOGUE_DIR=str(tmp_path))
     assert ended.returncode == 2
     assert "presets.yaml: x: hardware is missing" in ended.stderr
 

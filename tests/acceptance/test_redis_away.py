@@ -48,7 +48,7 @@ def test_503_at_once_and_recovery_without_restart(own_redis, tmp_path):
         assert {process.pid for process in service.left_over()} == pids
 
 
-def test_an_answer_that_runs_survives_a_short_absence(own_redis, tmp_path):
+def test_an_answer_that_runs_survives_redis_away_for_a_moment(own_redis, tmp_path):
     environment = {"INFERENCE_BACKEND": "scripted", "INFERENCE_REDIS_URL": own_redis.url}
     text = "one two three four five six seven eight nine ten " * 4
     with Service(tmp_path, **environment) as service:

@@ -24,7 +24,7 @@ from workers.contract.job import Job, Message
 from workers.contract.step import StepRequest
 from workers.keeper.keeper import Keeper
 from workers.keeper.model_loads import ModelLoads
-from workers.loading import order_watcher as obedience_
+from workers.loading import order_watcher
 from workers.loading.order_watcher import OrderWatcher
 from workers.settings import read
 from workers.store.admission import Terms
@@ -236,7 +236,7 @@ def test_a_load_and_an_unload_that_cross(redis, kept, orders):
 def told(monkeypatch):
     """Signals that a process sent itself."""
     sent = []
-    monkeypatch.setattr(obedience_.os, "kill", lambda _pid, number: sent.append(number))
+    monkeypatch.setattr(order_watcher.os, "kill", lambda _pid, number: sent.append(number))
     return sent
 
 

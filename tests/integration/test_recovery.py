@@ -206,7 +206,7 @@ def test_a_watchdog_that_kills_after_the_lease_was_forgotten_spares_nobody(redis
     assert jobs.record(request.job_id).state is JobState.FAILED
 
 
-def test_nobody_is_judged_right_behind_an_absence(redis, step):
+def test_nobody_is_judged_right_after_redis_was_away(redis, step):
     request = step()
     Leases(redis, "w").take(request)
     redis.zadd(keys.LEASES, {member(request): 1})

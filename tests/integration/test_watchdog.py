@@ -1,4 +1,4 @@
-"""The watchdog and the absences: who is found not to work, and who is left alone."""
+"""The watchdog and silent workers: who is found not to work, and who is left alone."""
 
 import threading
 import time

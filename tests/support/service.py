@@ -149,12 +149,12 @@ class Service(FrontEnd):
         """Pids of the live workers of a model."""
         return self.pids("worker", model)
 
-    def run(self, *arguments):
-        """Run a command of ours beside it, in its environment, to its end."""
+    def run(self, *arguments, **changes):
+        """Run a command of ours beside it to its end, in its environment with these changes."""
         return subprocess.run(
             [sys.executable, "-m", "web.cli", *arguments],
             cwd=ROOT,
-            env=self.environment,
+            env={**self.environment, **changes},
             capture_output=True,
             text=True,
             timeout=60,
