@@ -15,10 +15,12 @@ import llama_cpp
 from presets.catalogue import SHIPPED, Catalogue
 from tests.benchmarks.processes import DECODE_CORE, pin
 from workers.contract.job import Message
+from workers.engines.chat_template.template import ChatTemplate
 from workers.engines.llamacpp import weights
 from workers.engines.llamacpp.native import Context, ContextSize, Model
+from workers.engines.llamacpp.prompt_tokens import PromptTokens
 from workers.engines.llamacpp.vocabulary import Vocabulary
-from workers.engines.template import ChatTemplate
+from workers.engines.time_budget import TimeBudget
 
 MOST = 16
 
@@ -29,6 +31,9 @@ class Batch:
         self.vocabulary = Vocabulary(self.model)
         source = self.model.chat_template()
         self.template = ChatTemplate(source, self.vocabulary.bos, self.vocabulary.eos)
+        self.prompt_tokens = PromptTokens(
+            SHIPPED, self.vocabulary, self.template.own_texts, self.model.trained_context
+        )
         size = ContextSize(kv_tokens=32_768, sequences=MOST + 1, batch_tokens=4096, threads=1)
         self.context = Context(self.model, size)
         # What every prompt begins with is decoded once, as the service's prefix cache does.
@@ -39,7 +44,8 @@ class Batch:
         self.context.decode()
 
     def prompt(self, content: str) -> list[int]:
-        return self.vocabulary.prompt(self.template.render((Message("user", content),)))
+        rendered = self.template.render((Message("user", content),))
+        return self.prompt_tokens.of(rendered, TimeBudget())
 
     def run(self, contents: list[str], max_tokens: int) -> dict:
         began = time.perf_counter()

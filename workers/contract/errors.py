@@ -191,6 +191,12 @@ class ValidationFailed(NonRetriable):
     code = "VALIDATION_ERROR"
 
 
+class TimeBudgetExceeded(NonRetriable):
+    """Preparing the request took longer than one request may take."""
+
+    code = "TIME_BUDGET_EXCEEDED"
+
+
 class MalformedJSON(NonRetriable):
     """The body is not valid JSON."""
 

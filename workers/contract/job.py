@@ -105,6 +105,22 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateOptions:
+    """What a caller asks of the model's chat template."""
+
+    #: Variables of the template beside its own, by name; one that it does not know changes nothing.
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    #: End the prompt where the assistant begins to answer.
+    add_generation_prompt: bool = True
+    #: The answer goes on with the last message, which is the assistant's.
+    continue_final_message: bool = False
+
+    def of_a_step(self) -> TemplateOptions:
+        """The options of a step whose conversation an orchestration mode made."""
+        return TemplateOptions(self.variables)
+
+
+@dataclass(frozen=True, slots=True)
 class CastMember:
     """One model that takes part in a job, and what it does."""
 
@@ -147,6 +163,8 @@ class Job:
     #: Where its model was chosen for it: `model`, `requested`, `strategy` and `reason`. None where
     #: its caller named the model.
     routing: Mapping[str, str] | None = None
+    #: What its caller asks of the chat template; a worker that does not know the field leaves it.
+    template: TemplateOptions = field(default_factory=TemplateOptions)
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,6 +184,9 @@ class Job:
         known["messages"] = messages_from(data["messages"])
         known["sampling"] = sampling_from(data["sampling"])
         known["priority"] = Priority(data["priority"])
+        known["template"] = TemplateOptions(
+            **known_fields(TemplateOptions, data.get("template", {}))
+        )
         known["cast"] = tuple(
             CastMember(**known_fields(CastMember, part)) for part in data.get("cast", ())
         )

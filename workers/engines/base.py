@@ -14,7 +14,7 @@ from typing import Protocol
 
 from presets.model import ModelSpec
 from workers.contract.errors import ContextBudgetExceeded
-from workers.contract.job import Message, Priority, Sampling
+from workers.contract.job import Message, Priority, Sampling, TemplateOptions
 from workers.contract.step import Timings, Usage
 
 
@@ -52,6 +52,8 @@ class GenerationRequest:
     #: Token ids that an earlier attempt already produced: generation goes on after them.
     #: They count against max_tokens and in usage, and are not yielded again.
     produced: tuple[int, ...] = ()
+    #: What is asked of the chat template.
+    template: TemplateOptions = field(default_factory=TemplateOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +75,50 @@ class Delta:
     reasoning: str = ""
 
 
-def require_room(model: str, prompt_tokens: int, context_length: int) -> None:
+def cancelled_delta(request: GenerationRequest) -> Delta:
+    """The only delta of a request that was cancelled while it was prepared."""
+    return Delta(finish_reason="cancelled", usage=Usage(0, len(request.produced)))
+
+
+def require_room(
+    model: str, prompt_tokens: int, context_length: int, *, at_least: bool = False
+) -> None:
     """Refuse a prompt after which no token of an answer fits.
+
+    `at_least`: the prompt was not counted to its end.
 
     Raises:
         ContextBudgetExceeded: with both numbers.
     """
     if prompt_tokens < context_length:
         return
-    raise ContextBudgetExceeded(
-        f"The prompt has {prompt_tokens} tokens; {model} takes at most {context_length}, the "
-        "answer included.",
+    count = f"at least {prompt_tokens}" if at_least else str(prompt_tokens)
+    raise _too_long(model, context_length, f"The prompt has {count} tokens", prompt_tokens)
+
+
+def require_possible(
+    model: str, prompt_bytes: int, longest_piece: int, context_length: int
+) -> None:
+    """Refuse by its length alone what cannot fit, before it is tokenised.
+
+    `longest_piece`: bytes of the longest token of the vocabulary.
+
+    Raises:
+        ContextBudgetExceeded: not even tokens of that length would do.
+    """
+    least = -(-prompt_bytes // max(1, longest_piece))
+    if least > context_length:
+        what = f"The prompt has {prompt_bytes} bytes, which are at least {least} tokens"
+        raise _too_long(model, context_length, what, least)
+
+
+def _too_long(model: str, context_length: int, what: str, tokens: int) -> ContextBudgetExceeded:
+    # Clients of OpenAI's API know a context overflow by the first sentence.
+    return ContextBudgetExceeded(
+        f"This model's maximum context length is {context_length} tokens. {what}, and the answer "
+        f"takes some too; {model} cannot take it. Send less.",
         details={
-            "current_tokens": prompt_tokens,
+            "current_tokens": tokens,
             "budget": context_length,
             "model": model,
             "compression_attempted": False,
@@ -103,7 +136,9 @@ class Engine(Protocol):
 
     @property
     def stalled_s(self) -> float:
-        """Seconds since decoding last moved, while there is work; 0 where there is none."""
+        """Seconds since decoding last moved, while there is work, or for which a request has been
+        prepared after its budget of time was used up; 0 where there is neither.
+        """
 
     @property
     def dead(self) -> str | None:
@@ -129,6 +164,7 @@ class Engine(Protocol):
         Raises:
             ContextBudgetExceeded: the prompt leaves no room to answer; before any delta.
             ValidationFailed: the chat template refuses these messages; before any delta.
+            TimeBudgetExceeded: preparing it took too long; before any delta.
             EngineFailed: decoding failed.
         """
 

@@ -113,6 +113,7 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
         sampling=assignment.sampling,
         priority=job.priority,
         produced=lease.produced,
+        template=job.template if lease.assignment is None else job.template.of_a_step(),
     )
     last = Delta()
     deltas = runner.engine.generate(generation, lease.stop)

@@ -12,7 +12,7 @@ import pytest
 from presets.model import Reasoning
 from tests.integration.engines.conftest import ask
 from workers.contract.job import Message, ResponseFormat
-from workers.engines.template import CHATML
+from workers.engines.chat_template.template import CHATML
 
 LENGTH = 32
 #: A template that opens a thought, as DeepSeek-R1's does.

@@ -14,16 +14,18 @@ from presets.memory import footprint
 from presets.model import ModelSpec, Reasoning
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.engines import reasoning
-from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
+from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
+from workers.engines.chat_template.template import CHATML, ChatTemplate
 from workers.engines.llamacpp import grammar, weights
 from workers.engines.llamacpp.grammar_gate import GrammarGate
 from workers.engines.llamacpp.native import Context, ContextSize, Model, usable_cores
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
+from workers.engines.llamacpp.prompt_tokens import PromptTokens
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
 from workers.engines.llamacpp.vocabulary import Vocabulary
-from workers.engines.template import CHATML, ChatTemplate
+from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class LlamaCppEngine:
         self._model: Model | None = None
         self._context: Context | None = None
         self._scheduler: Scheduler | None = None
+        self._preparations = Preparations()
 
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Load weights, template and KV pool; see `Engine.load`.
@@ -77,6 +80,9 @@ class LlamaCppEngine:
         self.context_length = min(spec.context_length, model.trained_context, kv_tokens)
         self._vocabulary = Vocabulary(model, reasoning.tags(spec.reasoning))
         self._template = self._chat_template(spec, model)
+        self._prompt_tokens = PromptTokens(
+            spec.id, self._vocabulary, self._template.own_texts, self.context_length
+        )
         batch_tokens = min(BATCH_TOKENS, kv_tokens)
         self._context = context = Context(
             model,
@@ -102,7 +108,8 @@ class LlamaCppEngine:
     @property
     def stalled_s(self) -> float:
         """See `Engine.stalled_s`."""
-        return self._scheduler.stalled_s if self._scheduler is not None else 0.0
+        decoding_s = self._scheduler.stalled_s if self._scheduler is not None else 0.0
+        return max(decoding_s, self._preparations.overdue_s)
 
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
         """Decode one request; see `Engine.generate`.
@@ -112,22 +119,13 @@ class LlamaCppEngine:
         scheduler = self._scheduler
         if scheduler is None:
             raise EngineFailed("The engine is closed.")
-        rendered = self._template.render(request.messages)
-        prompt = self._vocabulary.prompt(rendered)
-        require_room(self._name, len(prompt), self.context_length)
-        gate = GrammarGate(self._vocabulary, reasoning.splitter(self._reasoning, rendered))
-        sampler = grammar.sampler(request.sampling, self._vocabulary, request.produced, gate)
-        sequence = Sequence(
-            request,
-            prompt,
-            sampler,
-            self._vocabulary,
-            self.context_length,
-            cancelled,
-            reasoning.splitter(self._reasoning, rendered),
-        )
+        try:
+            with self._preparations.begin(cancelled) as budget:
+                sequence = self._sequence(request, cancelled, budget)
+        except Cancelled:
+            return iter([cancelled_delta(request)])
         if reason := sequence.finished_before_start:
-            sampler.free()
+            sequence.sampler.free()
             sequence.end(reason)
         else:
             scheduler.submit(sequence)
@@ -135,7 +133,7 @@ class LlamaCppEngine:
 
     def count_tokens(self, text: str) -> int:
         """Tokens in a text, without special tokens added."""
-        return len(self._vocabulary.tokenize(text, add_special=False, parse_special=False))
+        return len(self._vocabulary.plain(text))
 
     def close(self) -> None:
         """End all generations and give the memory back. Safe to call twice."""
@@ -149,6 +147,30 @@ class LlamaCppEngine:
         if model is not None:
             model.free()
         gc.collect()
+
+    def _sequence(
+        self, request: GenerationRequest, cancelled: Event, budget: TimeBudget
+    ) -> Sequence:
+        """A request as the scheduler takes it: prompt, sampler, and what sorts its answer."""
+        rendered = self._template.render(request.messages, request.template, budget)
+        prompt = self._prompt_tokens.of(rendered, budget)
+        budget.phase = "compiling the response_format"
+        gate = GrammarGate(self._vocabulary, reasoning.splitter(self._reasoning, rendered))
+        sampler = grammar.sampler(request.sampling, self._vocabulary, request.produced, gate)
+        try:
+            budget.check()
+        except BaseException:
+            sampler.free()
+            raise
+        return Sequence(
+            request,
+            prompt,
+            sampler,
+            self._vocabulary,
+            self.context_length,
+            cancelled,
+            reasoning.splitter(self._reasoning, rendered),
+        )
 
     def _on_gpu(self) -> bool:
         return self._options.gpu_layers != 0 and bool(llama_cpp.llama_supports_gpu_offload())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+from collections.abc import Iterator
 
 import llama_cpp
 
@@ -20,6 +22,8 @@ class Vocabulary:
         self.size = int(llama_cpp.llama_vocab_n_tokens(self.pointer))
         self.bos = self._special(llama_cpp.llama_vocab_bos(self.pointer))
         self.eos = self._special(llama_cpp.llama_vocab_eos(self.pointer))
+        #: Tokens that no plain text becomes, however their texts are merged.
+        self.never_in_text: set[int] = set()
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
         self._visible = {
@@ -45,10 +49,29 @@ class Vocabulary:
                 return list(ids[:count])
             room = -count
 
-    def prompt(self, text: str) -> list[int]:
-        """Token ids of a rendered template, with one BOS: the template's own or else ours."""
-        has_bos = bool(self.bos) and text.startswith(self.bos)
-        return self.tokenize(text, add_special=not has_bos, parse_special=True)
+    def plain(self, text: str) -> list[int]:
+        """Token ids of a text in which nothing is a special token, whatever it says."""
+        ids = self.tokenize(text, add_special=False, parse_special=False)
+        if self.never_in_text.isdisjoint(ids):
+            return ids
+        # Merges of some vocabularies lead to a special token's text: it is spelled instead.
+        return [
+            spelled
+            for token in ids
+            for spelled in (self._spelled(token) if token in self.never_in_text else (token,))
+        ]
+
+    def beginning(self) -> list[int]:
+        """The BOS that a prompt begins with, if the model has one."""
+        has_bos = llama_cpp.llama_vocab_get_add_bos(self.pointer)
+        bos = int(llama_cpp.llama_vocab_bos(self.pointer))
+        return [bos] if has_bos and bos >= 0 else []
+
+    def tokens(self) -> Iterator[tuple[int, bytes, int]]:
+        """Every token: its id, its text as the vocabulary has it, its attributes."""
+        for token in range(self.size):
+            text = llama_cpp.llama_vocab_get_text(self.pointer, token) or b""
+            yield token, text, int(llama_cpp.llama_vocab_get_attr(self.pointer, token))
 
     def piece(self, token: int) -> bytes:
         """The bytes of a token in an answer; special tokens have none, except the visible ones."""
@@ -65,6 +88,32 @@ class Vocabulary:
         except KeyError:
             ends = self._ends[token] = bool(llama_cpp.llama_vocab_is_eog(self.pointer, token))
             return ends
+
+    def _spelled(self, token: int) -> list[int]:
+        """A special token's text, character by character."""
+        text = llama_cpp.llama_vocab_get_text(self.pointer, token).decode("utf-8", "replace")
+        letters = self._letters()
+        ids: list[int] = []
+        for letter in text:
+            raw = letter.encode()
+            whole = letters.get(raw)
+            ids += (
+                [whole]
+                if whole is not None
+                else [letters[part] for byte in raw if (part := bytes((byte,))) in letters]
+            )
+        return ids
+
+    @functools.cache  # noqa: B019 - a vocabulary lives as long as its model
+    def _letters(self) -> dict[bytes, int]:
+        """Tokens of one byte or one character."""
+        wanted = llama_cpp.LLAMA_TOKEN_ATTR_NORMAL | llama_cpp.LLAMA_TOKEN_ATTR_BYTE
+        letters: dict[bytes, int] = {}
+        for token, _, attributes in self.tokens():
+            piece = self._read_piece(token, special=False) if attributes & wanted else b""
+            if len(piece) == 1 or (piece and len(piece.decode("utf-8", "replace")) == 1):
+                letters.setdefault(piece, token)
+        return letters
 
     def _special(self, token: int) -> str:
         return (

@@ -19,14 +19,16 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from presets.model import ModelSpec
 from workers.contract.errors import EngineFailed, ModelLoadFailed, UnsupportedParameter
 from workers.engines import reasoning
-from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
-from workers.engines.template import CHATML, ChatTemplate
+from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
+from workers.engines.chat_template.template import CHATML, ChatTemplate
+from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
 from workers.engines.vllm import processes
 from workers.engines.vllm.arguments import engine_config, vllm_arguments
 from workers.engines.vllm.error_file import ErrorFile
 from workers.engines.vllm.loop import Loop
 from workers.engines.vllm.memory import device_bytes
 from workers.engines.vllm.processes import EngineProcesses
+from workers.engines.vllm.prompt_tokens import PromptTokens
 from workers.engines.vllm.sampling import parameters, refused
 from workers.engines.vllm.step_monitor import StepMonitor
 from workers.engines.vllm.vllm_answer import VllmAnswer
@@ -58,6 +60,7 @@ class VllmEngine:
         self._closed = Event()
         self._loop: Loop | None = None
         self._llm: AsyncLLM | None = None
+        self._preparations = Preparations()
 
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Start vLLM's processes and let them read the model; see `Engine.load`.
@@ -93,6 +96,9 @@ class VllmEngine:
         if source is None:
             log.warning("%s has no chat template; ChatML is assumed", spec.id)
         self._template = ChatTemplate(source or CHATML, self._vocabulary.bos, self._vocabulary.eos)
+        self._prompt_tokens = PromptTokens(
+            spec.id, self._vocabulary.fast, self._template.own_texts, self.context_length
+        )
         self._warm_up()
         self._errors.forget()
         self.memory_bytes = device_bytes(llm.vllm_config) or (
@@ -103,7 +109,7 @@ class VllmEngine:
     @property
     def stalled_s(self) -> float:
         """See `Engine.stalled_s`."""
-        return self._steps.stalled_s
+        return max(self._steps.stalled_s, self._preparations.overdue_s)
 
     @property
     def dead(self) -> str | None:
@@ -125,17 +131,11 @@ class VllmEngine:
         """
         if self._llm is None:
             raise EngineFailed("The engine is closed.")
-        rendered = self._template.render(request.messages)
-        prompt = self._vocabulary.tokenize(rendered)
-        require_room(self._name, len(prompt), self.context_length)
-        if request.sampling.response_format is not None and not self._can_hold_formats:
-            raise UnsupportedParameter(
-                f"{self._name} thinks before it answers, and vLLM would hold its thoughts to the "
-                "response_format too; its operator may name options.reasoning_parser.",
-                details={"param": "response_format"},
-            )
-        splitter = reasoning.splitter(self._reasoning, rendered)
-        answer = VllmAnswer(request, prompt, self._vocabulary, self.context_length, splitter)
+        try:
+            with self._preparations.begin(cancelled) as budget:
+                answer = self._answer(request, budget)
+        except Cancelled:
+            return iter([cancelled_delta(request)])
         if reason := answer.finished_before_start:
             return iter([answer.end(reason)])
         chosen = parameters(request.sampling, request.produced, answer.room)
@@ -143,7 +143,7 @@ class VllmEngine:
 
     def count_tokens(self, text: str) -> int:
         """Tokens in a text, without special tokens added."""
-        return len(self._vocabulary.tokenize(text))
+        return self._prompt_tokens.count(text)
 
     def close(self) -> None:
         """End all generations and vLLM's processes. Safe to call twice."""
@@ -159,6 +159,19 @@ class VllmEngine:
             self._processes.end(members)  # while it loads there are some without an `AsyncLLM`
             loop.stop()
         self._errors.close()
+
+    def _answer(self, request: GenerationRequest, budget: TimeBudget) -> VllmAnswer:
+        """A request's prompt, and what makes deltas of what vLLM puts out after it."""
+        rendered = self._template.render(request.messages, request.template, budget)
+        prompt = self._prompt_tokens.of(rendered, budget)
+        if request.sampling.response_format is not None and not self._can_hold_formats:
+            raise UnsupportedParameter(
+                f"{self._name} thinks before it answers, and vLLM would hold its thoughts to the "
+                "response_format too; its operator may name options.reasoning_parser.",
+                details={"param": "response_format"},
+            )
+        splitter = reasoning.splitter(self._reasoning, rendered)
+        return VllmAnswer(request, prompt, self._vocabulary, self.context_length, splitter)
 
     def _start(self, spec: ModelSpec, arguments: AsyncEngineArgs, loop: Loop) -> AsyncLLM:
         async def make() -> AsyncLLM:

@@ -1,0 +1,122 @@
+"""A rendered prompt as token ids: the template's special tokens, all else as plain text.
+
+Plain text between two special tokens is tokenised in one go, whoever wrote which part of it, so
+that an honest conversation gets the ids that llama.cpp gives the whole prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import llama_cpp
+
+from workers.engines.base import require_possible, require_room
+from workers.engines.chat_template.traced_text import TracedText
+from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.special_tokens import (
+    SpecialToken,
+    SpecialTokens,
+    split_within,
+    stripped,
+    written_by,
+)
+from workers.engines.time_budget import TimeBudget
+
+_SPECIAL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
+_UNKNOWN = llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+#: Added to the vocabulary as words: llama.cpp reads them out of any text.
+_ADDED = llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
+#: Characters after which the clock is looked at: a fifth of a second at worst.
+_CHUNK = 65_536
+#: Tokens that a cut through a text may add.
+_OF_A_CUT = 8
+_PHASE = "tokenising the prompt"
+
+
+class PromptTokens:
+    """Makes the token ids of prompts of one model. Safe from several threads."""
+
+    def __init__(
+        self, model: str, vocabulary: Vocabulary, own_texts: frozenset[str], context_length: int
+    ) -> None:
+        """`own_texts`: what the template writes by itself."""
+        self._model = model
+        self._vocabulary = vocabulary
+        self._context_length = context_length
+        words: list[str] = []
+        tokens: list[SpecialToken] = []
+        longest = 1
+        for id_, text, attributes in vocabulary.tokens():
+            longest = max(longest, len(text))
+            if not attributes & (_SPECIAL | _UNKNOWN | _ADDED):
+                continue
+            decoded = text.decode("utf-8", "replace")
+            is_word = not attributes & (_SPECIAL | _UNKNOWN)
+            if is_word and not written_by(own_texts, decoded):
+                continue
+            if is_word and len(decoded) > 1:
+                words.append(decoded)
+            tokens.append(
+                SpecialToken(
+                    decoded,
+                    id_,
+                    strips_left=bool(attributes & llama_cpp.LLAMA_TOKEN_ATTR_LSTRIP),
+                    strips_right=bool(attributes & llama_cpp.LLAMA_TOKEN_ATTR_RSTRIP),
+                )
+            )
+            if not attributes & _UNKNOWN:
+                vocabulary.never_in_text.add(id_)
+        self._special = SpecialTokens(tokens)
+        self._words = re.compile("|".join(map(re.escape, words)) or r"(?!)")
+        #: Bytes of the longest token: no more of a text can be in one.
+        self._longest = longest
+
+    def of(self, prompt: TracedText, budget: TimeBudget) -> list[int]:
+        """The ids, with one BOS: the template's own or else the vocabulary's.
+
+        Raises:
+            ContextBudgetExceeded: no answer fits after it.
+            TimeBudgetExceeded: it took too long.
+            workers.engines.time_budget.Cancelled: nobody waits any longer.
+        """
+        budget.phase = _PHASE
+        size_bytes = len(prompt.encode("utf-8", "replace"))
+        require_possible(self._model, size_bytes, self._longest, self._context_length)
+        parts = stripped(self._special.cut(prompt))
+        ids: list[int] = []
+        for part in parts:
+            if not ids:
+                begins = isinstance(part, SpecialToken) and part.text == self._vocabulary.bos
+                ids += [] if begins else self._vocabulary.beginning()
+            if isinstance(part, SpecialToken):
+                ids.append(part.id)
+            else:
+                for piece in split_within(part, self._words):
+                    ids += self._plain(piece, len(ids), budget)
+            budget.check()
+            if len(ids) >= self._context_length:
+                break
+        is_whole = next(parts, None) is None
+        require_room(self._model, len(ids), self._context_length, at_least=not is_whole)
+        return ids or self._vocabulary.beginning()
+
+    def _plain(self, text: str, before: int, budget: TimeBudget) -> list[int]:
+        """The ids of a text that has no special tokens, whatever it says."""
+        if len(text) > 2 * _CHUNK:
+            self._require_fitting(text, before, budget)
+        return self._vocabulary.plain(text)
+
+    def _require_fitting(self, text: str, before: int, budget: TimeBudget) -> None:
+        """Count a long text's tokens piece by piece, which can be stopped, before the whole."""
+        count = before
+        for chunk in _chunks(text):
+            budget.check()
+            count += max(0, len(self._vocabulary.plain(chunk)) - _OF_A_CUT)
+            if count >= self._context_length:
+                require_room(self._model, count, self._context_length, at_least=True)
+
+
+def _chunks(text: str) -> Iterator[str]:
+    for begin in range(0, len(text), _CHUNK):
+        yield text[begin : begin + _CHUNK]

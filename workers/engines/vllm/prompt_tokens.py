@@ -1,0 +1,118 @@
+"""A rendered prompt as token ids: the template's special tokens, all else as plain text.
+
+A copy of the tokenizer knows the special tokens by names that nobody can guess, and not by their
+texts. The template's own are renamed before the whole prompt is tokenised in one go, so that an
+honest conversation gets the ids that the tokenizer itself gives.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer
+
+from workers.engines.base import require_possible, require_room
+from workers.engines.chat_template.traced_text import TracedText
+from workers.engines.special_tokens import SpecialToken, SpecialTokens, written_by
+from workers.engines.time_budget import TimeBudget
+
+#: Characters after which the clock is looked at.
+_CHUNK = 65_536
+#: Tokens that a cut through a text may add.
+_OF_A_CUT = 8
+_PHASE = "tokenising the prompt"
+
+
+class PromptTokens:
+    """Makes the token ids of prompts of one model. Safe from several threads."""
+
+    def __init__(
+        self, model: str, fast: Any, own_texts: Iterable[str], context_length: int
+    ) -> None:
+        """`fast`: the model's tokenizer, which stays as it is; `own_texts`: what the template
+        writes by itself.
+        """
+        self._model = model
+        self._context_length = context_length
+        own_texts = frozenset(own_texts)
+        added = [
+            (id_, token)
+            for id_, token in fast.get_added_tokens_decoder().items()
+            if token.special or written_by(own_texts, str(token.content))
+        ]
+        self._special = SpecialTokens(SpecialToken(str(t.content), id_) for id_, t in added)
+        self._plain = _plain(fast, frozenset(id_ for id_, _ in added))
+        secret = secrets.token_hex(8)
+        #: Id of a special token -> the name that stands for it in a text.
+        self._names = {id_: f"\ufdd0{secret}{id_:x}\ufdd1" for id_, _ in added}
+        self._plain.add_tokens(
+            [
+                AddedToken(
+                    self._names[id_], lstrip=token.lstrip, rstrip=token.rstrip,
+                    single_word=token.single_word, normalized=False, special=False,
+                )
+                for id_, token in added
+            ]
+        )  # fmt: skip
+        self._ids = {self._plain.token_to_id(name): id_ for id_, name in self._names.items()}
+        #: Bytes of the longest token: no more of a text can be in one.
+        self._longest = max(len(token.encode()) for token in fast.get_vocab())
+
+    def of(self, prompt: TracedText, budget: TimeBudget) -> list[int]:
+        """The ids; a BOS is the template's own.
+
+        Raises:
+            ContextBudgetExceeded: no answer fits after it.
+            TimeBudgetExceeded: it took too long.
+            workers.engines.time_budget.Cancelled: nobody waits any longer.
+        """
+        budget.phase = _PHASE
+        size_bytes = len(prompt.encode("utf-8", "replace"))
+        require_possible(self._model, size_bytes, self._longest, self._context_length)
+        self._require_fitting(prompt, budget)
+        named = "".join(
+            self._names[part.id] if isinstance(part, SpecialToken) else part
+            for part in self._special.cut(prompt)
+        )
+        ids = [self._ids.get(id_, id_) for id_ in self._encode(named)]
+        budget.check()
+        require_room(self._model, len(ids), self._context_length)
+        return ids
+
+    def count(self, text: str) -> int:
+        """The tokens of a text in which nothing is special."""
+        return len(self._encode(text))
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self._plain.encode(text, add_special_tokens=False).ids)
+
+    def _require_fitting(self, prompt: TracedText, budget: TimeBudget) -> None:
+        """Count a long prompt's tokens piece by piece, which can be stopped, before the whole."""
+        text, count = str.__str__(prompt), 0
+        if len(text) <= 2 * _CHUNK:
+            return
+        special = sum(
+            len(part.text) for part in self._special.cut(prompt) if isinstance(part, SpecialToken)
+        )
+        for begin in range(0, len(text), _CHUNK):
+            budget.check()
+            count += max(0, self.count(text[begin : begin + _CHUNK]) - _OF_A_CUT)
+            # Special tokens were counted as text here, a token for each character at most.
+            if count - special >= self._context_length:
+                require_room(self._model, count - special, self._context_length, at_least=True)
+
+
+def _plain(fast: Any, special: frozenset[int]) -> Tokenizer:
+    """A copy of a tokenizer that reads none of these tokens out of a text."""
+    description = json.loads(fast.to_str())
+    for token in description["added_tokens"]:
+        if token["id"] in special:
+            token["special"] = True
+    copy = Tokenizer.from_str(json.dumps(description))
+    copy.encode_special_tokens = True
+    copy.no_padding()
+    copy.no_truncation()
+    return copy
