@@ -28,6 +28,7 @@ BEHIND_THE_QUEUE = [
     errors.ContextBudgetExceeded("too long", details={"current_tokens": 9, "budget": 8}),
     errors.EngineFailed(),
     errors.Internal(),
+    errors.TimeBudgetExceeded(details={"phase": "tokenising the prompt", "budget_s": 10.0}),
     errors.UnsupportedParameter(),
     errors.ValidationFailed("the grammar", details={"param": "response_format"}),
     errors.WorkerLost(),
