@@ -53,6 +53,8 @@ class JsonSocket:
 
     def __init__(self, socket: Server) -> None:
         self._socket = socket
+        #: Two threads send: the library would mix their frames.
+        self._sending = threading.Lock()
 
     def first_message(self) -> dict[str, Any]:
         """What the client wants.
@@ -73,7 +75,9 @@ class JsonSocket:
             ConnectionClosed: the client has gone.
         """
         for message in messages:
-            self._socket.send(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
+            text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+            with self._sending:
+                self._socket.send(text)
 
     def listen(self, cancel: Callable[[], object], on_leave: Callable[[], object]) -> None:
         """Receive from the client on a thread from now on: it may cancel, or leave.
@@ -115,7 +119,8 @@ class JsonSocket:
 
     def close(self, code: CloseReason, reason: str = "") -> None:
         """Close the socket."""
-        self._socket.close(code, reason[:_LONGEST_REASON])
+        with self._sending:
+            self._socket.close(code, reason[:_LONGEST_REASON])
 
     def _fail(self, error: InferenceError, code: CloseReason) -> None:
         with contextlib.suppress(OSError):

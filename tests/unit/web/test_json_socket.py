@@ -68,3 +68,27 @@ def test_a_wrong_message_is_answered_and_the_next_is_read():
     assert listen(socket, cancelled.set)
     assert cancelled.is_set()
     assert [message["error"]["code"] for message in socket.sent] == ["VALIDATION_ERROR"]
+
+
+def test_two_threads_never_send_at_the_same_time():
+    """The library mixes the frames of two threads: one message then holds both."""
+    inside, overlaps = threading.Semaphore(1), []
+
+    class Slow(Socket):
+        def send(self, text):
+            if not inside.acquire(blocking=False):
+                overlaps.append(text)
+                return
+            super().send(text)
+            threading.Event().wait(0.001)
+            inside.release()
+
+    socket = Slow()
+    json_socket = JsonSocket(socket)
+    threads = [threading.Thread(target=json_socket.send, args=([{"n": n}] * 20,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert overlaps == []
+    assert len(socket.sent) == 80
