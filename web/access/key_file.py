@@ -81,7 +81,7 @@ def revoke(file: Path, name: str) -> int:
 def _changing(file: Path) -> Iterator[list[Key]]:
     """The file's keys, written back when the block ends without an error."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise KeysError(f"{file} cannot be changed: {error.strerror}") from error

@@ -9,7 +9,7 @@ import click
 
 import web
 from web.cli.command_group import CommandGroup
-from web.cli.startup import load_catalogue, load_settings, warn
+from web.cli.startup import load_catalogue, load_settings, prepare_data_directory, warn
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,6 +30,7 @@ def up(flower: bool, preset: str | None, force: bool) -> None:
         os.environ["INFERENCE_CONFIG"] = preset
         os.environ.pop("INFERENCE_PRELOAD_MODELS", None)
     settings = load_settings()
+    prepare_data_directory(settings)
     load_catalogue(settings)
     warn(settings)
     sys.exit(run(settings, flower=flower, force=force))
@@ -77,6 +78,7 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
         raise click.UsageError("Name a model or --orchestration, not both.")
     end_with_supervisor()
     settings = load_settings()
+    prepare_data_directory(settings)
     catalogue = load_catalogue(settings)
     if orchestration:
         try:
@@ -90,25 +92,6 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
         sys.exit(model_worker.run_model_worker(settings, model, devices=devices, force=force))
     except UnknownModel as error:
         click.echo(f"inference-service cannot start: {error}", err=True)
-        sys.exit(2)
-
-
-@cli.command()
-def redis() -> None:
-    """Run the embedded Valkey alone, in the foreground."""
-    from web.cli.up.orphans import end_with_supervisor
-    from workers.contract.errors import BrokerUnavailable
-    from workers.store import embedded
-
-    end_with_supervisor()
-    settings = load_settings()
-    if settings.redis_url:
-        click.echo("INFERENCE_REDIS_URL names a Redis already; no other is started.", err=True)
-        sys.exit(2)
-    try:
-        embedded.exec_server(settings.data_dir, settings.redis_memory_mb)
-    except (embedded.AlreadyRunning, BrokerUnavailable) as error:
-        click.echo(f"inference-service redis: {error}", err=True)
         sys.exit(2)
 
 

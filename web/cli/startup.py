@@ -11,8 +11,10 @@ from orchestration.modes import registry
 from presets.catalogue import Catalogue, UnknownPreset
 from presets.schema import CatalogueError
 from workers import settings as settings_
+from workers.cluster.supervision import is_supervised
 from workers.planning import catalogue as catalogue_
 from workers.settings import Settings, SettingsError
+from workers.store import data_directory
 
 
 def load_settings() -> Settings:
@@ -24,6 +26,20 @@ def load_settings() -> Settings:
         click.echo(f"inference-service cannot start:\n{error}", err=True)
         sys.exit(2)
     return settings
+
+
+def prepare_data_directory(settings: Settings) -> None:
+    """Make, check and close the data directory to others; a bad one ends the process with status 2.
+
+    For a process that `up` started, `up` has done it: what fills the disk later ends nobody.
+    """
+    if is_supervised():
+        return
+    try:
+        data_directory.prepare(settings.data_dir)
+    except data_directory.Unusable as unusable:
+        click.echo(f"inference-service cannot start: {unusable}", err=True)
+        sys.exit(2)
 
 
 def load_catalogue(settings: Settings) -> Catalogue:

@@ -44,11 +44,14 @@ def keep_format(settings: Settings, model_id: str, form: str | None) -> Path:
         OSError: the data directory cannot be written.
     """
     file = _file(settings)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     choices = {model: {"format": kept} for model, kept in tuned_formats(settings).items()}
     choices[model_id] = {"format": form}
     fresh = file.with_suffix(".new")
-    fresh.write_text(json.dumps(choices, indent=2) + "\n", encoding="utf-8")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as writer:
+        writer.write(json.dumps(choices, indent=2) + "\n")
     os.replace(fresh, file)
     return file
 

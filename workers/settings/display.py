@@ -23,15 +23,25 @@ def show(value: Any) -> str:
 
 
 def mask(value: Any) -> str:
-    """What is shown of a secret: that it is set, and of an address its host and path."""
+    """What is shown of a secret: that it is set, and how many there are."""
     if value is None:
         return ""
     if isinstance(value, tuple):
         return ",".join("***" for _ in value)
+    return "***"
+
+
+def mask_address(value: Any) -> str:
+    """What is shown of an address: all but its password, and what stands in its query."""
+    if value is None:
+        return ""
     parts = urlsplit(str(value))
-    if not parts.scheme:
-        return "***"
-    user, at, host = parts.netloc.rpartition("@")
-    shown = f"{user.partition(':')[0]}:***@{host}" if at else host
+    credentials, at, host = parts.netloc.rpartition("@")
+    shown = host
+    if at:
+        user, colon, _ = credentials.partition(":")
+        shown = f"{user}:***@{host}" if colon else f"***@{host}"
     # redis-py also takes a password among the options after the question mark.
-    return parts._replace(netloc=shown, query="***" if parts.query else "").geturl()
+    query = "***" if parts.query else ""
+    fragment = "***" if parts.fragment else ""
+    return parts._replace(netloc=shown, query=query, fragment=fragment).geturl()

@@ -38,6 +38,8 @@ class SettingKind(Generic[T]):
     parse: Callable[[str], T]
     #: Completes the sentence "allowed: ...".
     allowed: str
+    #: Whether a value is an address, of which its password alone is secret.
+    is_address: bool = False
 
 
 def integer(least: int, most: int) -> SettingKind[int]:
@@ -174,9 +176,8 @@ def url(*schemes: str) -> SettingKind[str]:
             raise ValueError
         return text
 
-    return SettingKind(
-        parse, "an address that begins with " + " or ".join(f"{s}://" for s in schemes)
-    )
+    allowed = "an address that begins with " + " or ".join(f"{s}://" for s in schemes)
+    return SettingKind(parse, allowed, is_address=True)
 
 
 def _matching(pattern: re.Pattern[str], text: str) -> str:

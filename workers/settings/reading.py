@@ -38,7 +38,8 @@ def read(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
             try:
                 values[name] = variable.kind.parse(text)
             except ValueError:
-                shown = "***" if variable.secret else text
+                hidden = variable.secret or (variable.kind.is_address and "@" in text)
+                shown = "***" if hidden else text
                 problems.append(Problem(variable.name, shown, variable.kind.allowed))
             sources[name] = source
             break

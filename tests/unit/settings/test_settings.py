@@ -147,3 +147,24 @@ def test_the_example_sets_nothing_that_is_not_allowed(tmp_path):
     for name, variable, default in variables():
         if not variable.unset:
             assert getattr(chosen, name) == default, variable.name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("INFERENCE_WEBHOOK_SECRET", "prod:abc", "***"),
+        ("INFERENCE_API_KEYS", "https://one,two:b", "***,***"),
+        ("INFERENCE_REDIS_URL", "redis://me:pw@host:1/2", "redis://me:***@host:1/2"),
+        ("INFERENCE_REDIS_URL", "redis://host/0?password=pw", "redis://host/0?***"),
+        ("INFERENCE_REDIS_URL", "redis://host:6379", "redis://host:6379"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:pw@host", "http://me:***@host"),
+    ],
+)
+def test_a_secret_is_shown_masked_and_of_an_address_all_but_its_password(name, value, shown):
+    settings = read({name: value}, env_file=None)
+    (found,) = [
+        variable.shown(getattr(settings, field))
+        for field, variable, _ in variables()
+        if variable.name == name
+    ]
+    assert found == shown

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from web.cli.startup import load_settings
-from workers.settings import Settings, display, pages, warnings
+from workers.settings import Settings, pages, warnings
 from workers.settings.table import SUBJECTS, variables
 
 
@@ -39,7 +39,7 @@ def _rows(settings: Settings, subject: type) -> list[dict[str, Any]]:
     return [
         {
             "variable": variable.name,
-            "value": (display.mask if variable.secret else display.show)(getattr(settings, name)),
+            "value": variable.shown(getattr(settings, name)),
             "source": settings.sources.get(name, "default"),
             "unset": variable.unset,
             "used_from": variable.used_from,

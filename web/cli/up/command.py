@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import socket
@@ -76,15 +77,17 @@ def _start(
     flower: bool,
 ) -> None:
     logs = settings.data_dir / "logs"
+    server: Child | None = None
 
-    def start(name: str, *arguments: str, grace_s: float = 10.0) -> None:
-        supervisor.start(Child(name, arguments, logs / f"{name}.log", grace_s=grace_s))
+    def start(name: str, *arguments: str, **options: Any) -> Child:
+        return supervisor.start(Child(name, arguments, logs / f"{name}.log", **options))
 
     # Stopping goes the other way round: models end their answers while the rest still serves.
     if settings.redis_url is None:
         _require_no_other(settings)
-        start("redis", "redis")
-    _await_redis(settings, supervisor, signals)
+        diagnose = functools.partial(embedded.damage, settings.data_dir)
+        server = start("redis", "redis", diagnose=diagnose)
+    _await_redis(settings, supervisor, signals, server)
     forget_loaded(connections.client(settings))
     start("orchestration", "worker", "--orchestration")
     start("web", "web", grace_s=settings.grace_s)
@@ -109,7 +112,7 @@ def _watch(
     models.begin(wanted, force=force)
     while not signals.count:
         if hopeless := supervisor.look():
-            raise _Refusal(f"{hopeless.name} says:\n{hopeless.last_lines(5)}")
+            raise _Refusal(hopeless)
         models.look()
         _end_silent(supervisor, absences)
         if not ready:
@@ -182,12 +185,19 @@ def _require_no_other(settings: Settings) -> None:
         )
 
 
-def _await_redis(settings: Settings, supervisor: Supervisor, signals: _Signals) -> None:
+def _await_redis(
+    settings: Settings, supervisor: Supervisor, signals: _Signals, server: Child | None
+) -> None:
     redis = connections.client(settings)
     deadline = time.monotonic() + (_OTHER_REDIS_S if settings.redis_url else _REDIS_STARTS_S)
     while not signals.count:
         if hopeless := supervisor.look():
-            raise _Refusal(f"{hopeless.name} says:\n{hopeless.last_lines(5)}")
+            raise _Refusal(hopeless)
+        if server is not None and not server.running:
+            raise _Refusal(
+                embedded.problem(settings.data_dir, server.said())
+                or f"the embedded server has ended; it said:\n{server.last_lines(5)}"
+            )
         try:
             redis.ping()
             return

@@ -25,6 +25,8 @@ LARGEST_LOG_BYTES = 20 * 2**20
 #: The exit status of a process that cannot start as it is set up: starting it again is no use.
 MISUSE = 2
 _KILL_AFTER_S = 5.0
+#: What of a log is looked through for the reason of an end.
+_SAID_BYTES = 64 * 1024
 
 
 @dataclass(eq=False)
@@ -40,18 +42,23 @@ class Child:
     rests: bool = False
     #: The service is nothing without it: where it cannot run as it is set up, nothing runs.
     essential: bool = True
+    #: Why it is no use to start it again, from what it said; None where it may be.
+    diagnose: Callable[[str], str | None] = lambda said: None
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     pause_s: float = FIRST_PAUSE_S
+    #: Size of its log when it was started last.
+    log_begins_at: int = 0
     #: When it is to be started again; None while it runs.
     restart_at: float | None = field(default=None)
 
     def start(self) -> None:
         """Start it in a session of its own, so that a Ctrl-C reaches the supervisor alone."""
-        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        self.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.log_file.exists() and self.log_file.stat().st_size > LARGEST_LOG_BYTES:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        with self.log_file.open("ab") as output:
+        with open(self.log_file, "ab", opener=_private) as output:
+            self.log_begins_at = output.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "web.cli", *self.arguments],
                 env={**os.environ, SUPERVISOR: str(os.getpid())},
@@ -82,10 +89,20 @@ class Child:
             except ProcessLookupError:
                 return
 
+    def said(self) -> str:
+        """What its log has since it was started last, the end of it."""
+        with self.log_file.open("rb") as log_:
+            log_.seek(max(self.log_begins_at, self.log_file.stat().st_size - _SAID_BYTES))
+            return log_.read().decode(errors="replace")
+
     def last_lines(self, count: int = 15) -> str:
         """The end of its log."""
         lines = self.log_file.read_text(errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-count:])
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class Supervisor:
@@ -101,10 +118,10 @@ class Supervisor:
         self._children.append(child)
         return child
 
-    def look(self) -> Child | None:
+    def look(self) -> str | None:
         """Restart what died and has waited long enough.
 
-        Returns a child that cannot run as it is set up, if there is one.
+        Returns why a child cannot run as it is set up, if there is one.
         """
         now = time.monotonic()
         for child in self._children:
@@ -113,7 +130,9 @@ class Supervisor:
             if child.restart_at is None:
                 status = child.process.returncode if child.process else None
                 if status == MISUSE and child.essential:
-                    return child
+                    return f"{child.name} says:\n{child.last_lines(5)}"
+                if reason := child.diagnose(child.said()):
+                    return reason
                 self._plan_restart(child, status, now)
             elif now >= child.restart_at:
                 self._say(f"starting {child.name} again")
