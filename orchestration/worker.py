@@ -16,6 +16,7 @@ from workers.contract.step import ORCHESTRATOR, StepRequest
 from workers.keeper import duties
 from workers.keeper.duties import Resources
 from workers.keeper.keeper import Keeper
+from workers.runtime import ending
 from workers.runtime.consumer import consume, worker_record
 from workers.settings import Settings
 from workers.store import connections, redis_memory
@@ -23,6 +24,8 @@ from workers.store.leases import Leases
 
 #: Rounds decided at once: each takes some milliseconds, most of them waiting for Redis.
 CONCURRENCY = 4
+#: What rounds that are being decided get when the process is told to end.
+GRACE_S = 3.0
 
 
 def run(settings: Settings) -> int:
@@ -32,6 +35,7 @@ def run(settings: Settings) -> int:
         PromptError: a template of the operator's own cannot be used.
     """
     logs.configure(settings, "orchestration")
+    ending.watch(GRACE_S)
     redis = connections.client(settings)
     app = make_app(settings)
     worker = worker_record(None, CONCURRENCY)

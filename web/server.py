@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from flask import Flask
@@ -10,6 +11,8 @@ from gunicorn.glogging import Logger
 
 from web.app import create_app
 from workers import logs
+from workers.runtime import ending
+from workers.runtime.ending import Ending
 from workers.settings import Settings
 
 #: Seconds an idle connection stays open for the next request, a little over usual proxies' 60.
@@ -57,11 +60,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Called in the process that serves, behind the fork: threads start here."""
+        """Called in the process that serves, after the fork: threads start here."""
+        Ending(self._settings.grace_s, os.getppid()).start()
         return create_app(self._settings)
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; ends the process."""
     logs.configure(settings, "web")
+    ending.watch(settings.grace_s)
     _Server(settings).run()

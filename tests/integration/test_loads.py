@@ -1,7 +1,6 @@
 """The keeper's duty, the worker's ear, and the orders between them, on a real server."""
 
 import dataclasses
-import signal
 import threading
 
 import pytest
@@ -24,7 +23,6 @@ from workers.contract.job import Job, Message
 from workers.contract.step import StepRequest
 from workers.keeper.keeper import Keeper
 from workers.keeper.model_loads import ModelLoads
-from workers.loading import order_watcher
 from workers.loading.order_watcher import OrderWatcher
 from workers.settings import read
 from workers.store.admission import Terms
@@ -232,30 +230,23 @@ def test_a_load_and_an_unload_that_cross(redis, kept, orders):
     assert "unloaded again meanwhile" in found[0]
 
 
-@pytest.fixture
-def told(monkeypatch):
-    """Signals that a process sent itself."""
-    sent = []
-    monkeypatch.setattr(order_watcher.os, "kill", lambda _pid, number: sent.append(number))
-    return sent
-
-
-def test_a_worker_hears_that_it_is_to_leave(redis, orders, worker, told):
-    ear = OrderWatcher(redis, MODEL, worker())
+def test_a_worker_hears_that_it_is_to_leave(redis, orders, worker):
+    ends = []
+    ear = OrderWatcher(redis, MODEL, worker(), ends.append)
     assert ear.await_load(threading.Event(), was_unloaded=False)
     ear.start()
     orders.give(Order(MODEL, Target.LOADED, Why.ASKED, 1))
     orders.give(Order(MODEL, Target.UNLOADED, Why.SWAP, 1, grace_s=7))
-    wait_for(lambda: told == [signal.SIGTERM])
+    wait_for(lambda: ends == [7])
     assert ear.leaves
     assert (ear.grace_s(30), ear.grace_s(30)) == (7, 30)  # the second signal is another's
 
 
-def test_what_failed_is_tried_again_by_a_new_order_only(redis, orders, worker, told):
+def test_what_failed_is_tried_again_by_a_new_order_only(redis, orders, worker):
     first = Order(MODEL, Target.LOADED, Why.ASKED, 1)
     orders.give(first)
     presence = worker()
-    ear = OrderWatcher(redis, MODEL, presence)
+    ear = OrderWatcher(redis, MODEL, presence, pytest.fail)
     assert ear.await_load(threading.Event(), was_unloaded=True)
     assert presence.worker.order == first.id
     presence.failed(ModelLoadFailed("no GGUF"))
@@ -268,7 +259,9 @@ def test_a_worker_of_a_model_that_was_unloaded_asks_for_it_and_waits(redis, orde
     presence, may_load = worker(), []
     waiting = threading.Thread(
         target=lambda: may_load.append(
-            OrderWatcher(redis, MODEL, presence).await_load(threading.Event(), was_unloaded=False)
+            OrderWatcher(redis, MODEL, presence, pytest.fail).await_load(
+                threading.Event(), was_unloaded=False
+            )
         )
     )
     waiting.start()
@@ -282,7 +275,7 @@ def test_a_worker_of_a_model_that_was_unloaded_asks_for_it_and_waits(redis, orde
 def test_a_supervised_worker_of_such_a_model_ends(redis, orders, worker, monkeypatch):
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
     monkeypatch.setenv(SUPERVISOR, "1")
-    ear = OrderWatcher(redis, MODEL, worker())
+    ear = OrderWatcher(redis, MODEL, worker(), pytest.fail)
     assert not ear.await_load(threading.Event(), was_unloaded=False)
     assert orders.requested(MODEL) is None
 

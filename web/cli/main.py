@@ -41,8 +41,8 @@ def web_() -> None:
     """Serve HTTP."""
     from web.access import key_file
     from web.access.keys import KeysError
-    from web.cli.up.orphans import end_with_supervisor
     from web.server import serve
+    from workers.runtime.ending import end_with_supervisor
 
     end_with_supervisor()
     settings = load_settings()
@@ -71,8 +71,8 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
     from orchestration import worker as orchestration_worker
     from orchestration.prompts.template import PromptError
     from presets.catalogue import UnknownModel
-    from web.cli.up.orphans import end_with_supervisor
     from workers.runtime import model_worker
+    from workers.runtime.ending import end_with_supervisor
 
     if model and orchestration:
         raise click.UsageError("Name a model or --orchestration, not both.")
@@ -99,7 +99,7 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
 def flower() -> None:
     """Show queues and tasks with Flower, on loopback."""
     from web.cli.commands.flower import run
-    from web.cli.up.orphans import end_with_supervisor
+    from workers.runtime.ending import end_with_supervisor
 
     end_with_supervisor()
     sys.exit(run(load_settings()))

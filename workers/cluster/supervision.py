@@ -11,3 +11,9 @@ SUPERVISOR = "INFERENCE_SUPERVISOR_PID"
 def is_supervised() -> bool:
     """Whether a supervisor started this process, and starts it again where it is wanted."""
     return SUPERVISOR in os.environ
+
+
+def supervisor_pid() -> int | None:
+    """The pid of the supervisor that started this process; None where nobody did."""
+    supervisor = os.environ.get(SUPERVISOR)
+    return None if supervisor is None else int(supervisor)

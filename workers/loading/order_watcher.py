@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import NoReturn
 
 from redis import Redis
@@ -32,12 +32,20 @@ LOOK_S = 0.25
 class OrderWatcher(BackgroundThread):
     """A thread that ends this worker when its order says so."""
 
-    def __init__(self, redis: Redis, model: str, presence: Presence) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        model: str,
+        presence: Presence,
+        end: Callable[[float | None], None],
+    ) -> None:
+        """`end`: what ends this process; takes what answers get, None: as long as they take."""
         super().__init__("order-watcher")
         self._redis = redis
         self._orders = Orders(redis)
         self._model = model
         self._presence = presence
+        self._end = end
         self._told: Order | None = None
         self._announced = False
 
@@ -96,7 +104,7 @@ class OrderWatcher(BackgroundThread):
             if order is not None and self._is_to_leave(order):
                 log.info("the keeper's order: %s, %s", order.target, order.why)
                 self._told = order
-                os.kill(os.getpid(), signal.SIGTERM)
+                self._end(order.grace_s)
                 return
 
     def _is_to_leave(self, order: Order) -> bool:

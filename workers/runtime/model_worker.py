@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -21,7 +22,7 @@ from workers.cluster.supervision import is_supervised
 from workers.engines.base import Engine
 from workers.loading.order_watcher import OrderWatcher, restart_process
 from workers.planning import catalogue, memory_plan
-from workers.runtime import revoke
+from workers.runtime import ending, revoke
 from workers.runtime.consumer import consume, worker_record
 from workers.runtime.engine_loading import load_engine
 from workers.runtime.generation import LoadPeriod, StepRunner
@@ -73,7 +74,8 @@ class _ModelWorker:
         redis = connections.client(settings)
         concurrency = memory_plan.concurrency(settings, spec)
         self._presence = Presence(redis, worker_record(spec.id, concurrency))
-        self._orders = OrderWatcher(redis, spec.id, self._presence)
+        self._ending = ending.watch(settings.grace_s)
+        self._orders = OrderWatcher(redis, spec.id, self._presence, self._end_by_order)
         self._stopping = threading.Event()
 
     def run(self) -> int:
@@ -93,6 +95,12 @@ class _ModelWorker:
             self._presence.sleep()
             restart_process()
         return status
+
+    def _end_by_order(self, grace_s: float | None) -> None:
+        if grace_s is None:
+            self._ending.end_patiently()
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _stop_loading(self, *_: Any) -> None:
         if not self._stopping.is_set():

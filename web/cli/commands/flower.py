@@ -9,7 +9,11 @@ import click
 
 from web.access import hosts
 from workers.app import make_app
+from workers.runtime import ending
 from workers.settings import Settings
+
+#: What Flower's readers get when it is told to end.
+GRACE_S = 1.0
 
 
 def run(settings: Settings) -> int:
@@ -20,6 +24,7 @@ def run(settings: Settings) -> int:
         click.echo("Flower is not installed: pip install 'inference-service[flower]'", err=True)
         return 2
     check_hosts(settings)
+    ending.watch(GRACE_S)
     app = make_app(settings)
     options = [f"--port={settings.flower_port}", "--address=127.0.0.1"]
     app.start(argv=["flower", *options])

@@ -7,8 +7,8 @@ import sys
 import click
 
 from web.cli.startup import load_settings, prepare_data_directory
-from web.cli.up.orphans import end_with_supervisor
 from workers.contract.errors import BrokerUnavailable
+from workers.runtime.ending import end_with_supervisor
 from workers.settings import Settings
 from workers.store import append_only, embedded
 
