@@ -85,7 +85,7 @@ def test_secrets_are_shown_nowhere(tmp_path):
 
 
 def test_a_full_disk_is_one_line(tmp_path):
-    with mounted(tmp_path / "data", "size=64k"):
+    with mounted(tmp_path / "data", "size=512k"):
         said = start_in_vain(Service(tmp_path / "data", **SCRIPTED))
     assert f"the disk of {tmp_path / 'data'} is full" in said
     assert len(said.strip().splitlines()) == 1

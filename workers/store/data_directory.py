@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 #: What group and others may not do.
 OTHERS = 0o077
-#: The probe is larger than what a file system keeps inside a directory's own entry.
-_PROBE_BYTES = 64 * 1024
+#: Less than this is no room to work in: the log of the embedded server alone takes more.
+_PROBE_BYTES = 2**20
 #: Directories in it that processes write to from their start on.
 _WRITTEN = ("redis", "logs", "cache")
 _ELSEWHERE = "or set INFERENCE_DATA_DIR to another directory"
