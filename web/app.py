@@ -14,14 +14,12 @@ from redis import Redis
 
 from web import errors, routes
 from web.access import auth, hosts, origins
+from web.edge import limits
 from web.services import Services
 from workers import logs
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
-
-#: A larger body is refused before it is read: some megabytes hold more text than any context.
-MOST_BODY_BYTES = 16 * 2**20
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -33,7 +31,6 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
         web.access.keys.KeysError: the file of API keys cannot be read.
     """
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.compact = True  # type: ignore[attr-defined]
     app.extensions["inference"] = Services.start(settings, redis)
@@ -44,6 +41,7 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     hosts.install(app, settings)
     origins.install(app, settings)
     auth.install(app, settings, redis)
+    limits.install(app, settings)
     routes.register(app)
     return app
 

@@ -16,6 +16,7 @@ from flask import Response
 
 from orchestration.routing.roles import ROLES_OF
 from web.access import auth
+from web.edge import limits
 from web.operation import header, path
 from web.schemas import completion
 from web.schemas.body import read_object
@@ -58,7 +59,9 @@ def read(body: dict[str, Any] | None = None, *, asynchronous: bool = False) -> C
     Raises:
         InferenceError: the body is wrong, or its key does not allow the priority.
     """
-    body = read_object() if body is None else body
+    if body is None:
+        body = read_object()
+        limits.release()
     priority = auth.default_priority(services().settings)
     asked = completion.load(
         body,

@@ -1,4 +1,4 @@
-"""The HTTP server: gunicorn's threaded worker, used as a library."""
+"""The HTTP server: gunicorn with the worker of `web.edge`, used as a library."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from web.app import create_app
+from web.edge.worker import EdgeWorker
 from workers import logs
 from workers.runtime import ending
 from workers.runtime.ending import Ending
@@ -35,18 +36,21 @@ class _Logger(Logger):  # type: ignore[misc]
 
 class _Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         super().__init__()
 
     def load_config(self) -> None:
-        settings = self._settings
+        settings = self.settings
+        threads = settings.web_threads + settings.max_sockets
         options: dict[str, Any] = {
             "bind": [settings.bind],
             # One process: its readers share one subscriber, and its threads wait, not compute.
             "workers": 1,
-            "worker_class": "gthread",
-            "threads": settings.web_threads,
-            "worker_connections": settings.web_threads + BACKLOG,
+            "worker_class": EdgeWorker,
+            # A socket that has asked for nothing yet waits on a thread beside those of requests.
+            "threads": threads,
+            # Beside those with a thread: incomplete ones, idle ones, and whole ones that wait.
+            "worker_connections": threads + 2 * settings.max_incomplete + BACKLOG,
             "backlog": BACKLOG,
             "keepalive": KEEPALIVE_S,
             "graceful_timeout": int(settings.grace_s),
@@ -61,8 +65,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Called in the process that serves, after the fork: threads start here."""
-        Ending(self._settings.grace_s, os.getppid()).start()
-        return create_app(self._settings)
+        Ending(self.settings.grace_s, os.getppid()).start()
+        return create_app(self.settings)
 
 
 def serve(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Every code of the contract, raised through HTTP, or named here as not reachable yet."""
 
+import json
 import threading
 
 import pytest
@@ -7,8 +8,9 @@ from kombu.exceptions import OperationalError
 
 from tests.support.waiting import wait_for
 from web.access import key_file
-from web.app import MOST_BODY_BYTES, create_app
-from web.errors import STATUS
+from web.app import create_app
+from web.edge import refusals
+from web.errors import STATUS, body
 from workers.cluster.orders import Order, Orders, Target, Why
 from workers.cluster.presence import Presence, Worker
 from workers.contract import errors, keys
@@ -123,7 +125,7 @@ def ask(client, body=None, **options):
         ({"data": "{", "content_type": "application/json"}, "MALFORMED_JSON"),
         ({"data": "{}", "content_type": "text/plain"}, "UNSUPPORTED_MEDIA_TYPE"),
         (
-            {"data": b" " * (MOST_BODY_BYTES + 1), "content_type": "application/json"},
+            {"data": b" " * (16 * 2**20 + 1), "content_type": "application/json"},
             "PAYLOAD_TOO_LARGE",
         ),
         ({"json": {}}, "VALIDATION_ERROR"),
@@ -316,6 +318,22 @@ def test_a_webhook_that_may_not_go_there(front_end, url):
     found = error_of(answer, "VALIDATION_ERROR")
     assert found["details"]["param"] == "webhook"
     assert found["details"]["reason"]
+
+
+def test_a_request_that_never_comes_whole():
+    """Before there is a request there is no application: the server writes the answer itself."""
+    head, _, content = refusals.of_late("head", "INFERENCE_HEAD_TIMEOUT_S", 10).partition(
+        b"\r\n\r\n"
+    )
+    assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    found = json.loads(content)["error"]
+    assert (
+        found
+        == body(errors.RequestIncomplete(found["message"], details={"timeout_s": 10}))["error"]
+    )
+    assert "INFERENCE_HEAD_TIMEOUT_S" in found["message"]
+    assert STATUS[found["code"]] == 408
+    _raised.add(found["code"])
 
 
 def test_redis_away(front_end, tmp_path):

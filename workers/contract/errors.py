@@ -269,6 +269,12 @@ class PayloadTooLarge(NonRetriable):
     code = "PAYLOAD_TOO_LARGE"
 
 
+class RequestIncomplete(NonRetriable):
+    """The request did not come whole in time."""
+
+    code = "REQUEST_INCOMPLETE"
+
+
 class IdempotencyConflict(NonRetriable):
     """This Idempotency-Key was used with another body."""
 

@@ -1,0 +1,80 @@
+"""Answers to what never becomes a request, in the one error format: the server writes them."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from gunicorn.http import errors as http
+
+from web import errors
+from web.edge.chunked import WrongChunk
+from workers.contract.errors import (
+    InferenceError,
+    Internal,
+    PayloadTooLarge,
+    RequestIncomplete,
+    TemporaryResource,
+    ValidationFailed,
+)
+
+#: gunicorn's own statuses, where they tell more than our codes do.
+_STATUS: dict[type[Exception], tuple[int, str]] = {
+    http.LimitRequestLine: (414, "URI Too Long"),
+    http.LimitRequestHeaders: (431, "Request Header Fields Too Large"),
+    http.ExpectationFailed: (417, "Expectation Failed"),
+    http.UnsupportedTransferCoding: (501, "Not Implemented"),
+}
+_REASONS = {400: "Bad Request", 408: "Request Timeout", 500: "Internal Server Error",
+        503: "Service Unavailable"}  # fmt: skip
+
+
+def of_wrong(problem: Exception) -> bytes:
+    """The answer to a head or a chunk that is wrong."""
+    status, reason = _STATUS.get(type(problem), (400, _REASONS[400]))
+    told = str(problem)[:200]
+    if status in (414, 431):
+        error: InferenceError = PayloadTooLarge(
+            f"The request's line or headers are too large: {told}.", details={"bound": "head"}
+        )
+    elif isinstance(problem, WrongChunk):
+        error = ValidationFailed(f"The body is not chunked as HTTP has it: {told}.")
+    else:
+        error = ValidationFailed(f"This is no HTTP request: {told}.")
+    return _response(status, reason, error)
+
+
+def of_late(what: str, setting: str, timeout_s: float) -> bytes:
+    """The answer to a request that did not come whole in time."""
+    error = RequestIncomplete(
+        f"The request's {what} did not come within {timeout_s:g} s ({setting}).",
+        details={"timeout_s": timeout_s},
+    )
+    return _response(408, _REASONS[408], error)
+
+
+def of_crowd(most: int) -> bytes:
+    """The answer to the oldest of too many requests that are not whole."""
+    error = TemporaryResource(
+        f"More than {most} requests are on their way in (INFERENCE_MAX_INCOMPLETE_CONNECTIONS), "
+        "and this is the oldest. Send it again.",
+        details={"bound": "incomplete", "limit": most},
+    )
+    return _response(503, _REASONS[503], error)
+
+
+def of_failure() -> bytes:
+    """The answer where the application itself failed to make one."""
+    return _response(500, _REASONS[500], Internal())
+
+
+def _response(status: int, reason: str, error: InferenceError) -> bytes:
+    content = json.dumps(errors.body(error), separators=(",", ":")).encode()
+    wait = ""
+    if error.retriable and error.retry_after_ms is not None:
+        wait = f"Retry-After: {math.ceil(error.retry_after_ms / 1000)}\r\n"
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"{wait}Content-Length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content
