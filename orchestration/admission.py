@@ -78,8 +78,10 @@ class Admission:
         )
 
     def _limit(self, job: Job) -> int:
-        if job.asynchronous:
-            return self._settings.max_queued_jobs
+        return self._settings.max_queued_jobs if job.asynchronous else self.most_open()
+
+    def most_open(self) -> int:
+        """Synchronous requests that may be open at once."""
         at_once = sum(
             worker.concurrency for worker in self._directory.all_serving() if worker.model
         )

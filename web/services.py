@@ -21,9 +21,11 @@ from presets.memory import machine
 from presets.memory.machine import Machine
 from presets.memory.plan import Placement
 from presets.model import ModelSpec
+from web.access import auth
 from web.live.completion import LiveCompletions
 from web.live.disconnects import Disconnects
 from web.live.hub import Hub
+from web.live.key_shares import KeyShares
 from web.live.opening import Dependencies
 from web.live.slots import Slots
 from web.live.waiting_line import WaitingLine
@@ -59,6 +61,11 @@ class Services:
     machine: Machine
     #: One permit for each thread that an open answer may hold.
     thread_permits: threading.BoundedSemaphore
+    #: One permit for each WebSocket that may be open at once.
+    socket_permits: threading.BoundedSemaphore
+    thread_shares: KeyShares
+    request_shares: KeyShares
+    socket_shares: KeyShares
 
     @classmethod
     def start(cls, settings: Settings, redis: Redis | None = None) -> Services:
@@ -112,27 +119,63 @@ class Services:
             hub=hub,
             disconnects=disconnects,
             machine=machine.read().emptied(),
-            thread_permits=threading.BoundedSemaphore(
-                max(1, settings.web_threads - SPARE_WEB_THREADS)
-            ),
+            thread_permits=threading.BoundedSemaphore(_most_held(settings)),
+            socket_permits=threading.BoundedSemaphore(settings.max_sockets),
+            thread_shares=KeyShares(settings.max_key_share, "threads of open answers"),
+            request_shares=KeyShares(settings.max_key_share, "requests that may be open"),
+            socket_shares=KeyShares(settings.max_key_share, "WebSockets that may be open"),
         )
+
+    @contextlib.contextmanager
+    def open_request(self) -> Iterator[None]:
+        """Hold a thread for a completion whose caller waits for it.
+
+        Raises:
+            TemporaryResource: all are taken, or all that one key may hold.
+        """
+        key, most = auth.sharing_key(), self.admission.most_open()
+        with self.request_shares.holding(key, most), self.thread():
+            yield
+
+    @contextlib.contextmanager
+    def socket(self) -> Iterator[None]:
+        """Hold one of the WebSockets that may be open; their threads are beside those of requests.
+
+        Raises:
+            TemporaryResource: all are taken, or all that one key may hold.
+        """
+        most = self.settings.max_sockets
+        with self.socket_shares.holding(auth.sharing_key(), most):
+            if not self.socket_permits.acquire(blocking=False):
+                raise TemporaryResource(
+                    f"{most} WebSockets are open, as many as INFERENCE_MAX_SOCKETS allows. Try "
+                    "again in a moment.",
+                    details={"bound": "sockets", "limit": most},
+                )
+            try:
+                yield
+            finally:
+                self.socket_permits.release()
 
     @contextlib.contextmanager
     def thread(self) -> Iterator[None]:
         """Hold one of the threads that callers may wait on; the others keep `/health` alive.
 
         Raises:
-            TemporaryResource: all are taken.
+            TemporaryResource: all are taken, or all that one key may hold.
         """
-        if not self.thread_permits.acquire(blocking=False):
-            raise TemporaryResource(
-                "All threads of the front end are taken by open answers. Try again in a moment, "
-                "or raise INFERENCE_WEB_THREADS."
-            )
-        try:
-            yield
-        finally:
-            self.thread_permits.release()
+        most = _most_held(self.settings)
+        with self.thread_shares.holding(auth.sharing_key(), most):
+            if not self.thread_permits.acquire(blocking=False):
+                raise TemporaryResource(
+                    "All threads of the front end are taken by open answers. Try again in a "
+                    "moment, or raise INFERENCE_WEB_THREADS.",
+                    details={"bound": "threads", "limit": most},
+                )
+            try:
+                yield
+            finally:
+                self.thread_permits.release()
 
     def wanted(self) -> tuple[str, ...]:
         """The models that the service is to serve."""
@@ -146,6 +189,11 @@ class Services:
         """The preset that runs; None where models were chosen in another way."""
         preset = self.mode_selector.preset
         return None if preset is None else preset.id
+
+
+def _most_held(settings: Settings) -> int:
+    """Threads that open answers may hold together."""
+    return max(1, settings.web_threads - SPARE_WEB_THREADS)
 
 
 def services() -> Services:

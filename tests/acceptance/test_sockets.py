@@ -1,8 +1,14 @@
 """WebSockets: a completion and a job's events, as a browser's client sees them."""
 
+import json
+import socket as socket_
+
 import httpx
 import pytest
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.uri import parse_uri
 
 from tests.support.jobs import ENDLESS, await_end, cancel, job, submit
 from tests.support.waiting import wait_for
@@ -99,14 +105,34 @@ def test_what_is_wrong_is_refused_with_1008(connect, said, error_code):
     assert code == 1008
 
 
-def test_what_cannot_be_said_meanwhile_is_told_and_stops_nothing(scripted_service, connect):
+def test_what_cannot_be_said_meanwhile_ends_the_chat(scripted_service, connect):
+    """Whoever sends what means nothing may send a lot of it."""
     socket = connect()
-    socket.say({"type": "chat", **scripted_service.ask(SPOKEN)})
+    socket.say({"type": "chat", **scripted_service.ask(ENDLESS)})
+    job_id = socket.hear()["id"]
     socket.say({"type": "chat"})
     heard, code = socket.rest()
-    assert "error" in [message["type"] for message in heard]
-    assert text_of(heard) == SPOKEN["text"]
-    assert code == 1000
+    assert heard[-1]["type"] == "error"
+    assert heard[-1]["error"]["code"] == "VALIDATION_ERROR"
+    assert code == 1008
+    assert await_end(scripted_service, job_id)["state"] == "cancelled"
+
+
+def test_a_message_that_comes_with_the_handshake_is_read(scripted_service):
+    """Before the client has seen that the connection is a WebSocket."""
+    protocol = ClientProtocol(parse_uri(f"{scripted_service.url}/v1/ws/chat".replace("http", "ws")))
+    protocol.send_request(protocol.connect())
+    handshake = b"".join(protocol.data_to_send())
+    message = json.dumps({"type": "chat", **scripted_service.ask({"text": "one"})}).encode()
+    frame = Frame(Opcode.TEXT, message).serialize(mask=True, extensions=[])
+    with socket_.create_connection(("127.0.0.1", scripted_service.port), 20) as client:
+        client.sendall(handshake + frame)
+        while protocol.close_code is None and (data := client.recv(65536)):
+            protocol.receive_data(data)
+    frames = [event for event in protocol.events_received() if isinstance(event, Frame)]
+    types = [json.loads(frame.data)["type"] for frame in frames if frame.opcode is Opcode.TEXT]
+    assert types[0] == "accepted"
+    assert types[-1] == "completed"
 
 
 def test_a_jobs_events_from_the_start_and_from_anywhere(scripted_service, connect):

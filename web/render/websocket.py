@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from redis.exceptions import RedisError
-from simple_websocket import ConnectionClosed, Server
-from wsproto.frame_protocol import CloseReason
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from web import errors
+from web.edge.websocket import Socket
 from web.live.completion import LiveCompletion
 from web.live.hub import Reader
 from web.render import openai
@@ -36,14 +37,11 @@ from workers.contract.job import Job
 
 log = logging.getLogger(__name__)
 
-#: Options of every socket, under flask-sock's names. An idle connection is kept alive, and one
-#: whose client does not answer is closed.
-OPTIONS = {"ping_interval": 25, "max_message_size": 16 * 2**20}
 #: Seconds a client has to say what it wants.
 FIRST_MESSAGE_WITHIN_S = 60.0
-ENDED = CloseReason.NORMAL_CLOSURE
-REFUSED = CloseReason.POLICY_VIOLATION
-FAILED = CloseReason.INTERNAL_ERROR
+ENDED = CloseCode.NORMAL_CLOSURE
+REFUSED = CloseCode.POLICY_VIOLATION
+FAILED = CloseCode.INTERNAL_ERROR
 #: A close frame holds this many bytes of reason at most.
 _LONGEST_REASON = 123
 
@@ -51,7 +49,7 @@ _LONGEST_REASON = 123
 class JsonSocket:
     """One socket: what is sent on it, received on it, and how it is closed."""
 
-    def __init__(self, socket: Server) -> None:
+    def __init__(self, socket: Socket) -> None:
         self._socket = socket
         #: Two threads send: the library would mix their frames.
         self._sending = threading.Lock()
@@ -63,10 +61,12 @@ class JsonSocket:
             InferenceError: it is no JSON object with a `type`, or none came.
             ConnectionClosed: the client has gone.
         """
-        raw = self._socket.receive(timeout=FIRST_MESSAGE_WITHIN_S)
-        if raw is None:
-            raise ValidationFailed(f"No message came within {FIRST_MESSAGE_WITHIN_S:g} s.")
-        return _message(raw)
+        try:
+            return _message(self._socket.recv(timeout=FIRST_MESSAGE_WITHIN_S))
+        except TimeoutError:
+            raise ValidationFailed(
+                f"No message came within {FIRST_MESSAGE_WITHIN_S:g} s."
+            ) from None
 
     def send(self, messages: Iterable[dict[str, Any]]) -> None:
         """Send messages, in order.
@@ -82,20 +82,23 @@ class JsonSocket:
     def listen(self, cancel: Callable[[], object], on_leave: Callable[[], object]) -> None:
         """Receive from the client on a thread from now on: it may cancel, or leave.
 
-        When the thread cannot go on, the client gets the error and the socket is closed; then
-        the client counts as one that left.
+        At the first message that is wrong, and when the thread cannot go on, the client gets the
+        error and the socket is closed; then the client counts as one that left.
         """
 
         def receive() -> None:
             with contextlib.suppress(ConnectionClosed), self.closing_on_errors(FAILED):
-                while True:
-                    self._obey(self._socket.receive(), cancel)
+                try:
+                    while True:
+                        self._obey(self._socket.recv(), cancel)
+                except InferenceError as error:
+                    self._fail(error, REFUSED)
             on_leave()
 
         threading.Thread(target=receive, name="socket", daemon=True).start()
 
     @contextlib.contextmanager
-    def closing_on_errors(self, code: CloseReason) -> Iterator[None]:
+    def closing_on_errors(self, code: CloseCode) -> Iterator[None]:
         """Let every error in the block end in a message and a close.
 
         Args:
@@ -117,26 +120,22 @@ class JsonSocket:
             log.exception("a socket ends with an unexpected error")
             self._fail(Internal(), FAILED)
 
-    def close(self, code: CloseReason, reason: str = "") -> None:
+    def close(self, code: CloseCode, reason: str = "") -> None:
         """Close the socket."""
-        with self._sending:
-            self._socket.close(code, reason[:_LONGEST_REASON])
+        self._socket.close(code, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
 
-    def _fail(self, error: InferenceError, code: CloseReason) -> None:
+    def _fail(self, error: InferenceError, code: CloseCode) -> None:
         with contextlib.suppress(OSError):
             self.send([_error(error)])
             self.close(code, error.code)
 
     def _obey(self, raw: str | bytes, cancel: Callable[[], object]) -> None:
-        try:
-            if _message(raw)["type"] != "cancel":
-                raise ValidationFailed(
-                    'While a job runs, only {"type": "cancel"} may be sent.',
-                    details={"param": "type"},
-                )
-            cancel()
-        except InferenceError as error:
-            self.send([_error(error)])
+        if _message(raw)["type"] != "cancel":
+            raise ValidationFailed(
+                'While a job runs, only {"type": "cancel"} may be sent.',
+                details={"param": "type"},
+            )
+        cancel()
 
 
 def carry_completion(json_socket: JsonSocket, completion: LiveCompletion) -> None:

@@ -8,8 +8,8 @@ import flask
 from flask import Blueprint, Response
 
 from web import intake
+from web.edge.connection import client_socket
 from web.live.completion import LiveCompletion
-from web.live.disconnects import client_socket
 from web.operation import Answer, Component, Operation, describe
 from web.render import chunks, openai
 from web.schemas.bounds import bounded
@@ -78,7 +78,7 @@ def create() -> Response:
     asked = intake.read()
     job = intake.job(asked)
     with contextlib.ExitStack() as closing:
-        closing.enter_context(services().thread())
+        closing.enter_context(services().open_request())
         connection = client_socket(flask.request.environ)
         completion = closing.enter_context(
             services().live_completions.open(job, connection, asked.idempotency)

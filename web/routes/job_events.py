@@ -8,7 +8,7 @@ import flask
 from flask import Blueprint, Response
 
 from web import intake
-from web.live.disconnects import client_socket
+from web.edge.connection import client_socket
 from web.operation import Answer, Operation, describe, header
 from web.render import job_events
 from web.services import services

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Iterator
 
 from flask import Blueprint
-from flask_sock import Sock
-from simple_websocket import ConnectionClosed, Server
+from websockets.exceptions import ConnectionClosed
 
 from web import intake
+from web.edge.limits import MB
+from web.edge.websocket import Socket, route
 from web.operation import Answer, Operation, describe, query
 from web.render import websocket
 from web.render.websocket import JsonSocket
@@ -17,14 +18,21 @@ from web.services import services
 from workers.contract import errors
 
 blueprint = Blueprint("sockets", __name__)
-blueprint.record_once(lambda state: state.app.config.update(SOCK_SERVER_OPTIONS=websocket.OPTIONS))
-sock = Sock()
+
+
+def _holding() -> contextlib.AbstractContextManager[None]:
+    return services().socket()
+
+
+def _most_bytes() -> int:
+    return services().settings.max_body_mb * MB
+
 
 #: OpenAPI has no word for WebSockets; what it can say is where they open.
 _OPENED = {101: Answer("The connection is a WebSocket.")}
 
 
-@sock.route("/v1/ws/chat", bp=blueprint)
+@route(blueprint, "/v1/ws/chat", _holding, _most_bytes)
 @describe(
     Operation(
         operation_id="openChatSocket",
@@ -35,7 +43,8 @@ _OPENED = {101: Answer("The connection is a WebSocket.")}
             'then `{"type": "cancel"}` if it likes. It gets `{"type": "accepted", "id"}` and the '
             "job's events. Closed with 1000 when the job has ended, 1008 when it was refused, "
             "1011 when it failed. What goes wrong before the end is a message "
-            '`{"type": "error", "error": ...}` of the one error format.'
+            '`{"type": "error", "error": ...}` of the one error format; the first message that is '
+            "wrong ends it."
         ),
         answers=_OPENED,
         errors=intake.ERRORS,
@@ -46,11 +55,12 @@ _OPENED = {101: Answer("The connection is a WebSocket.")}
         ),
     )
 )
-def chat(socket: Server) -> None:
+def chat(socket: Socket) -> None:
     """Take one completion as `{"type": "chat", ...}`, and send its events."""
     json_socket = JsonSocket(socket)
-    with _refusing(json_socket), services().thread():
+    with _refusing(json_socket), contextlib.ExitStack() as held:
         message = json_socket.first_message()
+        held.enter_context(services().open_request())
         if message.pop("type") != "chat":
             raise errors.ValidationFailed(
                 'The first message must have the type "chat".', details={"param": "type"}
@@ -64,7 +74,7 @@ def chat(socket: Server) -> None:
             websocket.carry_completion(json_socket, completion)
 
 
-@sock.route("/v1/jobs/<job_id>/ws", bp=blueprint)
+@route(blueprint, "/v1/jobs/<job_id>/ws", _holding, _most_bytes)
 @describe(
     Operation(
         operation_id="openJobSocket",
@@ -87,7 +97,7 @@ def chat(socket: Server) -> None:
         command=f"websocat ws://127.0.0.1:8085/v1/jobs/{intake.JOB_ID['example']}/ws",
     )
 )
-def watch(socket: Server, job_id: str) -> None:
+def watch(socket: Socket, job_id: str) -> None:
     """Send a job's events from the start, or after `last_event_id`; leaving cancels nothing."""
     json_socket = JsonSocket(socket)
     with _refusing(json_socket), contextlib.ExitStack() as held:

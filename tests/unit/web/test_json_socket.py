@@ -6,9 +6,9 @@ import threading
 
 import pytest
 from redis.exceptions import ConnectionError as RedisAway
-from simple_websocket import ConnectionClosed
+from websockets.exceptions import ConnectionClosed
 
-from web.render.websocket import FAILED, JsonSocket
+from web.render.websocket import FAILED, REFUSED, JsonSocket
 
 
 class Socket:
@@ -19,9 +19,9 @@ class Socket:
         self.sent = []
         self.closed = queue.SimpleQueue()
 
-    def receive(self, timeout=None):
+    def recv(self, timeout=None):
         if not self._messages:
-            raise ConnectionClosed
+            raise ConnectionClosed(None, None)
         return self._messages.pop(0)
 
     def send(self, text):
@@ -62,12 +62,14 @@ def test_a_client_that_leaves_gets_nothing():
     assert socket.closed.empty()
 
 
-def test_a_wrong_message_is_answered_and_the_next_is_read():
+def test_the_first_wrong_message_ends_it():
     cancelled = threading.Event()
     socket = Socket('{"type": "dance"}', '{"type": "cancel"}')
     assert listen(socket, cancelled.set)
-    assert cancelled.is_set()
+    assert not cancelled.is_set()
     assert [message["error"]["code"] for message in socket.sent] == ["VALIDATION_ERROR"]
+    assert socket.closed.get_nowait() == (REFUSED, "VALIDATION_ERROR")
+    assert socket.closed.empty()
 
 
 def test_two_threads_never_send_at_the_same_time():
