@@ -372,6 +372,21 @@ def test_keys(front_end, settings):
     assert 1 <= int(limited.headers["Retry-After"]) <= 30
 
 
+def test_one_of_several_keys_holds_a_part_of_the_places(front_end, settings, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    alice, bob = (
+        {"Authorization": f"Bearer {key_file.add(settings().keys_file, name)}"}
+        for name in ("alice", "bob")
+    )
+    client = front_end(INFERENCE_MAX_CONCURRENT_REQUESTS="2", INFERENCE_REQUEST_TIMEOUT="3")
+    shares = client.application.extensions["inference"].request_shares
+    with shares.holding("alice", 2):
+        found = error_of(ask(client, headers=alice), "TEMPORARY_RESOURCE")
+        assert found["details"] == {"bound": "key_share", "limit": 1}
+        error_of(ask(client, headers=bob), "REQUEST_TIMEOUT")  # it got in, and nobody answers
+
+
 def test_pages_of_other_origins(front_end):
     client = front_end(INFERENCE_CORS_ORIGINS="https://friend.example")
     error_of(client.get("/v1/models", headers={"Origin": "https://stranger.example"}), "FORBIDDEN")

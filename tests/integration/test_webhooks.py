@@ -25,11 +25,12 @@ LOOPBACK = ["127.0.0.0/8"]
 
 @pytest.fixture
 def end(redis, jobs):
-    def end(url, keep_s=300):
-        job = Job("chatcmpl-1", "m", (Message("user", "hi"),), created=1, webhook=url)
+    def end(url, keep_s=300, number=1, owner=None):
+        job_id = f"chatcmpl-{number}"
+        message = Message("user", "hi")
+        job = Job(job_id, "m", (message,), created=1, webhook=url, owner=owner)
         step = StepRequest(job.id, ANSWER, job.model, ends_job=True)
         jobs.store(job, [PlannedStep(step, {})], Terms(4, keep_s))
-        assert redis.zcard(keys.WEBHOOKS) == 0
         append(redis, [Entry(job.id, Failed(0, {}), ends_as=JobState.FAILED)])
         return job.id
 
@@ -168,6 +169,33 @@ def test_a_sender_that_died_is_made_good(redis, jobs, end, receiver):
     assert len(receiver.seen) == 1
 
 
+def test_receivers_that_never_answer_delay_their_own_key_only(redis, jobs, end, receiver):
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        for number in range(40):
+            end(address, number=number, owner="attacker")
+        last = end(receiver.url, number=99, owner="honest")
+        duty = webhooks.Webhooks(redis, SECRET, LOOPBACK)
+        duty.sweep()
+        wait_for(lambda: jobs.webhook_attempts(last), 2)
+        assert duty._sending[b"attacker"] == webhooks.SENDERS_OF_KEY
+        duty.sweep()  # what was put off is not due again
+        assert duty._sending[b"attacker"] == webhooks.SENDERS_OF_KEY
+    duty._senders.shutdown(wait=True)
+    assert len(receiver.seen) == 1
+    assert redis.zcard(keys.WEBHOOKS) == 40
+
+
+def test_without_keys_one_caller_has_all_senders(redis, end):
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        for number in range(webhooks.SENDERS + 4):
+            end(f"http://127.0.0.1:{silent.getsockname()[1]}/", number=number)
+        duty = webhooks.Webhooks(redis, SECRET, LOOPBACK)
+        duty.sweep()
+        assert duty._sending.total() == webhooks.SENDERS
+    duty._senders.shutdown(wait=True)
+
+
 def test_a_job_that_is_no_longer_kept_is_forgotten(redis, end):
     job_id = end("http://127.0.0.1:9/")
     redis.delete(keys.job(job_id))
@@ -205,6 +233,42 @@ def test_a_job_that_is_no_longer_kept_is_forgotten(redis, end):
 def test_where_a_webhook_may_not_go(url):
     with pytest.raises(destinations.Refused):
         destinations.resolve(url, [])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.1.2.3",
+        "100.100.100.200",
+        "168.63.129.16",
+        "169.254.169.254",
+        "192.0.0.192",
+        "198.18.0.1",
+        "255.255.255.255",
+        "::",
+        "::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::1",
+        "2001:0:1::1",
+        "2001:db8::1",
+        "2002:a9fe:a9fe::",
+        "3fff::1",
+        "5f00::1",
+        "fd00:ec2::254",
+        "fe80::1",
+        "fec0::1",
+        "ff02::1",
+    ],
+)
+def test_what_no_python_may_call_public(address):
+    literal = f"[{address}]" if ":" in address else address
+    with pytest.raises(destinations.Refused, match="no public address"):
+        destinations.resolve(f"http://{literal}/", [])
+
+
+def test_public_addresses_stay_public():
+    for address in ("8.8.8.8", "192.0.1.1", "168.63.129.17", "[2606:4700::1111]", "[2a00:1450::1]"):
+        destinations.resolve(f"http://{address}/", [])
 
 
 def test_where_it_may_go():

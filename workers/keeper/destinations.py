@@ -15,11 +15,44 @@ from urllib.parse import SplitResult, urlsplit
 
 Address = IPv4Address | IPv6Address
 
-#: IPv6 networks that stand for IPv4 addresses, private ones too: NAT64 (RFC 6052, RFC 8215), 6to4
-#: (RFC 3056) and Teredo (RFC 4380).
-_TUNNELS = [
-    ipaddress.IPv6Network(text)
-    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+#: Networks that are never public, whatever `is_global` of a version of Python says of them: it
+#: follows IANA's registries as they were at its release, calls global what only a cloud's own
+#: machines reach, and takes an IPv6 address that stands for an IPv4 address at its word.
+_NEVER_PUBLIC = [
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # this network (RFC 791); Linux takes 0.0.0.0 for loopback
+        "10.0.0.0/8",  # private (RFC 1918)
+        "100.64.0.0/10",  # carriers (RFC 6598), and Alibaba's metadata at 100.100.100.200
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's host, on every virtual machine
+        "169.254.0.0/16",  # link-local (RFC 3927), and most clouds' metadata
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # IETF protocols (RFC 6890), and Oracle's metadata at 192.0.0.192
+        "192.0.2.0/24",  # documentation (RFC 5737)
+        "192.31.196.0/24",  # AS112 (RFC 7535)
+        "192.52.193.0/24",  # AMT (RFC 7450)
+        "192.88.99.0/24",  # 6to4 relays (RFC 7526)
+        "192.168.0.0/16",  # private
+        "192.175.48.0/24",  # AS112 (RFC 7534)
+        "198.18.0.0/15",  # benchmarks (RFC 2544)
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/3",  # multicast, reserved, broadcast
+        "::/16",  # unspecified, loopback, IPv4-compatible (RFC 4291)
+        "64:ff9b::/96",  # NAT64: stands for any IPv4 address (RFC 6052)
+        "64:ff9b:1::/48",  # NAT64 of one's own network (RFC 8215)
+        "100::/64",  # discarded (RFC 6666)
+        "2001::/23",  # IETF protocols (RFC 2928): Teredo, ORCHID, benchmarks
+        "2001:db8::/32",  # documentation (RFC 3849)
+        "2002::/16",  # 6to4: stands for any IPv4 address (RFC 3056)
+        "3fff::/20",  # documentation (RFC 9637)
+        "5f00::/16",  # segment routing (RFC 9602)
+        "fc00::/7",  # unique local (RFC 4193), and Amazon's metadata at fd00:ec2::254
+        "fe80::/10",  # link-local
+        "fec0::/10",  # site-local (RFC 3879)
+        "ff00::/8",  # multicast
+    )
 ]
 _LONGEST = 2000
 _PORTS = {"http": 80, "https": 443}
@@ -102,6 +135,6 @@ def _unwrapped(address: Address) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    if isinstance(address, IPv6Address) and any(address in tunnel for tunnel in _TUNNELS):
+    if any(address in network for network in _NEVER_PUBLIC):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import collections
 import hashlib
 import hmac
 import json
@@ -34,8 +35,12 @@ log = logging.getLogger(__name__)
 
 #: Seconds before each attempt, from the end of the job or of the attempt before.
 DELAYS_S = (0, 5, 30, 120, 600, 1800, 3600, 7200)
-#: Messages on their way at once.
-SENDERS = 4
+#: Messages on their way at once, and those of one API key: a receiver that never answers holds its
+#: sender for `ANSWER_WITHIN_S`, and 40 of one key would let another's wait for minutes.
+SENDERS, SENDERS_OF_KEY = 16, 4
+#: Messages that one sweep looks at, and seconds until it looks again at one whose key has no sender
+#: free: so that those after it in the line have their turn.
+LOOKS, LOOK_AGAIN_S = 500, 2.0
 #: Seconds a receiver has to answer; then the connection is closed, whatever it is doing.
 ANSWER_WITHIN_S = 10.0
 #: Seconds after which a message whose sender died is sent again.
@@ -61,23 +66,44 @@ class Webhooks:
         self._secret = secret
         self._networks = networks
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="webhook")
-        self._free = threading.Semaphore(SENDERS)
+        #: How many messages of each owner are on their way.
+        self._sending: collections.Counter[bytes] = collections.Counter()
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Nothing is remembered between two sweeps."""
 
     def sweep(self) -> None:
-        """Claim and send what is due, as much as there are senders."""
+        """Claim and send what is due, as much as there are senders, of each owner its part."""
+        if self._sending.total() >= SENDERS:
+            return
         now = redis_time_ms(self._redis)
-        due: Any = self._redis.zrangebyscore(keys.WEBHOOKS, "-inf", now, start=0, num=SENDERS)
-        for raw in due:
-            if not self._free.acquire(blocking=False):
-                return
-            job_id = raw.decode()
+        due: Any = self._redis.zrangebyscore(keys.WEBHOOKS, "-inf", now, start=0, num=LOOKS)
+        if not due:
+            return
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for job_id in due:
+                pipeline.hget(keys.job(job_id.decode()), "owner")
+            owners = [owner or b"" for owner in pipeline.execute()]
+        later = {}
+        for job_id, owner in zip(due, owners, strict=True):
+            if self._sending.total() >= SENDERS:
+                break
+            if not self._has_sender(owner):
+                later[job_id] = now + int(LOOK_AGAIN_S * 1000)
+                continue
             self._redis.zadd(keys.WEBHOOKS, {job_id: now + int(CLAIM_S * 1000)}, xx=True)
-            self._senders.submit(self._send, job_id)
+            self._senders.submit(self._send, job_id.decode(), owner)
+            with self._lock:
+                self._sending[owner] += 1
+        if later:
+            self._redis.zadd(keys.WEBHOOKS, later, xx=True)
 
-    def _send(self, job_id: str) -> None:
+    def _has_sender(self, owner: bytes) -> bool:
+        """Whether one more message of an owner may be sent; who has no key shares with nobody."""
+        return not owner or self._sending[owner] < SENDERS_OF_KEY
+
+    def _send(self, job_id: str, owner: bytes) -> None:
         try:
             self._deliver(job_id)
         except RedisError as error:
@@ -85,7 +111,8 @@ class Webhooks:
         except Exception:
             log.exception("webhook of %s failed with an unexpected error", job_id)
         finally:
-            self._free.release()
+            with self._lock:
+                self._sending[owner] -= 1
 
     def _deliver(self, job_id: str) -> None:
         record: Any = self._redis.hmget(keys.job(job_id), "webhook", "state", "model", "ended_ms")
