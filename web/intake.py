@@ -89,7 +89,7 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         task_type=asked.task_type,
         user=asked.user,
         request_id=flask.g.request_id,
-        owner=auth.key_name(),
+        owner=auth.owner(),
         asynchronous=asynchronous,
         deadline_s=asked.deadline_s,
         webhook=asked.webhook,
@@ -123,7 +123,7 @@ def own_job(job_id: str) -> JobRecord:
         JobNotFound: there is none, or it is another key's.
     """
     record = services().jobs.record(job_id)
-    if record is None or record.job.owner != auth.key_name():
+    if record is None or record.job.owner != auth.owner():
         quoted = excerpt(job_id)
         raise errors.JobNotFound(
             f"There is no job {quoted!r}, or it is no longer kept.", details={"job": quoted}
@@ -159,7 +159,7 @@ def _idempotency(body: dict[str, Any], *, asynchronous: bool) -> Idempotency | N
     endpoint = "jobs" if asynchronous else "chat"
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return Idempotency(
-        scope=f"{endpoint}:{auth.key_name() or ''}:{hashlib.sha256(key.encode()).hexdigest()}",
+        scope=f"{endpoint}:{auth.owner() or ''}:{hashlib.sha256(key.encode()).hexdigest()}",
         digest=hashlib.sha256(canonical.encode()).hexdigest(),
     )
 

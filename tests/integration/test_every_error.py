@@ -460,6 +460,61 @@ def test_a_job_is_seen_by_its_own_key_only(front_end, settings, redis, worker):
     error_of(bent, "INVALID_EVENT_ID")
 
 
+def shown(text):
+    return {"Authorization": f"Bearer {text}"}
+
+
+def test_what_needs_an_admin_key(front_end, settings):
+    """Without keys whoever reaches the service may do everything."""
+    file = settings().keys_file
+    orders = [("post", "/v1/models/x/load"), ("post", "/v1/models/x/unload")]
+    orders += [("get", "/v1/dead-letters"), ("post", "/v1/dead-letters/x/retry")]
+    orders += [("delete", "/v1/dead-letters/x")]
+
+    def statuses(client, headers):
+        return [getattr(client, verb)(path, headers=headers).status_code for verb, path in orders]
+
+    allowed = [404, 404, 200, 404, 404]
+    assert statuses(front_end(), {}) == allowed
+    ordinary, admin = (key_file.add(file, name, admin=name == "root") for name in ("alice", "root"))
+    client = front_end(INFERENCE_ADMIN_KEYS="admin-of-the-environment")
+    for verb, path in orders:
+        found = error_of(getattr(client, verb)(path, headers=shown(ordinary)), "FORBIDDEN")
+        assert "keys add NAME --admin" in found["message"]
+        assert "INFERENCE_ADMIN_KEYS" in found["message"]
+    for text in (admin, "admin-of-the-environment"):
+        assert statuses(client, shown(text)) == allowed
+
+
+def test_a_job_belongs_to_its_key_and_not_to_a_name_or_a_place(front_end, settings, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    file = settings().keys_file
+    both = front_end(INFERENCE_API_KEYS="alpha,beta")
+
+    def listed(client, text):
+        return [job["id"] for job in client.get("/v1/jobs", headers=shown(text)).get_json()["data"]]
+
+    def taken(text):
+        return both.post("/v1/jobs", json=BODY, headers=shown(text)).get_json()["id"]
+
+    old = key_file.add(file, "alice")
+    of_alice, of_alpha, of_beta = taken(old), taken("alpha"), taken("beta")
+    alone = front_end(INFERENCE_API_KEYS="beta")
+    assert listed(alone, "beta") == [of_beta]
+    turned = front_end(INFERENCE_API_KEYS="beta,alpha")
+    assert (listed(turned, "alpha"), listed(turned, "beta")) == ([of_alpha], [of_beta])
+    new = key_file.rotate(file, "alice", grace_s=60)
+    assert listed(alone, new) == listed(alone, old) == [of_alice]
+    newer = key_file.rotate(file, "alice")
+    error_of(alone.get("/v1/jobs", headers=shown(new)), "UNAUTHORIZED")
+    assert listed(alone, newer) == [of_alice]
+    key_file.revoke(file, "alice")
+    other = key_file.add(file, "alice")
+    assert listed(alone, other) == []
+    error_of(alone.get(f"/v1/jobs/{of_alice}", headers=shown(other)), "JOB_NOT_FOUND")
+
+
 def test_every_code_was_raised_or_is_named_as_not_reachable_yet():
     """Behind all others of this module: it looks at what they raised."""
     assert set(errors.BY_CODE) == set(STATUS)

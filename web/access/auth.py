@@ -1,4 +1,4 @@
-"""Who may use the service: API keys, the priority and the rate they allow."""
+"""Who may use the service: API keys, and the orders, priority and rate they allow."""
 
 from __future__ import annotations
 
@@ -49,10 +49,26 @@ def install(app: Flask, settings: Settings, redis: Redis | None = None) -> None:
     app.before_request(check)
 
 
-def key_name() -> str | None:
-    """Name of the key that the present request showed; None where none is needed."""
+def owner() -> str | None:
+    """Id of the key that the present request showed, which owns its jobs; None without keys."""
     key = _key()
-    return None if key is None else key.name
+    return None if key is None else key.id
+
+
+def require_admin(what: str) -> None:
+    """Refuse the present request where there are keys and its own is no admin's.
+
+    Raises:
+        Forbidden: `what`, such as "Loading a model", and where an admin key comes from.
+    """
+    key = _key()
+    if key is None or key.admin:
+        return
+    raise Forbidden(
+        f"{what} needs an admin key, which {key.name!r} is not. Make one with "
+        "`inference-service keys add NAME --admin`, or put one into INFERENCE_ADMIN_KEYS.",
+        details={"needs": "admin"},
+    )
 
 
 def sharing_key() -> str | None:
@@ -107,7 +123,7 @@ def _spend(redis: Redis, key: Key) -> None:
     allowed = key.requests_per_minute
     if allowed is None:
         return
-    wait_ms = int(run(redis, "spend", key.name, allowed, _MINUTE_US // allowed))
+    wait_ms = int(run(redis, "spend", key.id, allowed, _MINUTE_US // allowed))
     if wait_ms:
         raise RateLimited(
             f"The key {key.name!r} allows {allowed} requests per minute.",

@@ -8,10 +8,12 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from web.access.keys import ENVIRONMENT, Key, KeysError, digest, new_text
+from web.access.keys import ENVIRONMENT, Key, KeysError, digest, new_id, new_text
 from workers.contract.job import Priority
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -42,6 +44,8 @@ def add(
     name: str,
     highest_priority: Priority | None = None,
     requests_per_minute: int | None = None,
+    *,
+    admin: bool = False,
 ) -> str:
     """Make a key and keep its hash; returns the key, which is kept nowhere.
 
@@ -54,12 +58,36 @@ def add(
             f"not beginning with {ENVIRONMENT!r}"
         )
     text = new_text()
-    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    key = Key(name, digest(text), highest_priority, requests_per_minute, created)
+    key = Key(
+        name, digest(text), new_id(), highest_priority, requests_per_minute, _now(), admin=admin
+    )
     with _changing(file) as keys:
         if any(other.name == name for other in keys):
             raise KeysError(f"there is a key {name!r} already; revoke it first")
         keys.append(key)
+    return text
+
+
+def rotate(file: Path, name: str, grace_s: float = 0.0) -> str:
+    """Replace a key's text; returns the new one, which is kept nowhere.
+
+    Its id stays, and so do its jobs. The former text is valid for `grace_s` more; one before that
+    is not.
+
+    Raises:
+        KeysError: there is no such key, or the file cannot be changed.
+    """
+    text = new_text()
+    with _changing(file) as keys:
+        place = _place(file, keys, name)
+        former = keys[place]
+        keys[place] = replace(
+            former,
+            sha256=digest(text),
+            rotated=_now(),
+            former_sha256=former.sha256 if grace_s else "",
+            former_until=time.time() + grace_s if grace_s else 0.0,
+        )
     return text
 
 
@@ -70,11 +98,19 @@ def revoke(file: Path, name: str) -> int:
         KeysError: there is no such key, or the file cannot be changed.
     """
     with _changing(file) as keys:
-        left = [key for key in keys if key.name != name]
-        if len(left) == len(keys):
-            raise KeysError(f"there is no key {name!r} in {file}")
-        keys[:] = left
-    return len(left)
+        del keys[_place(file, keys, name)]
+        return len(keys)
+
+
+def _place(file: Path, keys: list[Key], name: str) -> int:
+    for place, key in enumerate(keys):
+        if key.name == name:
+            return place
+    raise KeysError(f"there is no key {name!r} in {file}")
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 @contextlib.contextmanager

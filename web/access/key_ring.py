@@ -1,4 +1,4 @@
-"""The keys that are valid now: those of INFERENCE_API_KEYS, and those of the file."""
+"""The keys that are valid now: those of the environment, and those of the file."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from web.cli.connection import reason
 from web.cli.startup import load_settings
 
 #: The service answers within its request timeout, whatever that is.
@@ -22,14 +23,17 @@ def order(model: str, what: str, *, wait: bool) -> None:
     from web.cli.up.command import address
 
     settings = load_settings()
-    options: dict[str, Any] = {"headers": authorization(settings), "timeout": _SILENCE_S}
+    options: dict[str, Any] = {
+        "headers": authorization(settings, admin=True),
+        "timeout": _SILENCE_S,
+    }
     path = f"{address(settings)}/v1/models/{model}/{what}"
     try:
         answer = httpx.post(path, params={"wait": str(wait).lower()}, **options)
         while wait and answer.status_code == ACCEPTED:  # longer than a request may take
             answer = httpx.post(path, **options)
         body = answer.json()
-        message = body["error"]["message"] if answer.is_error else body["message"]
+        message = reason(answer) if answer.is_error else body["message"]
     except httpx.HTTPError as error:
         click.echo(f"inference-service: no service answers ({error})", err=True)
         sys.exit(1)

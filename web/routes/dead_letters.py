@@ -1,4 +1,8 @@
-"""`/v1/dead-letters`: jobs that killed their workers and were set aside."""
+"""`/v1/dead-letters`: jobs that killed their workers and were set aside.
+
+They are an operator's business: once there are keys, an admin key sees those of all keys, and no
+other sees any. The key that asked finds the error in its own job.
+"""
 
 from __future__ import annotations
 
@@ -35,20 +39,26 @@ _FAILED = {
         operation_id="listDeadLetters",
         tag="Dead letters",
         summary="Jobs that killed their workers, set aside.",
-        description="Dead letters of this API key, the latest first.",
+        description=(
+            "Dead letters of all API keys, the latest first. Needs an admin key where there are "
+            "keys."
+        ),
         answers={
             200: Answer(
                 "The dead letters.", JOBS, {"object": "list", "data": [_FAILED], "has_more": False}
             )
         },
+        errors=(errors.Forbidden,),
     )
 )
 def index() -> Response:
-    """Dead letters of this key, the latest first."""
+    """Dead letters of all keys, the latest first."""
+    _require_admin()
     jobs = services().jobs
     records = (jobs.record(job_id) for job_id in jobs.dead_letters())
-    own = [record for record in records if record and record.job.owner == auth.key_name()]
-    data = [render_jobs.ended(record, jobs.events(record.job.id), []) for record in own]
+    data = [
+        render_jobs.ended(record, jobs.events(record.job.id), []) for record in records if record
+    ]
     return flask.jsonify(object="list", data=data, has_more=False)
 
 
@@ -58,10 +68,13 @@ def index() -> Response:
         operation_id="retryDeadLetter",
         tag="Dead letters",
         summary="Ask for the same again.",
-        description="The request becomes a new job, which is not blamed for the old one.",
+        description=(
+            "The request becomes a new job of the same API key, which is not blamed for the old "
+            "one. Needs an admin key where there are keys."
+        ),
         parameters=(intake.JOB_ID,),
         answers={202: Answer("The new job.", JOB)},
-        errors=(errors.JobNotFound, errors.NoWorker, errors.QueueFull),
+        errors=(errors.JobNotFound, errors.NoWorker, errors.QueueFull, errors.Forbidden),
     )
 )
 def retry(job_id: str) -> Response:
@@ -93,10 +106,12 @@ def retry(job_id: str) -> Response:
         operation_id="dropDeadLetter",
         tag="Dead letters",
         summary="Forget a dead letter.",
-        description="Its job stays readable as long as it is kept.",
+        description=(
+            "Its job stays readable as long as it is kept. Needs an admin key where there are keys."
+        ),
         parameters=(intake.JOB_ID,),
         answers={200: Answer("The job that was one.", JOB, _FAILED)},
-        errors=(errors.JobNotFound,),
+        errors=(errors.JobNotFound, errors.Forbidden),
     )
 )
 def drop(job_id: str) -> Response:
@@ -108,8 +123,14 @@ def drop(job_id: str) -> Response:
 
 
 def _find(job_id: str) -> JobRecord:
-    record = intake.own_job(job_id)
-    if job_id not in services().jobs.dead_letters():
+    _require_admin()
+    jobs = services().jobs
+    record = jobs.record(job_id) if job_id in jobs.dead_letters() else None
+    if record is None:
         quoted = excerpt(job_id)
         raise errors.JobNotFound(f"{quoted!r} is no dead letter.", details={"job": quoted})
     return record
+
+
+def _require_admin() -> None:
+    auth.require_admin("Looking after dead letters")

@@ -61,7 +61,7 @@ def index() -> Response:
     """Asynchronous jobs of this key, the latest first."""
     wanted = read_query(flask.request.args)
     entries = services().jobs.listed(
-        auth.key_name(),
+        auth.owner(),
         state=wanted.state,
         model=wanted.model,
         after=wanted.after,

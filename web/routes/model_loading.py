@@ -9,6 +9,7 @@ from orchestration import loading
 from orchestration.loading import State
 from orchestration.routing import resolve
 from presets.model import ModelSpec
+from web.access import auth
 from web.operation import Answer, Component, Operation, describe, query
 from web.routes.models import MODEL_ID
 from web.schemas.refusals import excerpt, invalid
@@ -47,7 +48,10 @@ def _loading(state: State, message: str) -> dict[str, str]:
         operation_id="loadModel",
         tag="Models",
         summary="Load a model, and wait until it answers.",
-        description="See [LOADING.md](LOADING.md) for what makes room, and when.",
+        description=(
+            "Needs an admin key where there are keys. See [LOADING.md](LOADING.md) for what makes "
+            "room, and when."
+        ),
         parameters=(MODEL_ID, WAIT),
         answers={
             200: Answer(
@@ -70,11 +74,13 @@ def _loading(state: State, message: str) -> dict[str, str]:
             errors.NoWorker,
             errors.ModelLoadFailed,
             errors.InsufficientMemory,
+            errors.Forbidden,
         ),
     )
 )
 def load(model_id: str) -> Response:
     """Load a model; 200 once it answers, 202 where it is not waited for."""
+    auth.require_admin("Loading a model")
     spec = resolve.resolve(model_id, services().catalogue)
     with services().thread():
         return _outcome(spec, services().loader.load(spec, wait=_waits()))
@@ -86,6 +92,7 @@ def load(model_id: str) -> Response:
         operation_id="unloadModel",
         tag="Models",
         summary="Unload a model, once its running answers have ended.",
+        description="Needs an admin key where there are keys.",
         parameters=(MODEL_ID, WAIT),
         answers={
             200: Answer(
@@ -106,11 +113,12 @@ def load(model_id: str) -> Response:
                 ),
             ),
         },
-        errors=(errors.ModelNotFound, errors.ModelBusy, errors.NoWorker),
+        errors=(errors.ModelNotFound, errors.ModelBusy, errors.NoWorker, errors.Forbidden),
     )
 )
 def unload(model_id: str) -> Response:
     """Unload a model; 200 once its running answers have ended and its memory is free."""
+    auth.require_admin("Unloading a model")
     spec = resolve.resolve(model_id, services().catalogue)
     with services().thread():
         return _outcome(spec, services().loader.unload(spec, wait=_waits()))

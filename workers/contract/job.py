@@ -146,7 +146,7 @@ class Job:
     user: str | None = None
     #: The X-Request-ID under which the logs tell of it.
     request_id: str | None = None
-    #: Name of the API key that asked; None where none was needed. Others never see the job.
+    #: Id of the API key that asked; None where none was needed. Others never see the job.
     owner: str | None = None
     #: Nobody waits on the line for it: it is listed, and its result kept for whoever asks later.
     asynchronous: bool = False

@@ -1,18 +1,18 @@
 -- Takes one request out of an API key's allowance, or says how long until there is one again.
 --
 -- Touches
---   rate:{name}  string: the moment, in microseconds of Redis TIME, when the allowance is whole
+--   rate:{id}    string: the moment, in microseconds of Redis TIME, when the allowance is whole
 --                again (the generic cell rate algorithm: one number is the bucket)
 --
 -- Arguments
---   name           of the API key
+--   id             of the API key
 --   allowance      requests that a full allowance holds
 --   grows_back_us  microseconds in which one request grows back
 --
 -- Returns 0 when the request was taken, else the milliseconds to wait.
 
-local name, allowance, grows_back_us = unpack(ARGV)
-local rate = key('rate', name)
+local id, allowance, grows_back_us = unpack(ARGV)
+local rate = key('rate', id)
 
 local whole_us = math.max(now_us, tonumber(redis.call('GET', rate) or '0')) + grows_back_us
 local wait_us = whole_us - allowance * grows_back_us - now_us

@@ -25,7 +25,13 @@ class FrontEndSettings:
         "INFERENCE_API_KEYS", (), kinds.api_keys(),
         "Keys that callers may send as `Authorization: Bearer <key>`, in addition to those of "
         "`inference-service keys`. Once a key exists, every path except `/health` and "
-        "`/health/ready` needs one. The commands `chat` and `models` send the first.",
+        "`/health/ready` needs one. The commands that ask the service send the first.",
+        secret=True,
+    )
+    admin_keys: tuple[str, ...] = setting(
+        "INFERENCE_ADMIN_KEYS", (), kinds.api_keys(),
+        "Keys like those of INFERENCE_API_KEYS that may also load and unload models and look after "
+        "dead letters. `load`, `unload` and `jobs dead` send the first.",
         secret=True,
     )
     cors_origins: tuple[str, ...] = setting(

@@ -60,7 +60,7 @@ class Settings(
 
         A file without a key in it counts: revoking the last key must not open the service.
         """
-        return bool(self.api_keys) or self.keys_file.exists()
+        return bool(self.api_keys or self.admin_keys) or self.keys_file.exists()
 
     @property
     def effective_host(self) -> str:

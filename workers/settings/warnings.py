@@ -62,8 +62,12 @@ def _of_access(settings: Settings) -> Iterator[str]:
             "INFERENCE_ALLOWED_HOSTS=* without API keys: a web page whose name points at this "
             "machine can use the service"
         )
-    if any(len(key) < _SHORTEST_KEY for key in settings.api_keys):
-        yield f"INFERENCE_API_KEYS has a key of fewer than {_SHORTEST_KEY} characters"
+    for variable, keys in (
+        ("INFERENCE_API_KEYS", settings.api_keys),
+        ("INFERENCE_ADMIN_KEYS", settings.admin_keys),
+    ):
+        if any(len(key) < _SHORTEST_KEY for key in keys):
+            yield f"{variable} has a key of fewer than {_SHORTEST_KEY} characters"
 
 
 def _of_loading(settings: Settings) -> Iterator[str]:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import stat
 
@@ -80,3 +81,83 @@ def test_a_ring_keeps_its_keys_when_the_file_breaks(settings):
     ring = KeyRing(settings)
     settings.keys_file.write_text(json.dumps({"keys": 3}))
     assert keys.find(ring.keys(), text).name == "alice"
+
+
+def ids(settings):
+    return {key.name: key.id for key in key_file.read(settings.keys_file)}
+
+
+def of_environment(api="", admin=""):
+    given = {"INFERENCE_API_KEYS": api, "INFERENCE_ADMIN_KEYS": admin}
+    return keys.of_environment(read({k: v for k, v in given.items() if v}, env_file=None))
+
+
+def test_a_name_that_is_given_again_is_another_owner(settings):
+    key_file.add(settings.keys_file, "alice")
+    before = ids(settings)["alice"]
+    key_file.revoke(settings.keys_file, "alice")
+    key_file.add(settings.keys_file, "alice")
+    assert ids(settings)["alice"] != before
+
+
+def test_a_rotated_key_keeps_its_id_and_what_it_allows(settings):
+    old = key_file.add(settings.keys_file, "alice", Priority.LOW, 30, admin=True)
+    (before,) = key_file.read(settings.keys_file)
+    new = key_file.rotate(settings.keys_file, "alice")
+    (after,) = key_file.read(settings.keys_file)
+    assert keys.find([after], new) is after
+    assert keys.find([after], old) is None
+    assert after.rotated
+    same = dataclasses.replace(before, sha256=after.sha256, rotated=after.rotated)
+    assert after == same
+
+
+def test_the_old_text_is_valid_until_its_grace_is_over(settings, monkeypatch):
+    texts = [key_file.add(settings.keys_file, "alice")]
+    texts += [key_file.rotate(settings.keys_file, "alice", grace_s=3600) for _ in range(2)]
+    (key,) = key_file.read(settings.keys_file)
+    assert [keys.find([key], text) for text in texts] == [None, key, key]
+    monkeypatch.setattr("time.time", lambda: key.former_until)
+    assert [keys.find([key], text) for text in texts] == [None, None, key]
+
+
+def test_a_key_that_is_not_there_is_not_rotated(settings):
+    with pytest.raises(KeysError, match="bob"):
+        key_file.rotate(settings.keys_file, "bob")
+
+
+def test_a_key_of_the_version_before_goes_on_as_the_owner_that_it_was(settings):
+    """Its jobs have its name as their owner; the next key of that name is another."""
+    text = key_file.add(settings.keys_file, "alice")
+    entry = json.loads(settings.keys_file.read_text())["keys"][0]
+    kept = ("name", "sha256", "highest_priority", "requests_per_minute", "created")
+    file = {"version": 1, "keys": [{name: entry[name] for name in kept}]}
+    settings.keys_file.write_text(json.dumps(file))
+    found = keys.find(key_file.read(settings.keys_file), text)
+    assert (found.id, found.admin) == ("alice", False)
+    key_file.rotate(settings.keys_file, "alice")
+    assert ids(settings) == {"alice": "alice"}
+    key_file.revoke(settings.keys_file, "alice")
+    key_file.add(settings.keys_file, "alice")
+    assert ids(settings)["alice"] != "alice"
+
+
+def test_keys_of_the_environment_keep_their_ids_when_their_neighbours_change():
+    alpha, beta = of_environment("alpha,beta")
+    (alone,) = of_environment("beta")
+    assert alone.id == beta.id != alpha.id
+    assert [key.id for key in of_environment("beta,alpha")] == [beta.id, alpha.id]
+    (of_admin,) = of_environment(admin="beta")
+    assert (of_admin.id, of_admin.admin) == (beta.id, True)
+    assert "beta" not in beta.id
+
+
+def test_a_key_that_stands_in_both_variables_is_one_and_an_admins():
+    found = of_environment("alpha,beta", "beta")
+    assert [(key.name, key.admin) for key in found] == [("env-admin-1", True), ("env-1", False)]
+
+
+def test_commands_send_an_admin_key_only_where_they_need_it():
+    settings = read({"INFERENCE_API_KEYS": "a", "INFERENCE_ADMIN_KEYS": "b"}, env_file=None)
+    assert keys.authorization(settings) == {"Authorization": "Bearer a"}
+    assert keys.authorization(settings, admin=True) == {"Authorization": "Bearer b"}

@@ -83,7 +83,7 @@ def cancel(job_id: str) -> None:
 @report_errors
 def dead() -> None:
     """List dead letters: jobs that killed their workers, and why."""
-    with connect() as client:
+    with connect(admin=True) as client:
         answer = client.get("/v1/dead-letters")
         answer.raise_for_status()
     for entry in answer.json()["data"]:
@@ -95,7 +95,7 @@ def dead() -> None:
 @report_errors
 def retry(job_id: str) -> None:
     """Ask for a dead letter's answer again, as a new job; prints its id."""
-    with connect() as client:
+    with connect(admin=True) as client:
         answer = client.post(f"/v1/dead-letters/{job_id}/retry")
         answer.raise_for_status()
     click.echo(answer.json()["id"])
@@ -106,6 +106,6 @@ def retry(job_id: str) -> None:
 @report_errors
 def drop(job_id: str) -> None:
     """Forget a dead letter."""
-    with connect() as client:
+    with connect(admin=True) as client:
         answer = client.delete(f"/v1/dead-letters/{job_id}")
         answer.raise_for_status()

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
+import json
+import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from web.cli.startup import load_settings
 from workers.contract.job import Priority
 
+if TYPE_CHECKING:
+    from web.access.keys import Key
+
+#: The longest time in which a replaced key may stay valid.
+_MOST_GRACE_S = 30 * 86_400
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
+
+
+class _Duration(click.ParamType[float]):
+    """Seconds, given as a number and a unit."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        match = re.fullmatch(r"([0-9]{1,8})([smhd])", str(value))
+        seconds = int(match[1]) * _UNITS_S[match[2]] if match else None
+        if seconds is None or seconds > _MOST_GRACE_S:
+            self.fail(f"{value!r} is no time of at most 30 days, such as 90s, 30m, 1h or 7d")
+        return float(seconds)
 
 
 def _report_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,22 +57,23 @@ def _report_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke API keys. A running service sees changes at once."""
+    """Make, list, rotate and revoke API keys. A running service sees changes at once."""
 
 
 @keys.command()
 @click.argument("name")
 @click.option("--highest-priority", type=_PRIORITIES, help="Requests above it are refused.")
 @click.option("--per-minute", type=click.IntRange(1, 1_000_000), help="Requests in a minute.")
+@click.option("--admin", is_flag=True, help="It may load and unload models, see dead letters.")
 @_report_errors
-def add(name: str, highest_priority: str | None, per_minute: int | None) -> None:
+def add(name: str, highest_priority: str | None, per_minute: int | None, admin: bool) -> None:
     """Make a key called NAME and show it, once."""
     from web.access import key_file
 
     settings = load_settings()
     first = not settings.has_keys
     highest = None if highest_priority is None else Priority[highest_priority.upper()]
-    text = key_file.add(settings.keys_file, name, highest, per_minute)
+    text = key_file.add(settings.keys_file, name, highest, per_minute, admin=admin)
     click.echo(text)
     click.echo(f"Only its hash is kept, in {settings.keys_file}: note the key now.", err=True)
     if first:
@@ -60,36 +85,89 @@ def add(name: str, highest_priority: str | None, per_minute: int | None) -> None
 
 
 @keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @_report_errors
-def list_() -> None:
-    """List the keys by name."""
+def list_(as_json: bool) -> None:
+    """List the keys by name; none is shown itself."""
     from web.access import key_file
     from web.access.keys import of_environment
 
     settings = load_settings()
     known = of_environment(settings) + key_file.read(settings.keys_file)
+    if as_json:
+        click.echo(json.dumps([_described(key) for key in known], indent=2))
+        return
     if not known:
         click.echo("There are no keys.", err=True)
         return
-    width = max(len(key.name) for key in known)
+    name_width, id_width = (
+        max(len(text) for text in texts)
+        for texts in ([key.name for key in known], [key.id for key in known])
+    )
     for key in known:
         highest = "any" if key.highest_priority is None else key.highest_priority.name.lower()
         rate = "any" if key.requests_per_minute is None else str(key.requests_per_minute)
-        made = key.created or "INFERENCE_API_KEYS"
-        click.echo(f"{key.name:<{width}}  priority {highest:<6}  per minute {rate:<7}  {made}")
+        made = key.created or "of the environment"
+        rotated = f"  rotated {key.rotated}" if key.rotated else ""
+        click.echo(
+            f"{key.name:<{name_width}}  {key.id:<{id_width}}  {'admin' if key.admin else '-':<5}  "
+            f"priority {highest:<6}  per minute {rate:<7}  {made}{rotated}"
+        )
+
+
+def _described(key: Key) -> dict[str, Any]:
+    """What `--json` shows of a key: times in ISO 8601, nothing of its text."""
+    until = datetime.datetime.fromtimestamp(key.former_until, datetime.UTC)
+    return {
+        "id": key.id,
+        "name": key.name,
+        "admin": key.admin,
+        "highest_priority": None if key.highest_priority is None else key.highest_priority.value,
+        "requests_per_minute": key.requests_per_minute,
+        "created": key.created or None,
+        "rotated": key.rotated or None,
+        "former_valid_until": until.isoformat(timespec="seconds") if key.former_until else None,
+    }
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--grace",
+    type=_Duration(),
+    default="0s",
+    show_default=True,
+    help="How long the old text stays valid, too: 90s, 30m, 1h, 7d.",
+)
+@_report_errors
+def rotate(name: str, grace: float) -> None:
+    """Give the key called NAME another text and show it, once; its jobs stay its own."""
+    from web.access import key_file
+
+    settings = load_settings()
+    text = key_file.rotate(settings.keys_file, name, grace)
+    click.echo(text)
+    click.echo(f"Only its hash is kept, in {settings.keys_file}: note the key now.", err=True)
+    until = datetime.datetime.now() + datetime.timedelta(seconds=grace)
+    click.echo(
+        f"The old one is valid until {until.isoformat(sep=' ', timespec='seconds')}."
+        if grace
+        else "The old one is refused from now on.",
+        err=True,
+    )
 
 
 @keys.command()
 @click.argument("name")
 @_report_errors
 def revoke(name: str) -> None:
-    """Revoke the key called NAME."""
+    """Revoke the key called NAME. Its jobs are nobody's: no later key reads them."""
     from web.access import key_file
 
     settings = load_settings()
     left = key_file.revoke(settings.keys_file, name)
     click.echo(f"{name} is revoked.")
-    if not left and not settings.api_keys:
+    if not left and not settings.api_keys + settings.admin_keys:
         click.echo(
             "That was the last key: the service refuses everybody now. To run it without keys, "
             f"delete {settings.keys_file} and restart it.",
