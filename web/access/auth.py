@@ -72,8 +72,8 @@ def require_admin(what: str) -> None:
 
 
 def sharing_key() -> str | None:
-    """The present request's key, where it has others to share with; else None."""
-    return None if flask.g.get("key_is_alone", True) else key_name()
+    """Id of the present request's key, where it has others to share with; else None."""
+    return None if flask.g.get("key_is_alone", True) else owner()
 
 
 def default_priority(settings: Settings) -> Priority:
