@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx
@@ -16,9 +17,17 @@ from websockets.sync.client import connect
 
 from tests.support.front_end import free_port
 from tests.support.waiting import wait_for
+from workers.cluster.presence import Presence, Worker
+from workers.contract import keys
+from workers.contract.step import StepRequest, Timings, Usage
+from workers.engines.base import Delta
+from workers.runtime import generation
+from workers.store.leases import Leases
+from workers.store.token_log import TokenLog
 
 ROOT = Path(__file__).parents[2]
 SOCKETS = 3
+MODEL = "smollm2-135m"
 
 
 class FrontEnd:
@@ -134,6 +143,74 @@ def test_sockets_are_bounded_and_come_back(front_end):
             return False
 
         wait_for(has_room)
+
+
+class Says:
+    """An engine with one answer of three tokens."""
+
+    context_length, memory_bytes = 8192, 0
+
+    def generate(self, request, cancelled):
+        for number, word in enumerate(("one ", "two ", "three")):
+            yield Delta(word, (number,))
+        yield Delta(finish_reason="stop", usage=Usage(5, 3), timings=Timings(0, 0, 0))
+
+
+@pytest.fixture
+def answering(front_end, redis):
+    """One request for the model is answered, on a thread of this process."""
+    presence = Presence(redis, Worker("w", MODEL, pid=1, host="h", concurrency=1))
+    leases, token_log = Leases(redis, "w"), TokenLog(redis)
+    for started in (presence, leases, token_log):
+        started.start()
+    presence.loaded(1, 8192)
+    model = f"{front_end.url}/v1/models/{MODEL}"
+    wait_for(lambda: httpx.get(model).json()["status"] == "loaded")
+
+    def answer():
+        waiting = wait_for(lambda: redis.zrange(keys.waiting(MODEL), 0, 0), 20)
+        job_id, _, step = waiting[0].decode().partition("|")
+        request = StepRequest(job_id, step, MODEL, ends_job=True)
+        generation.run(request, generation.StepRunner(Says(), leases, token_log))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield
+    thread.join(30)
+    for stopped in (token_log, leases, presence):
+        stopped.stop()
+
+
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Count."}]}
+
+
+def test_a_stream_comes_through(front_end, answering):
+    with httpx.Client(base_url=front_end.url, timeout=20) as client:
+        answer = client.post("/v1/chat/completions", json={**BODY, "stream": True})
+        assert answer.status_code == 200
+        assert answer.text.rstrip().endswith("data: [DONE]")
+        frames = [
+            json.loads(line[6:]) for line in answer.text.splitlines() if line[:7] == "data: {"
+        ]
+        choices = [choice for frame in frames for choice in frame["choices"]]
+        text = "".join(choice["delta"].get("content") or "" for choice in choices)
+        assert text == "one two three"
+        assert client.get("/health").status_code == 200
+
+
+def test_a_plain_answer_comes_through(front_end, answering):
+    answer = httpx.post(f"{front_end.url}/v1/chat/completions", json=BODY, timeout=20)
+    assert answer.json()["choices"][0]["message"]["content"] == "one two three"
+
+
+def test_a_chat_over_a_socket_comes_through(front_end, answering):
+    with front_end.open_socket() as client:
+        client.send(json.dumps({"type": "chat", **BODY}))
+        messages = [json.loads(message) for message in client]
+        assert client.close_code == 1000
+    assert messages[0]["type"] == "accepted"
+    assert "".join(m["text"] for m in messages if m["type"] == "token") == "one two three"
+    assert messages[-1]["type"] == "completed"
 
 
 def test_a_handshake_that_is_none_is_refused_over_http(front_end):
