@@ -84,12 +84,13 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
         try:
             sock, client = listener.accept()
         except OSError as error:
+            if error.errno in (errno.EBADF, errno.EINVAL):
+                raise  # the listener is gone
             if error.errno in _EXHAUSTED:
                 log.warning("no connection can be taken in: %s", error)
                 self._drop_oldest()
-            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
-                raise
-            return
+                self.set_accept_enabled(False)  # until the next turn of the loop, which asks again
+            return  # what else may be wrong is wrong with that one connection
         try:
             sock.setblocking(False)
             bound_sending(sock, self._settings.send_timeout_s)
@@ -184,7 +185,8 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
         """Go on with a connection whose request was answered."""
         incoming = connection.incoming
         incoming.body.release()
-        if future.cancelled() or not future.result():
+        answered = not future.cancelled() and future.exception() is None and future.result()
+        if not answered:
             self._linger(connection)
             return
         connection.sock.setblocking(False)
