@@ -11,6 +11,7 @@ from presets.catalogue import Catalogue
 from presets.model import ModelSpec
 from presets.preset import Preset
 from workers.cluster.directory import Directory
+from workers.contract.errors import ValidationFailed
 from workers.contract.job import DEFAULT_MODE, Job
 from workers.settings import Settings
 
@@ -44,9 +45,12 @@ class ModeSelector:
 
         Raises:
             NotEnoughModels: its mode needs more models than are configured.
+            ValidationFailed: it asks for an end of the prompt, and its mode makes its own prompts.
             redis.RedisError: Redis is away.
         """
         mode = registry.classes()[job.mode or self.default_mode]
+        if mode.name != DEFAULT_MODE:
+            _require_own_prompt_end(job, mode.name)
         running = self.preset
         inputs = CastingInputs(
             mode=mode.name,
@@ -69,3 +73,16 @@ class ModeSelector:
             bounds=mode.bounds(self._settings, inputs.preset),
             preset=None if running is None else running.id,
         )
+
+
+def _require_own_prompt_end(job: Job, mode: str) -> None:
+    """Refuse to let a message go on in a mode whose steps have conversations of their own."""
+    options = job.template
+    if options.add_generation_prompt and not options.continue_final_message:
+        return
+    name = "continue_final_message" if options.continue_final_message else "add_generation_prompt"
+    raise ValidationFailed(
+        f"{name} goes only with orchestration_mode {DEFAULT_MODE!r}; this request's mode is "
+        f"{mode!r}, whose steps have prompts of their own.",
+        details={"param": name},
+    )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.routing.resolve import AUTO
-from web.schemas import messages, parameters, response_format
+from web.schemas import messages, parameters, response_format, template_options
 from web.schemas.completion_schema import ROUTED, CompletionSchema, JobSchema
 from workers.contract.errors import ValidationFailed
 from workers.contract.fields import without_none
-from workers.contract.job import Message, Priority, Sampling
+from workers.contract.job import Message, Priority, Sampling, TemplateOptions
 from workers.store.admission import Idempotency
 
 #: Parameters that go to the sampler under the names that callers use.
@@ -34,6 +34,7 @@ class Completion:
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling
+    template: TemplateOptions
     #: None: as the settings and the preset say.
     mode: str | None
     priority: Priority
@@ -87,10 +88,12 @@ def load(
         raise ValidationFailed(
             "stream_options goes only with stream: true.", details={"param": "stream_options"}
         )
+    conversation = messages.read(data["messages"])
     return Completion(
         model=data.get("model", AUTO),
-        messages=messages.read(data["messages"]),
+        messages=conversation,
         sampling=_sampling(data),
+        template=template_options.read(data, conversation),
         mode=data.get("orchestration_mode"),
         priority=Priority(data.get("priority", default_priority)),
         task_type=data.get("task_type"),

@@ -13,6 +13,7 @@ from web.schemas.fields import Decimal, Flag, Items, Stop, Text, Whole
 from web.schemas.lenient import LenientSchema
 from web.schemas.messages import MessageSchema
 from web.schemas.response_format import ResponseFormatSchema
+from web.schemas.template_options import EFFORTS
 from workers.contract.keys import ACCEPTED_TTL_S
 
 #: More tokens than any context has.
@@ -73,6 +74,25 @@ class CompletionSchema(LenientSchema):
         ResponseFormatSchema,
         allow_none=True,
         metadata={"description": "Text, a JSON object, or JSON that follows a schema."},
+    )
+    reasoning_effort = Text(
+        choices=EFFORTS,
+        description="How much a model thinks, where its chat template knows the name; "
+        "`none` switches thinking off.",
+    )
+    chat_template_kwargs = fields.Dict(
+        allow_none=True,
+        metadata={
+            "description": "Variables of the model's chat template, such as "
+            "`enable_thinking`; a name that it does not know changes nothing."
+        },
+    )
+    add_generation_prompt = Flag(
+        description="End the prompt where the assistant begins to answer; true if absent."
+    )
+    continue_final_message = Flag(
+        description="Go on with the last message, which is the assistant's, instead of "
+        "beginning a new one."
     )
     user = Text(most=512, description="Who asks, as the caller names them; kept with the job.")
     task_type = Text(

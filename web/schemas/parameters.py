@@ -43,7 +43,6 @@ HARMLESS = frozenset(
         "parallel_tool_calls",
         "prompt_cache_key",
         "prompt_cache_retention",
-        "reasoning_effort",
         "safety_identifier",
         "service_tier",
         "store",

@@ -6,17 +6,19 @@ import pytest
 
 from orchestration.mode_selection import ModeSelector
 from presets.catalogue import Catalogue
-from workers.contract.job import Job, Message
+from workers.contract.errors import ValidationFailed
+from workers.contract.job import Job, Message, TemplateOptions
 from workers.settings import read
 
 CATALOGUE = Catalogue.load(None, "scripted")
 ROUTED = {"model": "llama-3.2-3b", "requested": "auto", "strategy": "least_busy", "reason": "idle"}
 
 
-def directed(lead, *, mode="", routing=None, **environ):
+def directed(lead, *, mode="", routing=None, template=TemplateOptions(), **environ):  # noqa: B008
     settings = read({f"INFERENCE_{name}": value for name, value in environ.items()}, env_file=None)
     mode_selector = ModeSelector(settings, CATALOGUE, SimpleNamespace(workers=tuple))
-    job = Job("j", lead, (Message("user", "?"),), created=1, mode=mode, routing=routing)
+    job = Job("j", lead, (Message("user", "?"),), created=1, mode=mode, routing=routing,
+              template=template)  # fmt: skip
     return mode_selector.select(job, CATALOGUE.get(lead))
 
 
@@ -45,6 +47,22 @@ def test_the_settings_say_who_reconciles_and_judges():
     )
     parts = {one.part: one.model for one in job.cast}
     assert (parts["reconciler"], parts["judge"]) == ("deepseek-r1-7b", "phi-4")
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        (TemplateOptions(add_generation_prompt=False), "add_generation_prompt"),
+        (TemplateOptions({}, False, True), "continue_final_message"),
+    ],
+)
+def test_an_end_of_the_prompt_goes_with_one_prompt_alone(options, param):
+    with pytest.raises(ValidationFailed, match="goes only with") as refused:
+        directed("phi-4", mode="critique", template=options)
+    assert refused.value.details == {"param": param}
+    assert directed("phi-4", mode="single", template=options).template == options
+    variables = TemplateOptions({"enable_thinking": False})
+    assert directed("phi-4", mode="critique", template=variables).template == variables
 
 
 @pytest.mark.parametrize(
