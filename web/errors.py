@@ -117,7 +117,7 @@ def _broker_away(error: Exception) -> Response:
                 "Redis cannot write to its disk; is it full? Nothing was accepted."
             )
         )
-    log.warning("Redis is away: %s", error)
+    log.warning("Redis is unavailable: %s", error)
     return response(errors.BrokerUnavailable())
 
 

@@ -66,7 +66,7 @@ class RoundAdvancer:
                 log.warning("%s: %s", error.code, error.message)
                 self._fail(lease, error)
             except Exception:  # what cannot be decided now never can: its caller gets an error
-                log.exception("what follows cannot be decided")
+                log.exception("the next step cannot be decided")
                 self._fail(lease, Internal())
             finally:
                 self._leases.drop(lease)

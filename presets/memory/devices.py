@@ -51,7 +51,7 @@ def ask(command: Sequence[str]) -> str | None:
             command, capture_output=True, text=True, timeout=_ANSWERS_WITHIN_S, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        log.warning("%s does not answer, no device is planned with: %s", command[0], error)
+        log.warning("%s does not respond, no GPU is used: %s", command[0], error)
         return None
 
 

@@ -49,7 +49,7 @@ def test_up_refuses_a_model_larger_than_the_machine(tmp_path):
     assert lines[2].startswith(f"  {MODEL} ")
     assert lines[3].endswith(": does not fit")
     assert "they need 9000" in ended.stderr
-    assert "No place for: huge." in ended.stderr
+    assert "These do not fit: huge." in ended.stderr
     assert "Presets of mode single that would fit: " in ended.stderr
     assert "--force" in ended.stderr
     assert not (tmp_path / "data" / "logs").exists()  # nothing was launched

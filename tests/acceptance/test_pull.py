@@ -47,7 +47,7 @@ def test_models_are_pulled_and_added_and_answer(service, shipped, tmp_path):
     pull_stopped_half_way(service, tmp_path / "models" / PULLED)
     told = service.run("pull", PULLED)
     assert told.returncode == 0, told.stderr
-    assert "going on from 0.04 GB" in told.stdout
+    assert "continuing after 0.04 GB" in told.stdout
     assert service.hub.sent(f"{PULLED}-Q4_K_S.gguf") == [None, f"bytes={WRITTEN}-"]
 
     added = service.run("models", "add", str(shipped), "--id", ADDED)
@@ -95,6 +95,6 @@ def pull_stopped_half_way(service, directory):
         os.kill(pulling.pid, signal.SIGINT)
         _, told = pulling.communicate(timeout=30)
     assert pulling.returncode == 130
-    assert told == "inference-service pull: stopped; the same command goes on from here\n"
+    assert told == "inference-service pull: The download stopped. The same command continues it.\n"
     service.hub.held_at = None
     service.hub.release.set()

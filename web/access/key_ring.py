@@ -45,9 +45,9 @@ class KeyRing:
         try:
             self._keys = self._fixed + key_file.read(self._file)
         except KeysError as error:
-            log.error("the keys stay as they were: %s", error)
+            log.error("API keys cannot be read, the old ones stay valid: %s", error)
         else:
-            log.info("API keys were read again: %d", len(self._keys))
+            log.info("API keys reloaded: %d", len(self._keys))
         self._read_version = version
 
     def _version(self) -> tuple[int, ...] | None:

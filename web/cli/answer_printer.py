@@ -1,4 +1,4 @@
-"""An answer on the terminal as it comes, and what the model thinks before it."""
+"""Prints an answer on the terminal as it comes, and the reasoning before it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import click
 class AnswerPrinter:
     """Prints one answer.
 
-    Thoughts go dimmed to standard error: a pipe gets the answer and nothing else.
+    Reasoning goes dimmed to standard error: a pipe gets the answer and nothing else.
     """
 
-    def __init__(self, *, thinks_aloud: bool) -> None:
-        self._thinks_aloud = thinks_aloud
+    def __init__(self, *, shows_reasoning: bool) -> None:
+        self._shows_reasoning = shows_reasoning
         self._thinking = False
 
     def think(self, text: str) -> None:
-        """Print a part of a thought, where that is wanted."""
-        if text and self._thinks_aloud:
+        """Print a part of the reasoning, if it is to be shown."""
+        if text and self._shows_reasoning:
             self._thinking = True
             click.secho(text, nl=False, err=True, dim=True)
 
@@ -28,7 +28,7 @@ class AnswerPrinter:
             click.echo(text, nl=False)
 
     def end(self) -> None:
-        """The answer has ended, or an answer without a word."""
+        """End the line of the answer, also of an empty one."""
         self._end_thought()
         click.echo()
 

@@ -1,4 +1,4 @@
-"""The running service as commands reach it, and what they say where it refuses or is not there."""
+"""How commands reach the service, and what they print when it refuses or does not answer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from web.cli.startup import load_settings
 if TYPE_CHECKING:
     import httpx
 
-#: A job's next event may be a while: comments keep the line alive meanwhile.
+#: Seconds without a byte after which the service counts as lost: comments come more often.
 SILENCE_S = 60.0
-#: What a refusal for want of a key does not say: where a command takes its own from.
+#: What a refusal does not say: where commands take their key from.
 _HINTS = {
     "UNAUTHORIZED": " Commands send the first key of INFERENCE_API_KEYS or INFERENCE_ADMIN_KEYS: "
     "set one for this command.",
@@ -26,7 +26,7 @@ _HINTS = {
 
 
 def report_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Let what the service refuses, or its absence, end the command with one line."""
+    """End the command with one line if the service refuses or does not answer."""
 
     @functools.wraps(command)
     def run(**options: Any) -> None:
@@ -59,6 +59,21 @@ def connect(*, admin: bool = False) -> Iterator[httpx.Client]:
     headers = authorization(settings, admin=admin)
     with httpx.Client(base_url=address(settings), headers=headers, timeout=SILENCE_S) as client:
         yield client
+
+
+def request(method: str, path: str, *, admin: bool = False, **options: Any) -> Any:
+    """The JSON with which the service answers one request; None where it answers nothing.
+
+    `options` are those of `httpx.Client.request`.
+
+    Raises:
+        httpx.HTTPStatusError: the service refuses.
+        httpx.HTTPError: no service answers.
+    """
+    with connect(admin=admin) as client:
+        answer = client.request(method, path, **options)
+        answer.raise_for_status()
+    return answer.json() if answer.content else None
 
 
 def reason(answer: httpx.Response) -> str:

@@ -6,7 +6,7 @@ import sys
 
 from rich.console import Console
 
-#: Columns where nobody looks at a terminal: a pipe must not cut what it passes on.
+#: Columns of a table that goes to a pipe or a file: nothing may be cut there.
 _PIPED_WIDTH = 250
 
 

@@ -29,11 +29,11 @@ def run(
     model: str | None,
     system: str | None,
     options: Mapping[str, Any],
-    thinks_aloud: bool,
+    shows_reasoning: bool,
 ) -> int:
     """Talk until the user leaves, or answer one prompt; returns the exit status.
 
-    `thinks_aloud`: what the model thinks is printed too.
+    `shows_reasoning`: what the model thinks is printed too.
     """
     service, headers = address(settings), authorization(settings)
     with httpx.Client(base_url=service, headers=headers, timeout=_SILENCE_S) as client:
@@ -41,12 +41,12 @@ def run(
             model = model or _first_loaded(client)
             conversation = [{"role": "system", "content": system}] if system else []
             if prompt is not None:
-                _turn(client, model, conversation, prompt, options, thinks_aloud)
+                _turn(client, model, conversation, prompt, options, shows_reasoning)
                 return 0
             click.echo(f"{model}; an empty line or Ctrl-D ends.", err=True)
             while line := _ask():
                 try:
-                    _turn(client, model, conversation, line, options, thinks_aloud)
+                    _turn(client, model, conversation, line, options, shows_reasoning)
                 except KeyboardInterrupt:
                     click.echo(" [stopped]")
         except _Refused as error:
@@ -88,11 +88,11 @@ def _turn(
     conversation: list[dict[str, str]],
     line: str,
     options: Mapping[str, Any],
-    thinks_aloud: bool,
+    shows_reasoning: bool,
 ) -> None:
     conversation.append({"role": "user", "content": line})
     pieces: list[str] = []
-    printer = AnswerPrinter(thinks_aloud=thinks_aloud)
+    printer = AnswerPrinter(shows_reasoning=shows_reasoning)
     try:
         for delta in _stream(client, model, conversation, options):
             printer.think(delta.get("reasoning_content", ""))

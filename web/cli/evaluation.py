@@ -27,7 +27,7 @@ from web.evaluate.evaluation import Evaluation, Progress
 from web.evaluate.ledger import Ledger, LedgerError
 from web.evaluate.service import ServiceUnderTest
 
-_GOES_ON = "what was answered is kept, and the same command goes on from there"
+_GOES_ON = "The answers so far are kept. The same command continues from there."
 
 
 def run(
@@ -56,7 +56,7 @@ def run(
     try:
         skipped = _ask(evaluation, presets, out, in_flight, start=start)
     except KeyboardInterrupt:
-        click.echo(f"\nstopped; {_GOES_ON}", err=True)
+        click.echo(f"\nThe evaluation stopped. {_GOES_ON}", err=True)
         return 130
     except httpx.HTTPError:
         click.echo(_GOES_ON, err=True)

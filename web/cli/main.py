@@ -15,15 +15,19 @@ from web.cli.startup import load_catalogue, load_settings, prepare_data_director
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(web.__version__, prog_name="inference-service")
 def cli() -> None:
-    """Serve language models: durable jobs, priorities, crash-safe streams, one endpoint."""
+    """Serve language models behind one OpenAI endpoint."""
 
 
 @cli.command()
-@click.option("--flower", is_flag=True, help="Also show the queues with Flower, on loopback.")
-@click.option("--preset", help="The models to start, as INFERENCE_CONFIG; see: presets list.")
-@click.option("--force", is_flag=True, help="Start models that do not fit the memory, too.")
+@click.option(
+    "--flower", is_flag=True, help="Start Flower too: queues and tasks in a browser, on loopback."
+)
+@click.option(
+    "--preset", help="Start the models of this preset, as INFERENCE_CONFIG does. See: presets list."
+)
+@click.option("--force", is_flag=True, help="Start models even if they do not fit the memory.")
 def up(flower: bool, preset: str | None, force: bool) -> None:
-    """Start everything, watch over it, and stop it together."""
+    """Start the whole service, and stop it with Ctrl-C."""
     from web.cli.up.command import run
 
     if preset is not None:  # for the processes that it starts too
@@ -38,7 +42,7 @@ def up(flower: bool, preset: str | None, force: bool) -> None:
 
 @cli.command("web")
 def web_() -> None:
-    """Serve HTTP."""
+    """Run the HTTP front end alone."""
     from web.access import key_file
     from web.access.keys import KeysError
     from web.server import serve
@@ -57,17 +61,19 @@ def web_() -> None:
 
 @cli.command()
 @click.argument("model", required=False)
-@click.option("--orchestration", is_flag=True, help="Run plans and the keeper, and no model.")
+@click.option(
+    "--orchestration", is_flag=True, help="Run the orchestration worker, which serves no model."
+)
 @click.option(
     "--device",
     "devices",
     type=click.IntRange(0),
     multiple=True,
-    help="The GPU to run on, as nvidia-smi counts; several: once for each.",
+    help="The GPU to run on, by its number in nvidia-smi. Repeat it for several GPUs.",
 )
-@click.option("--force", is_flag=True, help="Load the model even where it does not fit.")
+@click.option("--force", is_flag=True, help="Load the model even if it does not fit the memory.")
 def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], force: bool) -> None:
-    """Answer for one MODEL (the default model where none is named)."""
+    """Run a worker of MODEL alone. Default: the default model."""
     from orchestration import worker as orchestration_worker
     from orchestration.prompts.template import PromptError
     from presets.catalogue import UnknownModel
@@ -97,7 +103,7 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
 
 @cli.command()
 def flower() -> None:
-    """Show queues and tasks with Flower, on loopback."""
+    """Run Flower alone: queues and tasks in a browser, on loopback."""
     from web.cli.commands.flower import run
     from workers.runtime.ending import end_with_supervisor
 

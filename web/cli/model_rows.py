@@ -34,7 +34,7 @@ def running(settings: Settings) -> dict[str, dict[str, Any]]:
         problem = f"The service at {url} answered {error.response.status_code}"
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         problem = f"No service answers at {url}"
-    click.echo(f"{problem}; this is the catalogue.", err=True)
+    click.echo(f"{problem}. This is the catalogue.", err=True)
     return {}
 
 

@@ -55,6 +55,6 @@ def load_catalogue(settings: Settings) -> Catalogue:
 
 
 def warn(settings: Settings) -> None:
-    """Tell what an operator should know of settings that can be used all the same."""
+    """Print the warnings about settings that are valid and may be a mistake."""
     for warning in settings_.warnings(settings, os.environ):
         click.echo(f"warning: {warning}", err=True)

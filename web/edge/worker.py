@@ -87,7 +87,7 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
             if error.errno in (errno.EBADF, errno.EINVAL):
                 raise  # the listener is gone
             if error.errno in _EXHAUSTED:
-                log.warning("no connection can be taken in: %s", error)
+                log.warning("cannot accept a connection: %s", error)
                 self._drop_oldest()
                 self.set_accept_enabled(False)  # until the next turn of the loop, which asks again
             return  # what else may be wrong is wrong with that one connection
@@ -95,7 +95,7 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
             sock.setblocking(False)
             bound_sending(sock, self._settings.send_timeout_s)
         except OSError as error:
-            log.debug("a client has left at once: %s", error)
+            log.debug("a client closed its connection at once: %s", error)
             sock.close()
             return
         connection = Connection(sock, client, listener.getsockname())
@@ -142,11 +142,11 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
         try:
             incoming.feed(data)
         except (ParseException, NoMoreData, StopIteration, WrongChunk) as problem:
-            log.debug("a request of %s is refused: %s", connection.client, str(problem)[:200])
+            log.debug("a request from %s is refused: %s", connection.client, str(problem)[:200])
             self._refuse(connection, refusals.of_wrong(problem))
             return
         except Exception:
-            log.exception("an unexpected error in reading a request")
+            log.exception("unexpected error while reading a request")
             self._refuse(connection, refusals.of_failure())
             return
         if incoming.phase is Phase.WHOLE:
@@ -293,7 +293,7 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
         try:
             connection.sock.send(data)
         except OSError as error:
-            log.debug("a client cannot be answered: %s", error)
+            log.debug("cannot answer a client: %s", error)
 
     def _register(self, connection: Connection, callback: Any) -> None:
         self.poller.register(connection.sock, selectors.EVENT_READ, partial(callback, connection))
@@ -317,12 +317,13 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
         except OSError as error:
             if isinstance(error, BlockingIOError):
                 log.info(
-                    "a client took nothing for %g s and is left", self._settings.send_timeout_s
+                    "a client read nothing for %g s; its connection is closed",
+                    self._settings.send_timeout_s,
                 )
             else:
-                log.debug("a client has left: %s", error)
+                log.debug("a client closed its connection: %s", error)
             return False
         except Exception:
-            log.exception("an unexpected error in answering %s %s", request.method, request.path)
+            log.exception("unexpected error while answering %s %s", request.method, request.path)
             self._send(connection, refusals.of_failure())
             return False

@@ -170,7 +170,7 @@ class LiveCompletion:
             elif not self.replayed:
                 self._dependencies.jobs.release(self.job.id)
         except RedisError as error:
-            log.warning("%s cannot be cancelled while Redis is away: %s", self.job.id, error)
+            log.warning("%s cannot be cancelled while Redis is unavailable: %s", self.job.id, error)
 
     def cancel(self, reason: str) -> None:
         """Cancel the job; its end is read as any other.

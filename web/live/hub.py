@@ -140,7 +140,7 @@ class Hub(BackgroundThread):
             try:
                 self._receive()
             except RedisError as error:
-                log.warning("live events: Redis is away: %s", error)
+                log.warning("live events: Redis is unavailable: %s", error)
                 self._ending.wait(_RECONNECT_PAUSE_S)
 
     def _receive(self) -> None:

@@ -49,4 +49,4 @@ class Slots(BackgroundThread):
             try:
                 run(self._redis, "hold", keys.SLOT_MS, *open_)
             except RedisError as error:
-                log.debug("slots cannot be held while Redis is away: %s", error)
+                log.debug("slots cannot be held while Redis is unavailable: %s", error)

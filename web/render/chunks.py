@@ -59,7 +59,7 @@ def _frames(
         yield sse.frame(completion.seq, errors.body(error))
     except Exception:
         with _log_fields(completion):
-            log.exception("the stream ends with an unexpected error")
+            log.exception("unexpected error, the stream ends")
         yield sse.frame(completion.seq, errors.body(Internal()))
 
 

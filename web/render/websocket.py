@@ -114,10 +114,10 @@ class JsonSocket:
         except InferenceError as error:
             self._fail(error, code)
         except RedisError as error:
-            log.warning("Redis is away: %s", error)
+            log.warning("Redis is unavailable: %s", error)
             self._fail(BrokerUnavailable(), code)
         except Exception:
-            log.exception("a socket ends with an unexpected error")
+            log.exception("unexpected error, the WebSocket is closed")
             self._fail(Internal(), FAILED)
 
     def close(self, code: CloseCode, reason: str = "") -> None:

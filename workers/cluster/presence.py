@@ -153,7 +153,7 @@ class Presence(BackgroundThread):
         try:
             self._beat()
         except RedisError as away:
-            log.debug("that the worker is wedged cannot be written: %s", away)
+            log.debug("the state 'wedged' cannot be written: %s", away)
 
     def unloading(self) -> None:
         """No new requests from now on."""
@@ -168,7 +168,7 @@ class Presence(BackgroundThread):
             try:
                 self._beat()
             except RedisError as error:
-                log.debug("presence cannot be written while Redis is away: %s", error)
+                log.debug("presence cannot be written while Redis is unavailable: %s", error)
             self._news.wait(BEAT_S)
             self._news.clear()
 
@@ -181,7 +181,7 @@ class Presence(BackgroundThread):
         try:
             last_word()
         except RedisError as error:
-            log.debug("presence expires by itself: %s", error)
+            log.debug("presence expires on its own: %s", error)
 
     def _beat(self, ttl_ms: int = keys.PRESENCE_TTL_MS) -> None:
         worker = self._worker

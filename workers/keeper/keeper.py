@@ -51,10 +51,10 @@ class Keeper(BackgroundThread):
                 for duty in self._duties:
                     self._do(duty)
             except LockError:
-                log.warning("keeper: the lock fell to another process")
+                log.warning("keeper: another process has the lock")
                 elected = False
             except RedisError as error:
-                log.warning("keeper: Redis is away: %s", error)
+                log.warning("keeper: Redis is unavailable: %s", error)
                 elected = False
         if elected:
             self._leave()
@@ -75,7 +75,7 @@ class Keeper(BackgroundThread):
             return
         here_ms, there_ms = now[0] - before[0], now[1] - before[1]
         if here_ms > GAP_MS or abs(there_ms - here_ms) > GAP_MS:
-            log.warning("keeper: time has jumped by %.1f s; everybody gets time", there_ms / 1000)
+            log.warning("keeper: the clock jumped by %.1f s; leases get more time", there_ms / 1000)
             self._begin()
 
     def _do(self, duty: Duty) -> None:
@@ -90,4 +90,4 @@ class Keeper(BackgroundThread):
         try:
             self._lock.release()
         except (LockError, RedisError) as error:
-            log.info("keeper: the lock expires by itself: %s", error)
+            log.info("keeper: the lock expires on its own: %s", error)

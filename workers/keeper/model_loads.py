@@ -219,7 +219,9 @@ class ModelLoads:
         if order is not None:
             self._orders.give(order, decision.load_request)
             why = f": {decision.error.message}" if decision.error else ""
-            log.info("keeper: %s is to be %s, %s%s", order.model, order.target, order.why, why)
+            log.info(
+                "keeper: order: %s is to be %s, %s%s", order.model, order.target, order.why, why
+            )
         elif decision.load_request is not None:
             self._orders.settle(decision.load_request)
         if decision.error is not None and decision.turned_away is not TurnedAway.NONE:
@@ -247,7 +249,7 @@ class ModelLoads:
                 ],
             )
         if steps:
-            log.info("keeper: %d steps do not wait for %s any longer", len(steps), model)
+            log.info("keeper: %d steps no longer wait for %s", len(steps), model)
 
 
 def _by_model(workers: Iterable[Worker]) -> dict[str, tuple[Worker, ...]]:

@@ -68,7 +68,7 @@ class Reaper:
         for worker_id, presence in zip(ids, presences, strict=True):
             if presence is None:
                 self._redis.srem(keys.WORKERS, worker_id)
-                log.info("keeper: worker %s is gone", worker_id)
+                log.info("keeper: worker %s has died", worker_id)
 
 
 @register

@@ -51,7 +51,9 @@ class RoundTimeouts:
         if round_ is None:
             return
         for step in round_.left:
-            log.warning("keeper: step %s of %s is late, it goes on without", step.step, job_id)
+            log.warning(
+                "keeper: step %s of %s timed out, the job continues without it", step.step, job_id
+            )
             rounds.end_step(self._redis, job_id, step, _late(step, round_), LATE)
         if round_.left:
             rounds.send_deciding(self._redis, member)

@@ -107,7 +107,7 @@ class Webhooks:
         try:
             self._deliver(job_id)
         except RedisError as error:
-            log.warning("webhook of %s: Redis is away: %s", job_id, error)
+            log.warning("webhook of %s: Redis is unavailable: %s", job_id, error)
         except Exception:
             log.exception("webhook of %s failed with an unexpected error", job_id)
         finally:

@@ -30,7 +30,7 @@ def loading_turn(data_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("another model is being loaded; this one is next or later")
+            log.info("waiting: another model is being loaded on this machine")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

@@ -89,7 +89,7 @@ class OrderWatcher(BackgroundThread):
                     self._orders.request(self._model, Target.LOADED, now_ms, forced=forced)
                     asked = True
             except RedisError as error:
-                log.debug("no order can be read while Redis is away: %s", error)
+                log.debug("no order can be read while Redis is unavailable: %s", error)
                 if not was_unloaded:  # it was started for the model, and nobody says otherwise
                     return True
             told_to_end.wait(LOOK_S)

@@ -81,5 +81,7 @@ def _workers(settings: Settings) -> tuple[Worker, ...]:
     try:
         return Directory(connections.client(settings)).workers()
     except RedisError as error:
-        log.warning("Redis is away, the model is loaded without knowing of others: %s", error)
+        log.warning(
+            "Redis is unavailable, the model is loaded without knowing of others: %s", error
+        )
         return ()

@@ -129,7 +129,7 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
     if lease.giving_back.is_set():
         _give_back(lease, runner.leases, writer)
     else:
-        log.info("stopped: the job has been ended elsewhere")
+        log.info("stopped: the job has already ended")
     return False
 
 
@@ -144,9 +144,9 @@ def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
     leases.drop(lease)
     try:
         leases.hand_back(lease)
-        log.info("handed back")
+        log.info("the step is released for another worker")
     except RedisError as error:
-        log.warning("the lease expires by itself, Redis is away: %s", error)
+        log.warning("the lease expires on its own, Redis is unavailable: %s", error)
 
 
 def _finish(

@@ -174,7 +174,7 @@ class _ModelWorker:
 
 def _give_back(leases: Leases) -> None:
     held = leases.held()
-    log.warning("the grace period is over: %d answers go on elsewhere", len(held))
+    log.warning("the grace period is over: %d answers continue in another worker", len(held))
     for lease in held:
         lease.giving_back.set()
         lease.stop.set()

@@ -28,6 +28,6 @@ def install(jobs: JobStore) -> None:
                 if jobs.cancel(job_id, "its task was revoked"):
                     log.info("revoked: %s", job_id)
             except RedisError as error:
-                log.warning("%s cannot be cancelled while Redis is away: %s", job_id, error)
+                log.warning("%s cannot be cancelled while Redis is unavailable: %s", job_id, error)
 
     broker.on_revoke(cancel)

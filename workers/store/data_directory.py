@@ -57,7 +57,7 @@ def tighten(data_dir: Path) -> None:
     directory that holds the user's home holds more than ours, and is left alone.
     """
     if Path.home().resolve().is_relative_to(data_dir.resolve()):
-        log.warning("%s holds a home directory: the modes of what is in it stay", data_dir)
+        log.warning("%s contains a home directory: permissions inside it are not changed", data_dir)
         return
     for path in _tree(data_dir):
         try:

@@ -167,7 +167,7 @@ class Leases(BackgroundThread):
                 self._renew_all()
                 self._hear(pubsub, until=time.monotonic() + HEARTBEAT_S)
             except RedisError as error:
-                log.warning("leases cannot be renewed while Redis is away: %s", error)
+                log.warning("leases cannot be renewed while Redis is unavailable: %s", error)
                 if pubsub is not None:
                     pubsub.close()
                     pubsub = None

@@ -47,10 +47,8 @@ def warn_of_eviction(redis: Redis) -> None:
     try:
         setting: Any = redis.config_get("maxmemory-policy")
     except RedisError as error:  # away, or a hosted one that keeps its settings to itself
-        log.info("Redis does not tell its maxmemory-policy: %s", error)
+        log.info("the maxmemory-policy of Redis cannot be read: %s", error)
         return
     policy = setting.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
-        log.warning(
-            "Redis may throw jobs away: set its maxmemory-policy to noeviction, not %s", policy
-        )
+        log.warning("Redis may evict jobs: set its maxmemory-policy to noeviction, not %s", policy)

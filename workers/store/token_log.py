@@ -193,7 +193,9 @@ class TokenLog(BackgroundThread):
                 return append(self._redis, [pending.entry for pending in batch])
             except RedisError as error:
                 if not away:
-                    log.warning("Redis is away, tokens gather here until it is back: %s", error)
+                    log.warning(
+                        "Redis is unavailable, tokens are buffered until it is back: %s", error
+                    )
                 away = True
                 threading.Event().wait(RECONNECT_PAUSE_S)
 

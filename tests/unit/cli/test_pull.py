@@ -63,7 +63,7 @@ def test_a_model_is_pulled_and_then_found_right(command, hub, tmp_path):
     assert "INFERENCE_PRELOAD_MODELS=one inference-service up" in told.stdout
     again = command("pull", "one")
     assert (again.exit_code, len(hub.sent("one.gguf"))) == (0, 1)
-    assert f"{there} is there and right" in again.stdout
+    assert f"{there} is there, and its checksum is right." in again.stdout
 
 
 def test_of_a_preset_what_is_missing_is_pulled(command, hub, tmp_path):
@@ -137,7 +137,7 @@ def test_ctrl_c_is_told_with_what_to_do(command, hub, monkeypatch):
 
     monkeypatch.setattr("presets.fetching.hub.Hub.read", interrupt)
     told = command("pull", "one")
-    assert (told.exit_code, "goes on from here" in told.stderr) == (130, True)
+    assert (told.exit_code, "The same command continues it" in told.stderr) == (130, True)
 
 
 def test_models_are_listed_present_and_missing(command, tmp_path):
@@ -174,4 +174,4 @@ def test_a_file_is_added_and_listed(command, tmp_path):
 def test_adding_needs_both_directories(command, monkeypatch, variable):
     monkeypatch.delenv(variable)
     told = command("models", "add", "mine.gguf")
-    assert (told.exit_code, f"set {variable}" in told.stderr) == (2, True)
+    assert (told.exit_code, f"{variable} is not set" in told.stderr) == (2, True)

@@ -12,12 +12,14 @@ from web.cli.startup import load_settings
 
 @click.command()
 @click.argument("prompt", required=False)
-@click.option("--model", "-m", help="The model to talk to; the first loaded one where not named.")
-@click.option("--system", "-s", help="A system message to begin with.")
-@click.option("--max-tokens", type=int, help="Tokens of an answer at most.")
-@click.option("--temperature", "-t", type=float, help="0 takes the most likely token every time.")
-@click.option("--mode", type=click.Choice(registry.names()), help="How several models answer.")
-@click.option("--reasoning/--no-reasoning", default=True, help="Show what the model thinks.")
+@click.option("--model", "-m", help="The model to talk to. Default: the first one that is loaded.")
+@click.option("--system", "-s", help="The system message.")
+@click.option("--max-tokens", type=int, help="The most tokens of an answer.")
+@click.option("--temperature", "-t", type=float, help="0 always takes the most likely token.")
+@click.option(
+    "--mode", type=click.Choice(registry.names()), help="How several models answer together."
+)
+@click.option("--reasoning/--no-reasoning", default=True, help="Show the model's reasoning.")
 def chat(
     prompt: str | None,
     model: str | None,
@@ -27,7 +29,7 @@ def chat(
     mode: str | None,
     reasoning: bool,
 ) -> None:
-    """Talk to a model in the terminal; with PROMPT, ask once and end."""
+    """Talk to a model. With PROMPT, print one answer and exit."""
     from web.cli.conversation import run
 
     options = {"max_tokens": max_tokens, "temperature": temperature, "orchestration_mode": mode}
@@ -38,6 +40,6 @@ def chat(
             model=model,
             system=system,
             options=options,
-            thinks_aloud=reasoning,
+            shows_reasoning=reasoning,
         )
     )

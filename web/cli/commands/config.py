@@ -18,7 +18,7 @@ from workers.settings.table import SUBJECTS, variables
 @click.option("--markdown", is_flag=True, hidden=True, help="Print docs/SETTINGS.md.")
 @click.option("--env-example", is_flag=True, hidden=True, help="Print .env.example.")
 def config(as_json: bool, markdown: bool, env_example: bool) -> None:
-    """Show the effective settings and where each came from; secrets are masked."""
+    """Show each setting, its value and where it comes from. Secrets are masked."""
     if markdown:
         click.echo(pages.markdown(), nl=False)
         return
@@ -68,9 +68,9 @@ def _print(settings: Settings) -> None:
         for row in _rows(settings, subject):
             click.echo(f"{row['variable']:<{width}}  {row['source']:<11}  {_shown(row)}")
         click.echo()
-    click.echo(f"listens on {settings.bind}")
-    click.echo(f"API keys are {'needed' if settings.has_keys else 'not needed'}")
-    click.echo(f"queue strategy: {settings.effective_queue_strategy}")
+    click.echo(f"The service listens on {settings.bind}.")
+    click.echo(f"API keys are {'needed' if settings.has_keys else 'not needed'}.")
+    click.echo(f"The queue strategy is {settings.effective_queue_strategy}.")
 
 
 def _shown(row: dict[str, Any]) -> str:

@@ -11,29 +11,31 @@ from web.cli.connection import report_errors
 
 
 @click.command()
-@click.option("--presets", "names", required=True, help="Presets to compare, with commas between.")
+@click.option(
+    "--presets", "names", required=True, help="The presets to compare, separated by commas."
+)
 @click.option(
     "--tasks",
     type=click.Path(path_type=Path),
-    help="Questions, one JSON object a line; else the 50 that ship.",
+    help="A file of questions, one JSON object a line. Default: the 50 that ship.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("evaluation"),
     show_default=True,
-    help="Directory of the answers, report.json and report.html.",
+    help="The directory for answers.jsonl, report.json and report.html.",
 )
-@click.option("--max-tokens", type=click.IntRange(1), help="Tokens of an answer at most.")
-@click.option("--temperature", type=click.FloatRange(0, 2), help="Where not given, the service's.")
+@click.option("--max-tokens", type=click.IntRange(1), help="The most tokens of an answer.")
+@click.option("--temperature", type=click.FloatRange(0, 2), help="Default: the service's.")
 @click.option(
     "--in-flight",
     default=4,
     show_default=True,
     type=click.IntRange(1, 64),
-    help="Questions under way at once; 1 for the latency of a lone caller.",
+    help="Questions asked at the same time. 1 measures the latency of a single caller.",
 )
-@click.option("--start", is_flag=True, help="Start `up` with each preset, one after the other.")
+@click.option("--start", is_flag=True, help="Start the service with each preset in turn.")
 @report_errors
 def evaluate(
     names: str,
@@ -46,8 +48,8 @@ def evaluate(
 ) -> None:
     """Compare presets with their lead model alone, and with its majority at equal tokens.
 
-    Asks the running service, as jobs of the lowest priority. What was answered is kept in --out:
-    the same command goes on where it stopped, and asks nothing twice.
+    The questions run as jobs of the lowest priority. The answers are kept in --out: the same
+    command continues where it stopped, and asks no question twice.
     """
     from web.cli.evaluation import run
 

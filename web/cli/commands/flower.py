@@ -12,7 +12,7 @@ from workers.app import make_app
 from workers.runtime import ending
 from workers.settings import Settings
 
-#: What Flower's readers get when it is told to end.
+#: Seconds that Flower's open requests get when it is asked to stop.
 GRACE_S = 1.0
 
 
@@ -21,7 +21,10 @@ def run(settings: Settings) -> int:
     try:
         import flower  # noqa: F401 - only whether it is there
     except ImportError:
-        click.echo("Flower is not installed: pip install 'inference-service[flower]'", err=True)
+        click.echo(
+            "Flower is not installed. Install it with: pip install 'inference-service[flower]'",
+            err=True,
+        )
         return 2
     check_hosts(settings)
     ending.watch(GRACE_S)

@@ -10,9 +10,10 @@ import click
 from rich.table import Column, Table
 
 from web.cli.answer_printer import AnswerPrinter
-from web.cli.connection import connect, report_errors
+from web.cli.connection import report_errors, request
 from web.cli.console import console
 from web.cli.job_watch import watch as watch_job
+from workers.contract.fields import without_none
 from workers.contract.job import JobState, Priority
 
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
@@ -23,25 +24,29 @@ _STATES = click.Choice([state.value for state in JobState])
 
 @click.group()
 def jobs() -> None:
-    """List, show, watch and cancel jobs of the running service; look after dead letters."""
+    """List, show, watch and cancel jobs, and handle dead letters."""
 
 
 @jobs.command("list")
-@click.option("--state", type=_STATES, help="Only jobs in this state.")
-@click.option("--model", "-m", help="Only jobs of this model.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100))
+@click.option("--state", type=_STATES, help="List only jobs in this state.")
+@click.option("--model", "-m", help="List only jobs of this model.")
+@click.option(
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="The most jobs to list.",
+)
 @report_errors
 def list_(state: str | None, model: str | None, limit: int) -> None:
-    """List jobs, the latest first."""
-    wanted = {"state": state, "model": model, "limit": limit}
-    with connect() as client:
-        answer = client.get("/v1/jobs", params={k: v for k, v in wanted.items() if v is not None})
-        answer.raise_for_status()
+    """List the jobs, newest first."""
+    wanted = without_none({"state": state, "model": model, "limit": limit})
+    listed = request("GET", "/v1/jobs", params=wanted)["data"]
     # An id that is cut off cannot be copied: other columns give way.
     table = Table(Column("id", min_width=_ID_WIDTH), box=None)
     for name in ("state", "model", "priority", "created"):
         table.add_column(name)
-    for entry in answer.json()["data"]:
+    for entry in listed:
         created = datetime.datetime.fromtimestamp(entry["created"]).isoformat(sep=" ")
         priority = Priority(entry["priority"]).name.lower()
         table.add_row(entry["id"], entry["state"], entry["model"], priority, created)
@@ -52,11 +57,9 @@ def list_(state: str | None, model: str | None, limit: int) -> None:
 @click.argument("job_id")
 @report_errors
 def show(job_id: str) -> None:
-    """Show a job as JSON: its state and steps, and its result or error."""
-    with connect() as client:
-        answer = client.get(f"/v1/jobs/{job_id}")
-        answer.raise_for_status()
-    click.echo(json.dumps(answer.json(), indent=2, ensure_ascii=False))
+    """Show a job as JSON: its state, its steps, and its result or error."""
+    job = request("GET", f"/v1/jobs/{job_id}")
+    click.echo(json.dumps(job, indent=2, ensure_ascii=False))
 
 
 @jobs.command()
@@ -64,29 +67,23 @@ def show(job_id: str) -> None:
 @click.option("--reasoning/--no-reasoning", default=True, help="Show what the model thinks.")
 @report_errors
 def watch(job_id: str, reasoning: bool) -> None:
-    """Show a job's answer as it is made, from its beginning."""
-    sys.exit(watch_job(job_id, AnswerPrinter(thinks_aloud=reasoning)))
+    """Print a job's answer from its beginning, as it is made."""
+    sys.exit(watch_job(job_id, AnswerPrinter(shows_reasoning=reasoning)))
 
 
 @jobs.command()
 @click.argument("job_id")
 @report_errors
 def cancel(job_id: str) -> None:
-    """Cancel a job, queued or running."""
-    with connect() as client:
-        answer = client.delete(f"/v1/jobs/{job_id}")
-        answer.raise_for_status()
-    click.echo(answer.json()["state"])
+    """Cancel a queued or running job."""
+    click.echo(request("DELETE", f"/v1/jobs/{job_id}")["state"])
 
 
 @jobs.command()
 @report_errors
 def dead() -> None:
-    """List dead letters: jobs that killed their workers, and why."""
-    with connect(admin=True) as client:
-        answer = client.get("/v1/dead-letters")
-        answer.raise_for_status()
-    for entry in answer.json()["data"]:
+    """List the dead letters: jobs that killed their workers."""
+    for entry in request("GET", "/v1/dead-letters", admin=True)["data"]:
         click.echo(f"{entry['id']}  {entry['model']}  {entry['error']['message']}")
 
 
@@ -94,18 +91,13 @@ def dead() -> None:
 @click.argument("job_id")
 @report_errors
 def retry(job_id: str) -> None:
-    """Ask for a dead letter's answer again, as a new job; prints its id."""
-    with connect(admin=True) as client:
-        answer = client.post(f"/v1/dead-letters/{job_id}/retry")
-        answer.raise_for_status()
-    click.echo(answer.json()["id"])
+    """Run a dead letter again as a new job, and print its id."""
+    click.echo(request("POST", f"/v1/dead-letters/{job_id}/retry", admin=True)["id"])
 
 
 @jobs.command()
 @click.argument("job_id")
 @report_errors
 def drop(job_id: str) -> None:
-    """Forget a dead letter."""
-    with connect(admin=True) as client:
-        answer = client.delete(f"/v1/dead-letters/{job_id}")
-        answer.raise_for_status()
+    """Delete a dead letter."""
+    request("DELETE", f"/v1/dead-letters/{job_id}", admin=True)

@@ -9,7 +9,7 @@ from web.cli.model_orders import order
 
 @click.command()
 @click.argument("model")
-@click.option("--no-wait", is_flag=True, help="Only ask for it.")
+@click.option("--no-wait", is_flag=True, help="Return at once; the load continues.")
 def load(model: str, no_wait: bool) -> None:
-    """Load MODEL in the running service, and wait until it answers."""
+    """Load MODEL into memory, and wait until it is loaded."""
     order(model, "load", wait=not no_wait)

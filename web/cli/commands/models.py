@@ -1,4 +1,4 @@
-"""`inference-service models`: which models there are, and what could run here."""
+"""`inference-service models`: the models, and which of them fit this machine."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from web.cli.startup import load_catalogue, load_settings
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the models, and add files of your own."""
+    """List the models, or add a model file of yours."""
     if context.invoked_subcommand is None:
         context.invoke(list_)
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List models: whether they are there or run, their size, and whether they fit this machine."""
+    """List the models: their state, their size, and whether they fit this machine."""
     from rich.table import Table
 
     from web.cli import model_rows
@@ -57,13 +57,15 @@ def list_(as_json: bool) -> None:
 
 @models.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--id", "model_id", help="What to call it; else what the file is called.")
-@click.option("--copy/--link", "copy", default=False, help="Copy the file, or link to it (as is).")
+@click.option("--id", "model_id", help="The id of the model. Default: the name of the file.")
+@click.option(
+    "--copy/--link", "copy", default=False, help="Copy the file, or link to it. Default: link."
+)
 def add(file: Path, model_id: str | None, copy: bool) -> None:
-    """Make FILE, a GGUF, a model of yours.
+    """Add FILE, a GGUF file, to the catalogue.
 
-    Writes models/<id>.yaml in INFERENCE_CATALOGUE_DIR from the file's own metadata, and links the
-    file into the models directory.
+    The command writes models/<id>.yaml in INFERENCE_CATALOGUE_DIR from the file's metadata, and
+    links the file into INFERENCE_MODELS_DIR.
     """
     from presets.fetching.adding import AddError
     from presets.fetching.adding import add as add_
@@ -75,7 +77,7 @@ def add(file: Path, model_id: str | None, copy: bool) -> None:
         ("INFERENCE_CATALOGUE_DIR", settings.catalogue_dir),
     ):
         if value is None:
-            reason = f"set {variable} to a directory of yours; it is written to"
+            reason = f"{variable} is not set. Set it to a directory that this command may write to."
             click.echo(f"inference-service models add: {reason}", err=True)
             sys.exit(2)
     assert settings.models_dir is not None
@@ -92,5 +94,7 @@ def add(file: Path, model_id: str | None, copy: bool) -> None:
     except (AddError, OSError) as error:
         click.echo(f"inference-service models add: {error}", err=True)
         sys.exit(1)
-    click.echo(f"{added.spec.id} is described in {added.description}; change there what you like")
-    click.echo(f"start with: INFERENCE_PRELOAD_MODELS={added.spec.id} inference-service up")
+    click.echo(
+        f"{added.spec.id} is added. Its description is {added.description}, which you may edit."
+    )
+    click.echo(f"Start it with: INFERENCE_PRELOAD_MODELS={added.spec.id} inference-service up")

@@ -10,7 +10,7 @@ import click
 @click.command()
 @click.option("--markdown", is_flag=True, hidden=True, help="Print docs/API.md.")
 def openapi(markdown: bool) -> None:
-    """Print the OpenAPI document of the HTTP API, as /openapi.json has it."""
+    """Print the OpenAPI document of the HTTP API, the same as /openapi.json."""
     from flask import Flask
 
     from web import routes

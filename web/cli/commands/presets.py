@@ -1,4 +1,4 @@
-"""`inference-service presets`: what could run together, and whether this machine has it."""
+"""`inference-service presets`: models that run together, and whether they fit this machine."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def presets() -> None:
 
 
 @presets.command("list")
-@click.option("--mode", help="Only presets of this mode.")
-@click.option("--fits", is_flag=True, help="Only presets that fit this machine's memory.")
+@click.option("--mode", help="List only presets of this mode.")
+@click.option("--fits", is_flag=True, help="List only presets that fit this machine's memory.")
 def list_(mode: str | None, fits: bool) -> None:
-    """List presets: the memory they take, what they leave of it, and which files are missing.
+    """List the presets: their memory, whether they fit, and which models are missing.
 
-    The memory is that of the models with the least of KV pools, on this machine with nothing else
-    on it.
+    The memory is what the models take with their smallest KV pools. The fit is for this machine
+    when nothing else runs on it.
     """
     from rich.table import Table
 
@@ -55,7 +55,7 @@ def list_(mode: str | None, fits: bool) -> None:
 @presets.command()
 @click.argument("preset")
 def show(preset: str) -> None:
-    """Show a preset as JSON: its models, what each does, and where the memory plan has it."""
+    """Show PRESET as JSON: its models, the part of each, and its place in memory."""
     from web.cli.up import memory_lines
 
     settings, catalogue, on = _read()

@@ -1,4 +1,4 @@
-"""`inference-service pull`: fetch the files of a model, or of a preset's models."""
+"""`inference-service pull`: download the files of a model, or of a preset's models."""
 
 from __future__ import annotations
 
@@ -36,12 +36,14 @@ _INTERRUPTED = 130
 
 @click.command()
 @click.argument("name", metavar="MODEL|PRESET")
-@click.option("--hf", is_flag=True, help="The safetensors that vLLM reads, instead of the GGUF.")
+@click.option(
+    "--hf", is_flag=True, help="Download the safetensors files that vLLM reads, not the GGUF file."
+)
 def pull(name: str, hf: bool) -> None:
-    """Fetch MODEL, or those of PRESET's models that are missing, into the models directory.
+    """Download MODEL, or the missing models of PRESET, into INFERENCE_MODELS_DIR.
 
-    What was fetched when it stopped is kept: the same command goes on from there. HF_TOKEN gives
-    access to gated models, HF_ENDPOINT names another hub.
+    A download that stops is kept: the same command continues it. HF_TOKEN gives access to gated
+    models. HF_ENDPOINT names another hub.
     """
     from presets.fetching.hub import Hub
     from presets.fetching.pulling import require_room
@@ -51,7 +53,7 @@ def pull(name: str, hf: bool) -> None:
     catalogue = load_catalogue(settings)
     specs, to_run = _named(catalogue, name, hf=hf)
     if settings.models_dir is None:
-        _fail("INFERENCE_MODELS_DIR is not set: it says where model files are to be", status=2)
+        _fail("INFERENCE_MODELS_DIR is not set. Set it to the directory for model files.", status=2)
     models_dir = settings.models_dir.absolute()
     try:
         hub = Hub()
@@ -59,20 +61,20 @@ def pull(name: str, hf: bool) -> None:
         left = sum(pull.left_bytes for pull in pulls)
         require_room(pulls, models_dir)
         if left:
-            click.echo(f"{left / 1e9:.2f} GB are to be fetched into {models_dir}")
+            click.echo(f"{left / 1e9:.2f} GB to download into {models_dir}")
         for pull_ in pulls:
             _bring(hub, pull_)
     except PullError as error:
         _fail(str(error), status=1)
     except KeyboardInterrupt:
-        _fail("stopped; the same command goes on from here", status=_INTERRUPTED)
-    click.echo(f"start with: {to_run}")
+        _fail("The download stopped. The same command continues it.", status=_INTERRUPTED)
+    click.echo(f"Start it with: {to_run}")
 
 
 def _named(catalogue: Catalogue, name: str, *, hf: bool) -> tuple[list[ModelSpec], str]:
-    """What is to be fetched for `name`, and what runs it; a name nobody knows ends the process.
+    """What to download for `name`, and what starts it; an unknown name ends the process.
 
-    Of a preset those that are missing; a model that is named itself is compared with the hub's.
+    Of a preset, the missing models. The files of a model that is named are compared with the hub's.
     """
     try:
         spec = catalogue.get(name)
@@ -83,7 +85,7 @@ def _named(catalogue: Catalogue, name: str, *, hf: bool) -> tuple[list[ModelSpec
         except UnknownPreset as unknown_preset:
             nearest = [u.suggestion for u in (unknown_model, unknown_preset) if u.suggestion]
             hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
-            _fail(f"there is no model and no preset {name!r}{hint}", status=2)
+            _fail(f"There is no model and no preset {name!r}{hint}", status=2)
     wanted = []
     for model in preset.models:
         spec = catalogue.get(model)
@@ -95,7 +97,7 @@ def _named(catalogue: Catalogue, name: str, *, hf: bool) -> tuple[list[ModelSpec
 
 
 def _pulls(hub: Hub, spec: ModelSpec, models_dir: Path, *, hf: bool) -> Iterator[Pull]:
-    """The files of a model that are to be there afterwards."""
+    """The files that a model needs."""
     from presets.fetching.pulling import Pull
     from presets.fetching.repository import PullError, gguf_files, safetensors_files
 
@@ -106,8 +108,8 @@ def _pulls(hub: Hub, spec: ModelSpec, models_dir: Path, *, hf: bool) -> Iterator
         files = safetensors_files(hub.files(repo), repo)
     elif spec.gguf is None or spec.gguf.repo is None:
         if weight_files.missing(spec):
-            raise PullError(f"{spec.id} can be fetched nowhere: {weight_files.absence(spec)}")
-        click.echo(f"{spec.id} is there: it comes with no repository to fetch it from")
+            raise PullError(f"{spec.id} cannot be downloaded: {weight_files.absence(spec)}")
+        click.echo(f"{spec.id} is there. The catalogue names no repository to compare it with.")
         return
     else:
         repo = spec.gguf.repo
@@ -126,11 +128,11 @@ def _bring(hub: Hub, pull: Pull) -> None:
     with _progress() as progress:
         checking = progress.add_task(f"checking {name}", total=size, visible=pull.target.exists())
         if is_right(pull, lambda done: progress.update(checking, completed=done)):
-            click.echo(f"{pull.target} is there and right")
+            click.echo(f"{pull.target} is there, and its checksum is right.")
             return
         kept = pull.kept_bytes
         if kept:
-            click.echo(f"{name}: going on from {kept / 1e9:.2f} GB")
+            click.echo(f"{name}: continuing after {kept / 1e9:.2f} GB")
         getting = progress.add_task(name, total=size, completed=kept)
         fetch(
             hub,
@@ -138,12 +140,12 @@ def _bring(hub: Hub, pull: Pull) -> None:
             lambda done: progress.update(getting, completed=done),
             lambda done: progress.update(checking, completed=done, visible=True),
         )
-    click.echo(f"{pull.target} is fetched, its checksum right")
+    click.echo(f"{pull.target} is downloaded, and its checksum is right.")
 
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """Bars on a terminal; nothing where nobody looks at one."""
+    """Progress bars on a terminal, and nothing elsewhere."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

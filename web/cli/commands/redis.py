@@ -1,4 +1,4 @@
-"""`inference-service redis`: the embedded server alone, and mending its append-only file."""
+"""`inference-service redis`: the embedded server alone, and the repair of its append-only file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.store import append_only, embedded
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Mend a damaged append-only file, and end.")
+@click.option("--repair", is_flag=True, help="Repair a damaged append-only file, and exit.")
 def redis(repair: bool) -> None:
     """Run the embedded Valkey alone, in the foreground."""
     sys.exit(_run(load_settings(), repair=repair))
@@ -23,7 +23,11 @@ def redis(repair: bool) -> None:
 def _run(settings: Settings, *, repair: bool) -> int:
     """Become the embedded server, or mend its file; returns the exit status."""
     if settings.redis_url:
-        click.echo("INFERENCE_REDIS_URL names a Redis already; no other is started.", err=True)
+        click.echo(
+            "INFERENCE_REDIS_URL is set, so the embedded server is not used. "
+            "Unset it to run this command.",
+            err=True,
+        )
         return 2
     prepare_data_directory(settings)
     try:
@@ -45,10 +49,10 @@ def _run(settings: Settings, *, repair: bool) -> int:
 def _repair(settings: Settings) -> None:
     done = embedded.repair(settings.data_dir)
     if done is None:
-        click.echo("nothing is damaged")
+        click.echo("The append-only file is not damaged.")
         return
     cut_bytes = done.size_bytes - done.kept_bytes
     click.echo(
-        f"{done.file}: cut the last {cut_bytes} of {done.size_bytes} bytes, from the first command "
-        f"that cannot be read on. The file as it was: {done.backup}"
+        f"{done.file}: the last {cut_bytes} of {done.size_bytes} bytes could not be read and are "
+        f"removed. The file as it was is kept: {done.backup}"
     )

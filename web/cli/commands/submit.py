@@ -9,8 +9,9 @@ import click
 
 from orchestration.modes import registry
 from web.cli.answer_printer import AnswerPrinter
-from web.cli.connection import connect, report_errors
+from web.cli.connection import report_errors, request
 from web.cli.job_watch import watch
+from workers.contract.fields import without_none
 from workers.contract.job import Priority
 
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
@@ -19,18 +20,23 @@ _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 @click.command()
 @click.argument("prompt")
 @click.option("--model", "-m", required=True, help="The model that answers.")
-@click.option("--priority", type=_PRIORITIES, help="How urgent it is.")
-@click.option("--max-tokens", type=int, help="Tokens of the answer at most.")
-@click.option("--deadline", "deadline_s", type=float, help="Seconds until it must have ended.")
-@click.option("--webhook", help="An address that is told of its end.")
-@click.option("--idempotency-key", help="Submitting it again under this key makes no second job.")
+@click.option("--priority", type=_PRIORITIES, help="The priority of the job.")
+@click.option("--max-tokens", type=int, help="The most tokens of the answer.")
+@click.option(
+    "--deadline",
+    "deadline_s",
+    type=float,
+    help="The job fails if it has not ended after this many seconds.",
+)
+@click.option("--webhook", help="The service posts the result to this address.")
+@click.option("--idempotency-key", help="A second submit with the same key makes no second job.")
 @click.option(
     "--mode",
     "orchestration_mode",
     type=click.Choice(registry.names()),
-    help="How several models answer it.",
+    help="How several models answer together.",
 )
-@click.option("--watch", "watches", is_flag=True, help="Show the answer as it is made.")
+@click.option("--watch", "watches", is_flag=True, help="Print the answer as it is made.")
 @report_errors
 def submit(
     prompt: str,
@@ -42,14 +48,11 @@ def submit(
 ) -> None:
     """Submit PROMPT as a job and print the job's id."""
     body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
-    body |= {name: value for name, value in options.items() if value is not None}
+    body |= without_none(options)
     if priority is not None:
         body["priority"] = Priority[priority.upper()].value
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-    with connect() as client:
-        answer = client.post("/v1/jobs", json=body, headers=headers)
-        answer.raise_for_status()
-    job_id = answer.json()["id"]
+    job_id = request("POST", "/v1/jobs", json=body, headers=headers)["id"]
     click.echo(job_id, err=watches)
     if watches:
-        sys.exit(watch(job_id, AnswerPrinter(thinks_aloud=True)))
+        sys.exit(watch(job_id, AnswerPrinter(shows_reasoning=True)))

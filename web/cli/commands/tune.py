@@ -24,15 +24,17 @@ MOST_LOSS = 0.02
     default=MOST_LOSS,
     show_default=True,
     type=click.FloatRange(0, 10),
-    help="KL divergence from the file as it is, in nats per token, at most.",
+    help="The most KL divergence from the original file, in nats per token.",
 )
-@click.option("--format", "form", help="Keep this format, whatever was measured: q8_0, original.")
-@click.option("--dry-run", is_flag=True, help="Measure and keep nothing.")
+@click.option(
+    "--format", "form", help="Keep this format whatever the measurement says: q8_0, original."
+)
+@click.option("--dry-run", is_flag=True, help="Measure, and change nothing.")
 def tune(model: str, max_loss: float, form: str | None, dry_run: bool) -> None:
-    """Time the formats of MODEL's weights on this machine and keep the best.
+    """Measure the formats of MODEL's weights on this machine and keep the best.
 
-    Measures prefill and decode, and what each format loses against the file as it is. A service
-    that runs meanwhile takes time from the measurement.
+    The command measures the speed of prefill and decode, and what each format loses against the
+    original file. Stop the service first: it would slow the measurement down.
     """
     from presets.catalogue import UnknownModel
     from workers.contract.errors import InferenceError
@@ -56,7 +58,7 @@ def tune(model: str, max_loss: float, form: str | None, dry_run: bool) -> None:
     except (InferenceError, OSError) as error:
         click.echo(f"inference-service tune: {error}", err=True)
         sys.exit(1)
-    click.echo(f"kept in {file}; workers of {spec.id} use it from their next start on")
+    click.echo(f"The format is kept in {file}. Workers of {spec.id} use it after their next start.")
 
 
 def _named(formats: list[Any], form: str) -> Any:
@@ -65,7 +67,7 @@ def _named(formats: list[Any], form: str) -> Any:
         if measured.form == wanted:
             return measured
     names = ", ".join(measured.form or "original" for measured in formats)
-    raise click.UsageError(f"There is no format {form!r}; there are: {names}.")
+    raise click.UsageError(f"There is no format {form!r}. The formats are: {names}.")
 
 
 def _print(formats: list[Any], chosen: Any) -> None:

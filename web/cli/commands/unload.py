@@ -9,7 +9,7 @@ from web.cli.model_orders import order
 
 @click.command()
 @click.argument("model")
-@click.option("--no-wait", is_flag=True, help="Only ask for it.")
+@click.option("--no-wait", is_flag=True, help="Return at once; the unload continues.")
 def unload(model: str, no_wait: bool) -> None:
-    """Unload MODEL in the running service, once its running answers have ended."""
+    """Unload MODEL from memory, after its running answers have ended."""
     order(model, "unload", wait=not no_wait)

@@ -104,7 +104,7 @@ def _watch(
     *,
     force: bool,
 ) -> int:
-    told = ""
+    last_reason = ""
     ready = False
     redis = connections.client(settings)
     absences = SilentWorkers(Directory(redis))
@@ -119,9 +119,9 @@ def _watch(
             ready, reason = _readiness(settings)
             if ready:
                 _say(_welcome(settings, wanted[0]))
-            elif reason != told:
+            elif reason != last_reason:
                 _say(f"waiting: {reason}")
-                told = reason
+                last_reason = reason
         time.sleep(_LOOK_S)
     models.end()
     _say("stopping")
@@ -132,7 +132,7 @@ def _end_silent(supervisor: Supervisor, absences: SilentWorkers) -> None:
     """End workers that live and do not say so; the supervisor starts others."""
     children = supervisor.pids()
     for pid in absences.silent(children):
-        _say(f"{children[pid].name} has fallen silent and is ended")
+        _say(f"{children[pid].name} no longer responds and is restarted")
         children[pid].signal_group(signal.SIGKILL)
 
 
@@ -215,10 +215,10 @@ def _readiness(settings: Settings) -> tuple[bool, str]:
             return True, ""
     except urllib.error.HTTPError as error:
         try:
-            told = json.load(error)
+            body = json.load(error)
         except ValueError:
             return False, f"the front end answers {error.code}"
-        return False, f"{told.get('reason', 'not ready')} [{told.get('progress', '')}]"
+        return False, f"{body.get('reason', 'not ready')} [{body.get('progress', '')}]"
     except OSError:
         return False, "the front end is starting"
 

@@ -52,9 +52,9 @@ def table(plan: Plan) -> dict[str, dict[str, Any]]:
 def refusal(settings: Settings, catalogue: Catalogue, plan: Plan) -> str:
     """What is needed, what there is, and what would do instead."""
     without = ", ".join(placed.model for placed in plan.placements if not placed.fits)
-    told = (
-        f"the models do not fit. With the least of KV pools they need {gb(plan.least_bytes)} GB; "
-        f"there is {_memory(plan.machine)}. No place for: {without}."
+    message = (
+        f"the models do not fit the memory. With the smallest KV pools they need "
+        f"{gb(plan.least_bytes)} GB; there is {_memory(plan.machine)}. These do not fit: {without}."
     )
     mode = DEFAULT_MODE
     if settings.preload_models is None and settings.config is not None:
@@ -62,32 +62,32 @@ def refusal(settings: Settings, catalogue: Catalogue, plan: Plan) -> str:
     fitting = memory_plan.fitting(settings, catalogue, mode, plan.machine)
     if fitting:
         names = ", ".join(preset.id for preset in fitting[:_SUGGESTED])
-        told += f" Presets of mode {mode} that would fit: {names} (up --preset {fitting[0].id})."
-    return told + " `up --force` starts them all the same."
+        message += f" Presets of mode {mode} that would fit: {names} (up --preset {fitting[0].id})."
+    return message + " `up --force` starts them anyway."
 
 
 def over_limit(plan: Plan, limit_mb: int) -> str:
     """What is needed, and what the operator lets all models take."""
     return (
-        f"the models do not fit. With the least of KV pools they need {plan.least_bytes // 2**20} "
-        f"MB; INFERENCE_MEMORY_LIMIT_MB is {limit_mb}. Raise it, or start fewer with "
-        "INFERENCE_PRELOAD_MODELS. `up --force` starts them all the same."
+        f"the models do not fit the memory. With the smallest KV pools they need "
+        f"{plan.least_bytes // 2**20} MB; INFERENCE_MEMORY_LIMIT_MB is {limit_mb}. Raise it, or start fewer with "
+        "INFERENCE_PRELOAD_MODELS. `up --force` starts them anyway."
     )
 
 
 def _line(placed: Placement, on: Machine) -> str:
-    found = placed.demand.footprint
-    about = "about " if found.estimated else ""
+    footprint = placed.demand.footprint
+    about = "about " if footprint.estimated else ""
     if not placed.fits:
-        least = f"{found.least_tokens} tokens"
+        least = f"{footprint.least_tokens} tokens"
         bound = placed.demand.memory_fraction
         why = "" if bound is None else f"; its memory_fraction is {bound:g}"
-        return f"{about}{gb(found.least_bytes)} GB with a KV pool of {least}: no place{why}"
-    pool = placed.kv_tokens * found.kv_bytes_per_token
-    short = "" if placed.kv_tokens >= found.wanted_tokens else f" of {found.wanted_tokens}"
+        return f"{about}{gb(footprint.least_bytes)} GB with a KV pool of {least}: no place{why}"
+    pool = placed.kv_tokens * footprint.kv_bytes_per_token
+    short = "" if placed.kv_tokens >= footprint.wanted_tokens else f" of {footprint.wanted_tokens}"
     return (
-        f"{about}{gb(placed.planned_bytes)} GB: weights {gb(found.weights_bytes)}, KV pool "
-        f"{gb(pool)} for {placed.kv_tokens}{short} tokens, buffers {gb(found.overhead_bytes)}; "
+        f"{about}{gb(placed.planned_bytes)} GB: weights {gb(footprint.weights_bytes)}, KV pool "
+        f"{gb(pool)} for {placed.kv_tokens}{short} tokens, buffers {gb(footprint.overhead_bytes)}; "
         f"{_place(placed, on)}"
     )
 

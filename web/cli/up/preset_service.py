@@ -30,7 +30,7 @@ def serving(preset_id: str, service: str, log: Path) -> Iterator[None]:
         StartError: something answers at `service` already, or it did not become ready.
     """
     if _reason_not_ready(service) is not None:
-        raise StartError(f"a service answers at {service} already: stop it, or leave out --start")
+        raise StartError(f"a service answers at {service} already. Stop it, or leave out --start.")
     with log.open("ab") as output:
         up = subprocess.Popen(
             [sys.executable, "-m", "web.cli", "up", "--preset", preset_id],
@@ -61,8 +61,8 @@ def _await_ready(up: subprocess.Popen[bytes], service: str, log: Path) -> None:
 def _reason_not_ready(service: str) -> str | None:
     """Why a service is not ready, empty where it is; None where none answers."""
     try:
-        told = httpx.get(f"{service}/health/ready", timeout=5.0)
-        return "" if told.is_success else str(told.json().get("reason", told.status_code))
+        answer = httpx.get(f"{service}/health/ready", timeout=5.0)
+        return "" if answer.is_success else str(answer.json().get("reason", answer.status_code))
     except httpx.TransportError:
         return None
     except ValueError:

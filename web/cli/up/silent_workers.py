@@ -1,4 +1,4 @@
-"""Absences: workers whose process runs and that no longer say so."""
+"""Silent workers: their process runs, but they report no presence."""
 
 from __future__ import annotations
 

@@ -170,9 +170,9 @@ class Supervisor:
 
     def _await_end(self, child: Child, hurried: Callable[[], bool]) -> None:
         deadline = time.monotonic() + child.grace_s
-        told_at = time.monotonic() + 2.0
+        notice_at = time.monotonic() + 2.0
         while child.running and time.monotonic() < deadline and not hurried():
-            if time.monotonic() > told_at:
-                self._say(f"waiting for {child.name} to end its answers (Ctrl-C to hurry)")
-                told_at = deadline
+            if time.monotonic() > notice_at:
+                self._say(f"waiting for the running answers of {child.name} (Ctrl-C stops at once)")
+                notice_at = deadline
             time.sleep(0.05)

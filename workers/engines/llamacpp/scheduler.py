@@ -84,7 +84,7 @@ class Scheduler(BackgroundThread):
                 if entries := self._decode():
                     self._deliver(entries)
             except Exception:
-                log.exception("the decoding thread met an error; its sequences fail")
+                log.exception("unexpected error in the decoding thread; its sequences fail")
                 self._fail_all(EngineFailed())
         self._end_all()
 
@@ -195,7 +195,7 @@ class Scheduler(BackgroundThread):
             self._leave(victim, keep=False)
             victim.fail(EngineFailed("The KV pool has no room for one whole sequence."))
             return
-        log.info("no cell is free: %s waits and resumes", victim.request.id)
+        log.info("the KV pool is full: %s is preempted and resumes later", victim.request.id)
         self._active.remove(victim)
         self._prefixes.clear(victim)
         self._waiting.add(victim)

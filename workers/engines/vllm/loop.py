@@ -42,7 +42,7 @@ class Loop(BackgroundThread):
         try:
             self.begin(_cancel_all()).result(_STOPS_WITHIN_S)
         except TimeoutError:
-            log.warning("vLLM's event loop does not answer; it is left as it is")
+            log.warning("vLLM's event loop does not respond; it is not waited for")
         self._loop.call_soon_threadsafe(self._loop.stop)
         super().stop()
 

@@ -68,7 +68,7 @@ def end_leftovers() -> None:
     """
     left = [process for process, owner in _owned() if not _lives(owner)]
     for process in left:
-        log.warning("ending process %d, which a dead worker has left", process.pid)
+        log.warning("killing process %d of a dead worker", process.pid)
     _end(left)
 
 
@@ -78,7 +78,7 @@ def _end(processes: list[psutil.Process]) -> None:
             process.kill()
     _, alive = psutil.wait_procs(processes, _ENDS_WITHIN_S)
     for process in alive:
-        log.error("process %d does not end", process.pid)
+        log.error("process %d does not exit", process.pid)
 
 
 def _owned() -> Iterator[tuple[psutil.Process, str]]:
