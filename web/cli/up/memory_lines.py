@@ -53,7 +53,7 @@ def refusal(settings: Settings, catalogue: Catalogue, plan: Plan) -> str:
     """What is needed, what there is, and what would do instead."""
     without = ", ".join(placed.model for placed in plan.placements if not placed.fits)
     message = (
-        f"the models do not fit the memory. With the smallest KV pools they need "
+        "the models do not fit the memory. With the smallest KV pools they need "
         f"{gb(plan.least_bytes)} GB; there is {_memory(plan.machine)}. These do not fit: {without}."
     )
     mode = DEFAULT_MODE
@@ -69,9 +69,9 @@ def refusal(settings: Settings, catalogue: Catalogue, plan: Plan) -> str:
 def over_limit(plan: Plan, limit_mb: int) -> str:
     """What is needed, and what the operator lets all models take."""
     return (
-        f"the models do not fit the memory. With the smallest KV pools they need "
-        f"{plan.least_bytes // 2**20} MB; INFERENCE_MEMORY_LIMIT_MB is {limit_mb}. Raise it, or start fewer with "
-        "INFERENCE_PRELOAD_MODELS. `up --force` starts them anyway."
+        "the models do not fit the memory. With the smallest KV pools they need "
+        f"{plan.least_bytes // 2**20} MB; INFERENCE_MEMORY_LIMIT_MB is {limit_mb}. "
+        "Raise it, or start fewer with INFERENCE_PRELOAD_MODELS. `up --force` starts them anyway."
     )
 
 
