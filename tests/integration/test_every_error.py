@@ -381,7 +381,8 @@ def test_one_of_several_keys_holds_a_part_of_the_places(front_end, settings, red
     )
     client = front_end(INFERENCE_MAX_CONCURRENT_REQUESTS="2", INFERENCE_REQUEST_TIMEOUT="3")
     shares = client.application.extensions["inference"].request_shares
-    with shares.holding("alice", 2):
+    (alice_id,) = (key.id for key in key_file.read(settings().keys_file) if key.name == "alice")
+    with shares.holding(alice_id, 2):
         found = error_of(ask(client, headers=alice), "TEMPORARY_RESOURCE")
         assert found["details"] == {"bound": "key_share", "limit": 1}
         error_of(ask(client, headers=bob), "REQUEST_TIMEOUT")  # it got in, and nobody answers
