@@ -64,7 +64,7 @@ def require_worker(spec: ModelSpec, directory: Directory, *, on_demand: bool = F
     """Refuse a request that nobody would take.
 
     With `on_demand` a model that is not loaded is as good as one that is: the request waits, and
-    the keeper has its model loaded.
+    the keeper has its model loaded. So does a request whose worker has fallen silent a moment ago.
 
     Raises:
         ModelLoading: the model is being loaded.
@@ -82,7 +82,7 @@ def require_worker(spec: ModelSpec, directory: Directory, *, on_demand: bool = F
             details={**error.details, "model": spec.id},
             retry_after_ms=error.retry_after_ms,
         )
-    if waits:
+    if waits or directory.is_expected(spec.id):
         return
     progress = load_progress(spec.id, directory)
     if progress is not None:

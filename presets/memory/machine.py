@@ -36,6 +36,14 @@ class Machine:
         free = tuple(replace(device, free_bytes=device.total_bytes) for device in self.devices)
         return replace(self, available_bytes=self.total_bytes, devices=free)
 
+    def keeping(self, size_bytes: int) -> Machine:
+        """With so much of the RAM kept for something that is no model."""
+        return replace(
+            self,
+            total_bytes=max(0, self.total_bytes - size_bytes),
+            available_bytes=max(0, self.available_bytes - size_bytes),
+        )
+
     def beside(self, taken: Taken) -> Machine:
         """With what loaded models take of it.
 

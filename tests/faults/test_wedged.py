@@ -53,3 +53,18 @@ def test_an_engine_that_hangs_is_ended_and_its_neighbours_go_on(service):
     found = service.get(taken["status_url"]).json()
     assert found["error"]["code"] == "JOB_POISONED"
     assert "has not moved" in service.logs()
+
+
+def test_a_worker_that_is_silent_for_a_moment_is_waited_for(service):
+    wait_for(service.is_ready, 60)
+    assert service.post(service.ask({"text": "before"})).status_code == 200
+    silent = service.child("worker", MODEL)
+    silent.suspend()
+    try:
+        wait_for(lambda: not service.is_ready(), 10)  # its presence has expired
+        asked = httpx.post(f"{service.url}/v1/jobs", json=service.ask({"text": "after"}))
+        assert asked.status_code == 202, asked.text
+    finally:
+        silent.resume()
+    wait_for(lambda: job(service, asked.json()["id"])["state"] == "completed", 30)
+    assert silent.is_running()

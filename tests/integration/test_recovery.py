@@ -9,6 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.waiting import wait_for
 from workers.app import generate_task, make_app, model_queue, priority_lists
+from workers.cluster.presence import declare_dead
 from workers.contract import keys
 from workers.contract.events import Cancelled, Token
 from workers.contract.job import Job, JobState, Message
@@ -378,3 +379,29 @@ def test_a_worker_that_ends_lets_nobody_in():
     isolation.close()
     with isolation.together() as together, isolation.alone() as alone:
         assert (together, alone) == (False, False)
+
+
+def test_the_leases_of_a_worker_that_is_known_to_be_dead_are_not_waited_for(redis, step):
+    mine, others = step(), step()
+    assert not isinstance(Leases(redis, "dead").take(mine), Refusal)
+    assert not isinstance(Leases(redis, "alive").take(others), Refusal)
+    for worker in ("dead", "alive"):
+        redis.set(keys.worker(worker), "{}", px=keys.PRESENCE_TTL_MS)
+        redis.sadd(keys.WORKERS, worker)
+    Reaper(redis).sweep()
+    assert redis.zcard(keys.RESEND) == 0
+    assert declare_dead(redis, "dead") == 1
+    assert not redis.exists(keys.worker("dead"))
+    Reaper(redis).sweep()
+    assert redis.zrange(keys.RESEND, 0, -1) == [member(mine).encode()]
+    assert redis.zscore(keys.LEASES, member(others)) is not None
+    assert declare_dead(redis, "dead") == 0  # once more does no harm
+
+
+def test_a_step_that_goes_on_elsewhere_is_not_taken_from_there(redis, step):
+    request = step()
+    assert not isinstance(Leases(redis, "alive").take(request), Refusal)
+    redis.sadd(keys.held("dead"), member(request))
+    assert declare_dead(redis, "dead") == 0
+    Reaper(redis).sweep()
+    assert redis.zcard(keys.RESEND) == 0

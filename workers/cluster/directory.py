@@ -24,6 +24,8 @@ class Snapshot:
     orders: Mapping[str, Order] = field(default_factory=dict)
     supervised: bool = False
     kept: bool = False
+    #: Models of which a worker answered a moment ago, and has not said that it leaves.
+    served: frozenset[str] = frozenset()
 
 
 class Directory:
@@ -59,6 +61,13 @@ class Directory:
             if worker.status is WorkerStatus.LOADED
             and not (worker.model and self.is_ordered_unloaded(worker.model))
         )
+
+    def is_expected(self, model: str) -> bool:
+        """Whether a worker that answered a moment ago has fallen silent, or is started again.
+
+        It is waited for: its machine slept, or its core was busy.
+        """
+        return model in self._look().served and not self.is_ordered_unloaded(model)
 
     def is_ordered_unloaded(self, model: str) -> bool:
         """Whether a model is not to be loaded, by order."""
@@ -103,12 +112,17 @@ class Directory:
                 pipe.exists(keys.SUPERVISOR)
                 pipe.exists(keys.KEEPER)
                 ids, loaded_once, orders, supervised, kept = pipe.execute()
-            presences = (
-                self._redis.mget([keys.worker(i.decode()) for i in sorted(ids)]) if ids else []
-            )
+            models = sorted(model.decode() for model in loaded_once)
+            names = [keys.worker(i.decode()) for i in sorted(ids)]
+            names += [keys.served(model) for model in models]
+            values = self._redis.mget(names) if names else []
+            presences, served = values[: len(ids)], values[len(ids) :]
             self._snapshot = Snapshot(
                 workers=tuple(Worker.from_dict(json.loads(raw)) for raw in presences if raw),
-                loaded_once=frozenset(model.decode() for model in loaded_once),
+                loaded_once=frozenset(models),
+                served=frozenset(
+                    model for model, by in zip(models, served, strict=True) if by is not None
+                ),
                 orders=orders_of(orders),
                 supervised=bool(supervised),
                 kept=bool(kept),

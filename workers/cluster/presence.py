@@ -18,6 +18,7 @@ from workers.background import BackgroundThread
 from workers.contract import keys
 from workers.contract.errors import EngineFailed, InferenceError
 from workers.contract.job import known_fields
+from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,10 @@ class WorkerStatus(enum.StrEnum):
     FAILED = "failed"
     #: The process waits for an order to load its model.
     UNLOADED = "unloaded"
+
+
+#: Nobody waits for a worker that says so.
+_LEAVING = (WorkerStatus.UNLOADING, WorkerStatus.FAILED, WorkerStatus.UNLOADED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Worker:
     context_length: int = 0
     #: Format of the weights it runs, e.g. `q8_0`; None where that says nothing.
     format: str | None = None
+    #: Whether it has given any text since it was started.
+    answered: bool = False
     #: The order under which it loads; None where it was started for its model.
     order: str | None = None
 
@@ -98,7 +105,8 @@ class Presence(BackgroundThread):
 
     def stop(self) -> None:
         """Leave: nobody waits for this worker any longer."""
-        self._end(lambda: self._redis.delete(keys.worker(self._worker.id)))
+        served = [keys.served(self._worker.model)] if self._worker.model else []
+        self._end(lambda: self._redis.delete(keys.worker(self._worker.id), *served))
 
     def sleep(self) -> None:
         """The model is unloaded; the process is back as a new one in a moment."""
@@ -141,6 +149,11 @@ class Presence(BackgroundThread):
             context_length=context_length,
             format=form,
         )
+
+    def answered(self) -> None:
+        """It has given text: whatever ends it now, it can work."""
+        if not self._worker.answered:
+            self._change(answered=True)
 
     def failed(self, error: InferenceError) -> None:
         """The model could not be loaded."""
@@ -191,7 +204,21 @@ class Presence(BackgroundThread):
             pipe.sadd(keys.WORKERS, worker.id)
             if worker.model and worker.status is WorkerStatus.LOADED:
                 pipe.sadd(keys.LOADED_ONCE, worker.model)
+                pipe.set(keys.served(worker.model), worker.id, px=keys.SERVED_TTL_MS)
+            elif worker.model and worker.status in _LEAVING:
+                pipe.delete(keys.served(worker.model))  # another one of it says so again at once
             pipe.execute()
+
+
+def declare_dead(redis: Redis, worker_id: str) -> int:
+    """Let the keeper deal with a worker now, whose process is known to have ended.
+
+    Returns how many steps it held.
+
+    Raises:
+        redis.RedisError: Redis is away; its presence and its leases expire by themselves.
+    """
+    return int(run(redis, "declare_dead", worker_id))
 
 
 def forget_loaded(redis: Redis) -> None:

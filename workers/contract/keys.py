@@ -50,6 +50,9 @@ jobs:{owner}               sorted set   Lua: store; jobs       asynchronous jobs
                                                                (or of none); score: acceptance
 worker:{id}                string       presence               PRESENCE_TTL_MS after a beat
 workers                    set          presence               until the keeper sees it dead
+served:{model}             string       presence               SERVED_TTL_MS after a beat of a
+                                                               worker that answers; a leaving one
+                                                               removes it
 loaded_once                set          presence               until `up` starts anew
 orders                     hash         Lua: order (keeper)    until `up` starts anew: what each
                                                                model is to be (JSON)
@@ -96,6 +99,8 @@ SYNC_TTL_S = 300
 ACCEPTED_TTL_S = 7 * 86_400
 #: A worker that has not been heard of for this long is dead.
 PRESENCE_TTL_MS = 3000
+#: A model whose worker has fallen silent is waited for, this long after its last beat.
+SERVED_TTL_MS = 15_000
 #: A worker that becomes another process to give its memory back is heard of again within this.
 REBIRTH_TTL_MS = 60_000
 #: A synchronous request whose front end died is no longer counted as open after this long.
@@ -222,3 +227,8 @@ def split_lease_member(member: str) -> tuple[str, str]:
 def worker(worker_id: str) -> str:
     """What one worker process says of itself: JSON that expires when its beats stop."""
     return f"{PREFIX}worker:{worker_id}"
+
+
+def served(model: str) -> str:
+    """The worker that said last that it answers for a model: a string that expires."""
+    return f"{PREFIX}served:{model}"

@@ -7,6 +7,7 @@ is heavy to import stays inside the factory.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -25,17 +26,36 @@ Factory = Callable[[EngineOptions], Engine]
 class _Registration:
     factory: Factory
     tuner: Tuner | None
+    import_ahead: Callable[[], None]
 
 
 _REGISTERED: dict[str, _Registration] = {}
 
 
-def register(backend: str, factory: Factory, *, tuner: Tuner | None = None) -> None:
+def register(
+    backend: str,
+    factory: Factory,
+    *,
+    tuner: Tuner | None = None,
+    import_ahead: Callable[[], None] = lambda: None,
+) -> None:
     """Let a backend's name mean an engine.
 
     `tuner` measures the formats of a model's weights; None: the engine has one format alone.
+    `import_ahead` imports what is heavy, in a process that has no model yet. Nothing, where the
+    import itself looks at the devices: which ones it may see is not known then.
     """
-    _REGISTERED[backend] = _Registration(factory, tuner)
+    _REGISTERED[backend] = _Registration(factory, tuner, import_ahead)
+
+
+def import_ahead(backend: str) -> None:
+    """Import what an engine needs before it has a model; one that cannot be imported says so later.
+
+    Raises:
+        ModelLoadFailed: there is no such engine.
+    """
+    with contextlib.suppress(ImportError):
+        _find(backend).import_ahead()
 
 
 def create(backend: str, options: EngineOptions) -> Engine:

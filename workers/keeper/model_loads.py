@@ -53,6 +53,8 @@ class _Seen:
     #: Model -> how many steps wait for it, and how many run on it.
     waiting: Mapping[str, int]
     running: Mapping[str, int]
+    #: Models of which a worker answered a moment ago, and has not said that it leaves.
+    served: frozenset[str]
     used_ms: Mapping[str, int]
     loaded_ms: Mapping[str, int]
     demanded_ms: Mapping[str, int]
@@ -130,6 +132,7 @@ class ModelLoads:
             for model in asked:
                 pipe.zcard(keys.waiting(model))
                 pipe.scard(keys.running(model))
+                pipe.exists(keys.served(model))
             rows = pipe.execute()
         counts = rows[len(ids) :]
         used_ms, loaded_ms, measured = (_numbers(raw) for raw in numbers)
@@ -139,8 +142,11 @@ class ModelLoads:
             workers=_by_model(Worker.from_dict(json.loads(raw)) for raw in rows[: len(ids)] if raw),
             orders=orders_of(orders),
             load_requests=load_requests_of(requests),
-            waiting=dict(zip(asked, counts[::2], strict=True)),
-            running=dict(zip(asked, counts[1::2], strict=True)),
+            waiting=dict(zip(asked, counts[::3], strict=True)),
+            running=dict(zip(asked, counts[1::3], strict=True)),
+            served=frozenset(
+                model for model, served in zip(asked, counts[2::3], strict=True) if served
+            ),
             used_ms=used_ms,
             loaded_ms=loaded_ms,
             demanded_ms={model.decode(): int(since) for model, since in demands},
@@ -167,6 +173,7 @@ class ModelLoads:
             load_request=seen.load_requests.get(model),
             failure=failed.error if failed is not None and here is Phase.FAILED else None,
             present=bool(workers),
+            expected=model in seen.served,
             loadable=bool(workers or seen.supervisor),
             missing=None if workers else _missing(spec, seen.supervisor),
             waiting=seen.waiting.get(model, 0),

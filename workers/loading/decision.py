@@ -216,7 +216,7 @@ def _is_demanded(state: ModelState, policy: Policy) -> bool:
     """
     if not state.waiting or state.load_request is not None or not state.loadable:
         return False
-    if state.phase not in (Phase.ABSENT, Phase.UNLOADED):
+    if state.phase not in (Phase.ABSENT, Phase.UNLOADED) or state.expected:
         return False
     left = state.order is not None and state.order.why in (Why.IDLE, Why.SWAP)
     return policy.on_demand or left

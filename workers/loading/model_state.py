@@ -78,6 +78,8 @@ class ModelState:
     failure: Mapping[str, Any] | None = None
     #: A process of it lives.
     present: bool = False
+    #: A worker of it answered a moment ago, and has not said that it leaves: it is waited for.
+    expected: bool = False
     #: Somebody would load it: a process that waits, or an `up` that starts one.
     loadable: bool = True
     #: What of its files is not there, and where it was looked for; None where nothing is missing.

@@ -25,10 +25,14 @@ from presets.model import ModelSpec
 from presets.preset import Preset
 from presets.weights import weight_files
 from workers.cluster.presence import Worker
+from workers.cluster.supervision import is_supervised
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed
 from workers.settings import Settings
 
 _MB = 2**20
+#: What the process takes in which `up` waits with the imports of a worker done: Python, Celery and
+#: llama-cpp-python took 66 MB on Linux.
+STANDBY_BYTES = 100 * _MB
 
 
 def plan(settings: Settings, specs: Iterable[ModelSpec], on: Machine) -> Plan:
@@ -45,6 +49,11 @@ def free_bytes(settings: Settings, spec: ModelSpec, workers: Iterable[Worker]) -
     """The most memory that a model could have on this machine beside what `workers` hold."""
     now = at_hand(workers)
     return plan_.free_bytes(_demand(settings, spec, now), now)
+
+
+def standby_bytes(settings: Settings) -> int:
+    """What of the RAM is for the process in which `up` waits for a worker's death."""
+    return STANDBY_BYTES if settings.standby else 0
 
 
 def at_hand(workers: Iterable[Worker] = ()) -> Machine:
@@ -74,7 +83,8 @@ def place(
         ModelLoadFailed: a device that it is to run on is not there, or its engine cannot use it.
     """
     here = _here(workers)
-    taken, read = _taken(here), machine.read()
+    kept_bytes = standby_bytes(settings) if is_supervised() else 0
+    taken, read = _taken(here), machine.read().keeping(kept_bytes)
     _require_devices(spec, read)
     now = read.beside(taken)
     wanted = catalogue.wanted(settings.preload_models, settings.config)

@@ -22,14 +22,18 @@ log = logging.getLogger(__name__)
 def worker_record(model_id: str | None, concurrency: int) -> Worker:
     """What a process reports of itself at its start; `model_id` None: the orchestration worker."""
     name = model_id or "orchestration"
-    started_at = int(psutil.Process().create_time() * 100)  # it keeps this when it execs itself
     return Worker(
-        id=f"{name}@{socket.gethostname()}-{os.getpid():x}-{started_at:x}",
+        id=f"{name}@{socket.gethostname()}-{os.getpid():x}-{started_at(psutil.Process()):x}",
         model=model_id,
         pid=os.getpid(),
         host=socket.gethostname(),
         concurrency=concurrency,
     )
+
+
+def started_at(process: psutil.Process) -> int:
+    """When a process began, in hundredths of a second; it keeps this when it execs itself."""
+    return int(process.create_time() * 100)
 
 
 def consume(app: Celery, worker: Worker, queue_name: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
@@ -42,6 +43,8 @@ class StepRunner:
     leases: Leases
     token_log: TokenLog
     isolation: Isolation = field(default_factory=Isolation)
+    #: Called when text was given.
+    on_text: Callable[[], None] = lambda: None
     #: When the model was loaded; None where no request waited for that.
     loaded: LoadPeriod | None = None
 
@@ -122,6 +125,7 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
         output.tokens += len(last.token_ids)
         if last.finish_reason is None and (last.token_ids or last.text or last.reasoning):
             writer.write(_token(lease, last))
+            runner.on_text()
         if writer.refused.is_set():
             lease.stop.set()
     if last.finish_reason != "cancelled":

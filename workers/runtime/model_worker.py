@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from workers import logs
 from workers.app import make_app, model_queue
 from workers.cluster.presence import Presence
 from workers.cluster.supervision import is_supervised
+from workers.engines import registry
 from workers.engines.base import Engine
 from workers.loading.order_watcher import OrderWatcher, restart_process
 from workers.planning import catalogue, memory_plan
@@ -55,6 +57,16 @@ def run_model_worker(
     spec = models.get(model_id)
     spec = replace(spec, devices=devices or spec.devices)
     return _ModelWorker(settings, models, spec, force=force).run()
+
+
+def import_ahead(backends: Iterable[str]) -> None:
+    """Import what workers of these backends need, beside what this module has imported already.
+
+    Raises:
+        ModelLoadFailed: there is no such engine.
+    """
+    for backend in backends:
+        registry.import_ahead(backend)
 
 
 class _Stopped(BaseException):
@@ -142,7 +154,9 @@ class _ModelWorker:
         leases = Leases(connections.client(settings), worker.id)
         token_log = TokenLog(connections.client(settings))
         app = make_app(settings)
-        runner = StepRunner(engine, leases, token_log, loaded=loaded)
+        runner = StepRunner(
+            engine, leases, token_log, on_text=self._presence.answered, loaded=loaded
+        )
         register_generate(app, spec.id, runner)
         revoke.install(JobStore(connections.client(settings)))
         leases.start()

@@ -62,6 +62,12 @@ class ModelSettings:
         "Seconds without a decoding step, while there is work, after which a worker is ended and "
         "started again. Its steps go on.",
     )
+    standby: bool = setting(
+        "INFERENCE_STANDBY", True, kinds.BOOLEAN,
+        "`up` keeps one process ready, with its imports done and no model, which becomes the next "
+        "model worker that dies: new text then comes a second or two earlier. It takes about "
+        "100 MB.",
+    )
     memory_limit_mb: int | None = setting(
         "INFERENCE_MEMORY_LIMIT_MB", None, kinds.integer(1, 100_000_000),
         "Megabytes that all loaded models together may take. A model that would exceed it is not "

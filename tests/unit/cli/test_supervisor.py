@@ -61,3 +61,44 @@ def test_stopping_leaves_nothing(watched, tmp_path):
     process = one.process
     watched.stop(hurried=lambda: False)
     assert process.poll() is not None
+
+
+def test_a_death_after_the_first_answer_costs_no_pause(watched, tmp_path):
+    one = child(tmp_path, LIVES)
+    watched.start(one)
+    for _ in range(3):
+        one.answered = True
+        before = one.process.pid
+        one.process.kill()
+        one.process.wait(5)
+        assert watched.look() is None
+        assert one.process.pid != before
+        assert one.running
+        assert one.pause_s == module.FIRST_PAUSE_S
+
+
+class Waiting:
+    """A standby that becomes whatever it is asked to, once."""
+
+    def __init__(self):
+        self.became = []
+
+    def become(self, arguments, log_file):
+        self.became.append(tuple(arguments))
+        if len(self.became) > 1:
+            return None
+        return module.subprocess.Popen([sys.executable, "-c", LIVES], start_new_session=True)
+
+
+def test_a_worker_that_died_goes_on_in_the_standby(watched, tmp_path):
+    watched._standby = Waiting()
+    one = child(tmp_path, LIVES)
+    one.from_standby = True
+    watched.start(one)
+    for became in (1, 2):  # the second time none waits: it is started as ever
+        one.answered = True
+        one.process.kill()
+        one.process.wait(5)
+        assert watched.look() is None
+        assert len(watched._standby.became) == became
+        assert one.running

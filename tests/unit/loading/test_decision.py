@@ -304,3 +304,8 @@ def test_what_was_forced_is_loaded_whatever_is_free(forced):
     (decision,) = decide([asking], 300 * MB, NOW, DEMAND)
     assert (decision.target is Target.LOADED) == forced
     assert decision.load_request is request
+
+
+def test_a_model_whose_worker_fell_silent_a_moment_ago_is_waited_for():
+    assert done([wanted("a")], DEMAND) == [("a", "loaded demand")]
+    assert done([wanted("a", expected=True)], DEMAND) == []

@@ -129,3 +129,20 @@ def test_a_request_nobody_would_take_is_refused(workers, error, says):
 def test_a_model_that_is_not_loaded(known, on_demand, error, says):
     with pytest.raises(error, match=says) if error else contextlib.nullcontext():
         resolve.require_worker(PHI, known, on_demand=on_demand)
+
+
+@pytest.mark.parametrize("workers", [(), (worker(WorkerStatus.LOADING),)])
+def test_a_worker_that_fell_silent_a_moment_ago_is_waited_for(workers):
+    resolve.require_worker(PHI, FixedDirectory(*workers, served=["phi-4"]))
+
+
+def test_a_model_that_is_not_to_be_loaded_is_not_waited_for():
+    directory = FixedDirectory(orders=[order(Target.UNLOADED)], served=["phi-4"])
+    with pytest.raises(NoWorker):
+        resolve.require_worker(PHI, directory)
+
+
+def test_what_could_not_be_loaded_again_says_so():
+    failed = worker(WorkerStatus.FAILED, error=ModelLoadFailed("not a GGUF").to_dict())
+    with pytest.raises(ModelLoadFailed, match="not a GGUF"):
+        resolve.require_worker(PHI, FixedDirectory(failed, served=["phi-4"]))

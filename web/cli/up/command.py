@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import select
 import signal
 import socket
 import time
@@ -17,8 +19,10 @@ from redis.exceptions import RedisError
 from presets.catalogue import UnknownModel
 from presets.weights import weight_files
 from web.cli.up import memory_lines
+from web.cli.up.deaths import LocalDeaths
 from web.cli.up.model_workers import ModelWorkers
 from web.cli.up.silent_workers import SilentWorkers
+from web.cli.up.standby import Standby
 from web.cli.up.supervisor import Child, Supervisor
 from workers.cluster.directory import Directory
 from workers.cluster.presence import forget_loaded
@@ -34,12 +38,22 @@ _LOOK_S = 0.1
 
 
 class _Signals:
-    """How often somebody asked the service to stop."""
+    """How often somebody asked the service to stop, and that a child has ended."""
 
     def __init__(self) -> None:
         self.count = 0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._take)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes `wait`, and nothing else
+        self._readable, written = os.pipe()
+        for descriptor in (self._readable, written):
+            os.set_blocking(descriptor, False)
+        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a signal, or so long."""
+        if select.select([self._readable], [], [], seconds)[0]:
+            os.read(self._readable, 4096)
 
     def _take(self, *_: Any) -> None:
         self.count += 1
@@ -55,17 +69,19 @@ def run(settings: Settings, *, flower: bool, force: bool) -> int:
     `force` starts models that do not fit the memory, too.
     """
     signals = _Signals()
-    supervisor = Supervisor(_say)
+    standby = Standby(settings.data_dir / "logs" / "standby.log", _standby_models(settings))
+    supervisor = Supervisor(_say, standby)
     try:
         wanted = _wanted(settings)
         _require_free_port(settings)
         _require_memory(settings, wanted, force=force)
         _start(settings, supervisor, signals, flower=flower)
-        return _watch(settings, wanted, supervisor, signals, force=force)
+        return _watch(settings, wanted, supervisor, standby, signals, force=force)
     except _Refusal as refusal:
         click.echo(f"inference-service cannot start: {refusal}", err=True)
         return 1
     finally:
+        standby.stop()
         supervisor.stop(hurried=lambda: signals.count > 1)
 
 
@@ -100,6 +116,7 @@ def _watch(
     settings: Settings,
     wanted: tuple[str, ...],
     supervisor: Supervisor,
+    standby: Standby,
     signals: _Signals,
     *,
     force: bool,
@@ -108,11 +125,14 @@ def _watch(
     ready = False
     redis = connections.client(settings)
     absences = SilentWorkers(Directory(redis))
+    deaths = LocalDeaths(redis)
     models = ModelWorkers(redis, settings, supervisor, _say)
     models.begin(wanted, force=force)
     while not signals.count:
+        deaths.look(supervisor.pids())
         if hopeless := supervisor.look():
             raise _Refusal(hopeless)
+        standby.look(calm=ready and supervisor.calm)
         models.look()
         _end_silent(supervisor, absences)
         if not ready:
@@ -122,7 +142,7 @@ def _watch(
             elif reason != last_reason:
                 _say(f"waiting: {reason}")
                 last_reason = reason
-        time.sleep(_LOOK_S)
+        signals.wait(_LOOK_S)
     models.end()
     _say("stopping")
     return 0
@@ -134,6 +154,15 @@ def _end_silent(supervisor: Supervisor, absences: SilentWorkers) -> None:
     for pid in absences.silent(children):
         _say(f"{children[pid].name} no longer responds and is restarted")
         children[pid].signal_group(signal.SIGKILL)
+
+
+def _standby_models(settings: Settings) -> list[str]:
+    """Whose engines the standby imports; none where there is to be no standby."""
+    if not settings.standby:
+        return []
+    catalogue = catalogue_.load(settings)
+    wanted = catalogue.wanted(settings.preload_models, settings.config)
+    return [model for model in wanted if catalogue.has(model)]
 
 
 def _wanted(settings: Settings) -> tuple[str, ...]:
@@ -152,8 +181,10 @@ def _wanted(settings: Settings) -> tuple[str, ...]:
 def _require_memory(settings: Settings, wanted: tuple[str, ...], *, force: bool) -> None:
     """Tell the plan of the memory, and refuse one that does not fit."""
     catalogue = catalogue_.load(settings)
-    plan = memory_plan.plan(settings, map(catalogue.get, wanted), memory_plan.at_hand())
-    for line in memory_lines.lines(plan):
+    kept_bytes = memory_plan.standby_bytes(settings)
+    machine = memory_plan.at_hand().keeping(kept_bytes)
+    plan = memory_plan.plan(settings, map(catalogue.get, wanted), machine)
+    for line in memory_lines.lines(plan, kept_bytes):
         _say(line)
     if force:
         return

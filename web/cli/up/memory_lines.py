@@ -21,13 +21,17 @@ def gb(size_bytes: int) -> str:
     return f"{size_bytes / _GB:.1f}"
 
 
-def lines(plan: Plan) -> list[str]:
-    """One line for each model, and one for all of them; none where no model takes memory."""
+def lines(plan: Plan, standby_bytes: int = 0) -> list[str]:
+    """One line for each model, and one for all of them; none where no model takes memory.
+
+    `standby_bytes` are kept for the process that waits for a worker's death, and free no longer.
+    """
     if not plan.least_bytes:
         return []
     width = max(len(placed.model) for placed in plan.placements)
+    kept = f", beside {gb(standby_bytes)} GB for the standby" if standby_bytes else ""
     return [
-        f"memory: {_memory(plan.machine)}",
+        f"memory: {_memory(plan.machine)}{kept}",
         *(f"  {placed.model:{width}}  {_line(placed, plan.machine)}" for placed in plan.placements),
         f"  {'total':{width}}  {gb(plan.planned_bytes)} GB, at least {gb(plan.least_bytes)} GB: "
         f"{plan.verdict}",

@@ -92,6 +92,7 @@ class ModelWorkers:
                 self._settings.data_dir / "logs" / f"{name}.log",
                 grace_s=self._settings.grace_s + _AFTER_GRACE_S,
                 rests=True,
+                from_standby=True,
                 essential=essential,
             )
         )

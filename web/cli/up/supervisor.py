@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from web.cli.up.standby import Standby
 from workers.cluster.supervision import SUPERVISOR
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ LARGEST_LOG_BYTES = 20 * 2**20
 #: The exit status of a process that cannot start as it is set up: starting it again is no use.
 MISUSE = 2
 _KILL_AFTER_S = 5.0
-#: What of a log is looked through for the reason of an end.
+#: What of a log's end is looked through for the reason of an end.
 _SAID_BYTES = 64 * 1024
 
 
@@ -44,6 +45,10 @@ class Child:
     essential: bool = True
     #: Why it is no use to start it again, from what it said; None where it may be.
     diagnose: Callable[[str], str | None] = lambda said: None
+    #: It is started again in the process that waits for that, where one does.
+    from_standby: bool = False
+    #: It has given text since it was started.
+    answered: bool = False
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     pause_s: float = FIRST_PAUSE_S
@@ -52,14 +57,28 @@ class Child:
     #: When it is to be started again; None while it runs.
     restart_at: float | None = field(default=None)
 
-    def start(self) -> None:
-        """Start it in a session of its own, so that a Ctrl-C reaches the supervisor alone."""
+    def start(self, standby: Standby | None = None) -> None:
+        """Start it in a session of its own, so that a Ctrl-C reaches the supervisor alone.
+
+        In the standby, where it may be and one waits.
+        """
+        self._begin_log()
+        waiting = standby.become(self.arguments, self.log_file) if standby else None
+        self.process = waiting or self._spawn()
+        self.answered = False
+        self.started_at = time.monotonic()
+        self.restart_at = None
+
+    def _begin_log(self) -> None:
         self.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.log_file.exists() and self.log_file.stat().st_size > LARGEST_LOG_BYTES:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         with open(self.log_file, "ab", opener=_private) as output:
             self.log_begins_at = output.tell()
-            self.process = subprocess.Popen(
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with open(self.log_file, "ab", opener=_private) as output:
+            return subprocess.Popen(
                 [sys.executable, "-m", "web.cli", *self.arguments],
                 env={**os.environ, SUPERVISOR: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
@@ -67,8 +86,6 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.started_at = time.monotonic()
-        self.restart_at = None
 
     @property
     def running(self) -> bool:
@@ -91,14 +108,17 @@ class Child:
 
     def said(self) -> str:
         """What its log has since it was started last, the end of it."""
-        with self.log_file.open("rb") as log_:
-            log_.seek(max(self.log_begins_at, self.log_file.stat().st_size - _SAID_BYTES))
-            return log_.read().decode(errors="replace")
+        return self._read_log(self.log_begins_at)
 
     def last_lines(self, count: int = 15) -> str:
         """The end of its log."""
-        lines = self.log_file.read_text(errors="replace").splitlines()
+        lines = self._read_log(0).splitlines()
         return "\n".join(f"    {line}" for line in lines[-count:])
+
+    def _read_log(self, begin: int) -> str:
+        with self.log_file.open("rb") as log_:
+            log_.seek(max(begin, log_.seek(0, os.SEEK_END) - _SAID_BYTES))
+            return log_.read().decode(errors="replace")
 
 
 def _private(path: str, flags: int) -> int:
@@ -108,8 +128,9 @@ def _private(path: str, flags: int) -> int:
 class Supervisor:
     """Watches over its children until `stop`."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], standby: Standby | None = None) -> None:
         self._say = say
+        self._standby = standby
         self._children: list[Child] = []
 
     def start(self, child: Child) -> Child:
@@ -134,11 +155,16 @@ class Supervisor:
                 if reason := child.diagnose(child.said()):
                     return reason
                 self._plan_restart(child, status, now)
-            elif now >= child.restart_at:
+            if child.restart_at is not None and now >= child.restart_at:
                 self._say(f"starting {child.name} again")
                 child.signal_group(signal.SIGKILL)  # whatever the dead one left behind
-                child.start()
+                child.start(self._standby if child.from_standby else None)
         return None
+
+    @property
+    def calm(self) -> bool:
+        """Whether everybody runs who is to, and has for a moment."""
+        return all(child.running or child.resting for child in self._children)
 
     def pids(self) -> dict[int, Child]:
         """The children that run, by pid."""
@@ -147,13 +173,15 @@ class Supervisor:
         }
 
     def _plan_restart(self, child: Child, status: int | None, now: float) -> None:
-        if now - child.started_at > STABLE_S:
+        if child.answered or now - child.started_at > STABLE_S:
             child.pause_s = FIRST_PAUSE_S
+        pause_s = 0.0 if child.answered else child.pause_s
         how = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
         self._say(f"{child.name} ended with {how}; its log is {child.log_file}, its last lines:")
         self._say(child.last_lines())
-        child.restart_at = now + child.pause_s
-        child.pause_s = min(2 * child.pause_s, LONGEST_PAUSE_S)
+        child.restart_at = now + pause_s
+        if not child.answered:
+            child.pause_s = min(2 * child.pause_s, LONGEST_PAUSE_S)
 
     def stop(self, hurried: Callable[[], bool]) -> None:
         """Stop every child, the last started first, each within its grace.

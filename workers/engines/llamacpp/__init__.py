@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,10 @@ def _engine(options: EngineOptions) -> Engine:
     return LlamaCppEngine(options)
 
 
+def _import_ahead() -> None:
+    importlib.import_module("workers.engines.llamacpp.engine")
+
+
 def _measure(*args: Any, **options: Any) -> Iterator[Measured]:
     try:
         from workers.engines.llamacpp.formats import measure
@@ -34,4 +39,4 @@ def _not_usable(error: ImportError) -> ModelLoadFailed:
     )
 
 
-register("llamacpp", _engine, tuner=_measure)
+register("llamacpp", _engine, tuner=_measure, import_ahead=_import_ahead)
