@@ -87,5 +87,33 @@ def test_what_hangs_is_ended_soon_after_its_supervisor(start, by_kernel):
     wait_for(lambda: not psutil.pid_exists(child.pid) or not child.is_running(), 10)
 
 
+BECOMES_ANOTHER = """
+import os, sys
+from workers.runtime import ending
+ending.fork_watcher(os.getppid())
+print("ready", flush=True)
+os.execv(sys.executable, [sys.executable, "-c", "import threading; threading.Event().wait()"])
+"""
+
+
+def test_what_becomes_another_program_is_ended_after_its_supervisor(start):
+    """As the embedded server on macOS, where the kernel tells nobody."""
+    parent, (_, pid) = start(PARENT, BECOMES_ANOTHER)
+    program = psutil.Process(int(pid))
+    (watcher,) = program.children()
+    parent.kill()
+    parent.wait(5)
+    for process in (program, watcher):
+        wait_for(lambda process=process: not process.is_running(), 10)
+
+
+def test_its_watcher_ends_with_it(start):
+    _, (_, pid) = start(PARENT, BECOMES_ANOTHER)
+    program = psutil.Process(int(pid))
+    (watcher,) = program.children()
+    program.kill()
+    wait_for(lambda: not watcher.is_running() or watcher.status() == psutil.STATUS_ZOMBIE, 10)
+
+
 def test_ten_seconds_are_enough():
     assert ORPHAN_GRACE_S + 1 < 10

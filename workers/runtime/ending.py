@@ -8,14 +8,18 @@ it ends, and soon.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
 import select
 import signal
 import sys
+import threading
 import time
 from typing import NoReturn
+
+import psutil
 
 from workers.background import BackgroundThread
 from workers.cluster.supervision import supervisor_pid
@@ -42,6 +46,36 @@ def end_with_supervisor() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != supervisor:  # it died before the line above
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_with_supervisor_after_exec() -> None:
+    """The same for a process that becomes another program: its threads end with that."""
+    end_with_supervisor()
+    supervisor = supervisor_pid()
+    if supervisor is not None and sys.platform != "linux":
+        fork_watcher(supervisor)
+
+
+def fork_watcher(parent: int) -> None:
+    """Leave a child that ends this process, whatever program it is by then, after its parent.
+
+    To be called before any thread is started.
+    """
+    watched = psutil.Process()
+    if os.fork():
+        return
+    pause = threading.Event()
+    with contextlib.suppress(psutil.Error):  # it has ended by itself
+        while watched.ppid() == parent:
+            if os.getppid() != watched.pid:
+                os._exit(0)
+            pause.wait(_LOOK_S)
+        watched.terminate()
+        try:
+            watched.wait(ORPHAN_GRACE_S)
+        except psutil.TimeoutExpired:
+            watched.kill()
+    os._exit(0)
 
 
 class Ending(BackgroundThread):

@@ -8,7 +8,7 @@ import click
 
 from web.cli.startup import load_settings, prepare_data_directory
 from workers.contract.errors import BrokerUnavailable
-from workers.runtime.ending import end_with_supervisor
+from workers.runtime.ending import end_with_supervisor_after_exec
 from workers.settings import Settings
 from workers.store import append_only, embedded
 
@@ -34,7 +34,7 @@ def _run(settings: Settings, *, repair: bool) -> int:
         if repair:
             _repair(settings)
             return 0
-        end_with_supervisor()
+        end_with_supervisor_after_exec()
         embedded.exec_server(settings.data_dir, settings.redis_memory_mb)
     except (
         embedded.AlreadyRunning,
