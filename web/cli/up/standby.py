@@ -40,7 +40,7 @@ class Standby:
         if not self._models or self._waits:
             return
         if self._process is not None:
-            self._process = None
+            self.stop()
             self._start_at = time.monotonic() + AFTER_FAILURE_S
         if time.monotonic() < self._start_at:
             return
@@ -58,14 +58,15 @@ class Standby:
 
     def become(self, arguments: Sequence[str], log_file: Path) -> subprocess.Popen[bytes] | None:
         """The process, which runs this command from now on; None where none waits."""
-        process, self._process = self._process, None
+        process = self._process
         if process is None or process.stdin is None or process.poll() is not None:
             return None
+        self._process = None
         task = {"arguments": list(arguments), "log_file": str(log_file)}
         try:
             process.stdin.write(json.dumps(task).encode() + b"\n")
             process.stdin.close()
-        except OSError:  # it has died just now
+        except BrokenPipeError:  # it has died just now
             return None
         self._start_at = time.monotonic() + CALM_S
         return process
