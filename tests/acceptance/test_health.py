@@ -7,8 +7,10 @@ import psutil
 import pytest
 
 from tests.support.front_end import MODEL
+from tests.support.jobs import await_end, submit
 from tests.support.service import Service
 from tests.support.waiting import wait_for
+from workers.contract import keys
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
 #: A dead worker's last beat counts for three seconds.
@@ -78,6 +80,9 @@ def test_a_dead_worker_shows_and_its_successor_too(narrow_service, halted_superv
     _, body = narrow_service.readiness()
     assert body["status"] == "not_ready"
     assert "worker" in body["reason"]
+    early = submit(narrow_service, {"text": "early"})  # it is waited for: it answered a moment ago
+    redis = narrow_service.redis()
+    wait_for(lambda: not redis.exists(keys.served(MODEL)), keys.SERVED_TTL_MS / 1000 + 5)
     refused = narrow_service.post(narrow_service.ask())
     assert refused.status_code == 503
     assert refused.json()["error"]["code"] == "NO_WORKER"
@@ -90,6 +95,7 @@ def test_a_dead_worker_shows_and_its_successor_too(narrow_service, halted_superv
     wait_for(narrow_service.is_ready, RESTARTED_WITHIN_S)
     assert narrow_service.worker_pids() != [pid]
     assert narrow_service.post(narrow_service.ask({"text": "back"})).status_code == 200
+    assert await_end(narrow_service, early["id"])["state"] == "completed"
 
 
 def test_one_model_of_two_without_worker_is_degraded(tmp_path):

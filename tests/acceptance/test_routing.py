@@ -10,6 +10,7 @@ from tests.support.service_fixture import SCRIPTED, service_fixture
 from tests.support.waiting import wait_for
 from tests.support.websocket import Socket
 from web.app import create_app
+from workers.contract import keys
 from workers.settings import read
 from workers.store import embedded
 
@@ -221,6 +222,7 @@ def test_where_a_model_is_gone_another_answers_or_nobody(routed, front_end):
     psutil.Process(pid).suspend()  # `up` starts a dead one again; this one is only silent
     try:
         wait_for(lambda: B not in loaded(routed), 20)
+        routed.redis().delete(keys.served(B))  # as if it had been silent for longer
         wait_for(lambda: strict(task_type="code").status_code == 503)
         error = strict(task_type="code").get_json()["error"]
         assert (error["code"], error["details"]["model"]) == ("NO_WORKER", B)
