@@ -84,16 +84,26 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_template_that_costs_too_much_is_refused_when_it_is_loaded(name):
     began = time.monotonic()
+    with pytest.raises(ModelLoadFailed, match="chat template") as refused:
+        template(BOMBS[name])
+    assert time.monotonic() - began < 12
+    assert len(refused.value.message) < 1000
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a long text", "a long list", "doubled", "a list doubled", "many long texts", "a long output",
+     "many short texts", "replaced", "joined", "a long indent", "dicts of dicts"],
+)  # fmt: skip
+def test_its_memory_is_bounded(name):
     tracemalloc.start()
     try:
-        with pytest.raises(ModelLoadFailed, match="chat template") as refused:
+        with pytest.raises(ModelLoadFailed):
             template(BOMBS[name])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert time.monotonic() - began < 30  # tracemalloc makes it ten times slower
-    assert peak < 600 * 2**20
-    assert len(refused.value.message) < 1000
+    assert peak < 400 * 2**20
 
 
 @pytest.mark.parametrize("name", ["three loops", "doubled", "a division by zero", "a long output"])
