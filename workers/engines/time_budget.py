@@ -64,7 +64,7 @@ class Preparations:
     @contextlib.contextmanager
     def begin(self, cancelled: Event) -> Iterator[TimeBudget]:
         """The budget of a request; `overdue_s` sees it until it is prepared."""
-        budget = TimeBudget(cancelled)
+        budget = TimeBudget(cancelled, BUDGET_S)
         with self._lock:
             self._running.add(budget)
         try:
