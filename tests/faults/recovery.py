@@ -98,6 +98,7 @@ def run(kills, pause_s, *, beside):
         service = Service(Path(directory) / "data", INFERENCE_MAX_CONCURRENT_PER_MODEL="4")
         service.start()
         service.await_ready()
+        time.sleep(pause_s)  # a keeper that was elected just now judges nobody for 6 s
         others = []
         try:
             took, phases = [], []
