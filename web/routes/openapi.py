@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import flask
-from flask import Blueprint
+from flask import Blueprint, Flask, Response
 
 from web.openapi import assemble
 from web.operation import Answer, Component, Operation, describe
@@ -17,8 +16,6 @@ blueprint = Blueprint("openapi", __name__)
 DOCUMENT = Component(
     "Document", {"type": "object", "required": ["openapi", "info", "paths", "components"]}
 )
-#: A process has one application.
-_assembled = lru_cache(maxsize=1)(assemble)
 
 
 @blueprint.get("/openapi.json")
@@ -30,7 +27,13 @@ _assembled = lru_cache(maxsize=1)(assemble)
         answers={200: Answer("The document.", DOCUMENT)},
     )
 )
-def document() -> dict[str, Any]:
+def document() -> Response:
     """The description of this API."""
     app = flask.current_app._get_current_object()  # type: ignore[attr-defined]
-    return _assembled(app, auto_route=services().settings.auto_route_enabled)
+    text = _text(app, auto_route=services().settings.auto_route_enabled)
+    return Response(text, mimetype="application/json")
+
+
+@lru_cache(maxsize=1)  # a process has one application, and a flood of requests costs no encoding
+def _text(app: Flask, *, auto_route: bool) -> str:
+    return app.json.dumps(assemble(app, auto_route=auto_route))
