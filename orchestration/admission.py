@@ -8,7 +8,8 @@ from workers.contract.errors import DeadlineUnreachable, QueueFull, TemporaryRes
 from workers.contract.job import Job
 from workers.contract.keys import SYNC_TTL_S
 from workers.settings import Settings
-from workers.store.admission import Backlog, Full, Idempotency, Terms
+from workers.store import stored_bytes
+from workers.store.admission import Backlog, Full, Idempotency, OverShare, Terms
 from workers.store.jobs import JobStore
 from workers.store.redis_memory import FULL, RedisMemory
 
@@ -48,6 +49,9 @@ class Admission:
             limit=self._limit(job),
             # What a model answers at once may wait in a key's name; the rest is more than a share.
             share=max(1, self.capacity(job.model)) if fair else None,
+            stored_limit=(
+                None if job.owner is None else stored_bytes.limit(self._settings, self._memory)
+            ),
             idempotency=idempotency,
         )
 
@@ -58,6 +62,15 @@ class Admission:
     def wait_s(self, model: str, position: int) -> float | None:
         """Seconds until the step at this place of a model's queue begins; None: nobody can tell."""
         return self._jobs.backlog(model).wait_s(position, self.capacity(model))
+
+    def full_memory(self) -> float | None:
+        """The part of Redis' memory that is used, where no new work is taken in for it; else None.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        used = self._memory.used()
+        return used if used > FULL else None
 
     def refusal(self, job: Job, full: Full) -> QueueFull:
         """The error of a caller for whom there is no place."""
@@ -77,6 +90,16 @@ class Admission:
             retry_after_ms=self._next_end_ms(job.model),
         )
 
+    def refusal_of_share(self, over: OverShare, limit: int) -> TemporaryResource:
+        """The error of a caller whose API key has no bytes left."""
+        return TemporaryResource(
+            f"The jobs of this API key take {over.stored / 1e6:.1f} MB in Redis and this one "
+            f"{over.own / 1e6:.1f} MB more; they may take {limit / 1e6:.1f} MB together "
+            "(INFERENCE_MAX_STORED_MB_PER_KEY). Results that could be deleted are. Wait until jobs "
+            "end, or delete some.",
+            details={"bound": "stored_bytes", "limit": limit, "stored": over.stored},
+        )
+
     def _limit(self, job: Job) -> int:
         return self._settings.max_queued_jobs if job.asynchronous else self.most_open()
 
@@ -88,8 +111,8 @@ class Admission:
         return self._settings.effective_max_concurrent_requests(at_once)
 
     def _require_memory(self) -> None:
-        used = self._memory.used()
-        if used > FULL:
+        used = self.full_memory()
+        if used is not None:
             raise TemporaryResource(
                 f"Redis has used {used:.0%} of its memory. What is accepted is ended first; try "
                 "again later.",

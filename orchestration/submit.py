@@ -21,7 +21,7 @@ from presets.catalogue import Catalogue
 from workers.cluster.directory import Directory
 from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobNotFound
 from workers.contract.job import Job
-from workers.store.admission import Full, Idempotency, Known, NotOnDisk, Stored, Terms
+from workers.store.admission import Full, Idempotency, Known, NotOnDisk, OverShare, Stored, Terms
 from workers.store.jobs import JobStore
 from workers.store.planned import PlannedStep
 
@@ -93,6 +93,7 @@ class Submitter:
                 `routing`, of every model that takes part.
             NotEnoughModels: as `ModeSelector.select`.
             TemporaryResource, DeadlineUnreachable: as `Admission.terms`.
+            TemporaryResource: its API key's jobs take as many bytes as they may.
             QueueFull: as many jobs of its kind are there as may be.
             IdempotencyConflict: the key stands for another body.
             BrokerUnavailable: Redis cannot put it on disk, though it is set to.
@@ -108,7 +109,9 @@ class Submitter:
             )
         terms = self._admission.terms(job, idempotency)
         steps = dispatch.plan(self._app, job, 1, self._modes[job.mode].plan(job))
-        match self._store(job, steps, terms):
+        match self._store_in_share(job, steps, terms):
+            case OverShare() as over:
+                raise self._admission.refusal_of_share(over, terms.stored_limit or 0)
             case Full() as full:
                 raise self._admission.refusal(job, full)
             case Known() as known:
@@ -134,7 +137,21 @@ class Submitter:
                 )
             raise BrokerUnavailable from error
 
-    def _store(self, job: Job, steps: Sequence[PlannedStep], terms: Terms) -> Stored | Full | Known:
+    def _store_in_share(
+        self, job: Job, steps: Sequence[PlannedStep], terms: Terms
+    ) -> Stored | Full | Known | OverShare:
+        """Store a job; where its key's share is used up, the key's oldest results go first."""
+        stored = self._store(job, steps, terms)
+        if not isinstance(stored, OverShare) or job.owner is None or terms.stored_limit is None:
+            return stored
+        room = terms.stored_limit - stored.own
+        if room < 0 or self._jobs.make_room(job.owner, room) > room:
+            return stored
+        return self._store(job, steps, terms)
+
+    def _store(
+        self, job: Job, steps: Sequence[PlannedStep], terms: Terms
+    ) -> Stored | Full | Known | OverShare:
         try:
             on_disk = self._fsync and job.asynchronous
             return self._jobs.store(job, steps, terms, on_disk=on_disk)

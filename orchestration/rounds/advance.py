@@ -74,7 +74,7 @@ class RoundAdvancer:
     def _decide(self, lease: Lease) -> None:
         job_id = lease.request.job_id
         record = self._jobs.record(job_id)
-        if record is None:
+        if record is None or record.ended_ms is not None:  # ended since the lease was taken
             return
         number = dispatch.round_of(lease.request.step)
         ended = _ended(record)

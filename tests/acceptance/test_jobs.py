@@ -117,10 +117,20 @@ def test_the_end_of_a_job_is_told(scripted_service, receiver):
     assert '"delivered": true' in shown.stdout
 
 
-def test_what_has_ended_stays_as_it_ended(scripted_service):
+def test_what_has_ended_is_deleted_and_shown_once_more(scripted_service):
     taken = submit(scripted_service, {"text": "fine"})
-    await_end(scripted_service, taken["id"])
-    assert cancel(scripted_service, taken["id"]).json()["state"] == "completed"
+    shown = await_end(scripted_service, taken["id"])
+    deleted = cancel(scripted_service, taken["id"])
+    assert deleted.status_code == 200
+    assert deleted.json() == {**shown, "deleted": True}
+    assert cancel(scripted_service, taken["id"]).status_code == 404
+    for path in ("", "/events"):
+        assert scripted_service.get(f"/v1/jobs/{taken['id']}{path}").status_code == 404
+    listed = scripted_service.get("/v1/jobs").json()["data"]
+    assert taken["id"] not in [entry["id"] for entry in listed]
+    running = submit(scripted_service, ENDLESS)["id"]
+    assert scripted_service.run("jobs", "delete", running).returncode == 0
+    assert scripted_service.get(f"/v1/jobs/{running}").status_code == 404
 
 
 def test_events_come_numbered_from_the_start_and_from_anywhere(scripted_service):

@@ -14,6 +14,7 @@ from workers.settings import read
 SHIPPED = [
     "Aging",
     "Deadlines",
+    "JobIndex",
     "ModelLoads",
     "Reaper",
     "Redelivery",

@@ -267,9 +267,13 @@ def test_redis_has_hardly_any_memory_left(front_end, redis, worker):
     redis.config_set("maxmemory", int(used / 0.95))
     try:
         found = error_of(ask(client), "TEMPORARY_RESOURCE")
+        readiness = client.get("/health/ready")
     finally:
         redis.config_set("maxmemory", 0)
     assert found["details"]["redis_memory_used"] > 0.9
+    # What is there can be read and deleted: the service is not taken out of a proxy's list.
+    assert (readiness.status_code, readiness.get_json()["degraded"]) == (200, ["redis"])
+    assert "INFERENCE_REDIS_MEMORY_MB" in readiness.get_json()["reason"]
 
 
 def test_redis_has_no_memory_left_at_all(front_end, redis, worker, monkeypatch):
@@ -514,6 +518,28 @@ def test_a_job_belongs_to_its_key_and_not_to_a_name_or_a_place(front_end, settin
     other = key_file.add(file, "alice")
     assert listed(alone, other) == []
     error_of(alone.get(f"/v1/jobs/{of_alice}", headers=shown(other)), "JOB_NOT_FOUND")
+
+
+def test_a_key_that_has_used_its_bytes_is_refused_and_no_other(front_end, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    client = front_end(INFERENCE_API_KEYS="alpha,beta", INFERENCE_MAX_STORED_MB_PER_KEY="1")
+    large = {**BODY, "messages": [{"role": "user", "content": "x" * 7000}] * 100}
+
+    def submit(text):
+        return client.post("/v1/jobs", json=large, headers=shown(text))
+
+    taken = submit("alpha")
+    assert taken.status_code == 202
+    found = error_of(submit("alpha"), "TEMPORARY_RESOURCE")
+    assert "INFERENCE_MAX_STORED_MB_PER_KEY" in found["message"]
+    assert (found["details"]["bound"], found["details"]["limit"]) == ("stored_bytes", 1_000_000)
+    assert submit("beta").status_code == 202
+    address = taken.get_json()["status_url"]
+    assert client.delete(address, headers=shown("alpha")).get_json()["state"] == "cancelled"
+    assert submit("alpha").status_code == 202
+    assert client.delete(address, headers=shown("alpha")).get_json()["deleted"]
+    error_of(client.delete(address, headers=shown("alpha")), "JOB_NOT_FOUND")
 
 
 def test_every_code_was_raised_or_is_named_as_not_reachable_yet():

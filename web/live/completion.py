@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from orchestration.routing import resolve
 from web.live.disconnects import Disconnects
 from web.live.opening import Dependencies, Opening
-from workers.contract.errors import JobCancelled, RequestTimeout
+from workers.contract.errors import JobCancelled, JobNotFound, RequestTimeout
 from workers.contract.events import Cancelled, Event, Failed, Started, Token
 from workers.contract.job import Job
 from workers.contract.step import is_answer
@@ -187,6 +187,8 @@ class LiveCompletion:
             self._opening.wait(timeout_s)
             return []
         events = reader.batch(timeout_s)
+        if not events and reader.gone:
+            raise JobNotFound(f"{self.job.id} was deleted while it was read.")
         if not events or events[-1].seq == 0 or events[-1].type == "heartbeat":
             return []
         last = events[-1]

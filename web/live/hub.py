@@ -44,6 +44,8 @@ class Reader:
         self._ready: deque[Event] = deque()
         self._ended = False
         self._left = False
+        #: The job was deleted, or its time is over: nothing comes any longer.
+        self.gone = False
 
     def leave(self) -> None:
         """Let `batch` wait no longer: nobody reads what it would bring."""
@@ -57,10 +59,11 @@ class Reader:
     def batch(self, timeout_s: float) -> list[Event]:
         """Every event that is there by now; after `timeout_s` without any, one Heartbeat.
 
-        Waits at most `timeout_s`, and not at all after the terminal event or after `leave`.
+        Waits at most `timeout_s`, and not at all after the terminal event, after `leave`, or once
+        the job is gone.
         """
         deadline = time.monotonic() + timeout_s
-        while not self._ready and not self._ended and not self._left:
+        while not self._ready and not (self._ended or self._left or self.gone):
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return [Heartbeat(self.seq)]
@@ -88,6 +91,7 @@ class Reader:
     def _read_stream(self) -> None:
         try:
             missed = read_events(self._redis, self._job_id, self.seq)
+            self.gone = not missed and not self._redis.exists(keys.events(self._job_id))
         except RedisError as error:
             log.debug("the stream of %s cannot be read yet: %s", self._job_id, error)
             return

@@ -33,7 +33,7 @@ class KeyShares:
         with self._lock:
             if self._held[key] >= most:
                 raise TemporaryResource(
-                    f"The key {key!r} holds {most} of the {self._what}, as many as "
+                    f"This API key holds {most} of the {self._what}, as many as "
                     "INFERENCE_MAX_KEY_SHARE leaves to one key. Try again when one of them ends.",
                     details={"bound": "key_share", "limit": most},
                 )

@@ -29,7 +29,7 @@ def body(event: Event) -> dict[str, object]:
 def live_events(reader: Reader) -> Iterator[list[Event]]:
     """A job's events as they come, up to the terminal one; an empty list where none came.
 
-    Ends early when the reader was left.
+    Ends early when the reader was left, or the job is gone.
     """
     reader.put(None)  # what is stored already is read at once
     last_event_at = time.monotonic()

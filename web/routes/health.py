@@ -17,6 +17,8 @@ from workers.cluster.orders import Target
 
 blueprint = Blueprint("health", __name__)
 
+#: Stands among the degraded models while Redis has no memory for new work.
+REDIS = "redis"
 HEALTH = Component("Health", {"type": "object", "required": ["status"]})
 _READY = {
     "status": "ready",
@@ -62,7 +64,9 @@ def alive() -> dict[str, str]:
         tag="Health and description",
         summary="Whether a request would be answered.",
         description=(
-            "200 once every model that is wanted was loaded and one can answer. Needs no API key."
+            "200 once every model that is wanted was loaded and one can answer. `degraded` names "
+            "wanted models that do not answer now, and `redis` while its memory is so full that no "
+            "new request is taken in; `reason` says so. Needs no API key."
         ),
         answers={
             200: Answer("Whether a request would be answered.", HEALTH, _READY),
@@ -94,12 +98,15 @@ def _readiness(front_end: Services) -> Response | dict[str, Any]:
     if not serving and not on_demand:
         reason = "no model is loaded" if left else "no model has a live worker"
         return _not_ready(reason, f"0/{len(wanted)}", models)
+    memory = front_end.admission.full_memory()
     return {
         "status": "ready",
         "config": front_end.preset_id(),
         "loaded_models": sorted(serving),
         "orchestration_mode": front_end.mode_selector.default_mode,
-        "degraded": [model_id for model_id in wanted if model_id not in serving | left],
+        "degraded": [model_id for model_id in wanted if model_id not in serving | left]
+        + ([] if memory is None else [REDIS]),
+        **({} if memory is None else {"reason": _why_redis(memory)}),
         "models": models,
     }
 
@@ -114,6 +121,14 @@ def _was_unloaded(model_id: str, front_end: Services) -> bool:
     """Whether a model is not loaded because that was decided, and not because it could not be."""
     order = front_end.directory.order(model_id)
     return order is not None and order.target is Target.UNLOADED and order.error is None
+
+
+def _why_redis(used: float) -> str:
+    """Why requests are refused though models answer; what is there can be read and deleted."""
+    return (
+        f"Redis has used {used:.0%} of its memory: new requests are refused until jobs end or "
+        "results are deleted (INFERENCE_REDIS_MEMORY_MB, INFERENCE_RESULT_TTL_S)"
+    )
 
 
 def _why(model: Mapping[str, Any]) -> str:

@@ -119,15 +119,24 @@ def show(job_id: str) -> Response:
     Operation(
         operation_id="cancelJob",
         tag="Jobs",
-        summary="Cancel a job, queued or running.",
-        description="A job that has ended stays as it ended.",
+        summary="Cancel a job, queued or running; delete one that has ended.",
+        description=(
+            "A job that has ended is deleted with everything that is kept of it: its result, its "
+            "events, its webhook's attempts. It is shown once more, with `deleted`; then it is "
+            "404. A job that is cancelled by this stays readable as long as any result: send "
+            "DELETE again to delete it."
+        ),
         parameters=(intake.JOB_ID,),
-        answers={200: Answer("The job.", JOB, _CANCELLED)},
+        answers={200: Answer("The job, as it is or was.", JOB, _CANCELLED)},
         errors=(errors.JobNotFound,),
     )
 )
 def cancel(job_id: str) -> Response:
-    """Cancel a job, queued or running; one that has ended stays as it ended."""
-    intake.own_job(job_id)
-    services().jobs.cancel(job_id, "its caller cancelled it")
-    return show(job_id)
+    """Cancel a job, queued or running; delete one that has ended, and show it once more."""
+    record, jobs = intake.own_job(job_id), services().jobs
+    if record.ended_ms is None and jobs.cancel(job_id, "its caller cancelled it"):
+        return show(job_id)
+    record = intake.own_job(job_id)  # as it ended
+    shown = render_jobs.ended(record, jobs.events(job_id), jobs.webhook_attempts(job_id))
+    jobs.delete(job_id)
+    return flask.jsonify({**shown, "deleted": True})

@@ -84,6 +84,7 @@ JOB = Component(
             "position": {"type": "integer", "minimum": 1},
             "estimated_wait_s": {"type": "number", "minimum": 0},
             "result": COMPLETION.ref,
+            "deleted": {"type": "boolean", "const": True},
         },
     },
     example={

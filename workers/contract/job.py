@@ -171,6 +171,14 @@ class Job:
         """A JSON-ready dict."""
         return dataclasses.asdict(self)
 
+    def without_request(self) -> Job:
+        """What is kept of it once it has ended: who asked which model how, and no text of theirs.
+
+        A reader of any version still reads it.
+        """
+        sampling = dataclasses.replace(self.sampling, stop=(), response_format=None)
+        return dataclasses.replace(self, messages=(), sampling=sampling, template=TemplateOptions())
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
         """Rebuild a job.

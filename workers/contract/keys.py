@@ -39,15 +39,22 @@ deadlines                  sorted set   Lua: store, append     jobs with a deadl
 webhooks                   sorted set   Lua: append; keeper    jobs that are to call a webhook;
                                                                score: when to try
 job:{id}:webhook           list         keeper                 as the job: attempts (JSON)
-idempotency:{scope}        string       Lua: store             as the job: its id, and a hash of
+idempotency:{scope}        string       Lua: store, append     as the job: its id, and a hash of
                                                                the body
 leases                     sorted set   Lua: take, renew,      while a step runs; score: expiry
                                         reclaim, append,       in ms of Redis TIME
                                         hand_back
 cancels                    channel      Lua: append            (pub/sub) jobs and steps that others
                                                                ended
-jobs:{owner}               sorted set   Lua: store; jobs       asynchronous jobs of one API key
-                                                               (or of none); score: acceptance
+jobs:{owner}               sorted set   Lua: store, delete,    asynchronous jobs of one API key,
+                                        make_room, trim; jobs  by its id (or of none); score:
+                                                               acceptance
+owners                     set          Lua: store, trim       while jobs of an API key (or of
+                                                               none) are listed or counted
+stored                     hash         Lua: store, advance,   while jobs of an API key are kept:
+                                        append, delete,        owner -> bytes that they take
+                                        make_room, trim
+stored:{owner}             hash         as stored              job -> bytes that it takes
 worker:{id}                string       presence               PRESENCE_TTL_MS after a beat
 workers                    set          presence               until the keeper sees it dead
 served:{model}             string       presence               SERVED_TTL_MS after a beat of a
@@ -67,10 +74,11 @@ measured                   hash         keeper                 for ever: model -
 supervisor                 string       `up`                   PRESENCE_TTL_MS after a beat: who
                                                                starts what is ordered
 keeper                     string       keeper's lock          KEEPER_TTL_S after a renewal
-rate:{key}                 string       Lua: spend             until the allowance is whole
+rate:{id}                  string       Lua: spend             until the allowance is whole
 =========================  ===========  =====================  ==================================
 
-Fields of `job:{id}`: `job` (JSON), `model`, `priority`, `rank` (of its messages), `keep_s` (how
+Fields of `job:{id}`: `job` (JSON), `ended_job` (JSON, what `job` becomes when it ends), `scope` (of
+its Idempotency-Key), `model`, `priority`, `rank` (of its messages), `keep_s` (how
 long it outlives its end), `owner`, `deadline_ms`, `webhook`, `state`, `seq` (last event number),
 `terminal` (number of the terminal event, once there is one), `created_ms`, `ended_ms`, `steps`
 (names), and for each step S: `S:state`, `S:model`, `S:signature` (JSON, what the keeper sends
@@ -131,6 +139,8 @@ USED = f"{PREFIX}used"
 MEASURED = f"{PREFIX}measured"
 SUPERVISOR = f"{PREFIX}supervisor"
 KEEPER = f"{PREFIX}keeper"
+OWNERS = f"{PREFIX}owners"
+STORED = f"{PREFIX}stored"
 
 #: Prefix of every `waiting_of`.
 WAITING_OF = f"{PREFIX}waiting_of:"
@@ -161,6 +171,11 @@ def job_of_live(channel: str) -> str:
 def jobs(owner: str | None) -> str:
     """The asynchronous jobs that one API key asked for, by acceptance: sorted set."""
     return f"{PREFIX}jobs:{owner or ''}"
+
+
+def stored(owner: str) -> str:
+    """The jobs of one API key and the bytes that each takes: hash."""
+    return f"{STORED}:{owner}"
 
 
 def waiting(model: str) -> str:

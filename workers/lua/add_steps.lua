@@ -8,6 +8,8 @@
 --   burden:{model}             hash
 --   due                        sorted set
 --   rounds                     sorted set
+--   stored                     hash
+--   stored:{owner}             hash
 --
 -- A step is given as these arguments:
 --   name        unique in its job
@@ -36,6 +38,7 @@ local function add_steps(job_id, owner, rank, first)
     local field, member = name .. ':', member_of(job_id, name)
     redis.call('HSET', job, field .. 'state', 'pending', field .. 'model', model,
       field .. 'part', part, field .. 'signature', signature, field .. 'added_ms', now_ms)
+    count_bytes(job_id, owner, #signature + #assignment)
     if assignment ~= '' then
       redis.call('HSET', job, field .. 'assignment', assignment)
     end

@@ -18,6 +18,11 @@
 --   queued                      sorted set
 --   deadlines                   sorted set
 --   webhooks                    sorted set
+--   handoff:{job}:{round}       string
+--   idempotency:{scope}         string
+--   dead                        sorted set
+--   stored                      hash
+--   stored:{owner}              hash
 --
 -- Arguments, for each event:
 --   job_id
@@ -80,8 +85,10 @@ local function measure_pace(record, step)
   redis.call('SET', pace, string.format('%.1f', took_ms))
 end
 
+-- What the job's caller sent goes now; only a dead letter keeps it, to be asked again.
 local function end_job(record, events, job_id, owner)
-  local steps, keep_s, webhook = unpack(redis.call('HMGET', record, 'steps', 'keep_s', 'webhook'))
+  local steps, keep_s, webhook, scope = unpack(redis.call('HMGET', record, 'steps', 'keep_s',
+    'webhook', 'scope'))
   for step in string.gmatch(steps or '', '%S+') do
     end_step(record, job_id, step, owner)
   end
@@ -90,6 +97,12 @@ local function end_job(record, events, job_id, owner)
   end
   if webhook then
     redis.call('ZADD', key('webhooks'), now_ms, job_id)
+  end
+  if scope and split_member(redis.call('GET', key('idempotency', scope)) or '') == job_id then
+    redis.call('EXPIRE', key('idempotency', scope), keep_s)
+  end
+  if not redis.call('ZSCORE', key('dead'), job_id) then
+    forget_request(job_id)
   end
   redis.call('EXPIRE', record, keep_s)
   redis.call('EXPIRE', events, keep_s)
@@ -114,6 +127,7 @@ for job_id, event, step, attempt, entry, ends_as, outcome, text in rows(1, ARGUM
     appended = redis.call('HINCRBY', record, 'seq', 1)
     event = numbered(event, appended)
     redis.call('XADD', events, appended .. '-0', 'e', event)
+    count_bytes(job_id, owner, #event + #outcome + (outcome == '' and 0 or #text))
     if by_step then
       redis.call('HSET', record, step .. ':written', entry)
     end

@@ -106,3 +106,53 @@ local function subtract_queued_tokens(member, model)
     redis.call('DEL', queued)
   end
 end
+
+-- What a job keeps here is counted for its API key, from store.lua until the job is forgotten: see
+-- `workers/store/stored_bytes.py`. A job that has no entry is not counted.
+local function count_bytes(job_id, owner, bytes)
+  if not owner or owner == '' or bytes == 0 then
+    return
+  end
+  if redis.call('HEXISTS', key('stored', owner), job_id) == 1 then
+    redis.call('HINCRBY', key('stored', owner), job_id, bytes)
+    redis.call('HINCRBY', key('stored'), owner, bytes)
+  end
+end
+
+-- A job's bytes are gone, with the job.
+local function uncount_job(job_id, owner)
+  local bytes = redis.call('HGET', key('stored', owner), job_id)
+  if not bytes then
+    return
+  end
+  redis.call('HDEL', key('stored', owner), job_id)
+  if redis.call('EXISTS', key('stored', owner)) == 0 then
+    redis.call('HDEL', key('stored'), owner)
+  else
+    redis.call('HINCRBY', key('stored'), owner, -bytes)
+  end
+end
+
+-- What nobody needs once a job has ended: its request, and what its steps were to do and handed on.
+local function forget_request(job_id)
+  local record = key('job', job_id)
+  local owner, ended_job, steps = unpack(redis.call('HMGET', record, 'owner', 'ended_job',
+    'steps'))
+  local freed = 0
+  if ended_job then
+    freed = redis.call('HSTRLEN', record, 'job')
+    redis.call('HSET', record, 'job', ended_job)
+    redis.call('HDEL', record, 'ended_job')
+  end
+  for step in string.gmatch(steps or '', '%S+') do
+    for _, part in ipairs({'signature', 'assignment', 'text'}) do
+      freed = freed + redis.call('HSTRLEN', record, step .. ':' .. part)
+      redis.call('HDEL', record, step .. ':' .. part)
+    end
+    local round = string.match(step, '^advance%-(%d+)$')
+    if round then
+      redis.call('UNLINK', key('handoff', job_id, round))
+    end
+  end
+  count_bytes(job_id, owner, -freed)
+end

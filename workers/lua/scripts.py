@@ -16,8 +16,13 @@ from redis.exceptions import NoScriptError
 
 from workers.contract import keys
 
-#: Scripts that add steps to a job.
-_ADDING_STEPS = frozenset({"store", "advance"})
+#: Script -> what it shares with others, beside the prelude.
+_SHARED = {
+    "store": "add_steps",
+    "advance": "add_steps",
+    "delete": "delete_job",
+    "make_room": "delete_job",
+}
 
 
 def run(redis: Redis, name: str, *arguments: str | bytes | float) -> Any:
@@ -44,7 +49,7 @@ class _Script:
 
 @cache
 def _script(name: str) -> _Script:
-    files = ["prelude", *(["add_steps"] if name in _ADDING_STEPS else []), name]
+    files = ["prelude", *([_SHARED[name]] if name in _SHARED else []), name]
     constants = f"local RANK_SPAN_MS = {keys.RANK_SPAN_MS}\n"
     source = constants + "".join(_read(file) for file in files)
     return _Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())

@@ -5,6 +5,9 @@
 --   job:{id}:events             stream, created
 --   job:{id}:live               channel
 --   jobs:{owner}                sorted set
+--   owners                      set
+--   stored                      hash
+--   stored:{owner}              hash
 --   slots                       sorted set
 --   queued                      sorted set
 --   deadlines                   sorted set
@@ -17,6 +20,7 @@
 -- Arguments
 --   job_id
 --   job               JSON
+--   ended_job         JSON of what is kept of it once it has ended
 --   queued_event      JSON without its number
 --   record_ttl_s      how long the record may live while the job does not end
 --   keep_s            how long the record lives once the job has ended
@@ -29,6 +33,8 @@
 --   slot_ms           after which an open request whose front end died is let go
 --   share             steps a key may have waiting in its own list, '' without a bound; more enter
 --                     one lower
+--   stored_limit      bytes that jobs of a key may take here, '' without a bound
+--   base_bytes        that a job takes beside its texts
 --   deadline_ms       until its deadline, '' without one
 --   webhook           address that gets its end, '' for none
 --   scope             of its Idempotency-Key, '' without one
@@ -37,13 +43,14 @@
 --
 -- Returns {'stored', rank, position, running} of its first step, or why it was not stored:
 -- {'same', id} (the Idempotency-Key stands for that job), {'conflict', id} (it stands for another
--- body), {'full', jobs of its kind, waiting, running}.
+-- body), {'full', jobs of its kind, waiting, running}, {'over', bytes of its key's jobs, its own}.
 
-local FIRST_STEP = 18
+local FIRST_STEP = 21
 local LOWEST_RANK = 9
 
-local job_id, job, queued_event, record_ttl_s, keep_s, rank, model, priority, owner, asynchronous,
-  limit, slot_ms, share, deadline_ms, webhook, scope, digest = unpack(ARGV, 1, FIRST_STEP - 1)
+local job_id, job, ended_job, queued_event, record_ttl_s, keep_s, rank, model, priority, owner, asynchronous,
+  limit, slot_ms, share, stored_limit, base_bytes, deadline_ms, webhook, scope,
+  digest = unpack(ARGV, 1, FIRST_STEP - 1)
 local first_step, first_model = unpack(ARGV, FIRST_STEP, FIRST_STEP + 1)
 local record, events = key('job', job_id), key('job', job_id, 'events')
 local waiting, running = key('waiting', first_model), key('running', first_model)
@@ -72,6 +79,13 @@ if limit ~= '' and present >= tonumber(limit) then
   return {'full', present, redis.call('ZCARD', waiting), redis.call('SCARD', running)}
 end
 
+local first_event = numbered(queued_event, 1)
+local own_bytes = base_bytes + #job + #ended_job + #first_event
+local stored_bytes = tonumber(redis.call('HGET', key('stored'), owner) or 0)
+if owner ~= '' and stored_limit ~= '' and stored_bytes + own_bytes > tonumber(stored_limit) then
+  return {'over', stored_bytes, own_bytes}
+end
+
 rank = tonumber(rank)
 if share ~= '' and rank < LOWEST_RANK then
   local own = key('waiting_of', owner, first_model)
@@ -85,13 +99,20 @@ if share ~= '' and rank < LOWEST_RANK then
 end
 
 redis.call('HSET', record, 'state', 'queued', 'seq', 1, 'created_ms', now_ms, 'job', job,
-  'rank', rank, 'keep_s', keep_s, 'model', model, 'priority', priority, 'owner', owner)
+  'ended_job', ended_job, 'rank', rank, 'keep_s', keep_s, 'model', model, 'priority', priority,
+  'owner', owner)
+if owner ~= '' then
+  redis.call('HSET', key('stored', owner), job_id, 0)
+  count_bytes(job_id, owner, own_bytes)
+end
 redis.call('HSET', record, 'steps', table.concat(add_steps(job_id, owner, rank, FIRST_STEP), ' '))
 redis.call('EXPIRE', record, record_ttl_s)
-local first_event = numbered(queued_event, 1)
 redis.call('XADD', events, '1-0', 'e', first_event)
 redis.call('EXPIRE', events, record_ttl_s)
 
+if asynchronous or owner ~= '' then
+  redis.call('SADD', key('owners'), owner)
+end
 if asynchronous then
   redis.call('ZADD', key('jobs', owner), now_ms, job_id)
   redis.call('ZADD', key('queued'), now_ms, job_id)
@@ -107,6 +128,7 @@ if webhook ~= '' then
   redis.call('HSET', record, 'webhook', webhook)
 end
 if digest ~= '' then
+  redis.call('HSET', record, 'scope', scope)
   redis.call('SET', key('idempotency', scope), job_id .. '|' .. digest, 'EX', record_ttl_s)
 end
 redis.call('PUBLISH', key('job', job_id, 'live'), first_event)

@@ -64,3 +64,9 @@ class BoundsSettings:
         "The part of all places, and of all WebSockets, that one API key may hold at once; the "
         "rest is left for other keys. Without keys one caller may hold all.",
     )
+    max_stored_mb_per_key: int | None = setting(
+        "INFERENCE_MAX_STORED_MB_PER_KEY", None, kinds.integer(1, 1_048_576),
+        "Megabytes that the jobs of one API key may take in Redis. Over it the key's own oldest "
+        "results are deleted; where that is not enough its new jobs are refused.",
+        unset="INFERENCE_MAX_KEY_SHARE of Redis' memory; no bound where Redis has none",
+    )

@@ -30,6 +30,8 @@ class Terms:
     limit: int | None = None
     #: Steps that its API key may have waiting in their own list; more enter one lower. None: any.
     share: int | None = None
+    #: Bytes that all jobs of its API key may take in Redis. None: any number.
+    stored_limit: int | None = None
     idempotency: Idempotency | None = None
 
 
@@ -52,6 +54,16 @@ class Full:
     #: Steps that wait for its first model, and steps that run on it.
     waiting: int
     running: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverShare:
+    """A job was not stored: with it its API key's jobs would take more bytes than they may."""
+
+    #: Bytes that they take now.
+    stored: int
+    #: Bytes that this one would take.
+    own: int
 
 
 @dataclass(frozen=True, slots=True)

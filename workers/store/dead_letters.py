@@ -10,6 +10,7 @@ from workers.contract import keys
 from workers.contract.errors import JobPoisoned
 from workers.contract.events import Failed
 from workers.contract.job import JobState
+from workers.lua.scripts import run
 from workers.store.connections import redis_time_ms
 from workers.store.token_log import Entry, append
 
@@ -41,5 +42,5 @@ def listed(redis: Redis) -> list[str]:
 
 
 def drop(redis: Redis, job_id: str) -> None:
-    """Count a job as a dead letter no longer."""
-    redis.zrem(keys.DEAD, job_id)
+    """Count a job as a dead letter no longer; what its caller sent is not kept any longer."""
+    run(redis, "drop_dead", job_id)

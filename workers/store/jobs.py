@@ -12,8 +12,17 @@ from workers.contract import events, keys
 from workers.contract.events import Cancelled, Event, Queued
 from workers.contract.job import Job, JobState
 from workers.lua.scripts import run
-from workers.store import dead_letters, webhook_attempts
-from workers.store.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
+from workers.store import dead_letters, stored_bytes, webhook_attempts
+from workers.store.admission import (
+    Backlog,
+    Full,
+    Idempotency,
+    Known,
+    NotOnDisk,
+    OverShare,
+    Stored,
+    Terms,
+)
 from workers.store.leases import Lease
 from workers.store.planned import PlannedStep, dump, step_arguments
 from workers.store.records import LISTED, JobEntry, JobRecord, job_entry, job_record
@@ -34,7 +43,7 @@ class JobStore:
 
     def store(
         self, job: Job, steps: Sequence[PlannedStep], terms: Terms, *, on_disk: bool = False
-    ) -> Stored | Full | Known:
+    ) -> Stored | Full | Known | OverShare:
         """Store an accepted job with its first steps; they count as waiting from now.
 
         With `on_disk` it returns when Redis has written the job to its append-only file.
@@ -160,6 +169,20 @@ class JobStore:
         """Let a caller's Idempotency-Key stand for nothing."""
         self._redis.delete(keys.idempotency(idempotency.scope))
 
+    def delete(self, job_id: str) -> bool:
+        """Delete a job that has ended, with everything that is kept of it.
+
+        Returns False when it has not ended, or there is no such job.
+        """
+        return bool(run(self._redis, "delete", job_id))
+
+    def make_room(self, owner: str, limit: int) -> int:
+        """Delete an API key's oldest results until its jobs take `limit` bytes or fewer.
+
+        Returns how many they take then: more than `limit` where what is left has not ended.
+        """
+        return stored_bytes.make_room(self._redis, owner, limit)
+
     def cancel(self, job_id: str, reason: str) -> bool:
         """End the job now; workers that decode for it stop within one step.
 
@@ -175,6 +198,7 @@ def _arguments(job: Job, steps: Sequence[PlannedStep], terms: Terms) -> list[Any
     return [
         job.id,
         dump(job.to_dict()),
+        dump(job.without_request().to_dict()),
         events.encode(Queued(seq=0)),
         keys.ACCEPTED_TTL_S,
         max(1, int(terms.keep_s)),
@@ -186,6 +210,8 @@ def _arguments(job: Job, steps: Sequence[PlannedStep], terms: Terms) -> list[Any
         "" if terms.limit is None else terms.limit,
         keys.SLOT_MS,
         "" if terms.share is None else terms.share,
+        "" if terms.stored_limit is None else terms.stored_limit,
+        stored_bytes.JOB_BYTES,
         "" if job.deadline_s is None else int(job.deadline_s * 1000),
         job.webhook or "",
         known.scope if known else "",
@@ -203,9 +229,11 @@ def _await_disk(redis: Redis) -> None:
         raise NotOnDisk(f"Redis did not write it within {DISK_TIMEOUT_MS / 1000:g} s")
 
 
-def _verdict(verdict: str, answer: Sequence[Any]) -> Stored | Full | Known:
+def _verdict(verdict: str, answer: Sequence[Any]) -> Stored | Full | Known | OverShare:
     if verdict == "stored":
         return Stored(*answer)
+    if verdict == "over":
+        return OverShare(*answer)
     if verdict == "full":
         return Full(*answer)
     return Known(answer[0].decode(), same_body=verdict == "same")

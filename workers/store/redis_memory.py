@@ -25,7 +25,8 @@ class RedisMemory:
         self._redis = redis
         self._lock = threading.Lock()
         self._read_at = float("-inf")
-        self._used = 0.0
+        self._used = 0
+        self._limit = 0
 
     def used(self) -> float:
         """The part of Redis' memory that is used; 0 where it has no limit.
@@ -34,12 +35,26 @@ class RedisMemory:
             redis.RedisError: Redis is away.
         """
         with self._lock:
-            if time.monotonic() - self._read_at >= _TTL_S:
-                memory: Any = self._redis.info("memory")
-                limit = int(memory.get("maxmemory", 0))
-                self._used = int(memory["used_memory"]) / limit if limit else 0.0
-                self._read_at = time.monotonic()
-            return self._used
+            self._read()
+            return self._used / self._limit if self._limit else 0.0
+
+    def limit(self) -> int | None:
+        """Bytes that Redis may use; None where it has no limit.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        with self._lock:
+            self._read()
+            return self._limit or None
+
+    def _read(self) -> None:
+        if time.monotonic() - self._read_at < _TTL_S:
+            return
+        memory: Any = self._redis.info("memory")
+        self._limit = int(memory.get("maxmemory", 0))
+        self._used = int(memory["used_memory"])
+        self._read_at = time.monotonic()
 
 
 def warn_of_eviction(redis: Redis) -> None:

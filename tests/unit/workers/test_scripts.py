@@ -18,6 +18,7 @@ SHARED = {
     for function in re.finditer(r"^local function (\w+)\(.*?^end", SOURCES["prelude"], re.M | re.S)
 }
 SHARED["redeliver_step"] |= SHARED["enqueue_step"]
+SHARED["forget_request"] |= SHARED["count_bytes"]
 
 
 def _parts(name):

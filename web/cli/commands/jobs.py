@@ -24,7 +24,7 @@ _STATES = click.Choice([state.value for state in JobState])
 
 @click.group()
 def jobs() -> None:
-    """List, show, watch and cancel jobs, and handle dead letters."""
+    """List, show, watch, cancel and delete jobs, and handle dead letters."""
 
 
 @jobs.command("list")
@@ -75,8 +75,20 @@ def watch(job_id: str, reasoning: bool) -> None:
 @click.argument("job_id")
 @report_errors
 def cancel(job_id: str) -> None:
-    """Cancel a queued or running job."""
-    click.echo(request("DELETE", f"/v1/jobs/{job_id}")["state"])
+    """Cancel a queued or running job; one that has ended stays as it ended."""
+    job = request("GET", f"/v1/jobs/{job_id}")
+    if "ended" not in job:
+        job = request("DELETE", f"/v1/jobs/{job_id}")
+    click.echo(job["state"])
+
+
+@jobs.command()
+@click.argument("job_id")
+@report_errors
+def delete(job_id: str) -> None:
+    """Delete a job with its result; one that has not ended is cancelled first."""
+    while "deleted" not in request("DELETE", f"/v1/jobs/{job_id}"):
+        pass  # the first one cancels it
 
 
 @jobs.command()

@@ -24,19 +24,15 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 
 
-class _Duration(click.ParamType[float]):
+def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
     """Seconds, given as a number and a unit."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        match = re.fullmatch(r"([0-9]{1,8})([smhd])", str(value))
-        seconds = int(match[1]) * _UNITS_S[match[2]] if match else None
-        if seconds is None or seconds > _MOST_GRACE_S:
-            self.fail(f"{value!r} is no time of at most 30 days, such as 90s, 30m, 1h or 7d")
-        return float(seconds)
+    match = re.fullmatch(r"([0-9]{1,8})([smhd])", text)
+    seconds = int(match[1]) * _UNITS_S[match[2]] if match else None
+    if seconds is None or seconds > _MOST_GRACE_S:
+        raise click.BadParameter(
+            f"{text!r} is no time of at most 30 days, such as 90s, 30m, 1h or 7d."
+        )
+    return float(seconds)
 
 
 def _report_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -134,8 +130,9 @@ def _described(key: Key) -> dict[str, Any]:
 @click.argument("name")
 @click.option(
     "--grace",
-    type=_Duration(),
+    callback=_seconds,
     default="0s",
+    metavar="TIME",
     show_default=True,
     help="How long the old text stays valid, too: 90s, 30m, 1h, 7d.",
 )
