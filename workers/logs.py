@@ -1,7 +1,9 @@
 """Logs: one line each, on the console or as JSON, with request, job and model on it.
 
 Prompts and answers are not logged, except the messages of accepted requests where
-INFERENCE_LOG_PROMPTS asks for them.
+INFERENCE_LOG_PROMPTS asks for them. What might quote one by accident is left out: messages of
+errors about a request (`InferenceError.for_log`), of exceptions that name the value they met, and
+what libraries say of frames they carry.
 """
 
 from __future__ import annotations
@@ -11,15 +13,23 @@ import datetime
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import TracebackType
 
 from workers.settings import Settings
 
 _fields: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("fields")
 
-#: Loggers whose INFO lines tell of their own workings, not of ours.
-_CHATTY = ("celery", "kombu", "amqp", "gunicorn.access", "httpx", "werkzeug")
+#: Loggers whose INFO lines tell of their own workings, not of ours; those of websockets' DEBUG have
+#: what its frames carry.
+_CHATTY = (
+    "celery", "kombu", "amqp", "gunicorn.access", "httpx", "httpcore", "werkzeug", "websockets",
+)  # fmt: skip
+#: Exceptions whose messages name the value that was wrong, which may be a caller's text.
+_QUOTING = (ValueError, LookupError)
+_WITHHELD = "[its message may quote a request; INFERENCE_LOG_PROMPTS=true shows it]"
 
 #: A request's path may hold line breaks and colours: a line must not forge another.
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
@@ -41,7 +51,8 @@ def configure(settings: Settings, process: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_add_fields)
     as_json = settings.log_format == "json"
-    handler.setFormatter(_JSON(process) if as_json else _Console(process))
+    kind = _JSON if as_json else _Console
+    handler.setFormatter(kind(process, quotes=settings.log_prompts))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
@@ -59,11 +70,34 @@ def _time(record: logging.LogRecord) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-class _Console(logging.Formatter):
-    def __init__(self, process: str) -> None:
+class _Formatter(logging.Formatter):
+    def __init__(self, process: str, *, quotes: bool) -> None:
         super().__init__()
         self._process = process
+        self._quotes = quotes
 
+    def formatException(
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None]
+        | tuple[None, None, None],
+    ) -> str:
+        _, error, _ = ei
+        return "" if error is None else "".join(self._traceback(error)).rstrip()
+
+    def _traceback(self, error: BaseException) -> Iterator[str]:
+        """As Python shows it, the first cause first, without messages that quote."""
+        before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if before is not None:
+            yield from self._traceback(before)
+            yield "\nWhich led to:\n\n"
+        yield "Traceback (most recent call last):\n"
+        yield from traceback.format_tb(error.__traceback__)
+        quotes = isinstance(error, _QUOTING) or getattr(error, "quotes_request", False)
+        message = _WITHHELD if quotes and not self._quotes else str(error)
+        yield f"{type(error).__module__}.{type(error).__qualname__}: {message}\n"
+
+
+class _Console(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: Mapping[str, str] = getattr(record, "fields", {})
         told = "".join(f" {name}={value}" for name, value in fields.items())
@@ -75,11 +109,7 @@ class _Console(logging.Formatter):
         return line + told
 
 
-class _JSON(logging.Formatter):
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self._process = process
-
+class _JSON(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": _time(record),

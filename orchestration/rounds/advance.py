@@ -63,7 +63,7 @@ class RoundAdvancer:
             except (RedisError, OperationalError):
                 raise
             except InferenceError as error:
-                log.warning("%s: %s", error.code, error.message)
+                log.warning("%s", error.for_log())
                 self._fail(lease, error)
             except Exception:  # what cannot be decided now never can: its caller gets an error
                 log.exception("the next step cannot be decided")

@@ -9,7 +9,7 @@ from tests.support.service import Service
 ATTACKER, HONEST = "attacker-0123456789", "honest-0123456789"
 #: Short ones, so that a test sees a deadline pass.
 HEAD_TIMEOUT_S, BODY_TIMEOUT_S, SEND_TIMEOUT_S = 2, 4, 2
-MAX_SOCKETS, MAX_OPEN, MAX_BODIES_MB = 40, 20, 32
+MAX_SOCKETS, MAX_OPEN, MAX_BODIES_MB, MAX_STORED_MB = 40, 20, 32, 8
 
 
 def bearer(key):
@@ -31,6 +31,7 @@ def attacked(tmp_path_factory):
         "INFERENCE_SEND_TIMEOUT_S": str(SEND_TIMEOUT_S),
         "INFERENCE_MAX_BODIES_MB": str(MAX_BODIES_MB),
         "INFERENCE_MAX_SOCKETS": str(MAX_SOCKETS),
+        "INFERENCE_MAX_STORED_MB_PER_KEY": str(MAX_STORED_MB),
         "INFERENCE_WEBHOOK_SECRET": "a secret of some length",
         "INFERENCE_WEBHOOK_NETWORKS": "127.0.0.0/8",
     }

@@ -55,7 +55,7 @@ def _frames(
             yield _batch(completion, events, options)
     except InferenceError as error:
         with _log_fields(completion):
-            log.warning("the stream ends with %s: %s", error.code, error.message)
+            log.warning("the stream ends with %s", error.for_log())
         yield sse.frame(completion.seq, errors.body(error))
     except Exception:
         with _log_fields(completion):

@@ -16,6 +16,8 @@ class InferenceError(Exception):
 
     code: ClassVar[str] = "INTERNAL"
     retriable: ClassVar[bool] = False
+    #: Its message may quote what the caller sent: it is for the caller, and in no log.
+    quotes_request: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -28,6 +30,10 @@ class InferenceError(Exception):
         self.details = dict(details or {})
         self.retry_after_ms = retry_after_ms
         super().__init__(self.message)
+
+    def for_log(self) -> str:
+        """The code, and the message where that quotes nothing of the request."""
+        return self.code if self.quotes_request else f"{self.code}: {self.message}"
 
     def to_dict(self) -> dict[str, Any]:
         """The error as it travels inside a `Failed` event."""
@@ -189,6 +195,7 @@ class ValidationFailed(NonRetriable):
     """A field of the request is missing or wrong."""
 
     code = "VALIDATION_ERROR"
+    quotes_request = True
 
 
 class TimeBudgetExceeded(NonRetriable):
@@ -201,12 +208,14 @@ class MalformedJSON(NonRetriable):
     """The body is not valid JSON."""
 
     code = "MALFORMED_JSON"
+    quotes_request = True
 
 
 class UnsupportedParameter(NonRetriable):
     """The request uses a parameter that this service does not support."""
 
     code = "UNSUPPORTED_PARAMETER"
+    quotes_request = True
 
 
 class Unauthorized(NonRetriable):

@@ -96,7 +96,7 @@ def _run(lease: Lease, runner: StepRunner) -> bool:
         try:
             return _decode(lease, runner, writer, output)
         except InferenceError as error:
-            log.warning("%s: %s", error.code, error.message)
+            log.warning("%s", error.for_log())
             return _fail(lease, runner.engine, writer, output, error)
         except Exception:
             log.exception("the step failed with an unexpected error")

@@ -1,0 +1,116 @@
+"""Keys of a running service: whose the jobs are, what only an admin may, and what one may keep."""
+
+import json
+
+import httpx
+import pytest
+
+from tests.support.front_end import MODEL
+from tests.support.jobs import ENDLESS, await_end
+from tests.support.service_fixture import SCRIPTED, service_fixture
+
+ADMIN = "the-admin-key-of-these-tests"
+MOST_MB = 2
+
+keyed_service = service_fixture(
+    "It has an admin's key from the start; tests add others while it runs.",
+    INFERENCE_HOST="127.0.0.1",
+    INFERENCE_ADMIN_KEYS=ADMIN,
+    INFERENCE_MAX_STORED_MB_PER_KEY=str(MOST_MB),
+    **SCRIPTED,
+)
+
+
+def shown(text):
+    return {"Authorization": f"Bearer {text}"}
+
+
+@pytest.fixture
+def keys(keyed_service):
+    """Runs `inference-service keys`; returns what it prints."""
+
+    def keys(*arguments):
+        done = keyed_service.run("keys", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return keys
+
+
+def submit(service, text, script, reasoning=""):
+    body = service.ask(script)
+    if reasoning:
+        earlier = {"role": "assistant", "content": "", "reasoning_content": reasoning}
+        body["messages"].insert(0, earlier)
+    return httpx.post(f"{service.url}/v1/jobs", json=body, headers=shown(text), timeout=30)
+
+
+def test_a_job_is_its_keys_over_rotations_and_no_later_keys(keyed_service, keys):
+    first = keys("add", "alice")
+    job_id = submit(keyed_service, first, {"text": "for alice"}).json()["id"]
+    await_end(keyed_service, job_id, headers=shown(first))
+    path = f"/v1/jobs/{job_id}"
+
+    def status(text):
+        return keyed_service.get(path, shown(text)).status_code
+
+    second = keys("rotate", "alice", "--grace", "1h")
+    assert (status(first), status(second)) == (200, 200)
+    (before,) = json.loads(keys("list", "--json"))[1:]
+    assert before["former_valid_until"]
+    third = keys("rotate", "alice")
+    assert (status(first), status(second), status(third)) == (401, 401, 200)
+    keys("revoke", "alice")
+    other = keys("add", "alice", "--highest-priority", "low")
+    assert (status(third), status(other)) == (401, 404)
+    assert keyed_service.get("/v1/jobs", shown(other)).json()["data"] == []
+    _, after = json.loads(keys("list", "--json"))
+    assert (before["name"], after["name"]) == ("alice", "alice")
+    assert before["id"] != after["id"]
+    assert after["id"] in keys("list")
+    keys("revoke", "alice")
+
+
+def test_what_only_an_admin_may(keyed_service, keys):
+    ordinary, admin = keys("add", "bob"), keys("add", "root", "--admin")
+
+    def act(text, what):
+        path = f"{keyed_service.url}/v1/models/{MODEL}/{what}"
+        return httpx.post(path, headers=shown(text), timeout=60)
+
+    for what in ("unload", "load"):
+        refused = act(ordinary, what)
+        assert refused.status_code == 403
+        assert "keys add NAME --admin" in refused.json()["error"]["message"]
+    answer = keyed_service.post(keyed_service.ask({"text": "still here"}), headers=shown(ordinary))
+    assert answer.status_code == 200
+    said = keyed_service.run("unload", MODEL, INFERENCE_ADMIN_KEYS=ordinary)
+    assert said.returncode == 1
+    assert "INFERENCE_ADMIN_KEYS" in said.stderr
+    said = keyed_service.run("jobs", "dead", INFERENCE_ADMIN_KEYS="of-nobody-at-all-here")
+    assert said.returncode == 1
+    assert "INFERENCE_ADMIN_KEYS" in said.stderr
+    assert keyed_service.run("jobs", "dead").returncode == 0
+    assert keyed_service.run("unload", MODEL).returncode == 0
+    assert act(admin, "load").status_code == 200
+
+
+def test_a_key_that_has_used_its_bytes_leaves_others_theirs(keyed_service, keys):
+    greedy, modest = keys("add", "greedy"), keys("add", "modest")
+    reasoning = "x" * 900_000
+    done = submit(keyed_service, greedy, {"text": "z " * 100_000}, "y").json()["id"]
+    await_end(keyed_service, done, headers=shown(greedy))
+    taken = [submit(keyed_service, greedy, ENDLESS, reasoning) for _ in range(3)]
+    assert [answer.status_code for answer in taken] == [202, 202, 503]
+    error = taken[-1].json()["error"]
+    assert (error["code"], error["details"]["bound"]) == ("TEMPORARY_RESOURCE", "stored_bytes")
+    assert "INFERENCE_MAX_STORED_MB_PER_KEY" in error["message"]
+    # The oldest result went before anything was refused.
+    assert keyed_service.get(f"/v1/jobs/{done}", shown(greedy)).status_code == 404
+    assert submit(keyed_service, modest, {"text": "hello"}, reasoning).status_code == 202
+    assert keyed_service.readiness()[1]["degraded"] == []
+    for answer in taken[:2]:
+        address = f"{keyed_service.url}{answer.json()['status_url']}"
+        cancelled = httpx.delete(address, headers=shown(greedy)).json()
+        assert cancelled["state"] == "cancelled"
+    assert submit(keyed_service, greedy, {"text": "hello"}, reasoning).status_code == 202
