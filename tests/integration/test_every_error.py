@@ -18,6 +18,7 @@ from workers.contract.job import JobState, Priority
 from workers.contract.step import StepRequest
 from workers.runtime import generation
 from workers.settings import read
+from workers.store import dead_letters
 from workers.store.jobs import JobStore
 from workers.store.leases import Leases
 from workers.store.token_log import TokenLog
@@ -540,6 +541,26 @@ def test_a_key_that_has_used_its_bytes_is_refused_and_no_other(front_end, redis,
     assert submit("alpha").status_code == 202
     assert client.delete(address, headers=shown("alpha")).get_json()["deleted"]
     error_of(client.delete(address, headers=shown("alpha")), "JOB_NOT_FOUND")
+
+
+def test_an_admin_runs_the_dead_letter_of_another_key_again(front_end, redis, worker):
+    worker.loaded(1, 8192)
+    told(redis, "loaded")
+    client = front_end(INFERENCE_API_KEYS="alpha", INFERENCE_ADMIN_KEYS="root")
+    job_id = client.post("/v1/jobs", json=BODY, headers=shown("alpha")).get_json()["id"]
+    dead_letters.add(redis, job_id, errors.JobPoisoned())
+    (dead,) = client.get("/v1/dead-letters", headers=shown("root")).get_json()["data"]
+    assert (dead["id"], dead["error"]["code"]) == (job_id, "JOB_POISONED")
+    retry = f"/v1/dead-letters/{job_id}/retry"
+    error_of(client.post(retry, headers=shown("alpha")), "FORBIDDEN")
+    again = client.post(retry, headers=shown("root")).get_json()["id"]
+    assert client.get("/v1/dead-letters", headers=shown("root")).get_json()["data"] == []
+    jobs = JobStore(redis)
+    assert jobs.record(again).job.messages[0].content == BODY["messages"][0]["content"]
+    assert jobs.record(job_id).job.messages == ()
+    shown_again = client.get(f"/v1/jobs/{again}", headers=shown("alpha")).get_json()
+    assert shown_again["state"] == "queued"
+    error_of(client.get(f"/v1/jobs/{again}", headers=shown("root")), "JOB_NOT_FOUND")
 
 
 def test_every_code_was_raised_or_is_named_as_not_reachable_yet():

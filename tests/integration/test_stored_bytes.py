@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from web.live.hub import Hub
+from web.render.job_events import live_events
 from workers.contract import keys
 from workers.contract.errors import JobPoisoned
 from workers.contract.events import Cancelled, Completed, StepFinished, Token
@@ -175,6 +177,18 @@ def test_a_deleted_job_leaves_nothing(store, redis, jobs, owner):
         {} if owner is None else {owner: measured(redis, kept.id)}
     )
     assert isinstance(store(job(owner=owner), idempotency=Idempotency("jobs::k", "cd")), Stored)
+
+
+def test_a_reader_of_a_job_that_is_deleted_is_left_waiting_for_nothing(store, redis, jobs):
+    made = job()
+    store(made)
+    reader = Hub(redis).register(made.id)
+    events = live_events(reader)
+    assert [event.type for event in next(events)] == ["queued"]
+    complete(redis, made)
+    jobs.delete(made.id)
+    assert list(events) == []
+    assert reader.gone
 
 
 def test_an_idempotency_key_lives_as_long_as_its_job(store, redis):
