@@ -83,8 +83,9 @@ class HandoffState:
 def begin(job: Job, total_steps: int) -> HandoffState:
     """The state before the first round."""
     constraints = [turn.content for turn in job.messages if turn.role == "system" and turn.content]
-    if job.sampling.response_format is not None:
-        constraints.append(f"The answer is JSON ({job.sampling.response_format.type}).")
+    if (held_to := job.sampling.constraint) is not None:
+        what = f"JSON ({held_to.kind})" if held_to.is_json else f"held to a {held_to.kind}"
+        constraints.append(f"The answer is {what}.")
     return HandoffState(
         request_id=job.id,
         goal=goal(job),

@@ -113,9 +113,15 @@ def note(asked: Completion, accepted: Job, response: Response) -> None:
         response.headers["X-Routed-Model"] = accepted.model
     if asked.ignored:
         response.headers["X-Ignored-Parameters"] = ", ".join(asked.ignored)
+    warnings = [*asked.relaxed]
     if asked.task_type is not None and asked.task_type not in ROLES_OF:
-        warning = f"task_type {header_safe(asked.task_type)} is unknown, routed as the default"
-        response.headers["Warning"] = f'299 inference-service "{warning}"'
+        warnings.append(
+            f"task_type {header_safe(asked.task_type)} is unknown, routed as the default"
+        )
+    if warnings:
+        response.headers["Warning"] = ", ".join(
+            f'299 inference-service "{warning}"' for warning in warnings
+        )
 
 
 def own_job(job_id: str) -> JobRecord:

@@ -20,7 +20,8 @@ from orchestration.prompts.template import DRAFT, Template
 from orchestration.prompts.trajectory import Trajectory
 from orchestration.routing.roles import ANY
 from presets.preset import Preset
-from workers.contract.job import CastMember, Job, ResponseFormat, Sampling
+from workers.contract.constraint import Constraint, ConstraintKind
+from workers.contract.job import CastMember, Job, Sampling
 from workers.contract.step import Assignment
 from workers.settings import Settings
 
@@ -198,7 +199,7 @@ class Critique(Mode):
             max_tokens=CRITIQUE_TOKENS,
             temperature=0.0,
             seed=job.sampling.seed,
-            response_format=ResponseFormat("json_schema", SCHEMA),
+            constraint=Constraint(ConstraintKind.JSON_SCHEMA, SCHEMA),
         )
         assignment = Assignment(messages, sampling)
         return Step(f"critique-{number}", CRITIC, _model(job, CRITIC), assignment)

@@ -16,7 +16,8 @@ from orchestration.modes.rounds import FinishedStep, Step
 from orchestration.prompts.rendering import Prompts
 from orchestration.prompts.template import Template
 from orchestration.prompts.trajectory import Trajectory
-from workers.contract.job import CastMember, Job, ResponseFormat, Sampling
+from workers.contract.constraint import Constraint, ConstraintKind
+from workers.contract.job import CastMember, Job, Sampling
 from workers.contract.step import Assignment
 
 PART = "judge"
@@ -103,7 +104,7 @@ def step(
         max_tokens=JUDGEMENT_TOKENS,
         temperature=0.0,
         seed=job.sampling.seed,
-        response_format=ResponseFormat("json_schema", schema(len(texts))),
+        constraint=Constraint(ConstraintKind.JSON_SCHEMA, schema(len(texts))),
     )
     messages = prompts.messages(job, TEMPLATE, place, answers=tuple(texts))
     return Step(name, PART, model, Assignment(messages, sampling))

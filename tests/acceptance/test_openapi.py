@@ -18,6 +18,17 @@ from workers.contract import errors
 EXAMPLES = 150
 #: The longest any of them may take.
 ANSWERED_WITHIN_S = 10.0
+#: Fields that hold an answer to what the scripted engine does not say.
+CONSTRAINTS = (
+    "response_format",
+    "structured_outputs",
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "grammar",
+    "json_schema",
+)
 CHECKS = (not_a_server_error, response_schema_conformance, content_type_conformance)
 
 
@@ -110,7 +121,7 @@ def test_no_body_ends_in_a_500_or_hangs(scripted_service, mode):
     def ask(case, possible):
         if possible and isinstance(case.body, dict):
             # Else hardly one gets past what this model, engine and version have.
-            case.body.update(model=MODEL, orchestration_mode=None, response_format=None)
+            case.body.update(model=MODEL, orchestration_mode=None, **dict.fromkeys(CONSTRAINTS))
             if mode is GenerationMode.POSITIVE:
                 case.body.pop("stream_options", None)
                 for turn in case.body["messages"]:

@@ -31,6 +31,7 @@ BEHIND_THE_QUEUE = [
     errors.ContextBudgetExceeded("too long", details={"current_tokens": 9, "budget": 8}),
     errors.EngineFailed(),
     errors.Internal(),
+    errors.ConstraintFailed(details={"param": "guided_regex", "reason": "no token can follow"}),
     errors.TimeBudgetExceeded(details={"phase": "tokenising the prompt", "budget_s": 10.0}),
     errors.UnsupportedParameter(),
     errors.ValidationFailed("the grammar", details={"param": "response_format"}),

@@ -10,13 +10,14 @@ import pytest
 from presets.model import Reasoning
 from tests.integration.engines.conftest import ask, ask_all
 from tests.support.waiting import wait_for
+from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.errors import (
     ModelLoadFailed,
     UnsupportedParameter,
     ValidationFailed,
     WorkerLost,
 )
-from workers.contract.job import Message, ResponseFormat
+from workers.contract.job import Message
 
 #: vLLM keeps whole blocks of a prompt; on a CPU they have 128 tokens.
 SYSTEM = Message("system", "You are a guide of a museum of ships, calm and exact. " * 16)
@@ -66,9 +67,9 @@ def test_the_end_of_a_turn_that_was_logged_is_the_end(kit, engine):
 @pytest.mark.parametrize("seed", range(2))
 def test_a_held_answer_parses(kit, engine, seed):
     messages = (Message("user", "Tell me of a person as JSON."),)
-    form = ResponseFormat("json_schema", PERSON)
+    form = Constraint(ConstraintKind.JSON_SCHEMA, PERSON)
     request = kit.request(
-        messages=messages, response_format=form, temperature=0.8, seed=seed, max_tokens=200
+        messages=messages, constraint=form, temperature=0.8, seed=seed, max_tokens=200
     )
     answer = ask(engine, request)
     assert answer.reason == "stop"
@@ -80,7 +81,7 @@ def test_a_held_answer_parses(kit, engine, seed):
 
 def test_held_and_free_answers_run_side_by_side(kit, engine):
     free = [kit.request(f"number {i}", max_tokens=24) for i in range(3)]
-    held = kit.request(response_format=ResponseFormat("json_object"), max_tokens=60)
+    held = kit.request(constraint=Constraint(ConstraintKind.JSON_OBJECT), max_tokens=60)
     *answers, of_held = ask_all(engine, [*free, held])
     for request, answer in zip(free, answers, strict=True):
         kit.assert_right(request, answer)
@@ -88,15 +89,15 @@ def test_held_and_free_answers_run_side_by_side(kit, engine):
 
 
 def test_a_held_answer_does_not_go_on_in_the_middle(kit, engine):
-    request = kit.request(response_format=ResponseFormat("json_object"), produced=(1, 2, 3))
+    request = kit.request(constraint=Constraint(ConstraintKind.JSON_OBJECT), produced=(1, 2, 3))
     with pytest.raises(WorkerLost, match="response_format"):
         ask(engine, request)
 
 
 def test_a_schema_outside_the_subset_is_the_callers_error(kit, engine):
-    form = ResponseFormat("json_schema", {"type": "string", "pattern": "a+"})
+    form = Constraint(ConstraintKind.JSON_SCHEMA, {"type": "string", "pattern": "a+"})
     with pytest.raises(ValidationFailed, match="pattern"):
-        ask(engine, kit.request(response_format=form))
+        ask(engine, kit.request(constraint=form))
 
 
 def test_what_vllm_does_not_do_is_told_by_its_name(kit, engine):
@@ -176,7 +177,7 @@ def test_a_model_that_thinks_is_not_held_to_a_format_in_its_thoughts(kit, engine
     assert thought == plain.text[4:12].strip()
     assert answer.text == plain.text[18:].lstrip()
     with pytest.raises(UnsupportedParameter, match="reasoning_parser"):
-        ask(thinker, kit.request(response_format=ResponseFormat("json_object")))
+        ask(thinker, kit.request(constraint=Constraint(ConstraintKind.JSON_OBJECT)))
 
 
 def own_processes(engine):

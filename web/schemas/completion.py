@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.routing.resolve import AUTO
-from web.schemas import messages, parameters, response_format, template_options
+from web.schemas import constraints, messages, parameters, template_options
 from web.schemas.completion_schema import ROUTED, CompletionSchema, JobSchema
+from workers.contract.constraint import Constraint
 from workers.contract.errors import ValidationFailed
 from workers.contract.fields import without_none
 from workers.contract.job import Message, Priority, Sampling, TemplateOptions
@@ -48,6 +49,8 @@ class Completion:
     webhook: str | None
     #: Names of parameters that were taken and change nothing.
     ignored: tuple[str, ...]
+    #: What of its constraint an answer is not held to, in words.
+    relaxed: tuple[str, ...]
     #: What its Idempotency-Key stands for, which is no part of the body.
     idempotency: Idempotency | None = None
 
@@ -89,10 +92,11 @@ def load(
             "stream_options goes only with stream: true.", details={"param": "stream_options"}
         )
     conversation = messages.read(data["messages"])
+    constraint, relaxed = constraints.read(data, known)
     return Completion(
         model=data.get("model", AUTO),
         messages=conversation,
-        sampling=_sampling(data),
+        sampling=_sampling(data, constraint),
         template=template_options.read(data, conversation),
         mode=data.get("orchestration_mode"),
         priority=Priority(data.get("priority", default_priority)),
@@ -104,10 +108,11 @@ def load(
         deadline_s=data.get("deadline_s"),
         webhook=data.get("webhook"),
         ignored=(*ignored, *messages.unknown_names(body.get("messages"))),
+        relaxed=relaxed,
     )
 
 
-def _sampling(data: Mapping[str, Any]) -> Sampling:
+def _sampling(data: Mapping[str, Any], constraint: Constraint | None) -> Sampling:
     given = without_none(data)
     limits = [given[name] for name in ("max_tokens", "max_completion_tokens") if name in given]
     chosen = {name: given[name] for name in _SAMPLER_FIELDS if name in given}
@@ -115,6 +120,6 @@ def _sampling(data: Mapping[str, Any]) -> Sampling:
         chosen["top_k"] = 0
     return Sampling(
         max_tokens=min(limits, default=None),
-        response_format=response_format.read(data.get("response_format")),
+        constraint=constraint,
         **chosen,
     )

@@ -9,10 +9,16 @@ from marshmallow import fields, validate
 
 from orchestration.modes import registry
 from web.schemas.bounds import Bounds
+from web.schemas.constraints import (
+    ChoiceField,
+    ResponseFormatSchema,
+    SchemaField,
+    SourceField,
+    StructuredOutputsSchema,
+)
 from web.schemas.fields import Decimal, Flag, Items, Stop, Text, Whole
 from web.schemas.lenient import LenientSchema
 from web.schemas.messages import MessageSchema
-from web.schemas.response_format import ResponseFormatSchema
 from web.schemas.template_options import EFFORTS
 from workers.contract.keys import ACCEPTED_TTL_S
 
@@ -94,6 +100,19 @@ class CompletionSchema(LenientSchema):
         description="Go on with the last message, which is the assistant's, instead of "
         "beginning a new one."
     )
+    structured_outputs = fields.Nested(
+        StructuredOutputsSchema,
+        allow_none=True,
+        metadata={"description": "vLLM's spelling of what the answer is held to; one of them."},
+    )
+    guided_json = SchemaField(description="vLLM's older name of `structured_outputs.json`.")
+    guided_regex = SourceField(description="vLLM's older name of `structured_outputs.regex`.")
+    guided_choice = ChoiceField(
+        metadata={"description": "vLLM's older name of `structured_outputs.choice`."}
+    )
+    guided_grammar = SourceField(description="vLLM's older name of `structured_outputs.grammar`.")
+    grammar = SourceField(description="A grammar in GBNF, as llama.cpp has it, or in Lark's form.")
+    json_schema = SchemaField(description="A JSON Schema, as llama.cpp takes it.")
     user = Text(most=512, description="Who asks, as the caller names them; kept with the job.")
     task_type = Text(
         most=64, description="The kind of task, for routing: `code`, `reason`, `quick`, ..."

@@ -32,13 +32,16 @@ UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
     "modalities": lambda value: value not in (None, ["text"]),
     "prediction": _set,
     "web_search_options": lambda value: value is not None,
+    "guided_whitespace_pattern": _set,
+    "structural_tag": _set,
 }
 #: Parameters of a job alone.
 _OF_JOBS = frozenset({"webhook", "deadline_s"})
 
-#: Parameters of the OpenAI API that change nothing about the answer here.
+#: Parameters of the OpenAI API and of other servers that change nothing about the answer here.
 HARMLESS = frozenset(
     {
+        "guided_decoding_backend",
         "metadata",
         "parallel_tool_calls",
         "prompt_cache_key",

@@ -204,6 +204,12 @@ class TimeBudgetExceeded(NonRetriable):
     code = "TIME_BUDGET_EXCEEDED"
 
 
+class ConstraintFailed(NonRetriable):
+    """The answer could not be held to its schema or grammar to its end."""
+
+    code = "CONSTRAINT_FAILED"
+
+
 class MalformedJSON(NonRetriable):
     """The body is not valid JSON."""
 

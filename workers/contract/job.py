@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from workers.contract.constraint import Constraint
+
 #: Raised when an old reader could misunderstand what a new writer wrote.
 VERSION = 1
 #: The mode in which one model answers alone: what holds where nobody names another.
@@ -73,16 +75,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseFormat:
-    """What the text of the answer must parse as."""
-
-    #: `json_object` or `json_schema`.
-    type: str
-    #: A JSON Schema in the subset of `workers.contract.json_schema`; None with `json_object`.
-    schema: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are chosen. The defaults are llama.cpp's own (`common_params_sampling`)."""
 
@@ -101,7 +93,15 @@ class Sampling:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     #: None: any text.
-    response_format: ResponseFormat | None = None
+    constraint: Constraint | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict; the constraint keeps its first name, `response_format`."""
+        constraint = self.constraint
+        data = dataclasses.asdict(dataclasses.replace(self, constraint=None))
+        del data["constraint"]
+        data["response_format"] = None if constraint is None else constraint.to_dict()
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "sampling": self.sampling.to_dict()}
 
     def without_request(self) -> Job:
         """What is kept of it once it has ended: who asked which model how, and no text of theirs.
@@ -215,8 +215,8 @@ def sampling_from(data: Mapping[str, Any]) -> Sampling:
     """Rebuild a sampling."""
     known = known_fields(Sampling, data)
     known["stop"] = tuple(known["stop"])
-    if form := known.get("response_format"):
-        known["response_format"] = ResponseFormat(**known_fields(ResponseFormat, form))
+    if written := data.get("response_format"):
+        known["constraint"] = Constraint.from_dict(written)
     return Sampling(**known)
 
 

@@ -65,7 +65,7 @@ class Assignment:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "sampling": self.sampling.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Assignment:

@@ -14,7 +14,6 @@ the step's name (with the number of its try, or without) and by the model's id:
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -22,6 +21,8 @@ from collections.abc import Callable, Iterator
 from threading import Event
 
 from presets.model import ModelSpec, Reasoning
+from workers.constraints.grammar import Unobeyable, text_follows
+from workers.contract.constraint import Constraint
 from workers.contract.errors import (
     BY_CODE,
     EngineFailed,
@@ -86,12 +87,8 @@ class ScriptedEngine:
         if self._closed.is_set():
             raise EngineFailed("The engine is closed.")
         script = self._script.overridden(asked(request, self._name))
-        if request.sampling.response_format is not None and not _is_json(self._content(script)):
-            raise UnsupportedParameter(
-                "The scripted engine says what its script says, and that is no JSON; leave "
-                "response_format out.",
-                details={"param": "response_format"},
-            )
+        if (constraint := request.sampling.constraint) is not None:
+            self._check(constraint, self._content(script))
         prompt_tokens = script.prompt_tokens
         if prompt_tokens is None:
             prompt_tokens = sum(self.count_tokens(m.content or "") for m in request.messages)
@@ -105,6 +102,22 @@ class ScriptedEngine:
     def close(self) -> None:
         """End all generations."""
         self._closed.set()
+
+    @staticmethod
+    def _check(constraint: Constraint, content: str) -> None:
+        """Refuse what the script does not keep to."""
+        try:
+            fits = text_follows(constraint, content)
+        except Unobeyable as error:
+            raise ValidationFailed(
+                f"{constraint.param} {error}.", details={"param": constraint.param}
+            ) from None
+        if not fits:
+            raise UnsupportedParameter(
+                "The scripted engine says what its script says, and that does not follow "
+                f"{constraint.param} ({constraint.kind}); leave it out.",
+                details={"param": constraint.param},
+            )
 
     def _content(self, script: Script) -> str:
         """The script's text without its thoughts."""
@@ -175,14 +188,6 @@ class ScriptedEngine:
                 return True
             cancelled.wait(min(left_s, _CLOSE_CHECK_S))
         return False
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _fault(script: Script, produced: int) -> None:

@@ -7,8 +7,9 @@ import psutil
 import pytest
 
 from tests.integration.engines.conftest import ask, ask_all
+from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.errors import InsufficientMemory, ModelLoadFailed, ValidationFailed
-from workers.contract.job import Message, Priority, ResponseFormat
+from workers.contract.job import Message, Priority
 
 SYSTEM = Message("system", "You are a guide of a museum of ships, calm and exact. " * 8)
 #: What llama.cpp and Python keep of a model that was closed: allocator arenas, not weights or pool.
@@ -136,6 +137,7 @@ PERSON = {
         "ships": {"type": "array", "items": {"type": "string", "maxLength": 12}, "maxItems": 2},
     },
     "required": ["name", "age", "kind", "ships"],
+    "additionalProperties": False,
 }
 
 
@@ -143,9 +145,9 @@ PERSON = {
 @pytest.mark.parametrize("schema", [None, PERSON], ids=["json_object", "json_schema"])
 def test_a_held_answer_parses_or_is_cut_by_its_limit(real_kit, llamacpp, schema, seed):
     """At a temperature where the model would never keep to JSON by itself."""
-    form = ResponseFormat("json_schema" if schema else "json_object", schema)
+    form = Constraint(ConstraintKind.JSON_SCHEMA if schema else ConstraintKind.JSON_OBJECT, schema)
     request = real_kit.request(
-        response_format=form,
+        constraint=form,
         temperature=1.5,
         top_k=0,
         top_p=1.0,
@@ -168,7 +170,7 @@ def test_a_held_answer_parses_or_is_cut_by_its_limit(real_kit, llamacpp, schema,
 @pytest.mark.parametrize("cut", [1, 5, 12])
 def test_a_held_answer_goes_on_from_its_token_ids(real_kit, llamacpp, cut):
     """The grammar is fed with what an earlier attempt produced."""
-    sampling = {"response_format": ResponseFormat("json_schema", PERSON), "max_tokens": 160}
+    sampling = {"constraint": Constraint(ConstraintKind.JSON_SCHEMA, PERSON), "max_tokens": 160}
     whole = ask(llamacpp, real_kit.request(**sampling))
     rest = ask(llamacpp, real_kit.request(**sampling, produced=whole.ids[:cut]))
     assert whole.reason == rest.reason == "stop"
@@ -178,7 +180,7 @@ def test_a_held_answer_goes_on_from_its_token_ids(real_kit, llamacpp, cut):
 
 def test_held_and_free_answers_run_side_by_side(real_kit, llamacpp):
     free = [real_kit.request(f"number {i}", max_tokens=24) for i in range(3)]
-    held = real_kit.request(response_format=ResponseFormat("json_object"), max_tokens=120)
+    held = real_kit.request(constraint=Constraint(ConstraintKind.JSON_OBJECT), max_tokens=120)
     *answers, of_held = ask_all(llamacpp, [*free, held])
     for request, answer in zip(free, answers, strict=True):
         real_kit.assert_right(request, answer)
@@ -186,6 +188,6 @@ def test_held_and_free_answers_run_side_by_side(real_kit, llamacpp):
 
 
 def test_a_schema_that_makes_no_grammar_is_the_callers_error(real_kit, llamacpp):
-    form = ResponseFormat("json_schema", {"type": "string", "pattern": "("})
+    form = Constraint(ConstraintKind.JSON_SCHEMA, {"type": "string", "pattern": "("})
     with pytest.raises(ValidationFailed, match="response_format"):
-        ask(llamacpp, real_kit.request(response_format=form))
+        ask(llamacpp, real_kit.request(constraint=form))

@@ -11,7 +11,8 @@ import pytest
 
 from presets.model import Reasoning
 from tests.integration.engines.conftest import ask
-from workers.contract.job import Message, ResponseFormat
+from workers.contract.constraint import Constraint, ConstraintKind
+from workers.contract.job import Message
 from workers.engines.chat_template.template import CHATML
 
 LENGTH = 32
@@ -129,7 +130,7 @@ def test_a_format_holds_the_content_and_not_the_thought(real_kit, closing):
     """`e` stands in the middle of tokens: one that would begin the content too may not end it."""
     form = Reasoning("tags", "<think>", closing)
     engine = real_kit.load(reasoning=form, chat_template=OPENS)
-    request = real_kit.request(response_format=ResponseFormat("json_object"), max_tokens=120)
+    request = real_kit.request(constraint=Constraint(ConstraintKind.JSON_OBJECT), max_tokens=120)
     answer = ask(engine, request)
     assert thought(answer)
     assert not thought(answer).startswith("{")
@@ -142,13 +143,14 @@ PERSON = {
     "type": "object",
     "properties": {"age": {"type": "integer"}, "kind": {"enum": ["sailor", "guide"]}},
     "required": ["age", "kind"],
+    "additionalProperties": False,
 }
 
 
 def test_a_held_answer_that_thinks_goes_on_from_its_token_ids(real_kit):
     """Within the thought, at its end, and within the content."""
     engine = real_kit.load(reasoning=SENTENCE, chat_template=OPENS)
-    sampling = {"response_format": ResponseFormat("json_schema", PERSON), "max_tokens": 160}
+    sampling = {"constraint": Constraint(ConstraintKind.JSON_SCHEMA, PERSON), "max_tokens": 160}
     whole = ask(engine, real_kit.request(**sampling))
     assert whole.reason == "stop"
     begins = next(i for i, delta in enumerate(whole.deltas) if delta.text)
@@ -162,7 +164,7 @@ def test_a_format_holds_a_model_that_does_not_think(real_kit):
     """Nothing opens a thought: the content begins with the first token."""
     engine = real_kit.load(reasoning=SENTENCE)
     request = real_kit.request(
-        response_format=ResponseFormat("json_schema", PERSON),
+        constraint=Constraint(ConstraintKind.JSON_SCHEMA, PERSON),
         max_tokens=160,
         temperature=1.5,
         top_k=0,
@@ -184,7 +186,7 @@ def test_a_thought_may_not_end_the_turn_of_a_held_answer(real_kit, llamacpp):
     held = ask(
         engine,
         real_kit.request(
-            messages=(ask_one,), response_format=ResponseFormat("json_object"), max_tokens=40
+            messages=(ask_one,), constraint=Constraint(ConstraintKind.JSON_OBJECT), max_tokens=40
         ),
     )
     assert free.text == ""

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from workers.contract.job import VERSION, Job, Message, Priority, Sampling
+from workers.contract.constraint import Constraint, ConstraintKind
+from workers.contract.job import VERSION, Job, Message, Priority, Sampling, sampling_from
 from workers.contract.step import Outcome, Timings, Usage
 
 
@@ -75,3 +76,20 @@ def test_an_outcome_survives_the_journey():
 )
 def test_a_template_gets_only_what_is_set(message, turn):
     assert message.to_dict() == turn
+
+
+def test_a_constraint_reads_as_it_did_before_there_were_other_kinds():
+    """A worker of the version before finds its own fields, or a schema that it refuses."""
+    held = Constraint(ConstraintKind.JSON_SCHEMA, {"type": "integer"})
+    written = Sampling(constraint=held).to_dict()["response_format"]
+    assert written == {
+        "type": "json_schema",
+        "schema": {"type": "integer"},
+        "param": "response_format",
+    }
+    older = {**Sampling().to_dict(), "response_format": {"type": "json_object", "schema": None}}
+    assert sampling_from(older).constraint == Constraint(ConstraintKind.JSON_OBJECT)
+    choice = Sampling(constraint=Constraint(ConstraintKind.CHOICE, ("a", "b"), "guided_choice"))
+    assert sampling_from(json.loads(json.dumps(choice.to_dict()))) == choice
+    # No mapping: what knows schemas alone refuses it.
+    assert choice.to_dict()["response_format"]["schema"] == ("a", "b")

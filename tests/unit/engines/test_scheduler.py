@@ -68,6 +68,8 @@ class FakeContext:
 class Letters:
     """A sampler and a vocabulary in one: every token is an `a`, and none ends the turn."""
 
+    pending = None
+
     def sample(self, context, row):
         return 97
 

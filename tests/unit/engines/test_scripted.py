@@ -9,6 +9,7 @@ import time
 import pytest
 
 from presets.model import ModelSpec, Reasoning
+from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.errors import (
     ContextBudgetExceeded,
     EngineFailed,
@@ -16,7 +17,7 @@ from workers.contract.errors import (
     UnsupportedParameter,
 )
 from workers.contract.errors import ValidationFailed as Refused
-from workers.contract.job import Message, ResponseFormat, Sampling
+from workers.contract.job import Message, Sampling
 from workers.engines.base import EngineOptions, GenerationRequest
 from workers.engines.script import PANGRAM
 from workers.engines.scripted import ScriptedEngine
@@ -199,7 +200,7 @@ def test_200_streams_at_once_are_cheap(load):
 
 def test_a_format_is_kept_by_what_it_says_behind_its_thoughts(load):
     engine = load(Reasoning("tags", "<think>", "</think>"))
-    held = {"response_format": ResponseFormat("json_object")}
+    held = {"constraint": Constraint(ConstraintKind.JSON_OBJECT)}
     for script in (
         {"text": '<think>Well.</think>{"a": 1}'},
         {"text": 'Well.</think>{"a": 1}', "prompt_end": "<think>\n"},
@@ -207,5 +208,5 @@ def test_a_format_is_kept_by_what_it_says_behind_its_thoughts(load):
         answered = deltas(engine, ask(script, **held))
         assert json.loads(text(answered)) == {"a": 1}
         assert "".join(delta.reasoning for delta in answered) == "Well."
-    with pytest.raises(UnsupportedParameter, match="no JSON"):
+    with pytest.raises(UnsupportedParameter, match="does not follow"):
         deltas(engine, ask({"text": "<think>{}</think>Well."}, **held))

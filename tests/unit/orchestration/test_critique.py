@@ -10,7 +10,8 @@ from orchestration.modes.rounds import JobAnswer, JobFailure
 from orchestration.prompts.rendering import Prompts
 from orchestration.rounds.policy import decide
 from tests.support.finished_steps import FINAL, ended, job, shape, user
-from workers.contract.json_schema import check_schema
+from workers.constraints import grammar
+from workers.contract.constraint import Constraint, ConstraintKind
 
 MODE = Critique(Prompts(Critique.templates))
 DEFECT = {"problem": "2 is no prime sum", "quote": "it is 5"}
@@ -41,7 +42,7 @@ def test_a_good_draft_is_judged_once_and_stands(made):
     assert shape(MODE.plan(made)) == [("draft", "generator", "a")]
     critique, _ = run(made, "it is 4")
     assert shape(critique) == [("critique-1", "critic", "b")]
-    assert critique.steps[0].assignment.sampling.response_format.schema == SCHEMA
+    assert critique.steps[0].assignment.sampling.constraint.source == SCHEMA
     assert "it is 4" in user(critique.steps[0])
     answer, done = run(made, "it is 4", judged(0.9))
     assert answer.done is done[0]
@@ -49,7 +50,7 @@ def test_a_good_draft_is_judged_once_and_stands(made):
 
 
 def test_the_schema_is_one_that_engines_hold():
-    check_schema(SCHEMA)
+    assert grammar.check(Constraint(ConstraintKind.JSON_SCHEMA, SCHEMA)) == ()
 
 
 def test_no_change_ends_whatever_the_score(made):

@@ -10,8 +10,8 @@ from orchestration.modes.rounds import JobAnswer, JobFailure
 from orchestration.prompts.rendering import Prompts
 from orchestration.rounds.policy import decide
 from tests.support.finished_steps import FINAL, RETRIABLE, ended, job, shape, user
+from workers.constraints import grammar
 from workers.contract.errors import ContextBudgetExceeded, RequestTimeout
-from workers.contract.json_schema import check_schema
 from workers.contract.step import LATE
 
 MODE = Debate(Prompts(Debate.templates))
@@ -158,9 +158,9 @@ def test_the_written_answer_is_told_with_the_agreement_of_the_last_round(three):
 def test_texts_are_compared_by_a_judge(three):
     judge, _ = run(three, LONG)
     assert shape(judge) == [("judge-1", "judge", "a")]
-    form = judge.steps[0].assignment.sampling.response_format
-    assert form.schema == judging.schema(3)
-    check_schema(form.schema)
+    held_to = judge.steps[0].assignment.sampling.constraint
+    assert held_to.source == judging.schema(3)
+    assert grammar.check(held_to) == ()
     assert all(text in user(judge.steps[0]) for text in LONG)
     assert judge.patience.timeout_s == 600
 

@@ -16,12 +16,14 @@ from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
 from workers.engines.chat_template.template import CHATML, ChatTemplate
-from workers.engines.llamacpp import grammar, weights
+from workers.engines.llamacpp import weights
 from workers.engines.llamacpp.grammar_gate import GrammarGate
+from workers.engines.llamacpp.masks import ConstraintMasks
 from workers.engines.llamacpp.native import Context, ContextSize, Model, usable_cores
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.prompt_tokens import PromptTokens
+from workers.engines.llamacpp.sampling import sampler
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
 from workers.engines.llamacpp.vocabulary import Vocabulary
@@ -79,6 +81,7 @@ class LlamaCppEngine:
         self._reasoning = spec.reasoning
         self.context_length = min(spec.context_length, model.trained_context, kv_tokens)
         self._vocabulary = Vocabulary(model, reasoning.tags(spec.reasoning))
+        self._masks = ConstraintMasks(self._vocabulary, concurrency)
         self._template = self._chat_template(spec, model)
         self._prompt_tokens = PromptTokens(
             spec.id, self._vocabulary, self._template.own_texts, self.context_length
@@ -140,6 +143,7 @@ class LlamaCppEngine:
         scheduler, self._scheduler = self._scheduler, None
         if scheduler is not None:
             scheduler.stop()
+            self._masks.close()
         context, self._context = self._context, None
         if context is not None:
             context.free()
@@ -154,18 +158,18 @@ class LlamaCppEngine:
         """A request as the scheduler takes it: prompt, sampler, and what sorts its answer."""
         rendered = self._template.render(request.messages, request.template, budget)
         prompt = self._prompt_tokens.of(rendered, budget)
-        budget.phase = "compiling the response_format"
+        budget.phase = "compiling what the answer is held to"
         gate = GrammarGate(self._vocabulary, reasoning.splitter(self._reasoning, rendered))
-        sampler = grammar.sampler(request.sampling, self._vocabulary, request.produced, gate)
+        chain = sampler(request.sampling, self._vocabulary, request.produced, self._masks, gate)
         try:
             budget.check()
         except BaseException:
-            sampler.free()
+            chain.free()
             raise
         return Sequence(
             request,
             prompt,
-            sampler,
+            chain,
             self._vocabulary,
             self.context_length,
             cancelled,

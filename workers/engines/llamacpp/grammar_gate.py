@@ -18,7 +18,7 @@ class TokenRole(enum.Enum):
     #: All of it must be allowed.
     CONTENT = enum.auto()
     #: It may not come now: content would begin inside it, or the turn end without any. The grammar
-    #: takes whole tokens only, and llama.cpp ends the process over one that it does not allow.
+    #: takes whole tokens only.
     NEITHER = enum.auto()
 
 
@@ -29,6 +29,11 @@ class GrammarGate:
         self._vocabulary = vocabulary
         self._text = TextAssembler((), splitter)
         self._passed = splitter.answering
+
+    @property
+    def passed(self) -> bool:
+        """The content has begun."""
+        return self._passed
 
     @property
     def thinking(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import secrets
 from collections.abc import Sequence as Ids
+from concurrent.futures import Future
 
 import llama_cpp
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from workers.contract.errors import EngineFailed
 from workers.contract.job import Sampling
 from workers.engines.llamacpp.grammar_gate import GrammarGate, TokenRole
+from workers.engines.llamacpp.masks import ConstraintMasks, Mask
 from workers.engines.llamacpp.native import Context
 from workers.engines.llamacpp.vocabulary import Vocabulary
 
@@ -23,9 +25,9 @@ PENALTY_LAST_N = 64
 
 #: One candidate as llama.cpp lays it out: `llama_token_data`.
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-#: How many of the likeliest tokens are held against the grammar first: the whole vocabulary takes
-#: tens of milliseconds, in which every other sequence would wait.
-_HEAD = 512
+#: Seconds that the decoding thread waits for one mask. It is made long before in nearly every step;
+#: an answer whose mask is later than that sits out a step, and its neighbours do not wait.
+GRACE_S = 0.0005
 
 
 class Sampler:
@@ -66,9 +68,18 @@ class Sampler:
             llama_cpp.llama_sampler_accept(chain, token)
         self._chain = chain
 
-    def sample(self, context: Context, row: int) -> int:
+    @property
+    def pending(self) -> Future[None] | None:
+        """What its token waits for; nothing here."""
+        return None
+
+    def sample(self, context: Context, row: int) -> int | None:
         """Choose the token after a row of the batch just decoded, and remember it."""
         return int(llama_cpp.llama_sampler_sample(self._chain, context.pointer, row))
+
+    def resume(self) -> int | None:
+        """The token that `sample` left open; it leaves none open here."""
+        return None
 
     def free(self) -> None:
         """Give the memory back; the sampler is of no use afterwards."""
@@ -76,14 +87,11 @@ class Sampler:
 
 
 class ConstrainedSampler(Sampler):
-    """A sampler whose tokens keep to a grammar.
+    """A sampler whose tokens keep to a constraint: the chain chooses among those that it allows.
 
-    The chain chooses as if there were none; only where the grammar refuses its choice does the
-    grammar go first, and the chain choose again among what it leaves (llama.cpp's own way,
-    `common_sampler_sample`).
-
-    The grammar holds the content, not what the model thinks before it. Only two things are refused
-    to a thought: to end the turn, and to end in the middle of a token that also begins the content.
+    The constraint holds the content, not what the model thinks before it. Only two things are
+    refused to a thought: to end the turn, and to end in the middle of a token that also begins the
+    content.
     """
 
     def __init__(
@@ -91,61 +99,75 @@ class ConstrainedSampler(Sampler):
         sampling: Sampling,
         vocabulary: Vocabulary,
         produced: Ids[int],
-        grammar: str,
+        mask: Mask,
         gate: GrammarGate,
     ) -> None:
-        """Build chain and grammar as they are after `produced` tokens.
-
-        Raises:
-            ValueError: llama.cpp cannot read the grammar.
-        """
-        compiled = llama_cpp.llama_sampler_init_grammar(
-            vocabulary.pointer, grammar.encode(), b"root"
-        )
-        if not compiled:
-            raise ValueError("llama.cpp cannot read the grammar")
+        """`mask` and `gate`: as they are after `produced` tokens."""
         super().__init__(sampling, vocabulary, produced)
-        self._grammar = compiled
+        self._mask = mask
         self._gate = gate
-        for token in produced:
-            if gate.take(token) is TokenRole.CONTENT:
-                llama_cpp.llama_sampler_accept(compiled, token)
-        self._size = vocabulary.size
-        #: Survivors in the head that make looking at the rest needless: what `top_k` can reach,
-        #: and as many again as penalties can push down.
-        greedy = sampling.temperature <= 0
-        reach = 1 if greedy else (sampling.top_k or self._size)
-        self._enough = reach + PENALTY_LAST_N
+        self._all = np.arange(vocabulary.size, dtype=np.int32)
+        self._kept: NDArray[np.float32] | None = None
 
-    def sample(self, context: Context, row: int) -> int:
-        """Choose a token that the grammar allows where it holds, and remember it.
+    @property
+    def pending(self) -> Future[None] | None:
+        """The mask that a token waits for."""
+        return self._mask.pending if self._kept is not None else None
+
+    def sample(self, context: Context, row: int) -> int | None:
+        """Choose a token that the constraint allows where it holds, and remember it.
+
+        None: its mask is not made yet. The logits are kept, and `resume` goes on with them.
 
         Raises:
-            EngineFailed: the grammar allows no token at all.
+            ConstraintFailed: the mask cannot be made.
+            EngineFailed: no token can follow.
         """
         pointer = llama_cpp.llama_get_logits_ith(context.pointer, row)
-        logits = np.ctypeslib.as_array(pointer, shape=(self._size,))
-        token = self._choose(self._candidates(logits, np.arange(self._size, dtype=np.int32)))
-        if not self._fits(token):
-            token = self._fitting(logits)
-        if self._gate.take(token) is TokenRole.CONTENT:
-            llama_cpp.llama_sampler_accept(self._grammar, token)
-        llama_cpp.llama_sampler_accept(self._chain, token)
-        return token
+        logits = np.ctypeslib.as_array(pointer, shape=(len(self._all),))
+        self._kept = None
+        if not self._mask.is_ready(GRACE_S):
+            self._kept = logits.copy()
+            return None
+        return self._sample(logits)
+
+    def resume(self) -> int | None:
+        """The token that `sample` left open; None while the mask is still being made.
+
+        Raises:
+            ConstraintFailed: the mask cannot be made, or not in time.
+            EngineFailed: no token can follow.
+        """
+        if self._kept is None or not self._mask.is_ready(0):
+            return None
+        logits, self._kept = self._kept, None
+        return self._sample(logits)
 
     def free(self) -> None:
         """Give the memory back; the sampler is of no use afterwards."""
-        llama_cpp.llama_sampler_free(self._grammar)
+        self._mask.close()
         super().free()
+
+    def _sample(self, logits: NDArray[np.float32]) -> int:
+        if self._gate.passed:
+            token = self._choose(self._candidates(logits, self._mask.allowed()))
+        else:
+            token = self._choose(self._candidates(logits, self._all))
+            if not self._fits(token):
+                token = self._fitting(logits)
+        if self._gate.take(token) is TokenRole.CONTENT:
+            self._mask.take(token)
+        llama_cpp.llama_sampler_accept(self._chain, token)
+        return token
 
     def _fits(self, token: int) -> bool:
         role = self._gate.role(token)
-        return role is TokenRole.THOUGHT or (role is TokenRole.CONTENT and self._allows(token))
+        return role is TokenRole.THOUGHT or (role is TokenRole.CONTENT and self._mask.allows(token))
 
     def _fitting(self, logits: NDArray[np.float32]) -> int:
-        """A token instead of one that does not fit."""
+        """A token instead of one that does not fit, before the content."""
         if not self._gate.thinking:
-            token = self._choose(self._allowed(logits))
+            token = self._choose(self._candidates(logits, self._mask.allowed()))
             if self._fits(token):
                 return token
         # In a thought, or in the middle of a tag: the likeliest that fits.
@@ -154,30 +176,11 @@ class ConstrainedSampler(Sampler):
                 return int(token)
         raise EngineFailed("No token can follow what the model wrote before the answer.")
 
-    def _allowed(self, logits: NDArray[np.float32]) -> NDArray[np.void]:
-        if self._size > _HEAD:
-            head = np.argpartition(logits, -_HEAD)[-_HEAD:].astype(np.int32)
-            survivors = self._keep_allowed(self._candidates(logits, head))
-            if len(survivors) >= min(self._enough, _HEAD // 2):
-                return survivors
-        everything = self._candidates(logits, np.arange(self._size, dtype=np.int32))
-        survivors = self._keep_allowed(everything)
-        if not len(survivors):
-            raise EngineFailed("The grammar of the response format allows no further token.")
-        return survivors
-
-    def _keep_allowed(self, candidates: NDArray[np.void]) -> NDArray[np.void]:
-        self._apply(self._grammar, candidates)
-        return candidates[candidates["logit"] > -np.inf]
-
-    def _allows(self, token: int) -> bool:
-        candidate = np.array([(token, 1.0, 0.0)], dtype=_CANDIDATE)
-        self._apply(self._grammar, candidate)
-        return bool(candidate["logit"][0] > -np.inf)
-
     def _choose(self, candidates: NDArray[np.void]) -> int:
-        chosen = self._apply(self._chain, candidates)
-        return int(chosen.data[chosen.selected].id)
+        data = candidates.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token_data))
+        array = llama_cpp.llama_token_data_array(data, len(candidates), -1, False)
+        llama_cpp.llama_sampler_apply(self._chain, ctypes.byref(array))
+        return int(array.data[array.selected].id)
 
     @staticmethod
     def _candidates(logits: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.void]:
@@ -187,10 +190,24 @@ class ConstrainedSampler(Sampler):
         candidates["p"] = 0.0
         return candidates
 
-    @staticmethod
-    def _apply(sampler: object, candidates: NDArray[np.void]) -> llama_cpp.llama_token_data_array:
-        """Let a sampler work on the candidates, in place."""
-        data = candidates.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token_data))
-        array = llama_cpp.llama_token_data_array(data, len(candidates), -1, False)
-        llama_cpp.llama_sampler_apply(sampler, ctypes.byref(array))
-        return array
+
+def sampler(
+    sampling: Sampling,
+    vocabulary: Vocabulary,
+    produced: tuple[int, ...],
+    masks: ConstraintMasks,
+    gate: GrammarGate,
+) -> Sampler:
+    """The sampler of a request, held to its constraint if it has one.
+
+    `gate`: a fresh one, which knows where in the answer the content begins.
+
+    Raises:
+        ValidationFailed: nothing can be held to the constraint.
+        ConstraintFailed: making its first mask took too long.
+    """
+    if sampling.constraint is None:
+        return Sampler(sampling, vocabulary, produced)
+    content = [token for token in produced if gate.take(token) is TokenRole.CONTENT]
+    mask = masks.begin(sampling.constraint, content)
+    return ConstrainedSampler(sampling, vocabulary, produced, mask, gate)

@@ -10,7 +10,10 @@ from __future__ import annotations
 import logging
 import queue
 import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
+from functools import partial
 
 from workers.background import BackgroundThread
 from workers.contract.errors import EngineFailed, InferenceError
@@ -21,6 +24,9 @@ from workers.engines.llamacpp.sequence import Sequence
 from workers.engines.llamacpp.waiting import WaitingSequences
 
 log = logging.getLogger(__name__)
+
+#: Seconds between two looks at what was submitted or cancelled, while only masks are waited for.
+_MASK_WAIT_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,7 @@ class Scheduler(BackgroundThread):
                 self._moved_at = time.perf_counter()
                 self._drop_cancelled()
                 self._admit()
+                self._resume()
                 if entries := self._decode():
                     self._deliver(entries)
             except Exception:
@@ -131,6 +138,9 @@ class Scheduler(BackgroundThread):
         """One step; returns what was decoded, or nothing where there was nothing to do."""
         while self._active and not self._ending.is_set():
             entries = self._plan()
+            if not entries:
+                self._await_mask()
+                return []
             began = time.perf_counter()
             status = self._context.decode()
             if status == 0:
@@ -202,20 +212,40 @@ class Scheduler(BackgroundThread):
 
     def _deliver(self, entries: list[_BatchEntry]) -> None:
         """Sample for every sequence first: waking readers would make the later ones wait."""
+        context = self._context
+        self._take(
+            (entry.sequence, partial(entry.sequence.sampler.sample, context, entry.row))
+            for entry in entries
+            if entry.row is not None
+        )
+
+    def _resume(self) -> None:
+        """Sample for those whose mask was not made yet when their logits came."""
+        self._take(
+            (sequence, sequence.sampler.resume)
+            for sequence in list(self._active)
+            if sequence.sampler.pending is not None
+        )
+
+    def _take(self, choices: Iterable[tuple[Sequence, Callable[[], int | None]]]) -> None:
         sampled = []
-        for entry in entries:
-            if entry.row is None:
-                continue
+        for sequence, choose in choices:
             try:
-                token = entry.sequence.sampler.sample(self._context, entry.row)
+                token = choose()
             except InferenceError as error:
-                self._leave(entry.sequence, keep=False)
-                entry.sequence.fail(error)
+                self._leave(sequence, keep=False)
+                sequence.fail(error)
             else:
-                sampled.append((entry.sequence, token))
+                if token is not None:
+                    sampled.append((sequence, token))
         for sequence, token in sampled:
             if sequence.take(token):
                 self._leave(sequence)
+
+    def _await_mask(self) -> None:
+        """Nothing can be decoded before one of the masks is made that all sequences wait for."""
+        pending = [p for sequence in self._active if (p := sequence.sampler.pending) is not None]
+        wait(pending, _MASK_WAIT_S, FIRST_COMPLETED)
 
     def _leave(self, sequence: Sequence, *, keep: bool = True) -> None:
         self._active.remove(sequence)

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 from typing import Any
 
-from vllm.config import VllmConfig
+from vllm.config import StructuredOutputsConfig, VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
 
@@ -28,6 +28,7 @@ _DECIDED = {
     "gpu_memory_utilization": "memory_fraction",
     "scheduling_policy": "nothing: the service's priorities are vLLM's",
     "logits_processors": "nothing: the service has its own",
+    "structured_outputs_config": "nothing: llguidance holds answers, as it checked them",
     "disable_log_stats": "nothing: the service watches vLLM's steps by them",
 }
 
@@ -51,6 +52,7 @@ def vllm_arguments(spec: ModelSpec, options: EngineOptions) -> AsyncEngineArgs:
         "max_num_seqs": options.concurrency,
         "scheduling_policy": "priority",
         "logits_processors": _LOGITS_PROCESSORS,
+        "structured_outputs_config": StructuredOutputsConfig(backend="guidance"),
         "disable_log_stats": True,
     }
     if spec.hf is not None and spec.hf.quantization is not None:

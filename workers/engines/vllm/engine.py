@@ -164,11 +164,11 @@ class VllmEngine:
         """A request's prompt, and what makes deltas of what vLLM puts out after it."""
         rendered = self._template.render(request.messages, request.template, budget)
         prompt = self._prompt_tokens.of(rendered, budget)
-        if request.sampling.response_format is not None and not self._can_hold_formats:
+        if request.sampling.constraint is not None and not self._can_hold_formats:
             raise UnsupportedParameter(
                 f"{self._name} thinks before it answers, and vLLM would hold its thoughts to the "
-                "response_format too; its operator may name options.reasoning_parser.",
-                details={"param": "response_format"},
+                "schema or grammar too; its operator may name options.reasoning_parser.",
+                details={"param": request.sampling.constraint.param},
             )
         splitter = reasoning.splitter(self._reasoning, rendered)
         return VllmAnswer(request, prompt, self._vocabulary, self.context_length, splitter)

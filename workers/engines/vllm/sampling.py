@@ -8,14 +8,15 @@ from typing import Any
 from vllm.exceptions import VLLMValidationError
 from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
+from workers.constraints import grammar
+from workers.contract.constraint import Constraint
 from workers.contract.errors import (
     InferenceError,
     UnsupportedParameter,
     ValidationFailed,
     WorkerLost,
 )
-from workers.contract.job import ResponseFormat, Sampling
-from workers.contract.json_schema import UnsupportedSchema, check_schema
+from workers.contract.job import Sampling
 from workers.engines.vllm.penalties import Earlier
 
 #: Seeds of vLLM's generators are 64 bits wide, signed.
@@ -34,12 +35,12 @@ def parameters(sampling: Sampling, produced: tuple[int, ...], room: int) -> Samp
 
     Raises:
         UnsupportedParameter: vLLM takes no such parameter or value.
-        ValidationFailed: the schema is not one of the subset.
+        ValidationFailed: nothing can be held to the constraint.
         WorkerLost: the answer is held to a format, and vLLM cannot go on in the middle of one.
     """
-    if sampling.response_format is not None and produced:
+    if sampling.constraint is not None and produced:
         raise WorkerLost(
-            "The worker died in the middle of an answer that is held to a response_format; vLLM "
+            "The worker died in the middle of an answer that is held to a schema or grammar; vLLM "
             "cannot go on after the part that was delivered. Ask again.",
         )
     chosen: dict[str, Any] = {
@@ -51,7 +52,7 @@ def parameters(sampling: Sampling, produced: tuple[int, ...], room: int) -> Samp
         "seed": _seed(sampling.seed, len(produced)),
         "detokenize": False,
         "output_kind": RequestOutputKind.DELTA,
-        "structured_outputs": _format(sampling.response_format),
+        "structured_outputs": _held_to(sampling.constraint),
         **_penalties(sampling, produced),
     }
     try:
@@ -86,16 +87,17 @@ def _seed(seed: int | None, produced: int) -> int | None:
     return (seed + produced + _SEEDS // 2) % _SEEDS - _SEEDS // 2
 
 
-def _format(form: ResponseFormat | None) -> StructuredOutputsParams | None:
-    if form is None:
+def _held_to(constraint: Constraint | None) -> StructuredOutputsParams | None:
+    """The constraint in the form that vLLM hands on to llguidance as it is.
+
+    Raises:
+        ValidationFailed: nothing can be held to it.
+    """
+    if constraint is None:
         return None
-    if form.schema is None:
-        return StructuredOutputsParams(json_object=True)
     try:
-        check_schema(form.schema)
-    except UnsupportedSchema as error:
+        return StructuredOutputsParams(grammar=grammar.as_lark(constraint))
+    except grammar.Unobeyable as error:
         raise ValidationFailed(
-            f"The schema of response_format cannot be held to: {error}",
-            details={"param": "response_format"},
+            f"{constraint.param} {error}", details={"param": constraint.param}
         ) from error
-    return StructuredOutputsParams(json=dict(form.schema))
