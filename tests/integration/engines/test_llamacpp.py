@@ -57,7 +57,7 @@ def test_without_free_cells_answers_wait_and_resume(real_kit, caplog):
         )
     ]
     answers = ask_all(engine, requests)
-    assert any("waits and resumes" in record.message for record in caplog.records)
+    assert any("resumes later" in record.message for record in caplog.records)
     for request, answer in zip(requests, answers, strict=True):
         assert answer.usage.completion_tokens == 50 or answer.reason == "stop"
         real_kit.assert_right(request, answer)
