@@ -1,47 +1,29 @@
 """The Jinja environment of chat templates: transformers' own, with bounds and traced text.
 
-Names and options are those of `transformers.utils.chat_template_utils`: trimmed blocks, loop
-controls, `{% generation %}`, `tojson` without HTML's escapes, `raise_exception`, `strftime_now`.
-Filters and globals that no template for text needs and that cannot be bounded are left out.
+Options are those of `transformers.utils.chat_template_utils`: trimmed blocks, loop controls,
+`{% generation %}`. `functions` has the filters and the functions that a template may call.
 """
 
 from __future__ import annotations
 
-import datetime
-import functools
-import json
 import operator
-import re
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any
 
-import jinja2
 from jinja2 import nodes
-from jinja2.compiler import CodeGenerator
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
+from jinja2.ext import loopcontrols
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Cycler, Namespace
+from jinja2.utils import Cycler
 
-from workers.engines.chat_template import containers, meter
+from workers.engines.chat_template import containers, functions, meter
+from workers.engines.chat_template.code_generator import GenerationBlocks, TracingCodeGenerator
 from workers.engines.chat_template.formatting import format_fields, percent
-from workers.engines.chat_template.traced_text import TracedText, join, own
+from workers.engines.chat_template.traced_text import TracedText, join
 
-#: HTML and text layout: no chat template has them, and their cost has no bound.
-_LEFT_OUT_FILTERS = ("urlize", "xmlattr", "striptags", "pprint", "wordwrap", "forceescape")
-#: Filters that take a width, a depth or a count.
-_SIZED_FILTERS = frozenset({"batch", "center", "indent", "round", "slice", "tojson", "truncate"})
 #: Methods of strings that make bytes, or tables that other methods obey.
 _UNSAFE_OF_TEXT = frozenset({"encode", "translate", "maketrans"})
-#: Widths in the form of a date; glibc fills them up.
-_DATE_WIDTH = re.compile(r"%[^A-Za-z%]*\d{3}")
-_LONGEST_DATE_FORM = 200
-
-
-class RefusedByTemplate(Exception):
-    """The template said `raise_exception`; the message is its own."""
 
 
 class TemplateEnvironment(ImmutableSandboxedEnvironment):
@@ -56,27 +38,13 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             # Nothing is computed before a meter runs.
             optimized=False,
             extensions=[GenerationBlocks, loopcontrols],
-            finalize=_printable,
+            finalize=functions.printable,
         )
-        self.code_generator_class = _CodeGenerator
+        self.code_generator_class = TracingCodeGenerator
         #: Every text that stands in the template, as its own.
         self.literals: dict[str, TracedText] = {}
-        for name in _LEFT_OUT_FILTERS:
-            del self.filters[name]
-        self.filters.update(
-            tojson=_to_json, join=_join_filter, format=_format_filter, sum=_sum_filter
-        )
-        for name, function in list(self.filters.items()):
-            self.filters[name] = _bounded(name, function)
-        self.globals = {
-            "cycler": Cycler,
-            "dict": dict,
-            "joiner": self.globals["joiner"],
-            "namespace": _Namespace,
-            "raise_exception": _raise,
-            "range": _range,
-            "strftime_now": _strftime_now,
-        }
+        self.filters = functions.bounded_filters(self.filters)
+        self.globals = functions.bounded_globals()
 
     #: Joins what a template puts out; jinja's own would forget who wrote it.
     concat = staticmethod(join)  # type: ignore[assignment]
@@ -94,7 +62,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
     def concatenate(self, values: Iterable[Any]) -> TracedText:
         """What `~` gives."""
-        return join(map(_text, values))
+        return join(map(functions.text_of, values))
 
     def part(self, value: Any, start: Any, stop: Any, step: Any) -> Any:
         """What a slice gives."""
@@ -105,7 +73,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     def call(self, context: Context, function: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Call a function, method or macro."""
         meter.step()
-        if any(function is maker for maker in (dict, Cycler, _Namespace)):
+        if any(function is maker for maker in (dict, Cycler, functions.Namespace)):
             containers.weigh([args, kwargs])
         return containers.counted(super().call(context, function, *args, **kwargs))
 
@@ -154,106 +122,6 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         return lambda *args, **kwargs: format_fields(self, text, args, kwargs)
 
 
-class _CodeGenerator(CodeGenerator):
-    """Writes texts of the template as its own, and lists so that they are weighed."""
-
-    environment: TemplateEnvironment
-
-    def _literal(self, text: str) -> str:
-        self.environment.literals.setdefault(text, own(text))
-        return f"environment.literals[{text!r}]"
-
-    def _output_const_repr(self, group: Iterable[Any]) -> str:
-        return self._literal("".join(group))
-
-    def _output_child_to_const(self, node: nodes.Expr, frame: Any, finalize: Any) -> str:
-        if not isinstance(node, nodes.TemplateData):
-            raise nodes.Impossible  # nothing is computed before a meter runs
-        return super()._output_child_to_const(node, frame, finalize)
-
-    def visit_Const(self, node: nodes.Const, frame: Any) -> None:
-        """A number, a text, or one of the constants by name."""
-        if isinstance(node.value, str):
-            self.write(self._literal(node.value))
-        else:
-            super().visit_Const(node, frame)
-
-    def visit_TemplateData(self, node: nodes.TemplateData, frame: Any) -> None:
-        """Text between tags."""
-        self.write(self._literal(node.data))
-
-    def visit_Concat(self, node: nodes.Concat, frame: Any) -> None:
-        """Texts joined by `~`."""
-        self.write("environment.concatenate((")
-        for part in node.nodes:
-            self.visit(part, frame)
-            self.write(", ")
-        self.write("))")
-
-    def visit_Getitem(self, node: nodes.Getitem, frame: Any) -> None:
-        """An item, or a slice."""
-        if not isinstance(node.arg, nodes.Slice):
-            super().visit_Getitem(node, frame)
-            return
-        self.write("environment.part(")
-        self.visit(node.node, frame)
-        for bound in (node.arg.start, node.arg.stop, node.arg.step):
-            self.write(", ")
-            self.visit(bound or nodes.Const(None), frame)
-        self.write(")")
-
-    def _weighed(self, visit: Callable[[Any, Any], None], node: nodes.Expr, frame: Any) -> None:
-        self.write("environment.weighed(")
-        visit(node, frame)
-        self.write(")")
-
-    def visit_List(self, node: nodes.List, frame: Any) -> None:
-        """A list."""
-        self._weighed(super().visit_List, node, frame)
-
-    def visit_Dict(self, node: nodes.Dict, frame: Any) -> None:
-        """A dict."""
-        self._weighed(super().visit_Dict, node, frame)
-
-    def visit_Tuple(self, node: nodes.Tuple, frame: Any) -> None:
-        """A tuple, or the names that one is taken apart into."""
-        if node.ctx == "load":
-            self._weighed(super().visit_Tuple, node, frame)
-        else:
-            super().visit_Tuple(node, frame)
-
-
-class GenerationBlocks(Extension):
-    """`{% generation %}`: where transformers notes what the assistant said; here it is its body."""
-
-    tags = {"generation"}  # noqa: RUF012 - jinja's own form
-
-    def parse(self, parser: Parser) -> nodes.Node:
-        """The body, in a scope of its own as transformers has it."""
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.Scope(body).set_lineno(line)
-
-
-class _Namespace(Namespace):
-    """Jinja's, which does not print what it holds: it may hold itself."""
-
-    def __repr__(self) -> str:
-        return "<Namespace>"
-
-
-def _text(value: Any) -> str:
-    """A value as a template prints it."""
-    return str(_printable(value))
-
-
-def _printable(value: Any) -> Any:
-    """A value that is about to be printed, if that has an end."""
-    if not isinstance(value, str | int | float | None):
-        containers.weigh(value)
-    return value
-
-
 def _times(left: Any, right: Any) -> Any:
     for items, times in ((left, right), (right, left)):
         if isinstance(items, list | tuple) and isinstance(times, int):
@@ -264,88 +132,3 @@ def _times(left: Any, right: Any) -> Any:
     if are_whole and left.bit_length() + right.bit_length() > meter.MOST_BITS:
         raise meter.TooCostly("it computes a number that is too large")
     return operator.mul(left, right)
-
-
-def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter whose calls are steps, with bounds on widths, and on what it gives."""
-    places = 2 if hasattr(function, "jinja_pass_arg") else 1
-
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        meter.step()
-        given = [TracedText(value) if type(value) is str else value for value in args]
-        if name in _SIZED_FILTERS:
-            for value in (*given[places:], *kwargs.values()):
-                meter.require_width(len(value) if isinstance(value, str) else value)
-        if name in _PRINTING_FILTERS:
-            _printable(given[places - 1])
-        result = function(*given, **kwargs)
-        return TracedText(result) if type(result) is str else containers.counted(result)
-
-    return run
-
-
-#: Filters that print a value that is no text.
-_PRINTING_FILTERS = frozenset(
-    {"capitalize", "center", "e", "escape", "lower", "replace", "safe", "string", "title", "tojson",
-     "trim", "truncate", "upper", "urlencode", "wordcount"}
-)  # fmt: skip
-
-
-def _to_json(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    return json.dumps(
-        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
-    )
-
-
-@jinja2.pass_environment
-def _join_filter(
-    environment: TemplateEnvironment, value: Iterable[Any], d: str = "", attribute: Any = None
-) -> TracedText:
-    if attribute is not None:
-        value = (environment.getitem(item, attribute) for item in value)
-    return TracedText.join(d if isinstance(d, TracedText) else TracedText(d), map(_text, value))
-
-
-def _format_filter(value: str, *args: Any, **kwargs: Any) -> str:
-    if args and kwargs:
-        raise TypeError("can't handle positional and keyword arguments at the same time")
-    return percent(_text(value), kwargs or args)
-
-
-def _raise(message: Any) -> NoReturn:
-    raise RefusedByTemplate(_text(message))
-
-
-def _range(*args: int) -> range:
-    numbers = range(*args)
-    try:
-        meter.step(len(numbers))
-    except OverflowError:
-        raise meter.TooCostly("it counts further than there are steps") from None
-    return numbers
-
-
-@jinja2.pass_environment
-def _sum_filter(
-    environment: TemplateEnvironment, value: Iterable[Any], attribute: Any = None, start: Any = 0
-) -> Any:
-    total = start
-    for item in value:
-        part = item if attribute is None else environment.getitem(item, attribute)
-        meter.step()
-        lists = isinstance(total, list) and isinstance(part, list)
-        total = containers.joined(total, part) if lists else total + part
-    return total
-
-
-def _strftime_now(form: str) -> str:
-    if len(form) > _LONGEST_DATE_FORM or _DATE_WIDTH.search(form):
-        raise meter.TooCostly("it asks for a date that is too long")
-    return datetime.datetime.now().astimezone().strftime(form)

@@ -12,8 +12,9 @@ from jinja2 import Template
 from workers.contract.errors import InferenceError, ModelLoadFailed, ValidationFailed
 from workers.contract.job import Message, TemplateOptions
 from workers.engines.chat_template import meter, traced_text
+from workers.engines.chat_template.functions import RefusedByTemplate
 from workers.engines.chat_template.meter import Meter, TooCostly
-from workers.engines.chat_template.sandbox import RefusedByTemplate, TemplateEnvironment
+from workers.engines.chat_template.sandbox import TemplateEnvironment
 from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.chat_template.turns import Forms, callers, turns
 from workers.engines.time_budget import Cancelled, TimeBudget
