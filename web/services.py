@@ -74,28 +74,23 @@ class Services:
         catalogue = catalogue_.load(settings)
         directory = Directory(redis)
         jobs = JobStore(redis)
-        hub = Hub(redis)
-        hub.start()
-        disconnects = Disconnects()
-        disconnects.start()
-        app = make_app(settings)
-        slots = Slots(redis)
-        slots.start()
         admission = Admission(settings, directory, jobs, RedisMemory(redis))
-        router = Router(settings, catalogue, directory, RoutingState(redis))
         mode_selector = ModeSelector(settings, catalogue, directory)
         submitter = Submitter(
             catalogue,
             directory,
             jobs,
-            app,
+            make_app(settings),
             admission,
-            router,
+            Router(settings, catalogue, directory, RoutingState(redis)),
             mode_selector,
             registry.load(settings.catalogue_dir),
             fsync=settings.jobs_fsync,
             load_on_demand=settings.load_on_demand,
         )
+        hub, slots, disconnects = Hub(redis), Slots(redis), Disconnects()
+        for thread in (hub, slots, disconnects):
+            thread.start()
         dependencies = Dependencies(
             submitter=submitter,
             jobs=jobs,
@@ -121,9 +116,7 @@ class Services:
             machine=machine.read().emptied(),
             thread_permits=threading.BoundedSemaphore(_most_held(settings)),
             socket_permits=threading.BoundedSemaphore(settings.max_sockets),
-            thread_shares=KeyShares(settings.max_key_share, "threads of open answers"),
-            request_shares=KeyShares(settings.max_key_share, "requests that may be open"),
-            socket_shares=KeyShares(settings.max_key_share, "WebSockets that may be open"),
+            **_key_shares(settings.max_key_share),
         )
 
     @contextlib.contextmanager
@@ -189,6 +182,15 @@ class Services:
         """The preset that runs; None where models were chosen in another way."""
         preset = self.mode_selector.preset
         return None if preset is None else preset.id
+
+
+def _key_shares(most: float) -> dict[str, KeyShares]:
+    """What one key may hold of the threads, requests and WebSockets, by field of `Services`."""
+    return {
+        "thread_shares": KeyShares(most, "threads of open answers"),
+        "request_shares": KeyShares(most, "requests that may be open"),
+        "socket_shares": KeyShares(most, "WebSockets that may be open"),
+    }
 
 
 def _most_held(settings: Settings) -> int:

@@ -25,22 +25,26 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     http.ExpectationFailed: (417, "Expectation Failed"),
     http.UnsupportedTransferCoding: (501, "Not Implemented"),
 }
-_REASONS = {400: "Bad Request", 408: "Request Timeout", 500: "Internal Server Error",
-        503: "Service Unavailable"}  # fmt: skip
+_REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 
 def of_wrong(problem: Exception) -> bytes:
     """The answer to a head or a chunk that is wrong."""
     status, reason = _STATUS.get(type(problem), (400, _REASONS[400]))
-    told = str(problem)[:200]
+    detail = str(problem)[:200]
     if status in (414, 431):
         error: InferenceError = PayloadTooLarge(
-            f"The request's line or headers are too large: {told}.", details={"bound": "head"}
+            f"The request's line or headers are too large: {detail}.", details={"bound": "head"}
         )
     elif isinstance(problem, WrongChunk):
-        error = ValidationFailed(f"The body is not chunked as HTTP has it: {told}.")
+        error = ValidationFailed(f"The body is not chunked as HTTP has it: {detail}.")
     else:
-        error = ValidationFailed(f"This is no HTTP request: {told}.")
+        error = ValidationFailed(f"This is no HTTP request: {detail}.")
     return _response(status, reason, error)
 
 

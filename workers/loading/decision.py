@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from workers.cluster.orders import LoadRequest, Order, Target, Why
-from workers.contract.errors import InferenceError, InsufficientMemory, ModelLoadFailed, NoWorker
+from workers.contract.errors import InferenceError, ModelLoadFailed, NoWorker
+from workers.loading.memory_budget import MemoryBudget
 from workers.loading.model_state import ModelState, Phase
 
-_MB = 2**20
 #: A process that was ordered and has not come up for so long is not coming.
 STARTED_WITHIN_MS = 60_000
 
@@ -73,7 +73,7 @@ def decide(
 
     `limit_bytes` is what all models together may take.
     """
-    budget = _MemoryBudget(tuple(states), limit_bytes)
+    budget = MemoryBudget(tuple(states), limit_bytes)
     decisions: dict[str, LoadDecision] = {}
     for rule in (_failures, _load_requests, _demands, _idle, _waits_in_vain):
         for decision in rule(budget, now_ms, policy):
@@ -81,60 +81,7 @@ def decide(
     return tuple(decisions.values())
 
 
-class _MemoryBudget:
-    """What is free as decisions are made, and who is still there."""
-
-    def __init__(self, states: tuple[ModelState, ...], limit_bytes: float) -> None:
-        self.states = states
-        self._loaded, loading, self._leaving = (
-            sum(state.needed_bytes for state in states if state.phase is phase)
-            for phase in (Phase.LOADED, Phase.LOADING, Phase.UNLOADING)
-        )
-        self._loading = loading
-        self._within_limit = limit_bytes - self._loaded - loading - self._leaving
-        #: What is going to be taken, and nobody has counted yet.
-        self._promised = sum(
-            state.needed_bytes
-            for state in states
-            if state.phase is Phase.LOADING and not state.counted
-        )
-
-    def free(self, state: ModelState) -> float:
-        """What is free for a model now."""
-        return min(state.available_bytes - self._promised, self._within_limit)
-
-    def soon(self, state: ModelState) -> float:
-        """What is free for it once everybody who leaves has left."""
-        return self.free(state) + self._leaving
-
-    def most(self, state: ModelState) -> float:
-        """What would be free for it if all others left too."""
-        return self.soon(state) + self._loaded + self._loading
-
-    def take(self, needed_bytes: int) -> None:
-        """Count what is going to be loaded; it may leave again, as all others."""
-        self._promised += needed_bytes
-        self._within_limit -= needed_bytes
-        self._loading += needed_bytes
-
-    def refusal(self, state: ModelState) -> InsufficientMemory:
-        """Why a model is not loaded."""
-        loaded = [other.model for other in self.states if other.phase is Phase.LOADED]
-        hint = f" Loaded now: {', '.join(loaded)}; unload what is not needed." if loaded else ""
-        free_bytes = max(0, int(self.soon(state)))
-        return InsufficientMemory(
-            f"{state.model} needs about {state.needed_bytes // _MB} MB; {free_bytes // _MB} MB "
-            f"are free for models.{hint}",
-            details={
-                "model": state.model,
-                "needed_mb": state.needed_bytes // _MB,
-                "available_mb": free_bytes // _MB,
-                "loaded": loaded,
-            },
-        )
-
-
-def _failures(budget: _MemoryBudget, now_ms: int, _policy: Policy) -> Iterator[LoadDecision]:
+def _failures(budget: MemoryBudget, now_ms: int, _policy: Policy) -> Iterator[LoadDecision]:
     """What could not be loaded is not tried again by itself, and nobody waits for it."""
     for state in budget.states:
         error = None
@@ -162,7 +109,7 @@ def _never_came(state: ModelState, now_ms: int) -> bool:
     )
 
 
-def _load_requests(budget: _MemoryBudget, _now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
+def _load_requests(budget: MemoryBudget, _now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
     """What was asked for by name, in the order in which it was."""
     requested = [state for state in budget.states if state.load_request is not None]
     for state in sorted(
@@ -186,7 +133,7 @@ def _load_requests(budget: _MemoryBudget, _now_ms: int, policy: Policy) -> Itera
                 yield replace(decision, load_request=request, turned_away=TurnedAway.NONE)
 
 
-def _demands(budget: _MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
+def _demands(budget: MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
     """Models that requests wait for, the longest wait first; nobody overtakes."""
     waiting = [state for state in budget.states if _is_demanded(state, policy)]
     waiting.sort(key=lambda state: state.demanded_ms)
@@ -223,7 +170,7 @@ def _is_demanded(state: ModelState, policy: Policy) -> bool:
 
 
 def _make_room(
-    state: ModelState, budget: _MemoryBudget, now_ms: int, share_ms: float, grace_s: float
+    state: ModelState, budget: MemoryBudget, now_ms: int, share_ms: float, grace_s: float
 ) -> Iterator[LoadDecision]:
     """Idle models leave at once, the one used longest ago first; busy ones after their part."""
     loaded = [other for other in budget.states if other.phase is Phase.LOADED]
@@ -252,7 +199,7 @@ def _had_its_share(state: ModelState, now_ms: int, share_ms: float) -> bool:
     return state.has_served and now_ms - state.loaded_ms >= share_ms
 
 
-def _idle(budget: _MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
+def _idle(budget: MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
     """What nobody has used for a while leaves."""
     for state in budget.states:
         idle = state.phase is Phase.LOADED and not state.busy and state.load_request is None
@@ -260,7 +207,7 @@ def _idle(budget: _MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDe
             yield LoadDecision(state.model, Target.UNLOADED, Why.IDLE, policy.grace_s)
 
 
-def _waits_in_vain(budget: _MemoryBudget, _now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
+def _waits_in_vain(budget: MemoryBudget, _now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
     """Requests that wait for a model somebody unloaded, and that nothing loads again."""
     for state in budget.states:
         order = state.order
@@ -275,7 +222,7 @@ def _waits_in_vain(budget: _MemoryBudget, _now_ms: int, policy: Policy) -> Itera
 
 
 def _granted(
-    state: ModelState, budget: _MemoryBudget, why: Why, *, forced: bool = False
+    state: ModelState, budget: MemoryBudget, why: Why, *, forced: bool = False
 ) -> LoadDecision | None:
     """The order to load a model that fits, or why it cannot be loaded; None: there is no room."""
     if state.missing is not None:

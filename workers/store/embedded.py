@@ -160,8 +160,8 @@ def _socket(directory: Path) -> Path:
     name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
     short = Path(tempfile.gettempdir()) / f"inference-{os.getuid()}-{name}"
     short.mkdir(mode=0o700, exist_ok=True)
-    found = short.lstat()
-    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+    status = short.lstat()
+    if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
         raise BrokerUnavailable(f"{short} belongs to another user; remove it.")
     short.chmod(0o700)
     return short / "socket"

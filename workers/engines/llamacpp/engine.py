@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from threading import Event
 
 import llama_cpp
@@ -61,19 +62,8 @@ class LlamaCppEngine:
         large as the model's footprint wants it, and then the memory must be free.
         """
         concurrency = self._options.concurrency
-        kept = max(4, concurrency)
-        if concurrency + kept > MOST_SEQUENCES:
-            raise ModelLoadFailed(
-                f"llama.cpp answers at most {MOST_SEQUENCES // 2} requests at once; "
-                f"INFERENCE_MAX_CONCURRENT_PER_MODEL is {concurrency}."
-            )
-        path = weights.check(spec)
-        if spec.requantise is not None:
-            path = weights.requantised(path, spec.requantise, self._options.cache_dir)
-        kv_tokens = self._options.kv_tokens
-        if kv_tokens is None:
-            kv_tokens = footprint.of(spec, concurrency, self._options.cache_dir).wanted_tokens
-            weights.require_memory(spec, path, kv_tokens, self._options.gpu_layers)
+        kept = _kept_prefixes(concurrency)
+        path, kv_tokens = self._weights_and_pool(spec)
 
         before = psutil.Process().memory_info().rss
         model = self._model = Model(path, self._options.gpu_layers, on_progress)
@@ -107,6 +97,18 @@ class LlamaCppEngine:
         )
         self._scheduler.start()
         on_progress(1.0)
+
+    def _weights_and_pool(self, spec: ModelSpec) -> tuple[Path, int]:
+        """The file that is loaded, and the tokens of the pool."""
+        path = weights.check(spec)
+        if spec.requantise is not None:
+            path = weights.requantised(path, spec.requantise, self._options.cache_dir)
+        kv_tokens = self._options.kv_tokens
+        if kv_tokens is None:
+            wanted = footprint.of(spec, self._options.concurrency, self._options.cache_dir)
+            kv_tokens = wanted.wanted_tokens
+            weights.require_memory(spec, path, kv_tokens, self._options.gpu_layers)
+        return path, kv_tokens
 
     @property
     def stalled_s(self) -> float:
@@ -192,3 +194,14 @@ class LlamaCppEngine:
         if context.decode() != 0:
             raise ModelLoadFailed(f"{self._name} was loaded, but llama.cpp cannot decode with it.")
         context.drop(0)
+
+
+def _kept_prefixes(concurrency: int) -> int:
+    """How many prefixes of ended requests stay in the pool beside those that run."""
+    kept = max(4, concurrency)
+    if concurrency + kept > MOST_SEQUENCES:
+        raise ModelLoadFailed(
+            f"llama.cpp answers at most {MOST_SEQUENCES // 2} requests at once; "
+            f"INFERENCE_MAX_CONCURRENT_PER_MODEL is {concurrency}."
+        )
+    return kept
