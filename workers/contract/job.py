@@ -176,7 +176,7 @@ class Job:
 
         A reader of any version still reads it.
         """
-        sampling = dataclasses.replace(self.sampling, stop=(), response_format=None)
+        sampling = dataclasses.replace(self.sampling, stop=(), constraint=None)
         return dataclasses.replace(self, messages=(), sampling=sampling, template=TemplateOptions())
 
     @classmethod

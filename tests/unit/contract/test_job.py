@@ -93,3 +93,8 @@ def test_a_constraint_reads_as_it_did_before_there_were_other_kinds():
     assert sampling_from(json.loads(json.dumps(choice.to_dict()))) == choice
     # No mapping: what knows schemas alone refuses it.
     assert choice.to_dict()["response_format"]["schema"] == ("a", "b")
+
+
+def test_an_ended_job_keeps_nothing_that_its_answer_was_held_to():
+    sampling = Sampling(constraint=Constraint(ConstraintKind.REGEX, "secret", "guided_regex"))
+    assert "secret" not in json.dumps(job_factory(sampling=sampling).without_request().to_dict())
