@@ -9,6 +9,7 @@ import pytest
 from tests.support.front_end import MODEL
 from tests.support.jobs import await_end
 from tests.support.service_fixture import SCRIPTED, service_fixture
+from tests.support.valkey import everything
 from tests.support.waiting import wait_for
 from tests.support.websocket import Socket
 
@@ -91,6 +92,19 @@ def test_no_text_of_a_caller_is_logged(logging_service, answered):
     wait_for(last_is_logged)
     for file in (logging_service.data_dir / "logs").iterdir():
         assert SECRET not in file.read_text(), file
+
+
+def test_no_request_stays_in_redis_once_its_job_has_ended(logging_service):
+    body = logging_service.ask({"text": "fine"})
+    large = {"role": "assistant", "content": "", "reasoning_content": SECRET * 50_000}
+    body["messages"].insert(0, large)
+    taken = httpx.post(f"{logging_service.url}/v1/jobs", json=body, timeout=30).json()
+    assert await_end(logging_service, taken["id"])["state"] == "completed"
+    with logging_service.redis() as redis:
+        assert taken["id"] in everything(redis)
+        assert "reasoning_content" not in everything(redis)
+        for kind in ("slow", "large-request", "large-reply"):
+            assert redis.execute_command("COMMANDLOG", "LEN", kind) == 0
 
 
 @pytest.mark.parametrize("given", ["x" * 200, "a b", "é"])

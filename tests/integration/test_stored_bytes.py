@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from tests.support.valkey import everything
 from web.live.hub import Hub
 from web.render.job_events import live_events
 from workers.contract import keys
@@ -74,22 +75,6 @@ def complete(redis, made, text="an answer", step=ANSWER):
 
 def cancel(redis, made):
     return append(redis, [Entry(made.id, Cancelled(0, "asked"), ends_as=JobState.CANCELLED)])
-
-
-def everything(redis):
-    """All that the server holds, as one text."""
-    texts = []
-    for raw in redis.scan_iter():
-        kind = redis.type(raw)
-        if kind == b"hash":
-            texts.append(str(redis.hgetall(raw)))
-        elif kind == b"string":
-            texts.append(str(redis.get(raw)))
-        elif kind == b"stream":
-            texts.append(str(redis.xrange(raw)))
-        elif kind == b"list":
-            texts.append(str(redis.lrange(raw, 0, -1)))
-    return "\n".join(texts)
 
 
 def measured(redis, job_id):

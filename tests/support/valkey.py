@@ -36,3 +36,19 @@ class Valkey:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def everything(redis):
+    """All that the server holds, as one text."""
+    texts = []
+    for raw in redis.scan_iter():
+        kind = redis.type(raw)
+        if kind == b"hash":
+            texts.append(str(redis.hgetall(raw)))
+        elif kind == b"string":
+            texts.append(str(redis.get(raw)))
+        elif kind == b"stream":
+            texts.append(str(redis.xrange(raw)))
+        elif kind == b"list":
+            texts.append(str(redis.lrange(raw, 0, -1)))
+    return "\n".join(texts)

@@ -24,6 +24,8 @@ from workers.store.append_only import Repair
 #: `sun_path` holds 104 bytes on macOS and 108 on Linux, the closing zero included.
 LONGEST_SOCKET_PATH = 100
 
+#: The command logs are off: they keep the beginning of what slow and large commands carry, which is
+#: a prompt, after its job has ended.
 _CONFIGURATION = """\
 port 0
 unixsocket "{socket}"
@@ -35,6 +37,9 @@ appendfsync everysec
 save ""
 maxmemory {memory_mb}mb
 maxmemory-policy noeviction
+commandlog-execution-slower-than -1
+commandlog-request-larger-than -1
+commandlog-reply-larger-than -1
 daemonize no
 """
 
