@@ -10,9 +10,10 @@ from tests.support.valkey import everything
 from web.live.hub import Hub
 from web.render.job_events import live_events
 from workers.contract import keys
+from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.errors import JobPoisoned
 from workers.contract.events import Cancelled, Completed, StepFinished, Token
-from workers.contract.job import Job, JobState, Message, ResponseFormat, Sampling, TemplateOptions
+from workers.contract.job import Job, JobState, Message, Sampling, TemplateOptions
 from workers.contract.step import ANSWER, Assignment, Outcome, StepRequest, Timings, Usage
 from workers.keeper.job_index import JobIndex
 from workers.settings import read
@@ -102,7 +103,7 @@ def test_a_request_goes_when_its_job_ends(store, redis, jobs):
             max_tokens=7,
             seed=2**63 - 1,
             stop=(CANARY,),
-            response_format=ResponseFormat("json_schema", {"title": CANARY}),
+            constraint=Constraint(ConstraintKind.JSON_SCHEMA, {"title": CANARY}),
         ),
         template=TemplateOptions({"note": CANARY}),
         webhook="https://hook.example",
