@@ -208,6 +208,7 @@ class ConstraintFailed(NonRetriable):
     """The answer could not be held to its schema or grammar to its end."""
 
     code = "CONSTRAINT_FAILED"
+    quotes_request = True
 
 
 class MalformedJSON(NonRetriable):
