@@ -17,15 +17,15 @@ SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
 
 def test_chat_streams_an_answer_to_the_terminal(scripted_service):
     script = json.dumps({"scripted": {"text": "The sea is calm."}})
-    told = scripted_service.run("chat", script)
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.strip().endswith("The sea is calm.")
+    command = scripted_service.run("chat", script)
+    assert command.returncode == 0, command.stderr
+    assert command.stdout.strip().endswith("The sea is calm.")
 
 
 def test_chat_says_what_went_wrong(scripted_service):
-    told = scripted_service.run("chat", "hello", "--model", "nobody")
-    assert told.returncode != 0
-    assert "nobody" in told.stderr
+    command = scripted_service.run("chat", "hello", "--model", "nobody")
+    assert command.returncode != 0
+    assert "nobody" in command.stderr
 
 
 def test_a_job_from_the_terminal(scripted_service):
@@ -51,31 +51,31 @@ def test_a_job_that_is_refused_or_not_there_is_said(scripted_service):
 
 
 def test_models_shows_what_is_loaded(scripted_service):
-    told = scripted_service.run("models")
-    assert MODEL in told.stdout
-    assert "loaded" in told.stdout
+    command = scripted_service.run("models")
+    assert MODEL in command.stdout
+    assert "loaded" in command.stdout
 
 
 def test_without_a_service_models_shows_the_catalogue(tmp_path):
-    told = Service(tmp_path, **SCRIPTED).run("models")
-    assert told.returncode == 0
-    assert MODEL in told.stdout
-    assert "No service answers" in told.stderr
+    command = Service(tmp_path, **SCRIPTED).run("models")
+    assert command.returncode == 0
+    assert MODEL in command.stdout
+    assert "No service answers" in command.stderr
 
 
 def test_config_shows_where_each_value_came_from(scripted_service):
-    told = scripted_service.run("config", "--json")
-    found = {row["variable"]: row for row in json.loads(told.stdout)["settings"]}
-    assert found["INFERENCE_BACKEND"]["value"] == "scripted"
-    assert found["INFERENCE_BACKEND"]["source"] == "environment"
-    assert found["INFERENCE_LOG_LEVEL"]["source"] == "default"
+    command = scripted_service.run("config", "--json")
+    settings = {row["variable"]: row for row in json.loads(command.stdout)["settings"]}
+    assert settings["INFERENCE_BACKEND"]["value"] == "scripted"
+    assert settings["INFERENCE_BACKEND"]["source"] == "environment"
+    assert settings["INFERENCE_LOG_LEVEL"]["source"] == "default"
 
 
 @pytest.mark.parametrize("command", ["web", "worker", "up", "redis"])
 def test_a_bad_setting_stops_every_command_and_is_named(tmp_path, command):
-    told = Service(tmp_path, INFERENCE_GRACE_S="soon").run(command)
-    assert told.returncode == 2
-    assert "INFERENCE_GRACE_S='soon'" in told.stderr
+    result = Service(tmp_path, INFERENCE_GRACE_S="soon").run(command)
+    assert result.returncode == 2
+    assert "INFERENCE_GRACE_S='soon'" in result.stderr
 
 
 def test_flower_shows_queues_and_tasks_by_model(tmp_path):

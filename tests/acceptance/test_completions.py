@@ -15,8 +15,8 @@ QUESTION = [{"role": "user", "content": "What is the capital of France? Answer i
 
 @pytest.fixture(scope="module")
 def client(service):
-    with service.openai() as found:
-        yield found
+    with service.openai() as openai_client:
+        yield openai_client
 
 
 def test_a_plain_answer(client):
@@ -35,20 +35,20 @@ def test_a_plain_answer(client):
 
 
 def test_a_plain_answer_tells_how_it_came_about(service):
-    body = {"model": MODEL, "messages": QUESTION, "temperature": 0, "max_tokens": 8}
-    answer = service.post(body)
+    request = {"model": MODEL, "messages": QUESTION, "temperature": 0, "max_tokens": 8}
+    answer = service.post(request)
     assert answer.status_code == 200
-    found = answer.json()
-    assert found["orchestration"] == {"mode": "single", "models_used": [MODEL], "rounds": 1}
-    assert found["inference_metadata"] == {
+    body = answer.json()
+    assert body["orchestration"] == {"mode": "single", "models_used": [MODEL], "rounds": 1}
+    assert body["inference_metadata"] == {
         "config": None,
         "orchestration_mode": "single",
         "models_used": [MODEL],
         "handoff_steps": 0,
         "compression_applied": False,
-        "context_utilization": round(found["usage"]["total_tokens"] / 8192, 2),
+        "context_utilization": round(body["usage"]["total_tokens"] / 8192, 2),
     }
-    assert found["usage"]["prompt_tokens_details"].keys() == {"cached_tokens"}
+    assert body["usage"]["prompt_tokens_details"].keys() == {"cached_tokens"}
 
 
 def test_a_stream_says_the_same_as_a_plain_answer(client):
@@ -155,8 +155,8 @@ def test_a_gateways_prefix_is_taken_off(client, prefix):
 
 
 def test_the_models(client, service):
-    found = client.models.list()
-    assert found.data[0].id == MODEL
+    models = client.models.list()
+    assert models.data[0].id == MODEL
     entry = service.get("/v1/models").json()["data"][0]
     assert entry["object"] == "model"
     assert entry["status"] == "loaded"

@@ -66,8 +66,8 @@ def test_not_ready_until_the_model_was_loaded(tmp_path):
         wait_for(lambda: seen.append(service.readiness()) or service.is_ready(), 60)
     finally:
         service.stop()
-    told = [found for found in seen if found is not None and found[0] == 503]
-    for _, body in told:
+    unready = [answer for answer in seen if answer is not None and answer[0] == 503]
+    for _, body in unready:
         assert body["status"] == "not_ready"
         assert body["reason"]
         assert body["progress"] == "0/1"
@@ -89,7 +89,7 @@ def test_a_dead_worker_shows_and_its_successor_too(narrow_service, halted_superv
     assert int(refused.headers["Retry-After"]) >= 1
     assert narrow_service.get("/health").status_code == 200
     entries = narrow_service.get("/v1/models").json()["data"]
-    (entry,) = [one for one in entries if one["id"] == MODEL]
+    (entry,) = [entry for entry in entries if entry["id"] == MODEL]
     assert entry["status"] == "available"
     halted_supervisor.resume()
     wait_for(narrow_service.is_ready, RESTARTED_WITHIN_S)
@@ -132,10 +132,10 @@ def test_a_broken_model_is_reported_and_the_other_serves(tmp_path):
     try:
         half = wait_for(
             lambda: (
-                (found := service.readiness())
-                and found[1].get("progress") == "1/2"
-                and "could not be loaded" in found[1]["reason"]
-                and found
+                (readiness := service.readiness())
+                and readiness[1].get("progress") == "1/2"
+                and "could not be loaded" in readiness[1]["reason"]
+                and readiness
             ),
             60,
         )

@@ -22,17 +22,17 @@ def test_a_job_is_taken_and_its_result_fetched_later(scripted_service):
     assert taken["state"] == "queued"
     assert taken["status_url"] == f"/v1/jobs/{taken['id']}"
     assert taken["events_url"] == f"/v1/jobs/{taken['id']}/events"
-    found = await_end(scripted_service, taken["id"])
-    assert found["state"] == "completed"
-    assert (found["model"], found["priority"], found["attempt"]) == (MODEL, 3, 1)
-    assert found["result"]["object"] == "chat.completion"
-    assert found["result"]["id"] == taken["id"]
-    assert found["result"]["choices"][0]["message"]["content"] == "It is done."
-    (step,) = found["steps"]
+    ended = await_end(scripted_service, taken["id"])
+    assert ended["state"] == "completed"
+    assert (ended["model"], ended["priority"], ended["attempt"]) == (MODEL, 3, 1)
+    assert ended["result"]["object"] == "chat.completion"
+    assert ended["result"]["id"] == taken["id"]
+    assert ended["result"]["choices"][0]["message"]["content"] == "It is done."
+    (step,) = ended["steps"]
     assert (step["step"], step["state"], step["finish_reason"]) == ("answer", "done", "stop")
-    assert set(found["timings_ms"]) == {"queued", "loading", "prefill", "decode"}
-    assert "position" not in found
-    assert "error" not in found
+    assert set(ended["timings_ms"]) == {"queued", "loading", "prefill", "decode"}
+    assert "position" not in ended
+    assert "error" not in ended
 
 
 def test_a_job_on_the_real_model(service):
@@ -42,16 +42,16 @@ def test_a_job_on_the_real_model(service):
         temperature=0,
         max_tokens=12,
     )
-    found = await_end(service, taken["id"])
-    assert "Paris" in found["result"]["choices"][0]["message"]["content"]
+    ended = await_end(service, taken["id"])
+    assert "Paris" in ended["result"]["choices"][0]["message"]["content"]
 
 
 def test_a_job_that_fails_tells_its_error(scripted_service):
     taken = submit(scripted_service, {"text": "one two three", "fail_after": 1})
-    found = await_end(scripted_service, taken["id"])
-    assert found["state"] == "failed"
-    assert found["error"]["code"] == "ENGINE_FAILED"
-    assert "result" not in found
+    ended = await_end(scripted_service, taken["id"])
+    assert ended["state"] == "failed"
+    assert ended["error"]["code"] == "ENGINE_FAILED"
+    assert "result" not in ended
 
 
 def test_a_job_that_waits_tells_its_position(narrow_service):
@@ -97,8 +97,8 @@ def test_a_task_that_is_revoked_is_its_job_cancelled(scripted_service, terminate
     running = submit(scripted_service, ENDLESS)
     wait_for(lambda: job(scripted_service, running["id"])["state"] == "running")
     celery.control.revoke(f"{running['id']}|answer", terminate=terminate)
-    found = await_end(scripted_service, running["id"])
-    assert (found["state"], found["reason"]) == ("cancelled", "its task was revoked")
+    ended = await_end(scripted_service, running["id"])
+    assert (ended["state"], ended["reason"]) == ("cancelled", "its task was revoked")
     celery.close()
 
 
@@ -106,12 +106,12 @@ def test_the_end_of_a_job_is_told(scripted_service, receiver):
     receiver.statuses = [500, 200]
     taken = submit(scripted_service, {"text": "x"}, webhook=receiver.url)
 
-    def told():
-        found = job(scripted_service, taken["id"]).get("webhook", {})
-        return found if found.get("delivered") else None
+    def delivered_webhook():
+        webhook = job(scripted_service, taken["id"]).get("webhook", {})
+        return webhook if webhook.get("delivered") else None
 
-    found = wait_for(told, 30)
-    assert [attempt["status"] for attempt in found["attempts"]] == [500, 200]
+    webhook = wait_for(delivered_webhook, 30)
+    assert [attempt["status"] for attempt in webhook["attempts"]] == [500, 200]
     assert json.loads(receiver.seen[-1][2])["data"]["id"] == taken["id"]
     shown = scripted_service.run("jobs", "show", taken["id"])
     assert '"delivered": true' in shown.stdout

@@ -14,15 +14,18 @@ SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
 
 
 def test_two_services_side_by_side(tmp_path):
-    with Service(tmp_path / "one", **SCRIPTED) as one, Service(tmp_path / "two", **SCRIPTED) as two:
-        for service, text in ((one, "first"), (two, "second")):
+    with (
+        Service(tmp_path / "one", **SCRIPTED) as first,
+        Service(tmp_path / "two", **SCRIPTED) as second,
+    ):
+        for service, text in ((first, "first"), (second, "second")):
             answer = service.post(service.ask({"text": text}))
             assert answer.json()["choices"][0]["message"]["content"] == text
-        with one.redis() as redis_of_one, two.redis() as redis_of_two:
+        with first.redis() as redis_of_one, second.redis() as redis_of_two:
             assert redis_of_one.dbsize() > 0
             assert redis_of_one.config_get("dir") != redis_of_two.config_get("dir")
-        one.stop()
-        assert two.post(two.ask({"text": "alone"})).status_code == 200
+        first.stop()
+        assert second.post(second.ask({"text": "alone"})).status_code == 200
 
 
 def test_sigterm_ends_a_running_answer_in_time_and_leaves_nothing(tmp_path):

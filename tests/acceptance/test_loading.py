@@ -168,8 +168,8 @@ def test_what_cannot_be_loaded_says_why_and_can_be_tried_again(two_models, model
     broken = load(two_models, "broken")
     assert (broken.status_code, broken.json()["error"]["code"]) == (500, "MODEL_LOAD_FAILED")
     assert "GGUF" in broken.json()["error"]["message"]
-    told = entry(two_models, "broken")
-    assert (told["status"], told["error"]["code"]) == ("failed", "MODEL_LOAD_FAILED")
+    listed = entry(two_models, "broken")
+    assert (listed["status"], listed["error"]["code"]) == ("failed", "MODEL_LOAD_FAILED")
     assert asked(two_models, "broken").status_code == 500
     wait_for(lambda: two_models.worker_pids("broken") == [])
 

@@ -40,13 +40,13 @@ def answered(logging_service):
 
 @pytest.mark.parametrize("process", ["web", f"worker-{MODEL}"])
 def test_a_request_is_found_in_every_process_that_served_it(logging_service, answered, process):
-    def told():
-        found = lines(logging_service, process)
-        return [line for line in found if line.get("job_id") == answered["id"]]
+    def lines_of_job():
+        of_job = lines(logging_service, process)
+        return [line for line in of_job if line.get("job_id") == answered["id"]]
 
-    found = wait_for(told)
-    assert {line["request_id"] for line in found} == {"req-4711"}
-    assert {line["model"] for line in found} == {MODEL}
+    of_job = wait_for(lines_of_job)
+    assert {line["request_id"] for line in of_job} == {"req-4711"}
+    assert {line["model"] for line in of_job} == {MODEL}
 
 
 def requests(service):

@@ -84,8 +84,8 @@ def test_a_worker_by_hand_is_refused_with_the_numbers_unless_forced(tmp_path, ow
         def models():
             return {entry["id"]: entry for entry in service.get("/v1/models").json()["data"]}
 
-        found = models()["mine"]
-        assert (found["status"], found["context_available"], found["fits"]) == (
+        mine = models()["mine"]
+        assert (mine["status"], mine["context_available"], mine["fits"]) == (
             "available",
             0,
             False,

@@ -74,11 +74,11 @@ def test_the_urgent_go_first(narrow_service):
 def test_200_streams_at_once_and_none_is_lost(tmp_path):
     environment = {"INFERENCE_BACKEND": "scripted", "INFERENCE_MAX_CONCURRENT_PER_MODEL": "200"}
     expected = "one two three four five " * 4
-    told = queue.SimpleQueue()
+    answers = queue.SimpleQueue()
 
     def read(service, body):
         with service.open_stream(body) as stream:
-            told.put("".join(stream.contents()))
+            answers.put("".join(stream.contents()))
 
     with Service(tmp_path, **environment) as service:
         script = {"text": expected, "tokens_per_s": 4}
@@ -92,5 +92,5 @@ def test_200_streams_at_once_and_none_is_lost(tmp_path):
         assert service.get("/health").status_code == 200
         for thread in threads:
             thread.join(60)
-    texts = [told.get_nowait() for _ in range(200)]
+    texts = [answers.get_nowait() for _ in range(200)]
     assert texts == [expected] * 200

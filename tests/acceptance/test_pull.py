@@ -45,9 +45,9 @@ def service(tmp_path, shipped):
 
 def test_models_are_pulled_and_added_and_answer(service, shipped, tmp_path):
     pull_stopped_half_way(service, tmp_path / "models" / PULLED)
-    told = service.run("pull", PULLED)
-    assert told.returncode == 0, told.stderr
-    assert "continuing after 0.04 GB" in told.stdout
+    pulled = service.run("pull", PULLED)
+    assert pulled.returncode == 0, pulled.stderr
+    assert "continuing after 0.04 GB" in pulled.stdout
     assert service.hub.sent(f"{PULLED}-Q4_K_S.gguf") == [None, f"bytes={WRITTEN}-"]
 
     added = service.run("models", "add", str(shipped), "--id", ADDED)
@@ -55,17 +55,17 @@ def test_models_are_pulled_and_added_and_answer(service, shipped, tmp_path):
 
     service.start()
     try:
-        found = wait_for(
+        readiness = wait_for(
             lambda: (
-                (found := service.readiness())
-                and found[1].get("progress") == "2/3"
-                and "could not be loaded" in found[1]["reason"]
-                and found
+                (readiness := service.readiness())
+                and readiness[1].get("progress") == "2/3"
+                and "could not be loaded" in readiness[1]["reason"]
+                and readiness
             ),
             60,
         )
         # Of the third it is said where its file was looked for, and how to get it.
-        for said in (found[1]["reason"], (service.data_dir / "up.log").read_text()):
+        for said in (readiness[1]["reason"], (service.data_dir / "up.log").read_text()):
             assert f"is not in {tmp_path / 'models' / MISSING}" in said
             assert f"inference-service pull {MISSING}" in said
         for model in (PULLED, ADDED):
@@ -93,8 +93,10 @@ def pull_stopped_half_way(service, directory):
         wait_for(lambda: sum(p.stat().st_size for p in directory.glob(".*.part")) >= WRITTEN, 60)
     finally:
         os.kill(pulling.pid, signal.SIGINT)
-        _, told = pulling.communicate(timeout=30)
+        _, printed = pulling.communicate(timeout=30)
     assert pulling.returncode == 130
-    assert told == "inference-service pull: The download stopped. The same command continues it.\n"
+    assert (
+        printed == "inference-service pull: The download stopped. The same command continues it.\n"
+    )
     service.hub.held_at = None
     service.hub.release.set()

@@ -63,8 +63,8 @@ def state(client, taken, headers=None):
 
 def ended(client, taken, headers=None):
     def look():
-        found = client.get(taken["status_url"], headers=headers).json()
-        return found if found["state"] not in ("queued", "running") else None
+        shown = client.get(taken["status_url"], headers=headers).json()
+        return shown if shown["state"] not in ("queued", "running") else None
 
     return wait_for(look, 30)
 
@@ -73,7 +73,7 @@ def in_order(queue, *taken):
     """The jobs' ids in the order in which they were begun."""
     redis = queue.redis()
     begun = {
-        one["id"]: int(redis.hget(f"inference:job:{one['id']}", "answer:taken_ms")) for one in taken
+        job["id"]: int(redis.hget(f"inference:job:{job['id']}", "answer:taken_ms")) for job in taken
     }
     return sorted(begun, key=begun.get)
 
@@ -84,10 +84,10 @@ def test_the_urgent_overtake_the_rest(queue, client, busy):
         bulk = submit(queue, client, {"text": "bulk"}, priority=0)
         high = submit(queue, client, {"text": "high"}, priority=3)
         assert [high["position"], state(client, high)] == [1, "queued"]
-        places = [client.get(one["status_url"]).json()["position"] for one in (high, low, bulk)]
+        places = [client.get(job["status_url"]).json()["position"] for job in (high, low, bulk)]
         assert places == [1, 2, 3]
-    for one in (low, bulk, high):
-        assert ended(client, one)["state"] == "completed"
+    for job in (low, bulk, high):
+        assert ended(client, job)["state"] == "completed"
     assert in_order(queue, bulk, low, high) == [high["id"], low["id"], bulk["id"]]
 
 
@@ -118,10 +118,10 @@ def test_one_key_does_not_push_another_back(queue, client, busy):
         hers = [submit(queue, client, {"text": str(n)}) for n in range(4)]
         his = submit(queue, client, {"text": "his"}, headers=BOB)
         assert his["position"] == 2
-        places = [client.get(one["status_url"]).json()["position"] for one in hers]
+        places = [client.get(job["status_url"]).json()["position"] for job in hers]
         assert places == [1, 3, 4, 5]
-    for one in hers:
-        ended(client, one)
+    for job in hers:
+        ended(client, job)
     assert ended(client, his, BOB)["state"] == "completed"
     assert in_order(queue, *hers, his)[:2] == [hers[0]["id"], his["id"]]
 
@@ -174,18 +174,18 @@ def test_more_jobs_than_may_wait_are_refused(queue, client, busy):
         answer = client.post("/v1/jobs", json=queue.ask("x"))
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "QUEUE_FULL"
-    for one in waiting:
-        assert ended(client, one)["state"] == "completed"
+    for job in waiting:
+        assert ended(client, job)["state"] == "completed"
 
 
 def test_a_job_past_its_deadline_expires_and_never_runs(queue, client, busy):
     with busy():
         late = submit(queue, client, {"text": "never"}, deadline_s=0.5)
-        found = ended(client, late)
-        assert found["state"] == "expired"
-        assert found["error"]["code"] == "JOB_EXPIRED"
-        assert found["attempt"] == 0
-        assert found["deadline"] >= found["created"]
+        expired = ended(client, late)
+        assert expired["state"] == "expired"
+        assert expired["error"]["code"] == "JOB_EXPIRED"
+        assert expired["attempt"] == 0
+        assert expired["deadline"] >= expired["created"]
 
 
 def test_a_running_job_is_stopped_by_its_deadline(queue, client):

@@ -60,19 +60,19 @@ def join(deltas):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_plain_answer_has_the_thought_beside_its_content(service, model):
-    found = service.post(ask(service, model=model)).json()
-    message = found["choices"][0]["message"]
+    body = service.post(ask(service, model=model)).json()
+    message = body["choices"][0]["message"]
     assert message == {"role": "assistant", "reasoning_content": THOUGHT, "content": ANSWER}
-    assert found["choices"][0]["finish_reason"] == "stop"
+    assert body["choices"][0]["finish_reason"] == "stop"
     thought_tokens = THOUGHT_TOKENS - (model == "opened")
-    assert found["usage"]["completion_tokens_details"] == {"reasoning_tokens": thought_tokens}
-    assert found["usage"]["completion_tokens"] == thought_tokens + 4
+    assert body["usage"]["completion_tokens_details"] == {"reasoning_tokens": thought_tokens}
+    assert body["usage"]["completion_tokens"] == thought_tokens + 4
 
 
 def test_an_answer_without_a_thought_has_none(service):
-    found = service.post(ask(service, {"text": ANSWER})).json()
-    assert found["choices"][0]["message"] == {"role": "assistant", "content": ANSWER}
-    assert found["usage"]["completion_tokens_details"] == {"reasoning_tokens": 0}
+    body = service.post(ask(service, {"text": ANSWER})).json()
+    assert body["choices"][0]["message"] == {"role": "assistant", "content": ANSWER}
+    assert body["usage"]["completion_tokens_details"] == {"reasoning_tokens": 0}
 
 
 def test_an_answer_that_is_cut_while_it_thinks_is_empty_and_says_length(service):
@@ -110,16 +110,16 @@ def test_the_headers_go_out_with_the_first_thought(service):
 def test_a_job_keeps_the_thought_apart_in_its_result_and_its_events(service):
     answer = httpx.post(f"{service.url}/v1/jobs", json=ask(service, SLOW), timeout=30)
     job_id = answer.json()["id"]
-    told = service.get(f"/v1/jobs/{job_id}/events").text  # up to its end
-    events = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: ")]
+    stream = service.get(f"/v1/jobs/{job_id}/events").text  # up to its end
+    events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
     tokens = [event for event in events if event["type"] == "token"]
     assert "".join(event["text"] for event in tokens) == ANSWER
     assert "".join(event.get("reasoning", "") for event in tokens) == THOUGHT
     assert any("reasoning" not in event for event in tokens)
-    found = service.get(f"/v1/jobs/{job_id}").json()
-    message = found["result"]["choices"][0]["message"]
+    job = service.get(f"/v1/jobs/{job_id}").json()
+    message = job["result"]["choices"][0]["message"]
     assert message == {"role": "assistant", "reasoning_content": THOUGHT, "content": ANSWER}
-    (step,) = found["steps"]
+    (step,) = job["steps"]
     assert step["usage"]["completion_tokens_details"] == {"reasoning_tokens": THOUGHT_TOKENS}
 
 
@@ -175,8 +175,8 @@ def test_a_worker_that_dies_in_thoughts_and_behind_them(service):
 )
 def test_the_terminal_gets_the_thought_beside_the_answer(service, option, thought):
     script = json.dumps({"scripted": {"text": TEXT}})
-    told = service.run("chat", "-m", "thinker", option, script)
-    assert (told.stdout, told.stderr) == (f"{ANSWER}\n", thought)
+    printed = service.run("chat", "-m", "thinker", option, script)
+    assert (printed.stdout, printed.stderr) == (f"{ANSWER}\n", thought)
     job_id = service.run("submit", "-m", "thinker", script).stdout.strip()
     watched = service.run("jobs", "watch", option, job_id)
     assert (watched.stdout, watched.stderr) == (f"{ANSWER}\n", thought)

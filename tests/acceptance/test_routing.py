@@ -66,10 +66,10 @@ def look(service, job_id):
 def test_a_request_without_a_models_name_is_routed(routed, body, model, reason):
     answer = routed.post({**ASKED, **body})
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert told["model"] == answer.headers["X-Routed-Model"] == model
-    assert told["inference_metadata"]["models_used"] == [model]
-    routing = told["inference_metadata"]["routing"]
+    answered = answer.json()
+    assert answered["model"] == answer.headers["X-Routed-Model"] == model
+    assert answered["inference_metadata"]["models_used"] == [model]
+    routing = answered["inference_metadata"]["routing"]
     assert routing.pop("reason").startswith(reason)
     requested = (body.get("model") or "auto").partition(":")[2] or body.get("model") or "auto"
     assert routing == {"model": model, "requested": requested, "strategy": "least_busy"}
@@ -139,9 +139,9 @@ def test_the_busy_one_is_avoided_until_it_is_free(routed):
 
 def test_where_several_models_answer_the_routed_one_leads(routed):
     answer = routed.post({**ASKED, "task_type": "code", "orchestration_mode": "pipeline"})
-    told = answer.json()["inference_metadata"]
-    assert answer.json()["model"] == told["routing"]["model"] == B
-    assert {B, C} <= set(told["models_used"])
+    metadata = answer.json()["inference_metadata"]
+    assert answer.json()["model"] == metadata["routing"]["model"] == B
+    assert {B, C} <= set(metadata["models_used"])
     assert not list(routed.redis().scan_iter("inference:burden:*"))  # every step took its part off
 
 
@@ -171,8 +171,8 @@ def front_end(routed):
 
 
 def test_two_front_ends_take_turns(front_end):
-    one, other = (front_end(INFERENCE_AUTO_ROUTE_STRATEGY="round_robin") for _ in range(2))
-    answers = [ask().get_json() for ask in (one, other, other, one, one, other)]
+    first, second = (front_end(INFERENCE_AUTO_ROUTE_STRATEGY="round_robin") for _ in range(2))
+    answers = [ask().get_json() for ask in (first, second, second, first, first, second)]
     assert [answer["model"] for answer in answers] == [A, B, C] * 2
     reasons = [answer["inference_metadata"]["routing"]["reason"] for answer in answers[:2]]
     assert reasons[1] == "no task_type: role primary, in turn, 2 of 3"

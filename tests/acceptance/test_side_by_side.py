@@ -212,26 +212,28 @@ def test_a_job_that_fails_says_the_same(front_end):
 
 @pytest.mark.parametrize("first", [0, 1], ids=["before_first", "now_first"])
 def test_a_job_of_one_front_end_is_read_and_cancelled_at_the_other(fronts, first):
-    one, other = fronts[first], fronts[1 - first]
-    taken = submit(one, {"text": "one two three four five six", "tokens_per_s": 10}, **ALONE)
-    seen = read_events(one, taken["id"], most=4)
-    rest = read_events(other, taken["id"], after=seen[-1][0])
+    first_front, second_front = fronts[first], fronts[1 - first]
+    taken = submit(
+        first_front, {"text": "one two three four five six", "tokens_per_s": 10}, **ALONE
+    )
+    seen = read_events(first_front, taken["id"], most=4)
+    rest = read_events(second_front, taken["id"], after=seen[-1][0])
     assert rest[0][0] == seen[-1][0] + 1
     assert text_of(seen + rest) == "one two three four five six"
-    assert await_end(other, taken["id"])["state"] == "completed"
-    endless = submit(one, ENDLESS, **ALONE)["id"]
-    wait_for(lambda: job(other, endless)["state"] == "running")
-    assert cancel(other, endless).json()["state"] == "cancelled"
-    assert job(one, endless)["state"] == "cancelled"
+    assert await_end(second_front, taken["id"])["state"] == "completed"
+    endless = submit(first_front, ENDLESS, **ALONE)["id"]
+    wait_for(lambda: job(second_front, endless)["state"] == "running")
+    assert cancel(second_front, endless).json()["state"] == "cancelled"
+    assert job(first_front, endless)["state"] == "cancelled"
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["before_first", "now_first"])
 def test_a_request_that_comes_again_at_the_other_front_end_is_one_job(fronts, first):
-    one, other = fronts[first], fronts[1 - first]
-    body = one.ask({"text": "once"}, **ALONE)
+    first_front, second_front = fronts[first], fronts[1 - first]
+    body = first_front.ask({"text": "once"}, **ALONE)
     headers = {"Idempotency-Key": str(uuid.uuid4())}
-    answer = one.post(body, headers=headers)
-    again = other.post(body, headers=headers)
+    answer = first_front.post(body, headers=headers)
+    again = second_front.post(body, headers=headers)
     assert again.json() == answer.json()
     assert again.headers["Idempotent-Replayed"] == "true"
 

@@ -192,17 +192,17 @@ def test_a_rebound_name_is_refused(attacked, honest):
 
 def test_readers_that_do_not_read_are_left(attacked, honest):
     """Each asks again and again for a long answer and takes none of it."""
-    one = (
+    pipelined = (
         f"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ATTACKER}\r\n\r\n"
     ).encode()
-    with connections(attacked, 20, one * 200):
+    with connections(attacked, 20, pipelined * 200):
         answer = httpx.get(f"{attacked.url}/v1/models", headers=bearer(ATTACKER), timeout=30)
         assert answer.status_code == 200
 
 
 def test_requests_that_come_together_are_answered_in_turn(attacked):
-    one = f"GET /health HTTP/1.1\r\nHost: localhost:{attacked.port}\r\n"
-    both = f"{one}\r\n{one}Connection: close\r\n\r\n".encode()
+    request = f"GET /health HTTP/1.1\r\nHost: localhost:{attacked.port}\r\n"
+    both = f"{request}\r\n{request}Connection: close\r\n\r\n".encode()
     with connections(attacked, 1, both) as (client,):
         client.settimeout(AT_ONCE_S)
         received = b""

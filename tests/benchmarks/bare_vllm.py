@@ -54,11 +54,11 @@ async def serve(model: str) -> None:
             ]
         )
         took = time.perf_counter() - began
-        told = {
+        measured = {
             "rate": sum(tokens for tokens, _ in answers) / took,
             "first_token_s": answers[0][1],
         }
-        print(json.dumps(told), flush=True)
+        print(json.dumps(measured), flush=True)
     llm.shutdown(timeout=0)
 
 

@@ -51,13 +51,13 @@ def together(port: int, asked: list[str]) -> tuple[float, list[Stream]]:
     streams: list[Stream | None] = [None] * len(asked)
     start = threading.Barrier(len(asked) + 1)
 
-    def one(i: int) -> None:
+    def ask_one(i: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         start.wait()
         streams[i] = stream(connection, body(asked[i]))
         connection.close()
 
-    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(asked))]
+    threads = [threading.Thread(target=ask_one, args=(i,)) for i in range(len(asked))]
     for thread in threads:
         thread.start()
     start.wait()
@@ -65,8 +65,8 @@ def together(port: int, asked: list[str]) -> tuple[float, list[Stream]]:
     for thread in threads:
         thread.join()
     took = time.perf_counter() - began
-    done = [one for one in streams if one is not None]
-    return sum(one.tokens for one in done) / took, done
+    done = [answer for answer in streams if answer is not None]
+    return sum(answer.tokens for answer in done) / took, done
 
 
 @contextlib.contextmanager
@@ -99,7 +99,7 @@ def measure_peer(port: int, level: int) -> tuple[float, int]:
     tokens: list[int] = []
     failed: list[str] = []
 
-    def one(content: str) -> None:
+    def ask_one(content: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         try:
             raw = json.dumps(body(content)).encode()
@@ -111,7 +111,7 @@ def measure_peer(port: int, level: int) -> tuple[float, int]:
             failed.append(repr(error))
 
     began = time.perf_counter()
-    threads = [threading.Thread(target=one, args=(content,)) for content in asked]
+    threads = [threading.Thread(target=ask_one, args=(content,)) for content in asked]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -128,8 +128,8 @@ def gaps_while_a_long_prompt_arrives(port: int) -> list[float]:
         """Streams without a break, so that one runs for as long as the prompt is read."""
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         while not ended.is_set():
-            told = stream(connection, body("Tell a story of the sea that has no end.", 400))
-            gaps.extend(later - earlier for earlier, later in pairwise(told.arrivals_s))
+            answer = stream(connection, body("Tell a story of the sea that has no end.", 400))
+            gaps.extend(later - earlier for earlier, later in pairwise(answer.arrivals_s))
 
     running = threading.Thread(target=run)
     running.start()
@@ -168,7 +168,7 @@ def run() -> dict:
                 bare_rates[level].append(alone["tokens"] / alone["seconds"])
                 rate, streams = together(running.port, asked)
                 rates[level].append(rate)
-                cut += sum(one.finish_reason is None for one in streams)
+                cut += sum(answer.finish_reason is None for answer in streams)
         gaps = gaps_while_a_long_prompt_arrives(running.port)
         bare.stdin.close()
         bare.wait()
@@ -182,8 +182,8 @@ def run() -> dict:
             ]
             for level in LEVELS
         }
-        one, most = statistics.median(rates[1]), statistics.median(rates[16])
-        result["service at 16 over service at 1 (aim 2.0)"] = most / one
+        at_one, most = statistics.median(rates[1]), statistics.median(rates[16])
+        result["service at 16 over service at 1 (aim 2.0)"] = most / at_one
         result["streams cut"] = cut
         result["gap between tokens beside a 4,000-token prompt, s p99 / max (aim 0.5)"] = [
             percentile(gaps, 0.99),

@@ -52,8 +52,8 @@ def run() -> dict:
         hops = []
         for number in range(WARM + JOBS):
             for mode in first:  # in turn, so that both meet the same machine
-                asked_at, told = _ask(connection, mode)
-                heard = whole(listener, told["id"])
+                asked_at, job = _ask(connection, mode)
+                heard = whole(listener, job["id"])
                 if number < WARM:
                     continue
                 first[mode].append(1000 * (_first(heard) - asked_at))
@@ -77,10 +77,10 @@ def _ask(connection: http.client.HTTPConnection, mode: str) -> tuple[float, dict
     headers = {"Content-Type": "application/json"}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
     answer = connection.getresponse()
-    told = json.loads(answer.read())
+    job = json.loads(answer.read())
     if answer.status != 200:
-        raise RuntimeError(told)
-    return asked_at, told
+        raise RuntimeError(job)
+    return asked_at, job
 
 
 def whole(listener: Listener, job_id: str) -> list[tuple[float, events.Event]]:
@@ -98,10 +98,10 @@ def _first(heard: list[tuple[float, events.Event]]) -> float:
 
 
 def _gaps(heard: list[tuple[float, events.Event]]) -> list[float]:
-    found, ended_at = [], None
+    pauses_s, ended_at = [], None
     for at, event in heard:
         if isinstance(event, StepFinished):
             ended_at = at
         elif isinstance(event, Started) and ended_at is not None:
-            found.append(at - ended_at)
-    return found
+            pauses_s.append(at - ended_at)
+    return pauses_s

@@ -28,14 +28,14 @@ STAGGER_S = 0.03
 
 
 def run() -> dict:
-    told: dict[str, object] = {}
+    result: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as own:
         (Path(own) / "presets.yaml").write_text(
             json.dumps({"presets": [_preset(n) for n in MEMBERS]})
         )
         for members in MEMBERS:
-            told |= _measure(members, own)
-    return told
+            result |= _measure(members, own)
+    return result
 
 
 def _preset(members: int) -> dict:
@@ -90,10 +90,10 @@ def _ask(connection: http.client.HTTPConnection, members: int) -> str:
     headers = {"Content-Type": "application/json"}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
     answer = connection.getresponse()
-    told = json.loads(answer.read())
+    job = json.loads(answer.read())
     if answer.status != 200:
-        raise RuntimeError(told)
-    return str(told["id"])
+        raise RuntimeError(job)
+    return str(job["id"])
 
 
 def _join(heard: list[tuple[float, events.Event]], members: int) -> float:

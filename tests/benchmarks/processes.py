@@ -70,19 +70,19 @@ class Service:
 
     def processes(self) -> dict[str, psutil.Process]:
         """Its processes, by what they are."""
-        found = {}
+        by_part = {}
         for process in psutil.Process(self._up.pid).children(recursive=True):
             line = " ".join(process.cmdline())
             if "--orchestration" in line:
-                found["orchestration"] = process
+                by_part["orchestration"] = process
             elif "web.cli worker" in line:
-                found["worker"] = process
+                by_part["worker"] = process
             elif "web.cli web" in line:
-                found.setdefault("web", process)
-                found["web server"] = process
+                by_part.setdefault("web", process)
+                by_part["web server"] = process
             elif "valkey" in line:
-                found["redis"] = process
-        return found
+                by_part["redis"] = process
+        return by_part
 
     def pin(self) -> None:
         for name, process in self.processes().items():

@@ -76,7 +76,7 @@ def run() -> dict:
         published = ours.recv()
         watcher.join()
         redis = Redis.from_url(url)
-        lost = sum(int(redis.hget(f"inference:job:{one}", "seq")) for one in ids) - len(seen)
+        lost = sum(int(redis.hget(f"inference:job:{job_id}", "seq")) for job_id in ids) - len(seen)
     # What was published before its reader was there is no delivery.
     settled = begun + 3
     delays = [

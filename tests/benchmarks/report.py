@@ -10,14 +10,14 @@ RESULTS = Path(__file__).parent / "results"
 
 def print_table(name: str, result: dict) -> None:
     RESULTS.mkdir(exist_ok=True)
-    told = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", **result}
-    (RESULTS / f"{name.replace(' ', '_')}.json").write_text(json.dumps(told, indent=2) + "\n")
+    row = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", **result}
+    (RESULTS / f"{name.replace(' ', '_')}.json").write_text(json.dumps(row, indent=2) + "\n")
     print(f"\n{name}")
-    for key, value in told.items():
+    for key, value in row.items():
         print(f"  {key:<60} {_shown(value)}")
 
 
 def _shown(value) -> str:
     if isinstance(value, list):
-        return " / ".join(_shown(one) for one in value)
+        return " / ".join(_shown(item) for item in value)
     return f"{value:.2f}" if isinstance(value, float) else str(value)

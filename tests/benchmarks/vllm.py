@@ -62,9 +62,9 @@ def ended(process: subprocess.Popen):
     try:
         yield process
     finally:
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+        for started in [*psutil.Process(process.pid).children(recursive=True), process]:
             with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
+                started.kill()
         process.wait(30)
 
 

@@ -28,17 +28,17 @@ _CHILDREN = {"worker": ("worker", MODEL), "keeper": ("--orchestration",), "web":
 def _find(service, name):
     """The processes that a fault hits."""
     children = service.supervisor.children(recursive=True)
-    found = []
+    processes = []
     for process in children:
         try:
             line = process.cmdline()
         except psutil.Error:
             continue
         if name == "redis" and any("valkey" in part for part in line[:1]):
-            found.append(process)
+            processes.append(process)
         if name in _CHILDREN and line[-len(_CHILDREN[name]) :] == list(_CHILDREN[name]):
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
 def _strike(service, fault):
@@ -139,22 +139,22 @@ class Load:
             thread.join(150)
         deadline = time.monotonic() + 150
         for job_id, text, words in self.jobs:
-            found = {"state": "unknown"}
+            record = {"state": "unknown"}
             while time.monotonic() < deadline:
                 try:
-                    found = self._service.get(f"/v1/jobs/{job_id}").json()
+                    record = self._service.get(f"/v1/jobs/{job_id}").json()
                 except httpx.TransportError:
                     pass
-                if found.get("state") in ("completed", "failed", "cancelled", "expired"):
+                if record.get("state") in ("completed", "failed", "cancelled", "expired"):
                     break
                 time.sleep(0.2)
-            if found.get("state") == "completed":
-                choice = found["result"]["choices"][0]
-                seen, usage = choice["message"]["content"], found["result"]["usage"]
+            if record.get("state") == "completed":
+                choice = record["result"]["choices"][0]
+                seen, usage = choice["message"]["content"], record["result"]["usage"]
                 self._check(job_id, seen, usage, text, words)
             else:
                 self.count("lost")
-                self.problems.append(f"{job_id}: {json.dumps(found)[:300]}")
+                self.problems.append(f"{job_id}: {json.dumps(record)[:300]}")
 
 
 def _recoveries(load, fault_at, followers):
@@ -198,7 +198,7 @@ def run(seconds, seed):
                 due = due or choose.sample(faults, len(faults))  # each once before any again
                 fault = due.pop()
                 with load.lock:
-                    followers = [one for one in load.running if one.text]
+                    followers = [request for request in load.running if request.text]
                 at = time.monotonic()
                 if _strike(service, fault):
                     struck[fault] += 1

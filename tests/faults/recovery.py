@@ -40,7 +40,7 @@ def serving(service):
 
 def _phases(service, killed_at):
     """Seconds from the kill to the end of each phase; by the clock of the logs."""
-    found = {}
+    phases = {}
     for phase, (name, pattern) in PHASES.items():
         for line in (service.data_dir / "logs" / f"{name}.log").read_text().splitlines():
             moment = re.match(r"\S+", line)
@@ -51,9 +51,9 @@ def _phases(service, killed_at):
             except ValueError:
                 continue
             if at > killed_at:
-                found[phase] = round(at - killed_at, 2)
+                phases[phase] = round(at - killed_at, 2)
                 break
-    return found
+    return phases
 
 
 def _kill_once(service, pause_s):
@@ -119,10 +119,10 @@ def run(kills, pause_s, *, beside):
                     wait_for(lambda: len(serving(service)) >= 2, 60)
                 elif not beside:
                     wait_for(service.is_ready, 60)
-                seconds, found = _kill_once(service, pause_s)
+                seconds, of_kill = _kill_once(service, pause_s)
                 took.append(seconds)
-                phases.append(found)
-                print(f"{number + 1:3}  {seconds:.2f} s  {found}", flush=True)
+                phases.append(of_kill)
+                print(f"{number + 1:3}  {seconds:.2f} s  {of_kill}", flush=True)
         finally:
             for other in others:
                 other.kill()
@@ -144,7 +144,7 @@ def main():
         f"({len(took)} kills)"
     )
     for phase in PHASES:
-        seen = [found[phase] for found in phases if phase in found]
+        seen = [of_kill[phase] for of_kill in phases if phase in of_kill]
         if seen:
             print(f"  {phase:10} {statistics.median(seen):.2f} s after the kill")
 

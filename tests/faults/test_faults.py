@@ -108,9 +108,9 @@ def test_every_kind_of_reader_sees_one_answer(service):
     plain.join(60)
     assert answers[0].json()["choices"][0]["message"]["content"] == TEXT
     wait_for(lambda: state(service, polled["id"]) == "completed", 60)
-    found = service.get(polled["status_url"]).json()
-    assert found["result"]["choices"][0]["message"]["content"] == TEXT
-    assert found["attempt"] == 2
+    job = service.get(polled["status_url"]).json()
+    assert job["result"]["choices"][0]["message"]["content"] == TEXT
+    assert job["attempt"] == 2
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
@@ -137,12 +137,12 @@ def test_another_worker_of_the_model_takes_over(service, other_worker, round_):
 def held_by(service, pid):
     """Ids of the jobs whose steps this process holds."""
     redis = service.redis()
-    found = []
+    job_ids = []
     for key in redis.scan_iter("inference:held:*"):
         presence = redis.get(key.replace(b"held:", b"worker:"))
         if presence is not None and f'"pid": {pid},'.encode() in presence:
-            found += [member.decode().partition("|")[0] for member in redis.smembers(key)]
-    return found
+            job_ids += [member.decode().partition("|")[0] for member in redis.smembers(key)]
+    return job_ids
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
@@ -234,11 +234,11 @@ def test_a_message_that_is_lost_on_its_way_is_sent_again(tmp_path):
         (queue,) = [key for key in redis.keys(f"model.{MODEL}*") if redis.llen(key)]
         assert redis.rpop(queue)
         httpx.delete(f"{narrow.url}{blocker['status_url']}")
-        found = wait_for(
+        ended = wait_for(
             lambda: (seen := narrow.get(job["status_url"]).json())["state"] == "completed" and seen,
             20,
         )
-        assert found["result"]["choices"][0]["message"]["content"] == "found"
+        assert ended["result"]["choices"][0]["message"]["content"] == "found"
 
 
 def test_everything_is_restarted_one_by_one_under_load(service):
@@ -260,9 +260,9 @@ def test_everything_is_restarted_one_by_one_under_load(service):
         submit(8)
     for job_id in ids:
         wait_for(lambda job_id=job_id: state(service, job_id) == "completed", 90)
-        found = service.get(f"/v1/jobs/{job_id}").json()
-        assert found["result"]["choices"][0]["message"]["content"] == TEXT
-        assert found["result"]["usage"]["completion_tokens"] == WORDS
+        job = service.get(f"/v1/jobs/{job_id}").json()
+        assert job["result"]["choices"][0]["message"]["content"] == TEXT
+        assert job["result"]["usage"]["completion_tokens"] == WORDS
 
 
 def state(service, job_id):
@@ -279,12 +279,12 @@ def test_a_poisoned_request_is_set_aside_and_its_neighbours_are_not_blamed(tmp_p
             f"{poisoned.url}/v1/jobs", json=poisoned.ask({"text": TEXT, "die_after": 2})
         ).json()
         neighbours.assert_whole()
-        found = wait_for(
+        ended = wait_for(
             lambda: (seen := poisoned.get(job["status_url"]).json())["state"] == "failed" and seen,
             100,
         )
-        assert found["error"]["code"] == "JOB_POISONED"
-        assert found["error"]["details"]["crashes"] == 3
+        assert ended["error"]["code"] == "JOB_POISONED"
+        assert ended["error"]["details"]["crashes"] == 3
         wait_for(poisoned.is_ready, 60)
         assert poisoned.post(poisoned.ask({"text": "well"})).status_code == 200
         shown = poisoned.run("jobs", "dead")

@@ -50,8 +50,8 @@ def test_an_engine_that_hangs_is_ended_and_its_neighbours_go_on(service):
     taken = httpx.post(f"{service.url}/v1/jobs", json=hanging).json()
     neighbours.assert_whole()
     wait_for(lambda: job(service, taken["id"])["state"] == "failed", 150)
-    found = service.get(taken["status_url"]).json()
-    assert found["error"]["code"] == "JOB_POISONED"
+    record = service.get(taken["status_url"]).json()
+    assert record["error"]["code"] == "JOB_POISONED"
     assert "has not moved" in service.logs()
 
 

@@ -135,8 +135,8 @@ def test_what_exceeds_a_keys_share_enters_one_list_lower(store):
 
 def test_a_keys_own_order_stays_when_some_of_it_went_lower(store, redis):
     made = [job(owner="alice") for _ in range(3)]
-    for one in made:
-        store(one, share=1)
+    for waiting in made:
+        store(waiting, share=1)
     Leases(redis, "w").take(request_of(made[0]))
     late = job(owner="alice")
     store(late, share=1)
@@ -219,16 +219,16 @@ def enqueue(celery, made, rank):
 
 def taken(celery):
     """The ids that a worker would take, in its order."""
-    found = []
+    job_ids = []
     with celery.connection_for_read() as connection:
         waiting = connection.SimpleQueue(model_queue(MODEL))
         try:
             while True:
                 message = waiting.get_nowait()
                 message.ack()
-                found.append(message.headers["id"].partition("|")[0])
+                job_ids.append(message.headers["id"].partition("|")[0])
         except queue.Empty:
-            return found
+            return job_ids
 
 
 def make_old(redis, made, ms):

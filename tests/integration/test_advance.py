@@ -94,7 +94,7 @@ def advance(advancer, job, number):
 
 
 def steps(jobs, job):
-    return [(one.step, one.model, one.state.value) for one in jobs.record(job.id).steps]
+    return [(step.step, step.model, step.state.value) for step in jobs.record(job.id).steps]
 
 
 def test_the_deciding_step_waits_for_the_round(redis, job):
@@ -239,8 +239,8 @@ def test_a_state_that_is_no_longer_kept_is_made_anew(redis, jobs, worker, advanc
     end(redis, worker, job, "refine", "b")
     advance(advancer, job, 2)
     assert steps(jobs, job)[-1] == ("answer", "c", "pending")
-    told = json.loads(redis.get(keys.handoff(job.id, 2)))
-    assert told["current_step"] == 2
+    state = json.loads(redis.get(keys.handoff(job.id, 2)))
+    assert state["current_step"] == 2
 
 
 def test_a_job_that_was_cancelled_goes_no_further(redis, jobs, worker, advancer, job):

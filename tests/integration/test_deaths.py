@@ -20,10 +20,10 @@ from workers.runtime.consumer import started_at
 
 @pytest.fixture
 def process():
-    found = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield found
-    found.kill()
-    found.communicate()
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
 
 
 @pytest.fixture

@@ -81,23 +81,23 @@ def test_an_empty_password_is_none(tmp_path):
     directory = tmp_path / "redis"
     directory.mkdir(parents=True)
     (directory / "password").write_text("")
-    found = embedded.url(tmp_path)
+    url = embedded.url(tmp_path)
     assert len((directory / "password").read_text()) == 64
-    assert embedded.url(tmp_path) == found
+    assert embedded.url(tmp_path) == url
     assert stat.S_IMODE((directory / "password").stat().st_mode) == 0o600
 
 
 def test_all_who_need_a_password_at_once_get_the_same(tmp_path):
-    found = []
+    urls = []
     threads = [
-        threading.Thread(target=lambda: found.append(embedded.url(tmp_path))) for _ in range(16)
+        threading.Thread(target=lambda: urls.append(embedded.url(tmp_path))) for _ in range(16)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert len(found) == 16
-    assert len(set(found)) == 1
+    assert len(urls) == 16
+    assert len(set(urls)) == 1
 
 
 def test_a_damaged_file_is_named_and_mended_up_to_the_damage(written, start):
@@ -106,9 +106,9 @@ def test_a_damaged_file_is_named_and_mended_up_to_the_damage(written, start):
     server = start()
     said, _ = server.communicate(timeout=20)
     assert server.returncode
-    told = embedded.problem(written, said)
-    assert str(file) in told
-    assert "inference-service redis --repair" in told
+    problem = embedded.problem(written, said)
+    assert str(file) in problem
+    assert "inference-service redis --repair" in problem
     done = embedded.repair(written)
     assert done.file == file
     assert 0 < done.kept_bytes < done.size_bytes
@@ -133,9 +133,9 @@ def test_a_base_that_is_damaged_is_named(written, start):
     content[20:24] = b"XXXX"
     base.write_bytes(content)
     said, _ = start().communicate(timeout=20)
-    told = embedded.problem(written, said)
-    assert "cannot be mended" in told
-    assert str(base.parent) in told
+    problem = embedded.problem(written, said)
+    assert "cannot be mended" in problem
+    assert str(base.parent) in problem
 
 
 def test_a_running_server_is_not_repaired(start, tmp_path):

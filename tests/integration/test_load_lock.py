@@ -22,12 +22,12 @@ with loading_turn(Path(sys.argv[1])):
 @pytest.fixture
 def waits():
     """Set when somebody has to wait, by the line that is logged then."""
-    told = threading.Event()
+    noticed = threading.Event()
     logger = logging.getLogger("workers.loading.load_lock")
     logger.setLevel(logging.INFO)
-    notice = lambda _record: told.set() or True  # noqa: E731
+    notice = lambda _record: noticed.set() or True  # noqa: E731
     logger.addFilter(notice)
-    yield told
+    yield noticed
     logger.removeFilter(notice)
 
 

@@ -214,20 +214,20 @@ def test_a_load_that_takes_longer_than_a_request_may(redis, kept):
 
 def test_a_load_and_an_unload_that_cross(redis, kept, orders):
     """The last word counts, and the first caller is told of it."""
-    found = []
+    messages = []
 
     def load():
         try:
             Loader(redis, 30).load(SPEC, wait=True)
         except ModelBusy as error:
-            found.append(error.message)
+            messages.append(error.message)
 
     asking = threading.Thread(target=load)
     asking.start()
     wait_for(lambda: (order := orders.of(MODEL)) and order.target is Target.LOADED)
     assert Loader(redis, 30).unload(SPEC, wait=True).state is State.AVAILABLE
     asking.join(10)
-    assert "unloaded again meanwhile" in found[0]
+    assert "unloaded again meanwhile" in messages[0]
 
 
 def test_a_worker_hears_that_it_is_to_leave(redis, orders, worker):
@@ -294,11 +294,11 @@ class Started:
 def test_up_starts_what_is_ordered_and_has_no_worker(redis, orders, settings, worker, monkeypatch):
     monkeypatch.setattr(model_workers, "LOOK_S", 0.0)
     orders.give(Order("smollm2-135m-b", Target.LOADED, Why.ASKED, 1))
-    one, other = Started(), Started()
-    models = ModelWorkers(redis, settings(), one, lambda _line: None)
+    first, second_starter = Started(), Started()
+    models = ModelWorkers(redis, settings(), first, lambda _line: None)
     models.begin(["smollm2-135m-c"], force=False)
     assert orders.all() == {}  # a new life
-    second = ModelWorkers(redis, settings(), other, lambda _line: None)
+    second = ModelWorkers(redis, settings(), second_starter, lambda _line: None)
     second._name = "elsewhere:1"
     second.begin([], force=False)
     orders.give(Order("smollm2-135m-b", Target.LOADED, Why.DEMAND, 1))
@@ -307,14 +307,14 @@ def test_up_starts_what_is_ordered_and_has_no_worker(redis, orders, settings, wo
     for _ in range(2):
         models.look()
         second.look()
-    assert [child.name for child in one.children] == [
+    assert [child.name for child in first.children] == [
         "worker-smollm2-135m-c",
         "worker-smollm2-135m-b",
     ]
-    assert other.children == []
+    assert second_starter.children == []
     models.end()
     second.look()
-    assert [child.name for child in other.children] == ["worker-smollm2-135m-b"]
+    assert [child.name for child in second_starter.children] == ["worker-smollm2-135m-b"]
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -47,8 +47,8 @@ def test_a_stream_is_told_how_far_its_model_is(client, redis, monkeypatch):
 def test_a_job_waits_for_its_model(client):
     taken = client.post("/v1/jobs", json={**BODY, "deadline_s": 60})
     assert (taken.status_code, taken.get_json()["position"]) == (202, 1)
-    told = client.get(taken.get_json()["status_url"]).get_json()
-    assert (told["state"], told["position"]) == ("queued", 1)
+    job = client.get(taken.get_json()["status_url"]).get_json()
+    assert (job["state"], job["position"]) == ("queued", 1)
     assert client.post("/v1/jobs", json=BODY).get_json()["position"] == 2
 
 

@@ -12,12 +12,12 @@ MODEL = "m"
 
 @pytest.fixture
 def presence(redis):
-    found = Presence(redis, Worker("w", MODEL, pid=1, host="h", concurrency=1))
-    found.start()
-    found.loaded(memory_bytes=1, context_length=1)
+    presence = Presence(redis, Worker("w", MODEL, pid=1, host="h", concurrency=1))
+    presence.start()
+    presence.loaded(memory_bytes=1, context_length=1)
     wait_for(lambda: Directory(redis, ttl_s=0).serving(MODEL))
-    yield found
-    found.stop()
+    yield presence
+    presence.stop()
 
 
 def test_a_worker_that_fell_silent_is_expected_back(redis, presence):

@@ -130,8 +130,8 @@ def test_worker_gunicorn_calls_what_the_edge_replaces():
         "murder_pending": ["self"],
     }
     for name, parameters in replaced.items():
-        found = inspect.signature(getattr(ThreadWorker, name)).parameters
-        assert list(found) == parameters, name
+        taken = inspect.signature(getattr(ThreadWorker, name)).parameters
+        assert list(taken) == parameters, name
     called = inspect.getsource(ThreadWorker.run)
     assert all(name in called for name in ("murder_keepalived", "murder_pending", "nr_conns"))
 

@@ -91,29 +91,29 @@ def test_a_round_without_patience_is_waited_for(redis, stored):
 
 
 def test_behind_the_quorum_the_rest_has_its_grace(redis, stored, leases):
-    one, two, _three, deciding = stored(Patience(2, 60, 600))
-    for member in (one, two):
+    first, second, _third, deciding = stored(Patience(2, 60, 600))
+    for member in (first, second):
         leases.take(member)
-    finish(redis, one)
+    finish(redis, first)
     assert ends_in_s(redis, deciding) > 590
-    finish(redis, two)
+    finish(redis, second)
     assert 50 < ends_in_s(redis, deciding) <= 60
 
 
 @pytest.mark.parametrize("ending", [{"text": ""}, {"text": " \n"}, {"error": {"code": "X"}}])
 def test_who_says_nothing_makes_no_quorum(redis, stored, leases, ending):
-    one, two, _three, deciding = stored(Patience(2, 60, 600))
-    for member in (one, two):
+    first, second, _third, deciding = stored(Patience(2, 60, 600))
+    for member in (first, second):
         leases.take(member)
-    finish(redis, one)
-    finish(redis, two, **ending)
+    finish(redis, first)
+    finish(redis, second, **ending)
     assert ends_in_s(redis, deciding) > 590
 
 
 def test_grace_never_outlasts_the_time_of_the_round(redis, stored, leases):
-    one, _two, _three, deciding = stored(Patience(1, HOUR_S, 5))
-    leases.take(one)
-    finish(redis, one)
+    first, _second, _third, deciding = stored(Patience(1, HOUR_S, 5))
+    leases.take(first)
+    finish(redis, first)
     assert ends_in_s(redis, deciding) <= 5
 
 
@@ -127,20 +127,20 @@ def test_when_all_have_ended_nothing_is_given_up(redis, jobs, stored, leases):
 
 
 def test_the_late_are_ended_for_them_and_the_decision_is_sent(redis, celery, jobs, stored, leases):
-    one, two, _three, deciding = stored(Patience(2, 60, 600))
-    for member in (one, two):  # the third one never got a worker
+    first, second, _third, deciding = stored(Patience(2, 60, 600))
+    for member in (first, second):  # the third one never got a worker
         leases.take(member)
-    finish(redis, one)
+    finish(redis, first)
     assert leases.take(deciding) == Refusal("early")
     let_pass(redis, deciding)
     RoundTimeouts(redis).sweep()
-    told = outcomes(jobs, one)
-    assert told["member-1"].error is None
-    assert told["member-2"].finish_reason == told["member-3"].finish_reason == LATE
-    assert told["member-2"].error["code"] == "REQUEST_TIMEOUT"
-    assert "b was late: member-2 did not end within 600 s" in told["member-2"].error["message"]
-    assert "member-3 was not begun" in told["member-3"].error["message"]
-    events = jobs.events(one.job_id)
+    ended = outcomes(jobs, first)
+    assert ended["member-1"].error is None
+    assert ended["member-2"].finish_reason == ended["member-3"].finish_reason == LATE
+    assert ended["member-2"].error["code"] == "REQUEST_TIMEOUT"
+    assert "b was late: member-2 did not end within 600 s" in ended["member-2"].error["message"]
+    assert "member-3 was not begun" in ended["member-3"].error["message"]
+    events = jobs.events(first.job_id)
     assert [event.outcome.step for event in events if isinstance(event, StepFinished)] == [
         "member-1",
         "member-2",
@@ -156,54 +156,56 @@ def test_the_late_are_ended_for_them_and_the_decision_is_sent(redis, celery, job
 
 
 def test_behind_the_quorum_the_late_are_told_so(redis, jobs, stored, leases):
-    one, two, three, deciding = stored(Patience(2, 60, 600))
-    for member in (one, two, three):
+    first, second, third, deciding = stored(Patience(2, 60, 600))
+    for member in (first, second, third):
         leases.take(member)
-    finish(redis, one)
-    finish(redis, two)
+    finish(redis, first)
+    finish(redis, second)
     let_pass(redis, deciding)
     RoundTimeouts(redis).sweep()
-    message = outcomes(jobs, one)["member-3"].error["message"]
+    message = outcomes(jobs, first)["member-3"].error["message"]
     assert "within 60 s after the 2 that had answered" in message
 
 
 def test_a_late_delivery_is_ignored(redis, jobs, stored, leases):
-    one, two, _three, deciding = stored(Patience(2, 60, 600))
-    leases.take(two)
-    append(redis, [Entry(two.job_id, Token(0, two.step, 1, (1, 2), "x y"), two.step, 1, 1)])
+    first, second, _third, deciding = stored(Patience(2, 60, 600))
+    leases.take(second)
+    append(
+        redis, [Entry(second.job_id, Token(0, second.step, 1, (1, 2), "x y"), second.step, 1, 1)]
+    )
     let_pass(redis, deciding)
     RoundTimeouts(redis).sweep()
-    assert outcomes(jobs, one)["member-2"].usage == Usage(0, 2)
-    last = jobs.record(one.job_id).last_seq
-    assert not finish(redis, two)
-    token = Token(0, two.step, 1, (1,), "x")
-    assert append(redis, [Entry(two.job_id, token, two.step, 1, 2)]) == [0]
-    assert leases.take(one) == Refusal("done")
-    assert jobs.record(one.job_id).last_seq == last
+    assert outcomes(jobs, first)["member-2"].usage == Usage(0, 2)
+    last = jobs.record(first.job_id).last_seq
+    assert not finish(redis, second)
+    token = Token(0, second.step, 1, (1,), "x")
+    assert append(redis, [Entry(second.job_id, token, second.step, 1, 2)]) == [0]
+    assert leases.take(first) == Refusal("done")
+    assert jobs.record(first.job_id).last_seq == last
 
 
 def test_what_has_ended_by_itself_stays_as_it_is(redis, jobs, stored, leases):
-    one, two, three, deciding = stored(Patience(3, 60, 600))
-    for member in (one, two, three):
+    first, second, third, deciding = stored(Patience(3, 60, 600))
+    for member in (first, second, third):
         leases.take(member)
         finish(redis, member)
     redis.zadd(keys.ROUNDS, {f"{deciding.job_id}|{deciding.step}": 1})
     RoundTimeouts(redis).sweep()
-    assert {told.finish_reason for told in outcomes(jobs, one).values()} == {"stop"}
+    assert {outcome.finish_reason for outcome in outcomes(jobs, first).values()} == {"stop"}
     assert redis.zcard(keys.ROUNDS) == 0
 
 
 def test_only_the_late_step_is_told_to_stop(redis, stored, leases):
-    one, two, three, deciding = stored(Patience(1, 60, 600))
-    held = {member.step: leases.take(member) for member in (one, two)}
+    first, second, third, deciding = stored(Patience(1, 60, 600))
+    held = {member.step: leases.take(member) for member in (first, second)}
     other = Leases(redis, "v")
-    kept = other.take(three)
+    kept = other.take(third)
     leases.start()
     other.start()
     try:
         # Both listen before anything is said.
         wait_for(lambda: redis.pubsub_numsub(keys.CANCELS)[0][1] == 2)
-        redis.publish(keys.CANCELS, keys.lease_member(two.job_id, two.step))
+        redis.publish(keys.CANCELS, keys.lease_member(second.job_id, second.step))
         wait_for(held["member-2"].stop.is_set)
         assert not held["member-1"].stop.is_set()
         assert not kept.stop.is_set()
@@ -216,12 +218,12 @@ def test_only_the_late_step_is_told_to_stop(redis, stored, leases):
 
 
 def test_nobody_is_late_right_after_redis_was_away(redis, jobs, stored):
-    one, *_, deciding = stored(Patience(2, 60, 600))
+    first, *_, deciding = stored(Patience(2, 60, 600))
     let_pass(redis, deciding)
     duty = RoundTimeouts(redis)
     duty.begin()
     duty.sweep()
-    assert outcomes(jobs, one)["member-1"] is None
+    assert outcomes(jobs, first)["member-1"] is None
     assert ends_in_s(redis, deciding) is not None
 
 
@@ -238,24 +240,24 @@ def test_a_record_that_is_gone_is_dropped(redis):
 
 
 def test_a_member_that_kills_its_worker_again_and_again_ends_alone(redis, jobs, stored, leases):
-    one, two, _three, _deciding = stored(Patience(2, 60, 600))
-    leases.take(one)
-    redis.hset(keys.job(two.job_id), f"{two.step}:crashes", MOST_CRASHES - 1)
-    Leases(redis, "v").take(two)
-    redis.zadd(keys.LEASES, {keys.lease_member(two.job_id, two.step): 1})
+    first, second, _third, _deciding = stored(Patience(2, 60, 600))
+    leases.take(first)
+    redis.hset(keys.job(second.job_id), f"{second.step}:crashes", MOST_CRASHES - 1)
+    Leases(redis, "v").take(second)
+    redis.zadd(keys.LEASES, {keys.lease_member(second.job_id, second.step): 1})
     Reaper(redis).sweep()
-    record = jobs.record(one.job_id)
+    record = jobs.record(first.job_id)
     assert record.state is JobState.RUNNING
-    assert outcomes(jobs, one)["member-2"].error["code"] == "JOB_POISONED"
+    assert outcomes(jobs, first)["member-2"].error["code"] == "JOB_POISONED"
     assert dead_letters.listed(redis) == []
     assert redis.zcard(keys.LEASES) == 1
 
 
 def test_one_that_nobody_makes_good_for_ends_its_job(redis, jobs, stored):
-    one, *_ = stored(None)
-    redis.hset(keys.job(one.job_id), f"{one.step}:crashes", MOST_CRASHES - 1)
-    Leases(redis, "v").take(one)
-    redis.zadd(keys.LEASES, {keys.lease_member(one.job_id, one.step): 1})
+    first, *_ = stored(None)
+    redis.hset(keys.job(first.job_id), f"{first.step}:crashes", MOST_CRASHES - 1)
+    Leases(redis, "v").take(first)
+    redis.zadd(keys.LEASES, {keys.lease_member(first.job_id, first.step): 1})
     Reaper(redis).sweep()
-    assert jobs.record(one.job_id).state is JobState.FAILED
-    assert dead_letters.listed(redis) == [one.job_id]
+    assert jobs.record(first.job_id).state is JobState.FAILED
+    assert dead_letters.listed(redis) == [first.job_id]

@@ -278,19 +278,21 @@ def coding():
 
 
 def test_front_ends_share_the_turns(front_end):
-    one, other = front_end("round_robin"), front_end("round_robin")
-    taken = [router.route(coding()).model for router in (one, other, other, one, one, other)]
+    first, second = front_end("round_robin"), front_end("round_robin")
+    taken = [
+        router.route(coding()).model for router in (first, second, second, first, first, second)
+    ]
     assert taken == [MODEL, OTHER] * 3
 
 
 def test_front_ends_see_the_same_burden(front_end, store, redis):
-    one, other = front_end("least_busy"), front_end("least_busy")
+    first, second = front_end("least_busy"), front_end("least_busy")
     request = store(answer=100)
-    assert {router.route(coding()).model for router in (one, other)} == {OTHER}
+    assert {router.route(coding()).model for router in (first, second)} == {OTHER}
     store(answer=300, model=OTHER)
-    route = other.route(coding())
+    route = second.route(coding())
     assert route.model == MODEL
     assert "100 of 400 tokens queued and running" in route.reason
     Leases(redis, "w").take(request)
     finish(redis, request)
-    assert "0 of 300" in one.route(coding()).reason
+    assert "0 of 300" in first.route(coding()).reason

@@ -21,9 +21,9 @@ def standby(tmp_path, monkeypatch):
     monkeypatch.setenv("INFERENCE_BACKEND", "scripted")
     monkeypatch.setenv("INFERENCE_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(ROOT)
-    found = Standby(tmp_path / "standby.log", [MODEL])
-    yield found
-    found.stop()
+    standby = Standby(tmp_path / "standby.log", [MODEL])
+    yield standby
+    standby.stop()
 
 
 def test_it_becomes_what_it_is_asked_to_and_is_shown_as_that(standby, tmp_path):

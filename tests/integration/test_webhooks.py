@@ -73,8 +73,8 @@ def test_a_known_signature():
     """The example of the specification, https://github.com/standard-webhooks/standard-webhooks."""
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     body = b'{"test": 2432232314}'
-    found = webhooks.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
-    assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    signed = webhooks.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 def test_a_receiver_that_fails_is_told_again_later_under_the_same_id(redis, jobs, end, receiver):
@@ -273,6 +273,6 @@ def test_public_addresses_stay_public():
 
 def test_where_it_may_go():
     assert destinations.resolve("https://8.8.8.8/a?b#c", []).pinned == "https://8.8.8.8/a?b"
-    found = destinations.resolve("http://localhost:81/x", ["127.0.0.0/8", "::1/128"])
-    assert found.host == "localhost"
-    assert found.pinned in ("http://127.0.0.1:81/x", "http://[::1]:81/x")
+    destination = destinations.resolve("http://localhost:81/x", ["127.0.0.0/8", "::1/128"])
+    assert destination.host == "localhost"
+    assert destination.pinned in ("http://127.0.0.1:81/x", "http://[::1]:81/x")

@@ -24,8 +24,8 @@ DEFECT = {"problem": "it is wrong", "quote": "5"}
 
 
 def judged(score, verdict="revise"):
-    told = {"verdict": verdict, "score": score, "defects": [DEFECT], "contradictions": []}
-    return {"text": json.dumps(told)}
+    fields = {"verdict": verdict, "score": score, "defects": [DEFECT], "contradictions": []}
+    return {"text": json.dumps(fields)}
 
 
 REVISED = {
@@ -46,8 +46,12 @@ def test_a_revision_that_is_better_is_the_answer(scripted):
         ("revision-1", "generator", LAST),
         ("critique-2", "critic", MIDDLE),
     ]
-    told = body["orchestration"]
-    assert (told["rounds"], told["confidence"], told["answer_step"]) == (1, 0.9, "revision-1")
+    orchestration = body["orchestration"]
+    assert (orchestration["rounds"], orchestration["confidence"], orchestration["answer_step"]) == (
+        1,
+        0.9,
+        "revision-1",
+    )
 
 
 def test_nothing_is_streamed_before_it_is_accepted(scripted):
@@ -81,12 +85,12 @@ def test_the_draft_wins_over_a_worse_revision(scripted):
 )
 def test_a_killed_worker_repeats_its_step_only(scripted, step, model):
     wait_for(scripted.is_ready, 20)
-    slow = {name: {**told, "tokens_per_s": 4} for name, told in REVISED.items()}
+    slow = {name: {**answer, "tokens_per_s": 4} for name, answer in REVISED.items()}
     job_id = submit(scripted, {"steps": slow}, **CRITIQUE)["id"]
     await_step(scripted, job_id, step)
     (pid,) = scripted.worker_pids(model)
     os.kill(pid, signal.SIGKILL)
     shown = await_end(scripted, job_id, 60)
     assert content(shown["result"]) == "it is 4"
-    attempts = {one["step"]: one["attempt"] for one in shown["steps"]}
+    attempts = {row["step"]: row["attempt"] for row in shown["steps"]}
     assert attempts == {name: 2 if name == step else 1 for name in REVISED}

@@ -47,16 +47,16 @@ def test_participants_answer_twice_and_one_writes_what_follows(gathered):
     body = ask(gathered, STUBBORN, **DEBATE)
     assert content(body) == "the written answer"
     assert body["choices"][0]["finish_reason"] == "stop"
-    told = body["orchestration"]
+    orchestration = body["orchestration"]
     assert steps_of(body) == [
         *((f"participant-{place}-1", "participant", MODELS[place - 1]) for place in (1, 2, 3)),
         *((f"participant-{place}-2", "participant", MODELS[place - 1]) for place in (1, 2, 3)),
         ("answer", "reconciler", LAST),
     ]
-    assert told["models_used"][0] == LAST
-    assert told["rounds"] == 2
-    assert told["confidence"] == told["agreement"]["score"] == 0.333
-    counted = [one["tokens"]["completion"] for one in told["steps"]]
+    assert orchestration["models_used"][0] == LAST
+    assert orchestration["rounds"] == 2
+    assert orchestration["confidence"] == orchestration["agreement"]["score"] == 0.333
+    counted = [step["tokens"]["completion"] for step in orchestration["steps"]]
     assert body["usage"]["completion_tokens"] == sum(counted) == 9
 
 
@@ -100,10 +100,10 @@ def test_the_answer_streams_and_steps_are_told_to_those_who_ask(gathered):
     frames = chunks(gathered, STUBBORN, stream_options={"include_steps": True}, **DEBATE)
     assert "".join(deltas(frames)) == "the written answer"
     assert len(deltas(frames)) > 1
-    told = [f["orchestration"] for f in frames if not f["choices"] and "orchestration" in f]
-    of_rounds = [one["event"] for one in told[:6] if one["event"] != "step_tokens"]
+    events = [f["orchestration"] for f in frames if not f["choices"] and "orchestration" in f]
+    of_rounds = [event["event"] for event in events[:6] if event["event"] != "step_tokens"]
     assert of_rounds.count("step_started") >= 2
-    finished = [one["step"] for one in told if one["event"] == "step_finished"]
+    finished = [event["step"] for event in events if event["event"] == "step_finished"]
     assert sorted(finished[:3]) == [f"participant-{place}-1" for place in (1, 2, 3)]
     assert finished[-1] == "answer"
 
@@ -203,7 +203,7 @@ def test_a_killed_member_repeats_alone(scripted):
     os.kill(pid, signal.SIGKILL)
     shown = await_end(scripted, job_id)
     assert shown["state"] == "completed", shown
-    assert [one["attempt"] for one in shown["steps"]] == [1, 2, 1]
+    assert [step["attempt"] for step in shown["steps"]] == [1, 2, 1]
     assert content(shown["result"]) == "4 4 4 4"
     wait_for(scripted.is_ready, 20)
 
@@ -219,5 +219,5 @@ def test_an_orchestration_worker_that_dies_is_replaced_and_a_double_join_is_harm
     redis.zadd("inference:resend", {f"{job_id}|advance-1": 0})
     shown = await_end(gathered, job_id)
     assert shown["state"] == "completed"
-    assert [one["step"] for one in shown["steps"]] == [f"participant-{n}-1" for n in (1, 2, 3)]
+    assert [step["step"] for step in shown["steps"]] == [f"participant-{n}-1" for n in (1, 2, 3)]
     wait_for(lambda: len(gathered.pids("worker", "--orchestration")) == 1, 20)

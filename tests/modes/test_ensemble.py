@@ -31,12 +31,12 @@ def test_all_answer_and_one_writes_what_they_say(gathered):
         ("member-3", "member", FIRST),
         ("answer", "synthesiser", LAST),
     ]
-    told = body["orchestration"]
-    assert told["mode"] == "ensemble"
-    assert told["confidence"] == told["agreement"]["score"] == 0.667
-    assert [len(one["steps"]) for one in told["agreement"]["clusters"]] == [2, 1]
-    assert told["agreement"]["dissent"][0]["answer"] == "5"
-    assert "0.7 is asked for" in told["note"]
+    orchestration = body["orchestration"]
+    assert orchestration["mode"] == "ensemble"
+    assert orchestration["confidence"] == orchestration["agreement"]["score"] == 0.667
+    assert [len(cluster["steps"]) for cluster in orchestration["agreement"]["clusters"]] == [2, 1]
+    assert orchestration["agreement"]["dissent"][0]["answer"] == "5"
+    assert "0.7 is asked for" in orchestration["note"]
 
 
 def test_unanimity_needs_no_synthesis(gathered):
@@ -46,14 +46,14 @@ def test_unanimity_needs_no_synthesis(gathered):
 
 
 def test_texts_are_judged_and_the_synthesis_streams(gathered):
-    found = {"groups": [1, 1, 1], "agreed": ["It rains."], "conflicts": []}
-    steps = script(*LONG, judge={"text": json.dumps(found)})
+    comparison = {"groups": [1, 1, 1], "agreed": ["It rains."], "conflicts": []}
+    steps = script(*LONG, judge={"text": json.dumps(comparison)})
     frames = chunks(gathered, steps)
     assert "".join(deltas(frames)) == "the synthesis of it"
     assert len(deltas(frames)) > 1
-    told = frames[-1]["orchestration"]
-    assert told["agreement"]["method"] == "judge"
-    assert told["confidence"] == 1
+    orchestration = frames[-1]["orchestration"]
+    assert orchestration["agreement"]["method"] == "judge"
+    assert orchestration["confidence"] == 1
 
 
 def test_a_late_member_is_left_out(gathered):
@@ -96,10 +96,10 @@ def test_the_shipped_model_asks_itself(tmp_path):
         message = {"role": "user", "content": "What is 2 + 2? Answer with one number."}
         client = service.openai().with_options(timeout=120)
         body = client.chat.completions.create(model=LAST, messages=[message], max_tokens=12)
-        told = body.model_extra["orchestration"]
-        members = [step for step in told["steps"] if step["role"] == "member"]
+        orchestration = body.model_extra["orchestration"]
+        members = [step for step in orchestration["steps"] if step["role"] == "member"]
         assert len(members) == 5
-        assert told["agreement"]["method"] in ("exact", "judge", "none")
+        assert orchestration["agreement"]["method"] in ("exact", "judge", "none")
         assert body.choices[0].message.content
 
 
@@ -107,7 +107,7 @@ def test_a_socket_tells_of_members_as_they_work(gathered):
     body = gathered.ask(script(*[{"text": "4", "prefill_s": 30}] * 3))
     with open_socket(f"ws://127.0.0.1:{gathered.port}/v1/ws/chat") as socket:
         socket.send(json.dumps({"type": "chat", **body}))
-        told = [json.loads(socket.recv(timeout=30))["type"] for _ in range(2)]
-        assert told == ["accepted", "started"]
+        types = [json.loads(socket.recv(timeout=30))["type"] for _ in range(2)]
+        assert types == ["accepted", "started"]
         socket.send('{"type": "cancel"}')
         assert [json.loads(message)["type"] for message in socket][-1] == "cancelled"

@@ -56,15 +56,17 @@ def test_a_plain_answer_is_the_last_stages_and_tells_of_all(scripted):
         ("answer", "validate", LAST),
     ]
     assert body["inference_metadata"]["config"] == "demo-pipeline"
-    told = body["orchestration"]
-    assert told["mode"] == "pipeline"
-    assert told["models_used"] == [LAST, FIRST, MIDDLE]
-    assert "partial" not in told
-    counted = [one["tokens"] for one in told["steps"]]
-    assert body["usage"]["completion_tokens"] == sum(one["completion"] for one in counted) == 10
-    assert body["usage"]["prompt_tokens"] == sum(one["prompt"] for one in counted)
-    for one in told["steps"]:
-        assert {"queue_ms", "prefill_ms", "decode_ms", "attempt"} <= set(one)
+    orchestration = body["orchestration"]
+    assert orchestration["mode"] == "pipeline"
+    assert orchestration["models_used"] == [LAST, FIRST, MIDDLE]
+    assert "partial" not in orchestration
+    counted = [step["tokens"] for step in orchestration["steps"]]
+    assert (
+        body["usage"]["completion_tokens"] == sum(tokens["completion"] for tokens in counted) == 10
+    )
+    assert body["usage"]["prompt_tokens"] == sum(tokens["prompt"] for tokens in counted)
+    for step in orchestration["steps"]:
+        assert {"queue_ms", "prefill_ms", "decode_ms", "attempt"} <= set(step)
 
 
 def test_a_stream_is_ordinary_deltas_for_the_official_client(scripted):
@@ -74,17 +76,19 @@ def test_a_stream_is_ordinary_deltas_for_the_official_client(scripted):
         stream=True,
         stream_options={"include_usage": True},
     )
-    found = list(stream)
-    texts = [chunk.choices[0].delta.content for chunk in found if chunk.choices]
+    received = list(stream)
+    texts = [chunk.choices[0].delta.content for chunk in received if chunk.choices]
     assert "".join(text or "" for text in texts) == "the answer itself"
-    assert found[-1].usage.completion_tokens == 10
+    assert received[-1].usage.completion_tokens == 10
 
 
 def test_steps_are_told_to_those_who_ask(scripted):
     frames = chunks(scripted, SCRIPT, stream_options={"include_steps": True})
     assert "".join(deltas(frames)) == "the answer itself"
-    told = [f["orchestration"] for f in frames if not f["choices"] and "orchestration" in f]
-    assert [(one["event"], one["step"]) for one in told if one["event"] != "step_tokens"] == [
+    events = [f["orchestration"] for f in frames if not f["choices"] and "orchestration" in f]
+    assert [
+        (event["event"], event["step"]) for event in events if event["event"] != "step_tokens"
+    ] == [
         ("step_started", "draft"),
         ("step_finished", "draft"),
         ("step_started", "refine"),
@@ -92,7 +96,11 @@ def test_steps_are_told_to_those_who_ask(scripted):
         ("step_started", "answer"),
         ("step_finished", "answer"),
     ]
-    said = [one["text"] for one in told if one["event"] == "step_tokens" and one["step"] == "draft"]
+    said = [
+        event["text"]
+        for event in events
+        if event["event"] == "step_tokens" and event["step"] == "draft"
+    ]
     assert "".join(said) == "a draft of it"
 
 
@@ -118,7 +126,7 @@ def test_a_named_model_does_the_last_stage(scripted):
 def test_a_job_shows_its_steps(scripted):
     shown = await_end(scripted, submit(scripted, SCRIPT)["id"])
     assert shown["state"] == "completed"
-    assert [(one["step"], one["part"], one["state"]) for one in shown["steps"]] == [
+    assert [(step["step"], step["part"], step["state"]) for step in shown["steps"]] == [
         ("draft", "draft", "done"),
         ("refine", "refine", "done"),
         ("answer", "validate", "done"),
@@ -132,7 +140,7 @@ def test_a_retriable_error_is_tried_again_after_its_pause(scripted):
     )
     body = ask(scripted, script)
     assert content(body) == "the answer itself"
-    names = [one["step"] for one in body["orchestration"]["steps"]]
+    names = [step["step"] for step in body["orchestration"]["steps"]]
     assert names == ["draft", "refine", "refine.2", "answer"]
     assert body["orchestration"]["steps"][1]["error"]["code"] == "MODEL_BUSY"
 
@@ -141,10 +149,10 @@ def test_what_fails_for_good_leaves_the_best_so_far(scripted):
     body = ask(scripted, with_steps(refine={"fail_after": 1}))
     assert content(body) == "a draft of it"
     assert body["choices"][0]["finish_reason"] == "partial"
-    told = body["orchestration"]
-    assert told["partial"] is True
-    assert (told["completed_steps"], told["total_steps"]) == (1, 3)
-    assert told["error"]["code"] == "ENGINE_FAILED"
+    orchestration = body["orchestration"]
+    assert orchestration["partial"] is True
+    assert (orchestration["completed_steps"], orchestration["total_steps"]) == (1, 3)
+    assert orchestration["error"]["code"] == "ENGINE_FAILED"
 
 
 def test_a_stream_that_breaks_off_keeps_what_was_sent(scripted):
@@ -165,9 +173,9 @@ def test_contamination_is_put_aside_and_told(scripted):
     content = json.dumps({"scripted": script}).replace("apologize", "apologi\\u007ae")
     content = content.replace("I made", "I\\u0020made")
     frames = chunks(scripted, content, stream_options={"include_steps": True})
-    told = [f["orchestration"] for f in frames if f.get("orchestration", {}).get("event")]
-    (found,) = [one for one in told if one["event"] == "step_assessed"]
-    assert (found["step"], found["contamination"]) == ("refine", "high")
+    events = [f["orchestration"] for f in frames if f.get("orchestration", {}).get("event")]
+    (assessed,) = [event for event in events if event["event"] == "step_assessed"]
+    assert (assessed["step"], assessed["contamination"]) == ("refine", "high")
     assert "".join(deltas(frames)) == "the answer itself"
 
 
@@ -182,7 +190,7 @@ def test_a_killed_worker_repeats_its_step_only(scripted, step, model):
     shown = await_end(scripted, job_id)
     assert shown["state"] == "completed", shown
     assert content(shown["result"]) == SLOW["steps"]["answer"]["text"]
-    attempts = {one["step"]: one["attempt"] for one in shown["steps"]}
+    attempts = {row["step"]: row["attempt"] for row in shown["steps"]}
     assert attempts == {name: 2 if name == step else 1 for name in TEXTS}
     wait_for(scripted.is_ready, 20)
 
@@ -195,7 +203,7 @@ def test_an_orchestration_worker_that_dies_between_steps_is_replaced(scripted, s
         os.kill(pid, signal.SIGKILL)
     shown = await_end(scripted, job_id)
     assert content(shown["result"]) == SLOW["steps"]["answer"]["text"]
-    assert [one["step"] for one in shown["steps"]] == list(TEXTS)
+    assert [row["step"] for row in shown["steps"]] == list(TEXTS)
     wait_for(lambda: len(scripted.pids("worker", "--orchestration")) == 1, 20)
 
 
@@ -217,14 +225,14 @@ def test_cancelling_stops_the_step_that_runs_and_all_that_would_follow(scripted)
     scripted.delete(f"/v1/jobs/{job_id}")
     shown = await_end(scripted, job_id)
     assert shown["state"] == "cancelled"
-    assert [one["state"] for one in shown["steps"]] == ["done", "stopped"]
+    assert [step["state"] for step in shown["steps"]] == ["done", "stopped"]
 
 
 def test_a_deadline_holds_for_the_whole_job(scripted):
     began = time.monotonic()
     shown = await_end(scripted, submit(scripted, SLOW, deadline_s=3)["id"])
     assert shown["state"] == "expired"
-    assert [one["state"] for one in shown["steps"]] == ["done", "stopped"]
+    assert [step["state"] for step in shown["steps"]] == ["done", "stopped"]
     assert time.monotonic() - began < 30
 
 

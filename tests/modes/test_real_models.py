@@ -32,10 +32,10 @@ def test_a_preset_answers_plain_and_streamed(tmp_path, models_dir, preset):
         ask = {"model": lead, "messages": QUESTION, "max_tokens": 24, "temperature": 0}
         plain = client.chat.completions.create(**ask)
         assert "Paris" in plain.choices[0].message.content
-        told = plain.model_extra["orchestration"]
-        assert told["mode"] == mode
-        assert [step["role"] for step in told["steps"]][: len(parts)] == parts
-        tokens = [step["tokens"]["completion"] for step in told["steps"]]
+        orchestration = plain.model_extra["orchestration"]
+        assert orchestration["mode"] == mode
+        assert [step["role"] for step in orchestration["steps"]][: len(parts)] == parts
+        tokens = [step["tokens"]["completion"] for step in orchestration["steps"]]
         assert plain.usage.completion_tokens == sum(tokens) > 0
 
         stream = client.chat.completions.create(**ask, stream=True)

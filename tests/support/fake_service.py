@@ -70,17 +70,17 @@ class FakeService:
 
     def _job(self, job_id, body):
         said = self.say(body)
-        told = said if isinstance(said, dict) else {"text": said}
+        fields = said if isinstance(said, dict) else {"text": said}
         mode = body["orchestration_mode"]
         steps = self.steps.get(mode, [("answer", body["model"])])
-        usage = {"prompt_tokens": 10, "completion_tokens": told.get("tokens", 5)}
+        usage = {"prompt_tokens": 10, "completion_tokens": fields.get("tokens", 5)}
         job = {
             "id": job_id,
-            "state": told.get("state", "completed"),
+            "state": fields.get("state", "completed"),
             "steps": [{"part": part, "model": model, "usage": usage} for part, model in steps],
         }
         if job["state"] == "completed":
-            message = {"content": told["text"]}
+            message = {"content": fields["text"]}
             job["result"] = {"choices": [{"message": message, "finish_reason": "stop"}]}
         else:
             job["error"] = {"code": "ENGINE_FAILED", "message": "it broke"}

@@ -70,10 +70,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._refuse(hub.status)
         if listed := re.fullmatch(r"/api/models/([^/]+/[^/]+)", path):
             return self._list(listed[1])
-        if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-            if found[2] != COMMIT:
+        if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            if match[2] != COMMIT:
                 return self._refuse(404, code="RevisionNotFound")
-            return self._send(found[1], found[3])
+            return self._send(match[1], match[3])
         return self._refuse(404)
 
     do_HEAD = do_GET
@@ -97,17 +97,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         content = hub.repos[repo].get(name)
         if content is None:
             return self._refuse(404, code="EntryNotFound")
-        told = _sibling(name, content)
+        sibling = _sibling(name, content)
         content = hub.wrong.get(name, content)
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if hub.ranges else None
         begin = int(asked[1]) if asked else 0
         self.send_response(206 if asked else 200)
         if asked:
             self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-        etag = told["lfs"]["sha256"] if "lfs" in told else told["blobId"]
+        etag = sibling["lfs"]["sha256"] if "lfs" in sibling else sibling["blobId"]
         self.send_header("ETag", f'"{etag}"')
         self.send_header("X-Linked-Etag", f'"{etag}"')
-        self.send_header("X-Linked-Size", str(told["size"]))
+        self.send_header("X-Linked-Size", str(sibling["size"]))
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("Content-Length", str(len(content) - begin))
         self.end_headers()
@@ -138,12 +138,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _sibling(name, content):
     head = f"blob {len(content)}\0".encode()
-    told = {
+    sibling = {
         "rfilename": name,
         "size": len(content),
         "blobId": hashlib.sha1(head + content).hexdigest(),
     }
     if name.endswith(LARGE):
         digest = hashlib.sha256(content).hexdigest()
-        told["lfs"] = {"size": len(content), "sha256": digest, "pointerSize": 130}
-    return told
+        sibling["lfs"] = {"size": len(content), "sha256": digest, "pointerSize": 130}
+    return sibling

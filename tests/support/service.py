@@ -113,13 +113,13 @@ class Service(FrontEnd):
 
     def left_over(self):
         """Processes of this service, known by their environment, whoever their parent is now."""
-        found = []
+        workers = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 of_ours = process.environ().get("INFERENCE_DATA_DIR") == str(self.data_dir)
                 if of_ours and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+                    workers.append(process)
+        return workers
 
     @property
     def supervisor(self):

@@ -51,7 +51,7 @@ def test_a_stop_string_counts_in_the_content_alone(kit, plain, thinker):
     answer = ask(thinker, kit.request(max_tokens=LENGTH, stop=stop))
     assert thought(answer) == plain.text[4:12].strip()
     content = plain.text[18:].lstrip()
-    assert answer.text == min((content.partition(one)[0] for one in stop), key=len)
+    assert answer.text == min((content.partition(text)[0] for text in stop), key=len)
 
 
 def test_an_answer_that_is_cut_while_it_thinks_is_empty(kit, plain, thinker):

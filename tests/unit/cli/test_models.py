@@ -7,7 +7,7 @@ from web.cli import model_rows
 from workers.settings import read
 
 
-def told(model_id, status, **more):
+def running_model(model_id, status, **more):
     """An entry of `/v1/models`."""
     entry = {"id": model_id, "status": status, "memory_mb": 300, "context_length": 64, "roles": []}
     return {model_id: {**entry, **more}}
@@ -21,35 +21,35 @@ def entries(tmp_path):
     """The rows by id, for what a service says."""
 
     def make(**running):
-        found = model_rows.rows(SETTINGS, Catalogue.load(tmp_path, "llamacpp"), running)
-        return {entry["id"]: entry for entry in found}
+        by_id = model_rows.rows(SETTINGS, Catalogue.load(tmp_path, "llamacpp"), running)
+        return {entry["id"]: entry for entry in by_id}
 
     return make
 
 
 def test_of_a_model_that_runs_the_service_knows_best(entries):
-    found = entries(**told("smollm2-135m", "loaded"))
-    assert next(iter(found)) == "smollm2-135m"  # first, with all that run
-    one = found["smollm2-135m"]
-    assert (one["status"], one["memory_mb"], one["context_length"]) == ("loaded", 300, 64)
-    assert one["files"][0].endswith(".gguf")
+    by_id = entries(**running_model("smollm2-135m", "loaded"))
+    assert next(iter(by_id)) == "smollm2-135m"  # first, with all that run
+    row = by_id["smollm2-135m"]
+    assert (row["status"], row["memory_mb"], row["context_length"]) == ("loaded", 300, 64)
+    assert row["files"][0].endswith(".gguf")
 
 
 def test_a_failure_is_told(entries):
     error = {"code": "MODEL_LOAD_FAILED", "message": "the file is missing"}
-    found = entries(**told("phi-4", "failed", error=error))
-    assert (found["phi-4"]["status"], found["phi-4"]["error"]) == ("failed", "the file is missing")
+    by_id = entries(**running_model("phi-4", "failed", error=error))
+    assert (by_id["phi-4"]["status"], by_id["phi-4"]["error"]) == ("failed", "the file is missing")
 
 
 def test_of_one_that_nobody_runs_the_catalogue_says_whether_it_is_there(entries):
-    found = entries(**told("smollm2-135m", "available"))
-    assert (found["smollm2-135m"]["status"], found["smollm2-135m"]["memory_mb"]) == (
+    by_id = entries(**running_model("smollm2-135m", "available"))
+    assert (by_id["smollm2-135m"]["status"], by_id["smollm2-135m"]["memory_mb"]) == (
         "present",
         None,
     )
 
 
 def test_a_model_that_only_the_service_has_is_listed(entries):
-    found = entries(**told("theirs", "loaded"))
-    assert (found["theirs"]["status"], found["theirs"]["files"]) == ("loaded", [])
-    assert set(found["theirs"]) == set(found["phi-4"])
+    by_id = entries(**running_model("theirs", "loaded"))
+    assert (by_id["theirs"]["status"], by_id["theirs"]["files"]) == ("loaded", [])
+    assert set(by_id["theirs"]) == set(by_id["phi-4"])

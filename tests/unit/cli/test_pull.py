@@ -55,12 +55,12 @@ def command(tmp_path, monkeypatch):
 
 
 def test_a_model_is_pulled_and_then_found_right(command, hub, tmp_path):
-    told = command("pull", "one")
-    assert told.exit_code == 0, told.output
+    result = command("pull", "one")
+    assert result.exit_code == 0, result.output
     there = tmp_path / "models" / "one" / "one.gguf"
     assert there.read_bytes() == WEIGHTS
-    assert "one: 1 file, 0.00 GB, of x/one" in told.stdout
-    assert "INFERENCE_PRELOAD_MODELS=one inference-service up" in told.stdout
+    assert "one: 1 file, 0.00 GB, of x/one" in result.stdout
+    assert "INFERENCE_PRELOAD_MODELS=one inference-service up" in result.stdout
     again = command("pull", "one")
     assert (again.exit_code, len(hub.sent("one.gguf"))) == (0, 1)
     assert f"{there} is there, and its checksum is right." in again.stdout
@@ -69,19 +69,19 @@ def test_a_model_is_pulled_and_then_found_right(command, hub, tmp_path):
 def test_of_a_preset_what_is_missing_is_pulled(command, hub, tmp_path):
     (tmp_path / "models" / "two").mkdir()
     (tmp_path / "models" / "two" / "of-another-name.gguf").write_bytes(gguf())
-    told = command("pull", "PAIR")
-    assert told.exit_code == 0, told.output
-    assert "two is there" in told.stdout
-    assert "inference-service up --preset pair" in told.stdout
+    result = command("pull", "PAIR")
+    assert result.exit_code == 0, result.output
+    assert "two is there" in result.stdout
+    assert "inference-service up --preset pair" in result.stdout
     assert (len(hub.sent("one.gguf")), len(hub.sent("two.gguf"))) == (1, 0)
 
 
 def test_the_total_of_a_preset_is_told_and_compared_with_the_disk(command, hub, monkeypatch):
     usage = SimpleNamespace(free=2 * len(WEIGHTS) - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
-    told = command("pull", "pair")
-    assert told.exit_code == 1
-    assert "are free in" in told.stderr
+    result = command("pull", "pair")
+    assert result.exit_code == 1
+    assert "are free in" in result.stderr
     assert hub.sent("one.gguf") == []
 
 
@@ -89,8 +89,8 @@ def test_the_safetensors_are_pulled_for_vllm(command, hub, tmp_path):
     own = tmp_path / "own" / "models" / "one.yaml"
     own.write_text(own.read_text().replace("{gguf", "{hf: {repo: x/one-hf}, gguf"))
     hub.repos["x/one-hf"] = {"config.json": b"{}", "model.safetensors": b"weights"}
-    told = command("pull", "one", "--hf")
-    assert told.exit_code == 0, told.output
+    result = command("pull", "one", "--hf")
+    assert result.exit_code == 0, result.output
     there = {path.name for path in (tmp_path / "models" / "one").iterdir()}
     assert there == {"config.json", "model.safetensors"}
     none = command("pull", "two", "--hf")
@@ -106,29 +106,29 @@ def test_a_split_model_is_pulled_whole_and_used(command, hub, tmp_path):
 
 
 def test_names_that_nobody_knows(command):
-    told = command("pull", "twoo")
-    assert told.exit_code == 2
-    assert "no model and no preset 'twoo'; did you mean 'two'?" in told.stderr
+    result = command("pull", "twoo")
+    assert result.exit_code == 2
+    assert "no model and no preset 'twoo'; did you mean 'two'?" in result.stderr
 
 
 def test_what_is_refused_is_one_line_and_status_1(command, hub):
     hub.status = 503
-    told = command("pull", "one")
-    assert told.exit_code == 1
-    assert told.stderr.startswith("inference-service pull: the hub at http://127.0.0.1")
-    assert len(told.stderr.splitlines()) == 1
+    result = command("pull", "one")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("inference-service pull: the hub at http://127.0.0.1")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_without_a_models_directory_pull_names_the_setting(command, hub, monkeypatch):
     monkeypatch.delenv("INFERENCE_MODELS_DIR")
-    told = command("pull", "one")
-    assert (told.exit_code, "INFERENCE_MODELS_DIR is not set" in told.stderr) == (2, True)
+    result = command("pull", "one")
+    assert (result.exit_code, "INFERENCE_MODELS_DIR is not set" in result.stderr) == (2, True)
     assert hub.seen == []
 
 
 def test_the_shipped_model_needs_no_pull(command):
-    told = command("pull", "smollm2-135m")
-    assert (told.exit_code, "smollm2-135m is there" in told.stdout) == (0, True)
+    result = command("pull", "smollm2-135m")
+    assert (result.exit_code, "smollm2-135m is there" in result.stdout) == (0, True)
 
 
 def test_ctrl_c_is_told_with_what_to_do(command, hub, monkeypatch):
@@ -136,8 +136,8 @@ def test_ctrl_c_is_told_with_what_to_do(command, hub, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("presets.fetching.hub.Hub.read", interrupt)
-    told = command("pull", "one")
-    assert (told.exit_code, "The same command continues it" in told.stderr) == (130, True)
+    result = command("pull", "one")
+    assert (result.exit_code, "The same command continues it" in result.stderr) == (130, True)
 
 
 def test_models_are_listed_present_and_missing(command, tmp_path):
@@ -146,11 +146,11 @@ def test_models_are_listed_present_and_missing(command, tmp_path):
     (tmp_path / "models" / "one").mkdir()
     (tmp_path / "models" / "one" / "one.gguf").write_bytes(WEIGHTS)
     listed = json.loads(command("models", "list", "--json").stdout)
-    found = {entry["id"]: entry for entry in listed}
-    assert (found["one"]["status"], found["two"]["status"]) == ("present", "missing")
-    assert found["one"]["files"] == [str(tmp_path / "models" / "one" / "one.gguf")]
-    assert found["two"]["files"] == [str(tmp_path / "models" / "two" / "two-00002-of-00002.gguf")]
-    assert (found["two"]["size_gb"], found["one"]["fits"]) == (0.5, "light")
+    rows = {entry["id"]: entry for entry in listed}
+    assert (rows["one"]["status"], rows["two"]["status"]) == ("present", "missing")
+    assert rows["one"]["files"] == [str(tmp_path / "models" / "one" / "one.gguf")]
+    assert rows["two"]["files"] == [str(tmp_path / "models" / "two" / "two-00002-of-00002.gguf")]
+    assert (rows["two"]["size_gb"], rows["one"]["fits"]) == (0.5, "light")
     for words in (("models",), ("models", "list")):
         table = command(*words)
         assert table.exit_code == 0
@@ -160,9 +160,9 @@ def test_models_are_listed_present_and_missing(command, tmp_path):
 
 def test_a_file_is_added_and_listed(command, tmp_path):
     (tmp_path / "My-Model-Q8_0.gguf").write_bytes(gguf(2048))
-    told = command("models", "add", "My-Model-Q8_0.gguf")
-    assert told.exit_code == 0, told.output
-    assert "INFERENCE_PRELOAD_MODELS=my-model inference-service up" in told.stdout
+    result = command("models", "add", "My-Model-Q8_0.gguf")
+    assert result.exit_code == 0, result.output
+    assert "INFERENCE_PRELOAD_MODELS=my-model inference-service up" in result.stdout
     listed = json.loads(command("models", "list", "--json").stdout)
     (mine,) = (entry for entry in listed if entry["id"] == "my-model")
     assert (mine["status"], mine["context_length"]) == ("present", 2048)
@@ -173,5 +173,5 @@ def test_a_file_is_added_and_listed(command, tmp_path):
 @pytest.mark.parametrize("variable", ["INFERENCE_MODELS_DIR", "INFERENCE_CATALOGUE_DIR"])
 def test_adding_needs_both_directories(command, monkeypatch, variable):
     monkeypatch.delenv(variable)
-    told = command("models", "add", "mine.gguf")
-    assert (told.exit_code, f"{variable} is not set" in told.stderr) == (2, True)
+    result = command("models", "add", "mine.gguf")
+    assert (result.exit_code, f"{variable} is not set" in result.stderr) == (2, True)

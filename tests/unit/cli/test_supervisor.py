@@ -27,9 +27,9 @@ def watched(monkeypatch, said):
         return real([sys.executable, "-c", command[-1]], **options)
 
     monkeypatch.setattr(module.subprocess, "Popen", popen)
-    found = Supervisor(said.append)
-    yield found
-    found.stop(hurried=lambda: True)
+    supervisor = Supervisor(said.append)
+    yield supervisor
+    supervisor.stop(hurried=lambda: True)
 
 
 def child(tmp_path, code):
@@ -37,44 +37,44 @@ def child(tmp_path, code):
 
 
 def test_what_dies_is_started_again_after_a_pause_that_grows(watched, said, tmp_path):
-    one = child(tmp_path, DIES)
-    one.pause_s = 0.01
-    watched.start(one)
+    watched_child = child(tmp_path, DIES)
+    watched_child.pause_s = 0.01
+    watched.start(watched_child)
 
     def restarts():
         assert watched.look() is None
         return sum("ended with" in line for line in said) >= 4
 
     wait_for(restarts, 20)
-    assert one.pause_s >= 0.16
+    assert watched_child.pause_s >= 0.16
 
 
 def test_what_cannot_start_as_it_is_set_up_is_not_started_again(watched, tmp_path):
-    one = child(tmp_path, MISUSED)
-    watched.start(one)
+    watched_child = child(tmp_path, MISUSED)
+    watched.start(watched_child)
     assert wait_for(watched.look, 10).startswith("child says:")
 
 
 def test_stopping_leaves_nothing(watched, tmp_path):
-    one = child(tmp_path, LIVES)
-    watched.start(one)
-    process = one.process
+    watched_child = child(tmp_path, LIVES)
+    watched.start(watched_child)
+    process = watched_child.process
     watched.stop(hurried=lambda: False)
     assert process.poll() is not None
 
 
 def test_a_death_after_the_first_answer_costs_no_pause(watched, tmp_path):
-    one = child(tmp_path, LIVES)
-    watched.start(one)
+    watched_child = child(tmp_path, LIVES)
+    watched.start(watched_child)
     for _ in range(3):
-        one.answered = True
-        before = one.process.pid
-        one.process.kill()
-        one.process.wait(5)
+        watched_child.answered = True
+        before = watched_child.process.pid
+        watched_child.process.kill()
+        watched_child.process.wait(5)
         assert watched.look() is None
-        assert one.process.pid != before
-        assert one.running
-        assert one.pause_s == module.FIRST_PAUSE_S
+        assert watched_child.process.pid != before
+        assert watched_child.running
+        assert watched_child.pause_s == module.FIRST_PAUSE_S
 
 
 class Waiting:
@@ -92,13 +92,13 @@ class Waiting:
 
 def test_a_worker_that_died_goes_on_in_the_standby(watched, tmp_path):
     watched._standby = Waiting()
-    one = child(tmp_path, LIVES)
-    one.from_standby = True
-    watched.start(one)
+    watched_child = child(tmp_path, LIVES)
+    watched_child.from_standby = True
+    watched.start(watched_child)
     for became in (1, 2):  # the second time none waits: it is started as ever
-        one.answered = True
-        one.process.kill()
-        one.process.wait(5)
+        watched_child.answered = True
+        watched_child.process.kill()
+        watched_child.process.wait(5)
         assert watched.look() is None
         assert len(watched._standby.became) == became
-        assert one.running
+        assert watched_child.running

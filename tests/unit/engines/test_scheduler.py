@@ -85,10 +85,10 @@ class Letters:
 
 @pytest.fixture
 def clock(monkeypatch):
-    found = Clock()
-    monkeypatch.setattr(module, "time", found)
-    monkeypatch.setattr("workers.engines.llamacpp.sequence.time", found)
-    return found
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr("workers.engines.llamacpp.sequence.time", clock)
+    return clock
 
 
 @pytest.fixture

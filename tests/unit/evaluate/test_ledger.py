@@ -36,8 +36,8 @@ def test_what_failed_is_asked_again_under_another_key(tmp_path):
 
 
 def test_two_evaluations_have_different_keys(tmp_path):
-    one, two = (Ledger.open(tmp_path / name / "answers.jsonl") for name in "ab")
-    assert one.key(ASK) != two.key(ASK)
+    first, second = (Ledger.open(tmp_path / name / "answers.jsonl") for name in "ab")
+    assert first.key(ASK) != second.key(ASK)
 
 
 def test_a_line_that_was_cut_off_is_asked_again(tmp_path):

@@ -42,13 +42,13 @@ def rows(evaluation):
 
 
 @pytest.fixture(scope="module")
-def told(evaluation, rows):
+def evaluation_report(evaluation, rows):
     return report.report(evaluation, rows, {"later": "it is <missing>"}, "tasks.jsonl")
 
 
-def test_the_object_is_json_and_whole(told):
-    assert json.loads(json.dumps(told)) == told
-    single, vote, pair = told["rows"]
+def test_the_object_is_json_and_whole(evaluation_report):
+    assert json.loads(json.dumps(evaluation_report)) == evaluation_report
+    single, vote, pair = evaluation_report["rows"]
     assert (single["right"], vote["right"], pair["right"]) == (2, 2, 4)
     assert pair["beside_single"] == {
         "better": 2,
@@ -59,10 +59,12 @@ def test_the_object_is_json_and_whole(told):
     }
     assert pair["beside_consistency"]["better"] == 2
     assert vote["beside_consistency"] is None
-    assert told["options"] == {"max_tokens": 8}
-    assert told["skipped"] == [{"preset": "later", "reason": "it is <missing>"}]
-    assert [one["id"] for one in told["questions"]] == [task.id for task in TASKS]
-    assert told["questions"][0]["answers"]["a"] == {
+    assert evaluation_report["options"] == {"max_tokens": 8}
+    assert evaluation_report["skipped"] == [{"preset": "later", "reason": "it is <missing>"}]
+    assert [question["id"] for question in evaluation_report["questions"]] == [
+        task.id for task in TASKS
+    ]
+    assert evaluation_report["questions"][0]["answers"]["a"] == {
         "text": "<b>0 & no</b>",
         "said": "0",
         "right": False,
@@ -95,24 +97,24 @@ class Addresses(html.parser.HTMLParser):
         self.text += data
 
 
-def test_the_page_fetches_nothing_and_escapes_what_models_said(told, rows):
-    written = page.render(told, rows)
-    found = Addresses()
-    found.feed(written)
-    assert found.fetched == []
-    assert {"script", "link", "img", "b"}.isdisjoint(found.tags)
+def test_the_page_fetches_nothing_and_escapes_what_models_said(evaluation_report, rows):
+    written = page.render(evaluation_report, rows)
+    addresses = Addresses()
+    addresses.feed(written)
+    assert addresses.fetched == []
+    assert {"script", "link", "img", "b"}.isdisjoint(addresses.tags)
     assert "url(" not in written
-    assert "<b>0 & no</b>" in found.text
-    assert "it is <missing>" in found.text
-    assert found.tags.count("svg") == 4
+    assert "<b>0 & no</b>" in addresses.text
+    assert "it is <missing>" in addresses.text
+    assert addresses.tags.count("svg") == 4
 
 
 def test_a_page_without_rows_says_what_did_not_run(evaluation):
-    told = report.report(evaluation, [], {"later": "it is missing"}, "tasks.jsonl")
-    found = Addresses()
-    found.feed(page.render(told, []))
-    assert "it is missing" in found.text
-    assert "svg" not in found.tags
+    evaluation_report = report.report(evaluation, [], {"later": "it is missing"}, "tasks.jsonl")
+    addresses = Addresses()
+    addresses.feed(page.render(evaluation_report, []))
+    assert "it is missing" in addresses.text
+    assert "svg" not in addresses.tags
 
 
 @pytest.mark.parametrize("draw", [plots.accuracy, plots.cost, plots.changes, plots.latency])

@@ -12,15 +12,15 @@ GOOD = {"id": "a", "question": "1 + 1?", "kind": "number", "answer": 2}
 
 def written(tmp_path, *lines):
     file = tmp_path / "tasks.jsonl"
-    told = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-    file.write_text("\n".join(told) + "\n", encoding="utf-8")
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    file.write_text("\n".join(texts) + "\n", encoding="utf-8")
     return file
 
 
 def test_tasks_are_read_in_order_and_empty_lines_passed_over(tmp_path):
     second = {**GOOD, "id": "b", "kind": "choice", "answer": "yes", "choices": ["yes", "no"]}
-    found = tasks.read(written(tmp_path, GOOD, "", second))
-    assert found == (
+    read = tasks.read(written(tmp_path, GOOD, "", second))
+    assert read == (
         Task("a", "1 + 1?", "number", 2),
         Task("b", "1 + 1?", "choice", "yes", ("yes", "no")),
     )
@@ -43,9 +43,9 @@ def test_tasks_are_read_in_order_and_empty_lines_passed_over(tmp_path):
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, line, said):
-    with pytest.raises(TaskFileError, match=r"tasks\.jsonl, line 2: ") as told:
+    with pytest.raises(TaskFileError, match=r"tasks\.jsonl, line 2: ") as refused:
         tasks.read(written(tmp_path, GOOD, line))
-    assert said in str(told.value)
+    assert said in str(refused.value)
 
 
 def test_an_id_may_come_once(tmp_path):
@@ -61,10 +61,10 @@ def test_a_file_without_tasks_and_one_that_is_not_there(tmp_path):
 
 
 def test_the_shipped_set_has_fifty_and_each_right_answer_scores():
-    found = tasks.read(tasks.SHIPPED)
-    assert len(found) == 50
-    assert {task.kind for task in found} == set(tasks.KINDS)
-    for task in found:
+    shipped = tasks.read(tasks.SHIPPED)
+    assert len(shipped) == 50
+    assert {task.kind for task in shipped} == set(tasks.KINDS)
+    for task in shipped:
         rights = task.answer if task.kind in ("exact", "contains") else [task.answer]
         for right in [rights] if isinstance(rights, str) else rights:
             said = right if isinstance(right, str) else json.dumps(right)

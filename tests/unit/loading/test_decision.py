@@ -188,8 +188,8 @@ def test_without_swapping_the_one_there_stays():
     ],
 )
 def test_idle_models_leave(fields, leaves):
-    found = done([loaded("a", **fields)], Policy(idle_ms=5000))
-    assert found == ([("a", "unloaded idle")] if leaves else [])
+    decisions = done([loaded("a", **fields)], Policy(idle_ms=5000))
+    assert decisions == ([("a", "unloaded idle")] if leaves else [])
 
 
 def test_answers_get_as_long_as_they_take_where_nothing_would_go_on_with_them():
@@ -203,9 +203,9 @@ def test_answers_get_as_long_as_they_take_where_nothing_would_go_on_with_them():
 @pytest.mark.parametrize("fields", [{}, {"present": True}, {"loaded_ms": 5}])
 def test_a_process_that_never_came(since_ms, fields):
     ordered = order("a", Target.LOADED, since_ms=since_ms)
-    found = done([state("a", Phase.LOADING, order=ordered, waiting=1, **fields)])
+    decisions = done([state("a", Phase.LOADING, order=ordered, waiting=1, **fields)])
     never = since_ms != NOW and not fields
-    assert found == ([("a", ("MODEL_LOAD_FAILED", "ALL"))] if never else [])
+    assert decisions == ([("a", ("MODEL_LOAD_FAILED", "ALL"))] if never else [])
 
 
 def test_memory_that_others_take_counts_too():
@@ -216,10 +216,10 @@ def test_memory_that_others_take_counts_too():
 @pytest.mark.parametrize(("counted", "granted"), [(True, True), (False, False)])
 def test_what_is_being_loaded_counts_once(counted, granted):
     """Its worker says what it takes before it takes it; until then nobody else does."""
-    found = done(
+    decisions = done(
         [wanted("a", available_bytes=12), state("b", Phase.LOADING, counted=counted)], room=1000
     )
-    assert found == ([("a", "loaded demand")] if granted else [])
+    assert decisions == ([("a", "loaded demand")] if granted else [])
 
 
 def test_two_that_are_granted_at_once_are_counted_together():

@@ -34,8 +34,8 @@ from orchestration.modes.answer_kinds import Kind, read
     ],
 )
 def test_equal_answers(kind, texts):
-    found, values = read(texts)
-    assert found is kind
+    read_kind, values = read(texts)
+    assert read_kind is kind
     assert len(set(values)) == 1, values
 
 
@@ -56,8 +56,8 @@ def test_equal_answers(kind, texts):
     ],
 )
 def test_different_answers(kind, texts):
-    found, values = read(texts)
-    assert found is kind
+    read_kind, values = read(texts)
+    assert read_kind is kind
     assert len(set(values)) == len(texts), values
 
 
@@ -75,8 +75,8 @@ def voters(*texts):
 
 
 def test_a_vote_has_a_score_groups_and_dissent():
-    found = agreement.compare(voters("4", "It is 5.", "4.0"))
-    assert found.to_dict() == {
+    compared = agreement.compare(voters("4", "It is 5.", "4.0"))
+    assert compared.to_dict() == {
         "method": "exact",
         "kind": "number",
         "score": 0.667,
@@ -89,9 +89,9 @@ def test_a_vote_has_a_score_groups_and_dissent():
 
 
 def test_of_groups_alike_the_first_leads():
-    found = agreement.compare(voters("5", "4"))
-    assert found.leaders == (0,)
-    assert found.score == 0.5
+    compared = agreement.compare(voters("5", "4"))
+    assert compared.leaders == (0,)
+    assert compared.score == 0.5
 
 
 def test_texts_that_differ_need_a_judge_and_equal_ones_none():
@@ -105,7 +105,7 @@ def test_texts_that_differ_need_a_judge_and_equal_ones_none():
 
 
 def test_one_answer_agrees_with_nobody():
-    found = agreement.compare(voters("4"))
-    assert (found.method, found.score) == ("none", None)
-    assert "score" not in found.to_dict()
-    assert found.to_dict()["problem"]
+    compared = agreement.compare(voters("4"))
+    assert (compared.method, compared.score) == ("none", None)
+    assert "score" not in compared.to_dict()
+    assert compared.to_dict()["problem"]

@@ -18,8 +18,8 @@ DEFECT = {"problem": "2 is no prime sum", "quote": "it is 5"}
 
 
 def judged(score, verdict="revise", defects=(DEFECT,), contradictions=()):
-    told = {"verdict": verdict, "score": score, "defects": list(defects)}
-    return json.dumps({**told, "contradictions": list(contradictions)})
+    fields = {"verdict": verdict, "score": score, "defects": list(defects)}
+    return json.dumps({**fields, "contradictions": list(contradictions)})
 
 
 @pytest.fixture
@@ -102,8 +102,8 @@ def test_the_draft_stays_when_its_revision_is_worse(made):
 
 
 def test_a_revision_that_contradicts_what_was_settled_never_stands(made):
-    told = judged(0.9, contradictions=["that it is even"])
-    answer, done = run(made, "it is 5", judged(0.2), "it is 7", told)
+    contradicted = judged(0.9, contradictions=["that it is even"])
+    answer, done = run(made, "it is 5", judged(0.2), "it is 7", contradicted)
     assert answer.done is done[0]
 
 
@@ -158,5 +158,5 @@ def test_what_the_critic_found_is_handed_on_and_resolved_by_a_revision(made):
 
 
 def test_a_judgement_keeps_its_quotes():
-    found = CritiqueVerdict.parse(judged(0.5))
-    assert found.defects == (DEFECT,)
+    parsed = CritiqueVerdict.parse(judged(0.5))
+    assert parsed.defects == (DEFECT,)

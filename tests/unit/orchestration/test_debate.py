@@ -91,15 +91,15 @@ def test_others_answers_are_read_without_their_names(three):
         "participant-3-2",
     ]
     for place, step in enumerate(second.steps):
-        told = user(step)
-        before = told.index("Others")
-        own, others = told[:before], told[before:]
+        prompt = user(step)
+        before = prompt.index("Others")
+        own, others = prompt[:before], prompt[before:]
         assert str(4 + place) in own
         assert [text for text in "456" if f"\n{text}\n" in others] == [
             text for text in "456" if text != str(4 + place)
         ]
         for name in ("participant", "\nb", "model b"):
-            assert name not in told
+            assert name not in prompt
 
 
 def test_orders_differ_between_readers_and_stay_the_same_at_every_look(three):
@@ -173,7 +173,10 @@ def test_a_judge_that_finds_one_meaning_ends_the_debate(three):
 
 def test_groups_of_a_judge_are_put_back_into_the_order_of_the_answers(three):
     answer, _ = run(three, LONG, grouping(2, 2, 1), LONG, grouping(1, 1, 2), "Rain.")
-    assert [one["models"] for one in answer.facts["agreement"]["clusters"]] == [["a", "b"], ["c"]]
+    assert [cluster["models"] for cluster in answer.facts["agreement"]["clusters"]] == [
+        ["a", "b"],
+        ["c"],
+    ]
     assert answer.facts["confidence"] == 0.667
 
 
@@ -190,10 +193,10 @@ def test_a_judge_that_cannot_judge_is_said(three, text):
     second, _ = run(three, LONG, text)
     assert second.steps[0].name == "participant-1-2"
     answer, _ = run(three, LONG, text, LONG, text, "Rain.")
-    told = answer.facts["agreement"]
-    assert told["method"] == "none"
-    assert "unusable" in told["problem"]
-    assert "score" not in told
+    agreement = answer.facts["agreement"]
+    assert agreement["method"] == "none"
+    assert "unusable" in agreement["problem"]
+    assert "score" not in agreement
     assert "confidence" not in answer.facts
 
 

@@ -85,8 +85,8 @@ def test_below_the_least_agreement_it_fails_where_that_is_set():
 def test_texts_are_compared_by_a_judge_whose_points_the_synthesis_reads():
     judge, _ = run(made(), LONG)
     assert shape(judge) == [("judge", "judge", "a")]
-    told = {"groups": [1, 1, 1], "agreed": ["It is weather."], "conflicts": ["Rain or snow."]}
-    answer, _ = run(made(), LONG, json.dumps(told))
+    comparison = {"groups": [1, 1, 1], "agreed": ["It is weather."], "conflicts": ["Rain or snow."]}
+    answer, _ = run(made(), LONG, json.dumps(comparison))
     assert "It is weather." in user(answer.steps[0])
     assert "Rain or snow." in user(answer.steps[0])
     assert "They do not agree" not in user(answer.steps[0])
@@ -110,8 +110,8 @@ def test_one_model_that_answers_several_times_is_decided_by_vote():
     asked = made("member:a", "member:a", "member:a", "judge:a", temperature=0.7)
     first = MODE.plan(asked)
     sampled = [step.assignment.sampling for step in first.steps]
-    assert [one.temperature for one in sampled] == [0.7, 0.8, 0.9]
-    assert len({one.seed for one in sampled}) == 3
+    assert [sampling.temperature for sampling in sampled] == [0.7, 0.8, 0.9]
+    assert len({sampling.seed for sampling in sampled}) == 3
     assert [step.name for step in first.steps] == ["member-1", "member-2", "member-3"]
     answer, done = run(asked, ["6", "4", "4"])
     assert answer.done is done[1]
@@ -127,8 +127,8 @@ def test_members_of_one_model_never_sample_alike(temperature, expected):
     asked = replace(asked, sampling=replace(asked.sampling, temperature=temperature, seed=7))
     cast = members.of_part(asked, "member")
     sampled = [members.sampling(asked, cast, at) for at in range(3)]
-    assert [one.temperature for one in sampled] == expected
-    assert [one.seed for one in sampled] == [7, 8, 9]
+    assert [sampling.temperature for sampling in sampled] == expected
+    assert [sampling.seed for sampling in sampled] == [7, 8, 9]
     again = members.sampling(asked, cast, 0, round_=2)
     assert again.seed not in (7, 8, 9)
 

@@ -33,10 +33,10 @@ def test_a_state_is_kept_for_an_hour_and_read_again(state):
 
 @pytest.mark.parametrize("field", [*HandoffState.__dataclass_fields__])
 def test_a_missing_field_is_named(state, field):
-    told = state.to_dict()
-    del told[field]
+    stored = state.to_dict()
+    del stored[field]
     with pytest.raises(HandoffStateInvalid, match=field):
-        HandoffState.from_dict(told)
+        HandoffState.from_dict(stored)
 
 
 @pytest.mark.parametrize(("field", "value"), [("current_step", "1"), ("decisions_made", [1])])
@@ -80,8 +80,8 @@ def test_a_marker_that_was_asked_about_is_none():
 
 @pytest.mark.parametrize(("errors", "step", "high"), [(1, 1, False), (2, 1, True), (2, 2, False)])
 def test_errors_add_up(errors, step, high):
-    found = examine("x", "y", active_errors=errors, current_step=step)
-    assert (found.severity is Severity.HIGH) == high
+    contamination = examine("x", "y", active_errors=errors, current_step=step)
+    assert (contamination.severity is Severity.HIGH) == high
 
 
 def test_the_conversation_stays_and_the_last_message_goes_into_the_template():
@@ -92,21 +92,21 @@ def test_the_conversation_stays_and_the_last_message_goes_into_the_template():
         Message("user", "three"),
     )
     made = Job("chatcmpl-1", "m", turns, created=1)
-    told = Prompts([REFINE]).messages(
+    messages = Prompts([REFINE]).messages(
         made, REFINE, describe(["draft", "refine"], 2), previous="DRAFT"
     )
-    assert [turn.role for turn in told] == ["system", "user", "assistant", "user"]
-    assert told[0].content.startswith("Be brief.\n\nGoal: three\nStep 2/2: refine")
-    assert "three" in told[3].content
-    assert "DRAFT" in told[3].content
+    assert [turn.role for turn in messages] == ["system", "user", "assistant", "user"]
+    assert messages[0].content.startswith("Be brief.\n\nGoal: three\nStep 2/2: refine")
+    assert "three" in messages[3].content
+    assert "DRAFT" in messages[3].content
 
 
 def test_an_operators_template_is_used_instead(tmp_path):
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "draft.jinja").write_text("Please: {{ request }}")
     prompts = Prompts([DRAFT], tmp_path)
-    told = prompts.messages(job("pipeline", "draft:a"), DRAFT, Trajectory(1, 1, "x"))
-    assert told[-1].content == "Please: What is it?"
+    messages = prompts.messages(job("pipeline", "draft:a"), DRAFT, Trajectory(1, 1, "x"))
+    assert messages[-1].content == "Please: What is it?"
 
 
 @pytest.mark.parametrize("wrong", ["{{ nothing }}", "{% if %}"])

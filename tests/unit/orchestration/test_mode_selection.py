@@ -45,7 +45,7 @@ def test_the_settings_say_who_reconciles_and_judges():
         DEBATE_RECONCILE_MODEL="thinker",
         JUDGE_MODEL="phi-4",
     )
-    parts = {one.part: one.model for one in job.cast}
+    parts = {member.part: member.model for member in job.cast}
     assert (parts["reconciler"], parts["judge"]) == ("deepseek-r1-7b", "phi-4")
 
 

@@ -48,14 +48,14 @@ def test_each_stage_reads_the_request_the_text_before_it_and_where_it_stands(thr
     assert "Why?" in user(second)
     assert "the first text" in user(second)
     system = second.assignment.messages[0].content
-    for told in (
+    for line in (
         "Goal: Why?",
         "Step 2/3: refine",
         "Previous: draft",
         "Next: validate",
         "Forbidden:",
     ):
-        assert told in system
+        assert line in system
 
 
 def test_a_stage_that_comes_twice_is_numbered():

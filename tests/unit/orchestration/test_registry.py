@@ -55,21 +55,23 @@ def compares_with(tree, names):
 def test_no_module_asks_for_a_mode_by_its_name():
     """Whoever adds a mode has nothing to look for: only its own module knows its name."""
     modes = set(registry.names())
-    found = []
+    places = []
     for package in PACKAGES:
         for file in (ROOT / package).rglob("*.py"):
             own = {file.stem} if file.parent.name == "modes" else set()
             lines = compares_with(ast.parse(file.read_text()), modes - own)
-            found += [f"{file.relative_to(ROOT)}:{line}" for line in lines]
-    assert found == []
+            places += [f"{file.relative_to(ROOT)}:{line}" for line in lines]
+    assert places == []
 
 
 def test_a_setting_of_an_unknown_mode_is_named_with_what_is_allowed():
     registry.check_settings(read({"INFERENCE_ORCHESTRATION_MODE": "Debate"}, env_file=None))
     with pytest.raises(SettingsError) as refused:
         registry.check_settings(read({"INFERENCE_ORCHESTRATION_MODE": "quarrel"}, env_file=None))
-    told = str(refused.value)
-    assert told.startswith("INFERENCE_ORCHESTRATION_MODE='quarrel' cannot be used; allowed: single")
+    message = str(refused.value)
+    assert message.startswith(
+        "INFERENCE_ORCHESTRATION_MODE='quarrel' cannot be used; allowed: single"
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def worker(spec, status=WorkerStatus.LOADED, context_length=None):
 
 
 def router(*workers, strategy="least_busy", queued_tokens=None, specs=ALL, **environ):
-    workers = [one if isinstance(one, Worker) else worker(one) for one in workers]
+    workers = [given if isinstance(given, Worker) else worker(given) for given in workers]
     named = {f"INFERENCE_{name.upper()}": value for name, value in environ.items()}
     environ = {
         "INFERENCE_AUTO_ROUTE_ENABLED": "true",

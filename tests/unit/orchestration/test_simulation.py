@@ -104,27 +104,35 @@ def simulated(made, mode, drawn):
     right, steps, each = 0, 0, {}
     for _ in range(QUESTIONS):
         ease = drawn.ease()
-        text, done = play(made, mode, lambda step, told, at=ease: _say(drawn, at, step, told))
+        text, done = play(made, mode, lambda step, done, at=ease: _say(drawn, at, step, done))
         right += text == RIGHT
         steps += len(done)
-        for one in (done for done in done if done.round == 1):
-            each[one.step.name] = each.get(one.step.name, 0) + (one.text == RIGHT)
+        for finished in (done for done in done if done.round == 1):
+            each[finished.step.name] = each.get(finished.step.name, 0) + (finished.text == RIGHT)
     shares = [count / QUESTIONS for count in each.values()]
     return right / QUESTIONS, shares, steps / QUESTIONS
 
 
 def _say(drawn, ease, step, done):
     """A member's own answer, another one after it has read the others, or what most have said."""
-    last = [one for one in done if one.round == max((told.round for told in done), default=0)]
+    last = [
+        finished
+        for finished in done
+        if finished.round == max((finished.round for finished in done), default=0)
+    ]
     if step.part == CRITIC:
         believed = (last[-1].text == RIGHT) == drawn.happens(drawn.judges)
         return _critique(right=believed)
     if not last or step.part in (MEMBER, "generator"):
         return drawn.answer(ease)
-    said = [one.text for one in last]
+    said = [finished.text for finished in last]
     if step.part != PARTICIPANT:
         return majority(said)
-    own = next(one.text for one in last if one.step.name.split("-")[1] == step.name.split("-")[1])
+    own = next(
+        finished.text
+        for finished in last
+        if finished.step.name.split("-")[1] == step.name.split("-")[1]
+    )
     others = list(said)
     others.remove(own)
     return drawn.again(own, others)
@@ -140,8 +148,8 @@ def _whole_debate(drawn, members, rounds):
 
 
 def _critique(*, right):
-    found = {"verdict": NO_CHANGE, "score": 0.9, "defects": [], "contradictions": []}
+    verdict = {"verdict": NO_CHANGE, "score": 0.9, "defects": [], "contradictions": []}
     if not right:
         defect = {"problem": "it is wrong", "quote": ""}
-        found = {**found, "verdict": REVISE, "score": 0.3, "defects": [defect]}
-    return json.dumps(found)
+        verdict = {**verdict, "verdict": REVISE, "score": 0.3, "defects": [defect]}
+    return json.dumps(verdict)

@@ -69,7 +69,7 @@ def test_a_split_file_is_added_with_all_its_parts(places, add_file):
 
 
 @pytest.mark.parametrize(
-    ("template", "told"),
+    ("template", "reasoning"),
     [
         ("{{ '<think>' }} ... </think>", Reasoning("tags", "<think>", "</think>")),
         ("{% if '</think>' in content %}", Reasoning("tags", "<think>", "</think>")),
@@ -77,10 +77,10 @@ def test_a_split_file_is_added_with_all_its_parts(places, add_file):
         ("{{ messages }}", None),
     ],
 )
-def test_marks_of_reasoning_are_those_of_the_template(add_file, template, told):
+def test_marks_of_reasoning_are_those_of_the_template(add_file, template, reasoning):
     spec = add_file("mine.gguf", gguf(tokenizer__chat_template=template)).spec
-    assert spec.reasoning == told
-    assert ("thinker" in spec.roles) == (told is not None)
+    assert spec.reasoning == reasoning
+    assert ("thinker" in spec.roles) == (reasoning is not None)
 
 
 def test_roles_of_a_coder_with_a_long_context(add_file):
@@ -89,7 +89,7 @@ def test_roles_of_a_coder_with_a_long_context(add_file):
 
 
 @pytest.mark.parametrize(
-    ("name", "own_name", "told"),
+    ("name", "own_name", "expected"),
     [
         ("Phi-4-Q4_K_S.gguf", "x", "phi-4"),
         ("granite.IQ3_XS.gguf", "x", "granite"),
@@ -99,12 +99,12 @@ def test_roles_of_a_coder_with_a_long_context(add_file):
         ("Modell für mich.gguf", "x", "modell-f-r-mich"),
     ],
 )
-def test_an_id_is_the_files_name_else_the_models(name, own_name, told):
-    assert suggested_id(name, {"general.name": own_name}) == told
+def test_an_id_is_the_files_name_else_the_models(name, own_name, expected):
+    assert suggested_id(name, {"general.name": own_name}) == expected
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "options", "told"),
+    ("name", "content", "options", "refusal"),
     [
         ("x.gguf", None, {}, "there is no file"),
         ("x.gguf", b"PK words", {}, "is no usable GGUF"),
@@ -119,12 +119,12 @@ def test_an_id_is_the_files_name_else_the_models(name, own_name, told):
     ],
 )
 def test_what_cannot_be_added_is_told_and_leaves_nothing(
-    places, add_file, name, content, options, told
+    places, add_file, name, content, options, refusal
 ):
-    if told is None:
+    if refusal is None:
         assert add_file(name, content, **options).spec.id == "x"
         return
-    with pytest.raises(AddError, match=told):
+    with pytest.raises(AddError, match=refusal):
         add_file(name, content, **options)
     assert written(places) == []
 

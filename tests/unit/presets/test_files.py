@@ -132,7 +132,7 @@ def test_a_users_own_model_lies_over_a_shipped_one(own):
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "message"),
     [
         ("id: mine\n", "context_length is missing"),
         (MODEL + "roles: [boss]\n", "roles"),
@@ -147,14 +147,14 @@ def test_a_users_own_model_lies_over_a_shipped_one(own):
         ("id: [", "is no YAML"),
     ],
 )
-def test_a_model_that_is_wrong_is_named_with_its_field(own, model, told):
-    with pytest.raises(CatalogueError, match=told) as wrong:
+def test_a_model_that_is_wrong_is_named_with_its_field(own, model, message):
+    with pytest.raises(CatalogueError, match=message) as wrong:
         own(model)
     assert "mine.yaml" in str(wrong.value)
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "message"),
     [
         ("{id: x, models: [nobody], mode: single, hardware: mac}", "no model 'nobody'"),
         ("{id: x, models: [phi-4], mode: SOLO, hardware: mac}", "mode must be a mode's name"),
@@ -170,8 +170,8 @@ def test_a_model_that_is_wrong_is_named_with_its_field(own, model, told):
         ("words", "entry 1"),
     ],
 )
-def test_a_preset_that_is_wrong_is_named_with_its_field(own, entry, told):
-    with pytest.raises(CatalogueError, match=told) as wrong:
+def test_a_preset_that_is_wrong_is_named_with_its_field(own, entry, message):
+    with pytest.raises(CatalogueError, match=message) as wrong:
         own(presets=f"presets:\n- {entry}\n")
     assert "presets.yaml" in str(wrong.value)
 

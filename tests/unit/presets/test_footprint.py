@@ -37,12 +37,16 @@ def shipped():
 
 
 def test_of_the_shipped_model(shipped, tmp_path):
-    found = footprint.of(shipped, 1, tmp_path)
+    needs = footprint.of(shipped, 1, tmp_path)
     assert footprint.kv_bytes_per_token(read_metadata(shipped.path)) == SHIPPED_KV_BYTES
-    assert found.kv_bytes_per_token == SHIPPED_KV_BYTES + 1024  # and its part of the mask
-    assert found.weights_bytes == pytest.approx(SHIPPED_Q8_0_BYTES, rel=0.2)
-    assert (found.wanted_tokens, found.least_tokens, found.context_length) == (8192, 2048, 8192)
-    assert not found.estimated
+    assert needs.kv_bytes_per_token == SHIPPED_KV_BYTES + 1024  # and its part of the mask
+    assert needs.weights_bytes == pytest.approx(SHIPPED_Q8_0_BYTES, rel=0.2)
+    assert (needs.wanted_tokens, needs.least_tokens, needs.context_length) == (
+        8192,
+        2048,
+        8192,
+    )
+    assert not needs.estimated
 
 
 def test_a_requantised_file_that_is_there_is_measured(shipped, tmp_path):
@@ -61,13 +65,15 @@ def test_layers_may_have_heads_of_their_own(spec, tmp_path):
         u32("llama.attention.head_count", 16),
         u32("llama.embedding_length", 1024),
     )
-    found = read_metadata(spec(head(*common, heads)).path)
-    assert footprint.kv_bytes_per_token(found) == (8 + 0 + 4 + 0) * (64 + 64) * 2
+    metadata = read_metadata(spec(head(*common, heads)).path)
+    assert footprint.kv_bytes_per_token(metadata) == (8 + 0 + 4 + 0) * (64 + 64) * 2
     lengths = (u32("llama.attention.key_length", 128), u32("llama.attention.value_length", 96))
-    found = read_metadata(spec(head(*common, heads, *lengths)).path)
-    assert footprint.kv_bytes_per_token(found) == 12 * (128 + 96) * 2
-    found = read_metadata(spec(head(*common)).path)  # without grouped heads: as many as there are
-    assert footprint.kv_bytes_per_token(found) == 4 * 16 * 128 * 2
+    metadata = read_metadata(spec(head(*common, heads, *lengths)).path)
+    assert footprint.kv_bytes_per_token(metadata) == 12 * (128 + 96) * 2
+    metadata = read_metadata(
+        spec(head(*common)).path
+    )  # without grouped heads: as many as there are
+    assert footprint.kv_bytes_per_token(metadata) == 4 * 16 * 128 * 2
 
 
 def test_a_recurrent_model_has_no_cache(spec):
@@ -77,8 +83,8 @@ def test_a_recurrent_model_has_no_cache(spec):
 
 def test_the_pool_follows_context_concurrency_and_what_is_asked(spec, tmp_path):
     def pool(concurrency, **changes):
-        found = footprint.of(spec(head(), **changes), concurrency, tmp_path)
-        return found.wanted_tokens, found.least_tokens
+        needs = footprint.of(spec(head(), **changes), concurrency, tmp_path)
+        return needs.wanted_tokens, needs.least_tokens
 
     assert pool(1) == (4096, 2048)
     assert pool(16) == (16 * 2048, 2048)
@@ -86,22 +92,22 @@ def test_the_pool_follows_context_concurrency_and_what_is_asked(spec, tmp_path):
 
 
 def test_the_files_own_context_bounds_that_of_the_catalogue(spec, tmp_path):
-    found = footprint.of(spec(head(u32("llama.context_length", 1024))), 1, tmp_path)
-    assert (found.context_length, found.least_tokens) == (1024, 1024)
+    needs = footprint.of(spec(head(u32("llama.context_length", 1024))), 1, tmp_path)
+    assert (needs.context_length, needs.least_tokens) == (1024, 1024)
 
 
 @pytest.mark.parametrize("model", ["llama-3.2-3b", "qwen2.5-7b", "phi-4", "granite-20b-code"])
 def test_a_missing_file_is_estimated_and_called_so(model, tmp_path):
     spec = Catalogue.load(tmp_path, "llamacpp").get(model)
-    found = footprint.of(spec, 1, tmp_path)
-    assert found.estimated
-    assert found.weights_bytes == spec.size_bytes
-    assert found.kv_bytes_per_token >= 100 * 1024
+    needs = footprint.of(spec, 1, tmp_path)
+    assert needs.estimated
+    assert needs.weights_bytes == spec.size_bytes
+    assert needs.kv_bytes_per_token >= 100 * 1024
 
 
 def test_a_broken_file_is_planned_by_its_size(spec, tmp_path):
-    found = footprint.of(spec(b"no model" * 100), 1, tmp_path)
-    assert (found.weights_bytes, found.estimated) == (800, True)
+    needs = footprint.of(spec(b"no model" * 100), 1, tmp_path)
+    assert (needs.weights_bytes, needs.estimated) == (800, True)
 
 
 def test_weights_in_a_directory_are_its_safetensors(tmp_path):

@@ -13,27 +13,27 @@ LLAMACPP = backends.get("llamacpp")
 
 
 def test_nvidia_smi_is_read():
-    told = "0, 24564, 24080\n1, 24564, 512\n"
-    assert devices.nvidia({}, lambda _command: told) == (
+    printed = "0, 24564, 24080\n1, 24564, 512\n"
+    assert devices.nvidia({}, lambda _command: printed) == (
         Device(0, 24564 * MB, 24080 * MB),
         Device(1, 24564 * MB, 512 * MB),
     )
 
 
 @pytest.mark.parametrize(
-    "told", [None, "", "No devices were found\n", "0, [N/A], [N/A]\n", "NVIDIA-SMI has failed\n"]
+    "printed", [None, "", "No devices were found\n", "0, [N/A], [N/A]\n", "NVIDIA-SMI has failed\n"]
 )
-def test_without_devices_it_says_so_in_many_ways(told):
-    assert devices.nvidia({}, lambda _command: told) == ()
+def test_without_devices_it_says_so_in_many_ways(printed):
+    assert devices.nvidia({}, lambda _command: printed) == ()
 
 
 @pytest.mark.parametrize(
     ("visible", "indexes"), [("1", [1]), ("1, 0", [0, 1]), ("", []), ("GPU-1234abcd", [0, 1])]
 )
 def test_what_cuda_may_not_see_is_not_there(visible, indexes):
-    told = "0, 100, 90\n1, 100, 90\n"
-    found = devices.nvidia({"CUDA_VISIBLE_DEVICES": visible}, lambda _command: told)
-    assert [device.index for device in found] == indexes
+    printed = "0, 100, 90\n1, 100, 90\n"
+    visible_devices = devices.nvidia({"CUDA_VISIBLE_DEVICES": visible}, lambda _command: printed)
+    assert [device.index for device in visible_devices] == indexes
 
 
 def test_the_engine_is_shown_the_devices_of_the_plan():
@@ -48,7 +48,7 @@ def test_the_engine_is_shown_the_devices_of_the_plan():
 
 
 @pytest.mark.parametrize(
-    ("ram", "limit", "told"),
+    ("ram", "limit", "expected_bytes"),
     [
         (16 * GB, "0\n", 16 * GB * 2 // 3),
         (16 * GB, None, 16 * GB * 2 // 3),
@@ -57,9 +57,9 @@ def test_the_engine_is_shown_the_devices_of_the_plan():
         (16 * GB, "99999\n", 16 * GB),
     ],
 )
-def test_metals_working_set(ram, limit, told):
-    (found,) = devices.metal(ram, lambda _command: limit)
-    assert (found.total_bytes, found.free_bytes) == (told, told)
+def test_metals_working_set(ram, limit, expected_bytes):
+    (device,) = devices.metal(ram, lambda _command: limit)
+    assert (device.total_bytes, device.free_bytes) == (expected_bytes, expected_bytes)
 
 
 def test_a_program_that_is_missing_or_fails_is_none(tmp_path, monkeypatch):
@@ -121,16 +121,16 @@ def test_no_limits(tmp_path):
 def test_a_containers_limit_is_the_machines_memory(monkeypatch):
     monkeypatch.setattr(cgroup, "limits", lambda: [Limit(300 * MB, 100 * MB), Limit(GB, GB // 2)])
     monkeypatch.setattr("presets.memory.machine.platform.system", lambda: "Linux")
-    found = read({"CUDA_VISIBLE_DEVICES": ""})
-    assert (found.total_bytes, found.available_bytes) == (300 * MB, 200 * MB)
+    machine = read({"CUDA_VISIBLE_DEVICES": ""})
+    assert (machine.total_bytes, machine.available_bytes) == (300 * MB, 200 * MB)
 
 
 def test_an_apple_machine_is_its_ram_and_metals_part_of_it(monkeypatch):
     monkeypatch.setattr("presets.memory.machine.platform.system", lambda: "Darwin")
     monkeypatch.setattr("presets.memory.machine.platform.machine", lambda: "arm64")
-    found = read({})
-    assert found.unified
-    assert found.available_bytes == found.total_bytes > found.devices[0].total_bytes
+    machine = read({})
+    assert machine.unified
+    assert machine.available_bytes == machine.total_bytes > machine.devices[0].total_bytes
 
 
 def test_beside_and_without_what_is_loaded():

@@ -162,9 +162,9 @@ def test_the_example_sets_nothing_that_is_not_allowed(tmp_path):
 )
 def test_a_secret_is_shown_masked_and_of_an_address_all_but_its_password(name, value, shown):
     settings = read({name: value}, env_file=None)
-    (found,) = [
+    (masked,) = [
         variable.shown(getattr(settings, field))
         for field, variable, _ in variables()
         if variable.name == name
     ]
-    assert found == shown
+    assert masked == shown

@@ -48,7 +48,7 @@ def test_marks_inside_strings_are_text():
 
 
 @pytest.mark.parametrize(
-    ("raw", "error", "told"),
+    ("raw", "error", "message"),
     [
         (b'{"a": [' + b"0," * 20 + b"0]}", PayloadTooLarge, "20 values"),
         (b'{"a": [' + b'"",' * 20 + b"0]}", PayloadTooLarge, "20 values"),
@@ -62,10 +62,10 @@ def test_marks_inside_strings_are_text():
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', MalformedJSON, "'c' stands twice"),
     ],
 )
-def test_an_excess_is_named(raw, error, told):
+def test_an_excess_is_named(raw, error, message):
     with pytest.raises(error) as refused:
         parse_object(raw, BOUNDS)
-    assert told in refused.value.message
+    assert message in refused.value.message
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ def settings(tmp_path):
 
 def test_a_key_is_found_by_what_was_told_once(settings):
     text = key_file.add(settings.keys_file, "alice", Priority.LOW, 30)
-    found = keys.find(key_file.read(settings.keys_file), text)
-    assert (found.name, found.highest_priority, found.requests_per_minute) == (
+    key = keys.find(key_file.read(settings.keys_file), text)
+    assert (key.name, key.highest_priority, key.requests_per_minute) == (
         "alice",
         Priority.LOW,
         30,
@@ -133,8 +133,8 @@ def test_a_key_of_the_version_before_goes_on_as_the_owner_that_it_was(settings):
     kept = ("name", "sha256", "highest_priority", "requests_per_minute", "created")
     file = {"version": 1, "keys": [{name: entry[name] for name in kept}]}
     settings.keys_file.write_text(json.dumps(file))
-    found = keys.find(key_file.read(settings.keys_file), text)
-    assert (found.id, found.admin) == ("alice", False)
+    key = keys.find(key_file.read(settings.keys_file), text)
+    assert (key.id, key.admin) == ("alice", False)
     key_file.rotate(settings.keys_file, "alice")
     assert ids(settings) == {"alice": "alice"}
     key_file.revoke(settings.keys_file, "alice")
@@ -153,8 +153,8 @@ def test_keys_of_the_environment_keep_their_ids_when_their_neighbours_change():
 
 
 def test_a_key_that_stands_in_both_variables_is_one_and_an_admins():
-    found = of_environment("alpha,beta", "beta")
-    assert [(key.name, key.admin) for key in found] == [("env-admin-1", True), ("env-1", False)]
+    of_both = of_environment("alpha,beta", "beta")
+    assert [(key.name, key.admin) for key in of_both] == [("env-admin-1", True), ("env-1", False)]
 
 
 def test_commands_send_an_admin_key_only_where_they_need_it():

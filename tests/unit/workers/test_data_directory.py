@@ -36,10 +36,10 @@ def test_what_was_open_to_others_is_closed(tmp_path):
         path.chmod(0o755)
     (top / "api_keys.json").chmod(0o644)
     data_directory.prepare(top)
-    found = modes(top)
-    assert {mode & 0o077 for mode in found.values()} == {0}
-    assert found["."] == found["logs"] == found["redis"] == 0o700
-    assert found["logs/web.log"] == found["api_keys.json"] == 0o600
+    mode_of = modes(top)
+    assert {mode & 0o077 for mode in mode_of.values()} == {0}
+    assert mode_of["."] == mode_of["logs"] == mode_of["redis"] == 0o700
+    assert mode_of["logs/web.log"] == mode_of["api_keys.json"] == 0o600
     assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o644
 
 
@@ -80,7 +80,7 @@ def test_every_reason_names_the_place_and_what_to_do(number, said):
     import errno
 
     code = getattr(errno, number)
-    told = data_directory.reason(Path("/data"), OSError(code, os.strerror(code)))
-    assert said in told
-    assert "INFERENCE_DATA_DIR" in told
-    assert "\n" not in told
+    message = data_directory.reason(Path("/data"), OSError(code, os.strerror(code)))
+    assert said in message
+    assert "INFERENCE_DATA_DIR" in message
+    assert "\n" not in message

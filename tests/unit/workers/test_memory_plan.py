@@ -30,8 +30,8 @@ def machine(monkeypatch):
     """The machine that is planned on: a GB of RAM and no device, until a test says otherwise."""
 
     def use(ram, *devices, total=None):
-        found = Machine(total or ram, ram, devices)
-        monkeypatch.setattr(memory_plan.machine, "read", lambda: found)
+        fake_machine = Machine(total or ram, ram, devices)
+        monkeypatch.setattr(memory_plan.machine, "read", lambda: fake_machine)
         monkeypatch.setattr(
             memory_plan.machine,
             "can_offload",
@@ -67,8 +67,8 @@ def settings(tmp_path, machine):
 
 def worker(model, memory=0, *, status=WorkerStatus.LOADED, **changes):
     """Another worker of this machine; its process is one that surely lives."""
-    told = {"id": model, "pid": os.getppid(), "host": socket.gethostname(), "concurrency": 1}
-    return Worker(model=model, status=status, memory_bytes=memory, **{**told, **changes})
+    defaults = {"id": model, "pid": os.getppid(), "host": socket.gethostname(), "concurrency": 1}
+    return Worker(model=model, status=status, memory_bytes=memory, **{**defaults, **changes})
 
 
 def place(settings, model, *workers, **options):
@@ -186,5 +186,5 @@ def test_needed_and_free_bytes_of_a_model(settings, machine):
 def test_presets_of_a_mode_that_fit_are_named_largest_first(settings, machine):
     machine(8 * GB)
     known = catalogue.load(settings())
-    found = memory_plan.fitting(settings(), known, "single", memory_plan.at_hand())
-    assert [preset.id for preset in found] == ["S6", "S2", "S3", "S4", "demo-single"]
+    fitting_presets = memory_plan.fitting(settings(), known, "single", memory_plan.at_hand())
+    assert [preset.id for preset in fitting_presets] == ["S6", "S2", "S3", "S4", "demo-single"]

@@ -38,15 +38,15 @@ def with_length(length, content=b""):
 
 @given(st.sampled_from([LENGTH, CHUNKED]), st.lists(st.integers(0, 10_000), max_size=20))
 def test_a_request_is_whole_at_its_last_byte(request_, at):
-    found = incoming()
+    request_in = incoming()
     for piece in cut(request_[:-1], at):
-        found.feed(piece)
-        assert found.phase is not Phase.WHOLE
-    found.feed(request_[-1:] + NEXT)
-    assert found.phase is Phase.WHOLE
-    assert (found.request.method, found.request.path) == ("POST", "/a")
-    assert found.request.body.read() == b"hello"
-    assert found.rest() == NEXT
+        request_in.feed(piece)
+        assert request_in.phase is not Phase.WHOLE
+    request_in.feed(request_[-1:] + NEXT)
+    assert request_in.phase is Phase.WHOLE
+    assert (request_in.request.method, request_in.request.path) == ("POST", "/a")
+    assert request_in.request.body.read() == b"hello"
+    assert request_in.rest() == NEXT
 
 
 @given(st.binary(max_size=3000), st.lists(st.integers(1, 400), max_size=8), st.lists(st.integers()))
@@ -64,7 +64,7 @@ def test_chunks_are_decoded_however_they_are_cut(content, sizes, at):
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "message"),
     [
         (b"zz\r\n", "hexadecimal"),
         (b"\r\n", "hexadecimal"),
@@ -76,17 +76,17 @@ def test_chunks_are_decoded_however_they_are_cut(content, sizes, at):
         (b"1\r\na\r\n" * 70_000, "65536 chunks"),
     ],
 )
-def test_a_wrong_chunk_is_refused(raw, told):
-    with pytest.raises(WrongChunk, match=told):
+def test_a_wrong_chunk_is_refused(raw, message):
+    with pytest.raises(WrongChunk, match=message):
         ChunkedDecoder().feed(raw)
 
 
 def test_a_request_without_a_body_is_whole_with_its_head():
-    found = incoming()
-    found.feed(b"\r\nGET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT)
-    assert found.phase is Phase.WHOLE
-    assert found.request.query == "b=c"
-    assert found.rest() == NEXT
+    request_in = incoming()
+    request_in.feed(b"\r\nGET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT)
+    assert request_in.phase is Phase.WHOLE
+    assert request_in.request.query == "b=c"
+    assert request_in.rest() == NEXT
 
 
 @pytest.mark.parametrize(
@@ -113,38 +113,38 @@ def test_a_body_over_the_limit_is_thrown_away_and_refused_at_its_end(chunked):
         raw = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
         raw += b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)
     in_flight = BytesInFlight(10 * LIMIT)
-    found = incoming(in_flight=in_flight)
-    found.feed(raw[:-1])
-    assert found.phase is not Phase.WHOLE
-    found.feed(raw[-1:] + NEXT)
-    assert found.phase is Phase.WHOLE
-    assert found.body.refusal.code == "PAYLOAD_TOO_LARGE"
-    assert found.body.refusal.details == {"bound": "bytes", "limit": LIMIT}
-    assert found.request.body.read() == b""
-    assert not found.request.should_close()
-    assert found.rest() == NEXT
+    request_in = incoming(in_flight=in_flight)
+    request_in.feed(raw[:-1])
+    assert request_in.phase is not Phase.WHOLE
+    request_in.feed(raw[-1:] + NEXT)
+    assert request_in.phase is Phase.WHOLE
+    assert request_in.body.refusal.code == "PAYLOAD_TOO_LARGE"
+    assert request_in.body.refusal.details == {"bound": "bytes", "limit": LIMIT}
+    assert request_in.request.body.read() == b""
+    assert not request_in.request.should_close()
+    assert request_in.rest() == NEXT
     assert in_flight.take(10 * LIMIT)  # nothing is held
 
 
 def test_what_is_thrown_away_is_bounded_too():
-    found = incoming()
-    found.feed(with_length(10 * MOST_DISCARDED_BYTES))
+    request_in = incoming()
+    request_in.feed(with_length(10 * MOST_DISCARDED_BYTES))
     piece = bytes(MOST_DISCARDED_BYTES // 4)
     for _ in range(4):
-        found.feed(piece)
-        assert found.phase is Phase.DISCARDING
-    found.feed(b"x")
-    assert found.phase is Phase.WHOLE
-    assert found.request.should_close()
+        request_in.feed(piece)
+        assert request_in.phase is Phase.DISCARDING
+    request_in.feed(b"x")
+    assert request_in.phase is Phase.WHOLE
+    assert request_in.request.should_close()
 
 
 def test_who_asks_before_it_sends_is_answered_before():
-    found = incoming()
+    request_in = incoming()
     head = with_length(LIMIT + 1).replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
-    found.feed(head)
-    assert found.phase is Phase.WHOLE
-    assert found.body.refusal.code == "PAYLOAD_TOO_LARGE"
-    assert found.request.should_close()
+    request_in.feed(head)
+    assert request_in.phase is Phase.WHOLE
+    assert request_in.body.refusal.code == "PAYLOAD_TOO_LARGE"
+    assert request_in.request.should_close()
 
 
 def test_bodies_share_their_room_and_give_it_back():
