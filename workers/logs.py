@@ -38,8 +38,8 @@ _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0
 @contextmanager
 def bound(**fields: str) -> Iterator[None]:
     """Put these fields on every line that this thread logs inside; empty ones are left out."""
-    told = {name: value for name, value in fields.items() if value}
-    token = _fields.set({**_fields.get({}), **told})
+    given = {name: value for name, value in fields.items() if value}
+    token = _fields.set({**_fields.get({}), **given})
     try:
         yield
     finally:
@@ -100,13 +100,13 @@ class _Formatter(logging.Formatter):
 class _Console(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: Mapping[str, str] = getattr(record, "fields", {})
-        told = "".join(f" {name}={value}" for name, value in fields.items())
-        told = told.translate(_UNPRINTABLE)
+        suffix = "".join(f" {name}={value}" for name, value in fields.items())
+        suffix = suffix.translate(_UNPRINTABLE)
         message = record.getMessage().translate(_UNPRINTABLE)
         line = f"{_time(record)} {record.levelname:<7} [{self._process}] {message}"
         if record.exc_info:
-            return f"{line}{told}\n{self.formatException(record.exc_info)}"
-        return line + told
+            return f"{line}{suffix}\n{self.formatException(record.exc_info)}"
+        return line + suffix
 
 
 class _JSON(_Formatter):
