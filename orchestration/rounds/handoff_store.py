@@ -1,4 +1,4 @@
-"""Where handoffs are kept between rounds: in Redis, for an hour.
+"""Where handoffs are kept between rounds: in Redis, for an hour, and not after the job's end.
 
 They stand under the job's id and the round's number, for whoever looks into a running job; each
 round begins from what the one before it wrote.
@@ -14,6 +14,7 @@ from redis import Redis
 from orchestration.handoff import HandoffState
 from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid
+from workers.lua.scripts import run
 
 
 def load(redis: Redis, job_id: str, round_: int) -> HandoffState | None:
@@ -33,10 +34,10 @@ def load(redis: Redis, job_id: str, round_: int) -> HandoffState | None:
 
 
 def save(redis: Redis, state: HandoffState, round_: int) -> None:
-    """Hand on what this round found; repeated, it does nothing more.
+    """Hand on what this round found, unless the job has ended; repeated, it does nothing more.
 
     Raises:
         redis.RedisError: Redis is away.
     """
     text = json.dumps(state.to_dict(), ensure_ascii=False).encode(errors="replace")
-    redis.set(keys.handoff(state.request_id, round_), text, ex=keys.HANDOFF_TTL_S)
+    run(redis, "hand_on", state.request_id, round_, text, keys.HANDOFF_TTL_S)

@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from orchestration import handoff
+from orchestration.rounds import handoff_store
 from tests.support.valkey import everything
 from web.live.hub import Hub
 from web.render.job_events import live_events
@@ -127,6 +129,19 @@ def test_a_request_goes_when_its_job_ends(store, redis, jobs):
     assert record.job.webhook == "https://hook.example"
     assert [step.outcome.finish_reason for step in record.steps if step.outcome]
     assert json.loads(redis.hget(keys.job(made.id), "job"))["messages"] == []
+
+
+def test_a_handoff_is_kept_for_an_hour_and_not_after_the_jobs_end(store, redis):
+    made = job(text=CANARY)
+    store(made, of_mode(made))
+    state = handoff.begin(made, 2)
+    handoff_store.save(redis, state, 1)
+    assert handoff_store.load(redis, made.id, 1) == state
+    assert 3590 < redis.ttl(keys.handoff(made.id, 1)) <= keys.HANDOFF_TTL_S
+    assert handoff_store.load(redis, made.id, 2) is None
+    cancel(redis, made)
+    handoff_store.save(redis, state, 1)
+    assert handoff_store.load(redis, made.id, 1) is None
 
 
 def test_a_dead_letter_keeps_its_request_until_it_is_dropped(store, redis, jobs):

@@ -27,8 +27,9 @@ due                        sorted set   Lua: advance, wake     steps that are to
 rounds                     sorted set   Lua: store, advance,   steps that follow others which are
                                         append                 not waited for without end; score:
                                                                when the rest of those is given up
-handoff:{job}:{round}      string       orchestration          HANDOFF_TTL_S: what one round hands
-                                                               to the next (JSON)
+handoff:{job}:{round}      string       Lua: hand_on, append   HANDOFF_TTL_S, or until the job
+                                                               ends: what one round hands to the
+                                                               next (JSON)
 dead                       sorted set   keeper; dead letters   dead letters; score: when
 models                     set          Lua: store             for ever: models that had a job
 slots                      sorted set   Lua: store, hold,      open synchronous requests; score:

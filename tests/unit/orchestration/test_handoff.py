@@ -23,14 +23,6 @@ def state():
     return handoff.begin(job("pipeline", "draft:a", "validate:b"), 2)
 
 
-def test_a_state_is_kept_for_an_hour_and_read_again(state):
-    redis = fakeredis.FakeRedis()
-    handoff_store.save(redis, state.accepted("draft by a: x", "x"), 1)
-    assert handoff_store.load(redis, "chatcmpl-1", 1).compressed_context == "x"
-    assert 3590 < redis.ttl(keys.handoff("chatcmpl-1", 1)) <= 3600
-    assert handoff_store.load(redis, "chatcmpl-1", 2) is None
-
-
 @pytest.mark.parametrize("field", [*HandoffState.__dataclass_fields__])
 def test_a_missing_field_is_named(state, field):
     stored = state.to_dict()
