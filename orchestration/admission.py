@@ -60,7 +60,7 @@ class Admission:
         return sum(worker.concurrency for worker in self._directory.serving(model))
 
     def wait_s(self, model: str, position: int) -> float | None:
-        """Seconds until the step at this place of a model's queue begins; None: nobody can tell."""
+        """Seconds until the step at this place of a model's queue begins; None: unknown."""
         return self._jobs.backlog(model).wait_s(position, self.capacity(model))
 
     def full_memory(self) -> float | None:

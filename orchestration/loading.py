@@ -52,7 +52,7 @@ class Loader:
         """Have a model loaded, and wait for it unless `wait` is false.
 
         Raises:
-            NoWorker: nobody is there who would load it; says how to start somebody.
+            NoWorker: no process would load it; the message says how to start one.
             ModelLoadFailed, InsufficientMemory: it cannot be; says why.
             ModelBusy: it was unloaded again meanwhile.
         """
@@ -74,8 +74,8 @@ class Loader:
         """Have a model unloaded; running answers end first, and are waited for.
 
         Raises:
-            NoWorker: nobody is there who decides on it.
-            ModelBusy: somebody had it loaded again meanwhile.
+            NoWorker: no keeper runs that would decide on it.
+            ModelBusy: it was loaded again meanwhile.
         """
         before = self._orders.of(spec.id)
         ordered = before is not None and before.target is Target.LOADED
@@ -94,7 +94,7 @@ class Loader:
         )
 
     def _loaded(self, spec: ModelSpec, before: Order | None, began: float) -> LoadResult | None:
-        """What there is to tell of a load; None while it lasts."""
+        """How a load ended; None while it lasts."""
         order = self._orders.of(spec.id)
         if self._requested(spec):
             return None
@@ -116,7 +116,7 @@ class Loader:
         )
 
     def _unloaded(self, spec: ModelSpec, before: Order | None) -> LoadResult | None:
-        """What there is to tell of an unload; None while it lasts."""
+        """How an unload ended; None while it lasts."""
         order = self._orders.of(spec.id)
         if self._requested(spec) or order is None or (before is not None and before.id == order.id):
             return None

@@ -38,7 +38,7 @@ class Accepted:
     rank: int
     #: Its place in its model's queue, 1 the next.
     position: int
-    #: Seconds until it begins; 0 where a worker is free, None where nobody can tell.
+    #: Seconds until it begins; 0 where a worker is free, None where that is unknown.
     wait_s: float | None
     #: What its caller's Idempotency-Key stands for.
     idempotency: Idempotency | None = None

@@ -24,7 +24,7 @@ from workers.store.leases import Leases
 
 #: Rounds decided at once: each takes some milliseconds, most of them waiting for Redis.
 CONCURRENCY = 4
-#: What rounds that are being decided get when the process is told to end.
+#: What rounds that are being decided get when the process is asked to end.
 GRACE_S = 3.0
 
 

@@ -90,7 +90,7 @@ class Agreement:
 
 
 def compare(voters: Sequence[Voter]) -> Agreement | None:
-    """How far these answers agree; None where only a judge can tell."""
+    """How far these answers agree; None where only a judge can say."""
     if len(voters) < 2:
         return unknown(voters, "there is only one answer to compare")
     kind, values = answer_kinds.read([voter.text for voter in voters])
@@ -100,7 +100,7 @@ def compare(voters: Sequence[Voter]) -> Agreement | None:
 
 
 def unknown(voters: Sequence[Voter], problem: str) -> Agreement:
-    """Nobody can tell how far they agree."""
+    """It is unknown how far they agree."""
     kind, _ = answer_kinds.read([voter.text for voter in voters])
     return Agreement(NONE, kind, tuple(voters), problem=problem)
 

@@ -142,7 +142,7 @@ class Debate(Mode):
             return members.too_few(history, first.answers, needed, total, PARTICIPANT)
         if ANSWER in history.done:
             return _written(history, rounds, total)
-        if len(first.answers) == 1:  # nobody to debate with
+        if len(first.answers) == 1:  # no other answer to debate with
             return JobAnswer(first.answers[0], total, facts=_facts(rounds, history))
         if len(last.answers) < 2:  # the debate broke up: what was said before it counts
             return self._reconcile(job, rounds)

@@ -26,7 +26,7 @@ class DebateRound:
 
     @property
     def score(self) -> float:
-        """How far its answers agree; 0 where nobody can tell."""
+        """How far its answers agree; 0 where that is unknown."""
         return (self.agreement and self.agreement.score) or 0.0
 
     def side(self, place: int) -> object:

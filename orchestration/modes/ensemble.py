@@ -106,7 +106,7 @@ class Ensemble(Mode):
     def cast(cls, inputs: CastingInputs) -> tuple[CastMember, ...]:
         """Every model of the preset; else every one that is configured, those that fit first.
 
-        One model that answers several times needs nobody who writes: the vote decides.
+        One model that answers several times needs no synthesiser: the vote decides.
         """
         lead, preset = inputs.lead, inputs.preset
         if preset is not None:

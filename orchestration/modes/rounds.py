@@ -93,7 +93,7 @@ class JobAnswer:
     total_steps: int
     #: Why it is not what it should have been; None where it is.
     error: InferenceError | None = None
-    #: What else `orchestration` tells: `rounds`, `confidence`, `agreement`, ... as measured.
+    #: What else `orchestration` has: `rounds`, `confidence`, `agreement`, ... as measured.
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

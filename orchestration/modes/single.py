@@ -18,7 +18,7 @@ class Single(Mode):
 
     @classmethod
     def cast(cls, inputs: CastingInputs) -> tuple[CastMember, ...]:
-        """Nobody beside the model that answers."""
+        """No model beside the one that answers."""
         return ()
 
     def total_steps(self, job: Job) -> int:

@@ -1,1 +1,1 @@
-"""The prompts of the steps: their templates, and what each tells of the plan."""
+"""The prompts of the steps: their templates, and what each says of the plan."""

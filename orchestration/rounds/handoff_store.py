@@ -1,6 +1,6 @@
 """Where handoffs are kept between rounds: in Redis, for an hour, and not after the job's end.
 
-They stand under the job's id and the round's number, for whoever looks into a running job; each
+They stand under the job's id and the round's number, so that a running job can be inspected. Each
 round begins from what the one before it wrote.
 """
 

@@ -61,7 +61,7 @@ def configured(
 
 
 def require_worker(spec: ModelSpec, directory: Directory, *, on_demand: bool = False) -> None:
-    """Refuse a request that nobody would take.
+    """Refuse a request that no worker would take.
 
     With `on_demand` a model that is not loaded is as good as one that is: the request waits, and
     the keeper has its model loaded. So does a request whose worker has fallen silent a moment ago.
@@ -96,7 +96,7 @@ def require_worker(spec: ModelSpec, directory: Directory, *, on_demand: bool = F
 
 
 def load_progress(model: str, directory: Directory) -> float | None:
-    """How much of a model is loaded, 0 to 1; None where nobody loads it."""
+    """How much of a model is loaded, 0 to 1; None where it is not being loaded."""
     if directory.is_ordered_unloaded(model):
         return None
     workers = directory.of(model)
@@ -108,7 +108,7 @@ def load_progress(model: str, directory: Directory) -> float | None:
 
 
 def load_error(model: str, directory: Directory) -> InferenceError | None:
-    """Why a model could not be loaded; None where it was, or nobody tried, or somebody does."""
+    """Why a model could not be loaded; None where it is loaded, being loaded or not tried."""
     order = directory.order(model)
     if order is not None and order.error is not None:
         return InferenceError.from_dict(order.error)

@@ -26,7 +26,7 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ANSWERS_WITHIN_S = 10.0
 #: Metal's working set (`recommendedMaxWorkingSetSize`), where `iogpu.wired_limit_mb` is 0: the
 #: part of the RAM, and the RAM up to which it holds. Apple documents no figure; llama.cpp's logs
-#: tell two thirds of 16 and 32 GB and three quarters of larger ones, newer macOS a little more
+#: give two thirds of 16 and 32 GB and three quarters of larger ones, newer macOS a little more
 #: (11.8 of 16 GB: github.com/AlexsJones/llmfit/pull/754; 107.5 of 128 GB:
 #: github.com/antirez/ds4/pull/893).
 _WORKING_SETS = {36 * 2**30: 2 / 3, 1 << 63: 3 / 4}

@@ -87,7 +87,7 @@ def file_format(metadata: Mapping[str, Value]) -> str | None:
 
 
 def context_length(metadata: Mapping[str, Value]) -> int | None:
-    """The tokens that the model was trained to take; None where the file does not tell."""
+    """The tokens that the model was trained to take; None where the file does not say."""
     value = metadata.get(f"{metadata.get('general.architecture')}.context_length")
     return value if isinstance(value, int) else None
 

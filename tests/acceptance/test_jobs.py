@@ -102,7 +102,7 @@ def test_a_task_that_is_revoked_is_its_job_cancelled(scripted_service, terminate
     celery.close()
 
 
-def test_the_end_of_a_job_is_told(scripted_service, receiver):
+def test_the_end_of_a_job_is_sent(scripted_service, receiver):
     receiver.statuses = [500, 200]
     taken = submit(scripted_service, {"text": "x"}, webhook=receiver.url)
 
@@ -143,7 +143,7 @@ def test_events_come_numbered_from_the_start_and_from_anywhere(scripted_service)
     assert read_events(scripted_service, taken["id"], after=4) == live[4:]
 
 
-def test_behind_the_last_event_there_is_nothing(scripted_service):
+def test_after_the_last_event_there_is_nothing(scripted_service):
     taken = submit(scripted_service, {"text": "fine"})
     await_end(scripted_service, taken["id"])
     last = read_events(scripted_service, taken["id"])[-1][0]

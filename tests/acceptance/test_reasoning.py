@@ -149,7 +149,7 @@ def test_a_thought_that_is_sent_back_is_let_pass(service):
     assert "reasoning_content" in wrong.json()["error"]["message"]
 
 
-def test_a_worker_that_dies_in_thoughts_and_behind_them(service):
+def test_a_worker_that_dies_in_thoughts_and_after_them(service):
     """What was thought and said comes once, whole, and on its side."""
     waits_s = (0, 0.75, 1.25, 1.75)
     scripts = [{**SLOW, "tokens_per_s": 4, "prefill_s": wait_s} for wait_s in waits_s]

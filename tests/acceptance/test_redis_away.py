@@ -66,7 +66,7 @@ def test_a_cancel_over_a_socket_is_answered_while_redis_is_away(own_redis, tmp_p
     with Service(tmp_path, **environment) as service:
         socket = Socket(service, "/v1/ws/chat")
         socket.say({"type": "chat", **service.ask({"text": "word " * 500, "tokens_per_s": 20})})
-        while socket.hear()["type"] != "token":
+        while socket.next_event()["type"] != "token":
             pass
         own_redis.stop()
         socket.say({"type": "cancel"})

@@ -53,8 +53,8 @@ def test_a_chat_is_answered_event_by_event(scripted_service, connect):
 def test_a_chat_is_cancelled_by_its_client(scripted_service, connect):
     socket = connect()
     socket.say({"type": "chat", **scripted_service.ask(ENDLESS)})
-    job_id = socket.hear()["id"]
-    while socket.hear()["type"] != "token":
+    job_id = socket.next_event()["id"]
+    while socket.next_event()["type"] != "token":
         pass
     socket.say({"type": "cancel"})
     heard, code = socket.rest()
@@ -67,7 +67,7 @@ def test_a_chat_is_cancelled_by_its_client(scripted_service, connect):
 def test_a_client_that_leaves_cancels_its_chat(scripted_service, connect):
     socket = connect()
     socket.say({"type": "chat", **scripted_service.ask(ENDLESS)})
-    job_id = socket.hear()["id"]
+    job_id = socket.next_event()["id"]
     wait_for(lambda: job(scripted_service, job_id)["state"] == "running")
     socket.close()
     assert await_end(scripted_service, job_id)["state"] == "cancelled"
@@ -109,7 +109,7 @@ def test_what_cannot_be_said_meanwhile_ends_the_chat(scripted_service, connect):
     """Whoever sends what means nothing may send a lot of it."""
     socket = connect()
     socket.say({"type": "chat", **scripted_service.ask(ENDLESS)})
-    job_id = socket.hear()["id"]
+    job_id = socket.next_event()["id"]
     socket.say({"type": "chat"})
     heard, code = socket.rest()
     assert heard[-1]["type"] == "error"
@@ -149,10 +149,10 @@ def test_a_watcher_that_leaves_cancels_nothing_and_may_cancel(scripted_service, 
     taken = submit(scripted_service, ENDLESS)
     path = f"/v1/jobs/{taken['id']}/ws"
     first = connect(path)
-    first.hear()
+    first.next_event()
     first.close()
     second = connect(path)
-    while second.hear()["type"] != "token":
+    while second.next_event()["type"] != "token":
         pass
     assert job(scripted_service, taken["id"])["state"] == "running"
     second.say({"type": "cancel"})
@@ -193,7 +193,7 @@ def test_a_plain_request_to_a_socket_is_told_so(scripted_service):
     assert "ws://" in answer.json()["error"]["message"]
 
 
-def test_sockets_leave_no_thread_behind(scripted_service, connect):
+def test_sockets_leave_no_thread(scripted_service, connect):
     """Many short ones in a row: each gives its thread back."""
     for _ in range(30):
         socket = connect()

@@ -18,13 +18,13 @@ SCRIPT = {"text": "word", "tokens_per_s": 1_000_000}
 
 
 class Listener:
-    """When each event of a job was published, as one subscriber hears it."""
+    """When each event of a job was published, as one subscriber sees it."""
 
     def __init__(self, redis: Redis) -> None:
         self._pubsub = redis.pubsub(ignore_subscribe_messages=True)
         self._pubsub.psubscribe(keys.LIVE_PATTERN)
         self._pubsub.get_message(timeout=5)
-        self.heard: dict[str, list[tuple[float, events.Event]]] = {}
+        self.seen: dict[str, list[tuple[float, events.Event]]] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -39,7 +39,7 @@ class Listener:
             if message is not None:
                 job_id = keys.job_of_live(message["channel"].decode())
                 event = events.decode(message["data"])
-                self.heard.setdefault(job_id, []).append((time.perf_counter(), event))
+                self.seen.setdefault(job_id, []).append((time.perf_counter(), event))
 
 
 def run() -> dict:
@@ -53,11 +53,11 @@ def run() -> dict:
         for number in range(WARM + JOBS):
             for mode in first:  # in turn, so that both meet the same machine
                 asked_at, job = _ask(connection, mode)
-                heard = whole(listener, job["id"])
+                seen = whole(listener, job["id"])
                 if number < WARM:
                     continue
-                first[mode].append(1000 * (_first(heard) - asked_at))
-                hops += [1000 * gap for gap in _gaps(heard)]
+                first[mode].append(1000 * (_first(seen) - asked_at))
+                hops += [1000 * gap for gap in _gaps(seen)]
         listener.stop()
     added = percentile(first["pipeline"], 0.5) - percentile(first["single"], 0.5)
     return {
@@ -86,20 +86,20 @@ def _ask(connection: http.client.HTTPConnection, mode: str) -> tuple[float, dict
 def whole(listener: Listener, job_id: str) -> list[tuple[float, events.Event]]:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        heard = listener.heard.get(job_id, [])
-        if heard and isinstance(heard[-1][1], events.TERMINAL):
-            return heard
+        seen = listener.seen.get(job_id, [])
+        if seen and isinstance(seen[-1][1], events.TERMINAL):
+            return seen
         time.sleep(0.001)
-    raise RuntimeError(f"{job_id} was not heard to its end")
+    raise RuntimeError(f"{job_id} was not seen to its end")
 
 
-def _first(heard: list[tuple[float, events.Event]]) -> float:
-    return next(at for at, event in heard if isinstance(event, Token))
+def _first(seen: list[tuple[float, events.Event]]) -> float:
+    return next(at for at, event in seen if isinstance(event, Token))
 
 
-def _gaps(heard: list[tuple[float, events.Event]]) -> list[float]:
+def _gaps(seen: list[tuple[float, events.Event]]) -> list[float]:
     pauses_s, ended_at = [], None
-    for at, event in heard:
+    for at, event in seen:
         if isinstance(event, StepFinished):
             ended_at = at
         elif isinstance(event, Started) and ended_at is not None:

@@ -1,7 +1,7 @@
-"""What lies between the last of several members that answer at once and the step behind them.
+"""What lies between the last of several members that answer at once and the step after them.
 
 Each says 50 KB, so that a join that carries texts about would show. Measured from the end of the
-last member to the beginning of the next step, as one subscriber hears it: the end of the chord, the
+last member to the beginning of the next step, as one subscriber sees it: the end of the chord, the
 deciding step with its look at all answers, its write, and the next step's lease.
 """
 
@@ -62,10 +62,10 @@ def _measure(members: int, own: str) -> dict:
         joins, bytes_ = [], 0
         for number in range(WARM + JOBS):
             job_id = _ask(connection, members)
-            heard = whole(listener, job_id)
+            seen = whole(listener, job_id)
             if number >= WARM:
-                joins.append(1000 * _join(heard, members))
-            bytes_ = sum(len(e.text) for _, e in heard if isinstance(e, events.Token))
+                joins.append(1000 * _join(seen, members))
+            bytes_ = sum(len(e.text) for _, e in seen if isinstance(e, events.Token))
         listener.stop()
     return {
         f"{members} members of {bytes_ // members // 1000} KB, end of the last to the next step's "
@@ -96,7 +96,7 @@ def _ask(connection: http.client.HTTPConnection, members: int) -> str:
     return str(job["id"])
 
 
-def _join(heard: list[tuple[float, events.Event]], members: int) -> float:
-    ends = [at for at, event in heard if isinstance(event, StepFinished)]
-    begins = [at for at, event in heard if isinstance(event, Started)]
+def _join(seen: list[tuple[float, events.Event]], members: int) -> float:
+    ends = [at for at, event in seen if isinstance(event, StepFinished)]
+    begins = [at for at, event in seen if isinstance(event, Started)]
     return begins[members] - ends[members - 1]

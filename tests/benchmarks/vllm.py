@@ -36,7 +36,7 @@ LEVELS, SERVER_LEVELS = (1, 8, 16), (1, 8, 16, 32)
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 #: Pairs of single requests, bare and through the service, whose first tokens are compared.
 PAIRS = 20
-#: vLLM's worker spins on its core for a second behind its last step, and all three have the same:
+#: vLLM's worker spins on its core for a second after its last step, and all three have the same:
 #: before each turn the one before must have come to rest.
 REST_S = 1.5
 #: What all three give vLLM.

@@ -101,10 +101,10 @@ def test_every_kind_of_reader_sees_one_answer(service):
     polled = httpx.post(f"{service.url}/v1/jobs", json=service.ask(SPOKEN)).json()
     wait_for(lambda: service.redis().scard(f"inference:running:{MODEL}") == 3)
     service.child("worker", MODEL).kill()
-    heard, code = socket.rest()
+    events, code = socket.rest()
     assert code == 1000
-    assert "".join(event["text"] for event in heard if event["type"] == "token") == TEXT
-    assert [event["attempt"] for event in heard if event["type"] == "started"] == [1, 2]
+    assert "".join(event["text"] for event in events if event["type"] == "token") == TEXT
+    assert [event["attempt"] for event in events if event["type"] == "started"] == [1, 2]
     plain.join(60)
     assert answers[0].json()["choices"][0]["message"]["content"] == TEXT
     wait_for(lambda: state(service, polled["id"]) == "completed", 60)

@@ -103,7 +103,7 @@ def test_the_deciding_step_waits_for_the_round(redis, job):
     assert redis.zcard(keys.waiting(ORCHESTRATOR)) == 0
 
 
-def test_behind_a_round_the_next_is_stored_and_sent_before_all_new_work(
+def test_after_a_round_the_next_is_stored_and_sent_before_all_new_work(
     redis, jobs, worker, advancer, job
 ):
     end(redis, worker, job, "draft", "a", "the draft")

@@ -86,7 +86,7 @@ def front_end(settings, redis):
 
 @pytest.fixture
 def worker(redis):
-    """Tells of a worker of the model; nothing runs behind it."""
+    """Announces a worker of the model; no process runs."""
     presence = Presence(redis, Worker("w", MODEL, pid=1, host="h", concurrency=1))
     presence.start()
     yield presence
@@ -184,7 +184,7 @@ def test_a_model_that_is_loaded_and_unloaded_at_once(front_end, redis):
 
 @pytest.mark.parametrize("error", BEHIND_THE_QUEUE, ids=lambda error: error.code)
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_is_found_behind_the_queue_decides_the_status(front_end, redis, worker, error, stream):
+def test_what_comes_after_the_queue_decides_the_status(front_end, redis, worker, error, stream):
     worker.loaded(1, 8192)
     told(redis, "loaded")
     leases, token_log = Leases(redis, "w"), TokenLog(redis)
@@ -565,7 +565,7 @@ def test_an_admin_runs_the_dead_letter_of_another_key_again(front_end, redis, wo
 
 
 def test_every_code_was_raised_or_is_named_as_not_reachable_yet():
-    """Behind all others of this module: it looks at what they raised."""
+    """After all others of this module: it looks at what they raised."""
     assert set(errors.BY_CODE) == set(STATUS)
     assert not _raised & set(NOT_YET)
     assert _raised | set(NOT_YET) == set(STATUS)

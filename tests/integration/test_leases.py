@@ -72,7 +72,7 @@ def test_a_dropped_lease_is_not_renewed(redis, jobs, watched):
     assert watched.held() == ()
 
 
-def test_a_generation_hears_at_once_that_its_job_was_ended(jobs, watched):
+def test_a_generation_sees_at_once_that_its_job_was_ended(jobs, watched):
     lease = watched.take(REQUEST)
 
     jobs.cancel("chatcmpl-1", "client left")
@@ -80,7 +80,7 @@ def test_a_generation_hears_at_once_that_its_job_was_ended(jobs, watched):
     assert lease.stop.wait(LEASE_MS / 1000)
 
 
-def test_a_generation_hears_that_its_lease_was_taken_away(jobs, watched):
+def test_a_generation_sees_that_its_lease_was_taken_away(jobs, watched):
     lease = watched.take(REQUEST)
 
     Leases.hand_back(watched, lease)

@@ -51,7 +51,7 @@ def orders(redis):
 
 @pytest.fixture
 def worker(redis):
-    """Tells of workers of the model; nothing runs behind them."""
+    """Announces workers of the model; no process runs."""
     started = []
 
     def make(**fields):
@@ -150,9 +150,7 @@ def test_what_waits_for_a_model_that_cannot_be_loaded_is_told(
     assert redis.zcard(keys.waiting(MODEL)) == 0
 
 
-def test_only_those_on_the_line_are_told_that_their_model_was_unloaded(
-    redis, orders, settings, submit
-):
+def test_only_open_requests_fail_when_their_model_was_unloaded(redis, orders, settings, submit):
     submit("chatcmpl-1")
     submit("chatcmpl-2", asynchronous=True)
     orders.give(Order(MODEL, Target.UNLOADED, Why.ASKED, 1))
@@ -230,7 +228,7 @@ def test_a_load_and_an_unload_that_cross(redis, kept, orders):
     assert "unloaded again meanwhile" in messages[0]
 
 
-def test_a_worker_hears_that_it_is_to_leave(redis, orders, worker):
+def test_a_worker_sees_the_order_to_unload(redis, orders, worker):
     ends = []
     ear = OrderWatcher(redis, MODEL, worker(), ends.append)
     assert ear.await_load(threading.Event(), was_unloaded=False)

@@ -90,7 +90,9 @@ def test_a_step_whose_worker_died_waits_again_before_all_new_work(redis, jobs, s
     assert jobs.queue_position(jobs.record(request.job_id)) == (1, MODEL)
 
 
-def test_its_message_is_sent_again_and_another_goes_on_behind_the_log(redis, celery, step, die):
+def test_its_message_is_sent_again_and_another_worker_goes_on_after_the_log(
+    redis, celery, step, die
+):
     request = step()
     Leases(redis, "w").take(request)
     for number, ids in ((1, (5, 6)), (2, (7,))):
@@ -145,7 +147,9 @@ def test_a_dead_letter_tells_why(redis, jobs, step, die):
     assert redis.ttl(keys.job(request.job_id)) > 86_400
 
 
-def test_a_keeper_that_died_before_the_burial_is_made_good(redis, jobs, step, die, monkeypatch):
+def test_a_keeper_that_died_before_the_dead_letter_is_made_good(
+    redis, jobs, step, die, monkeypatch
+):
     request = step()
     redis.hset(keys.job(request.job_id), f"{request.step}:crashes", MOST_CRASHES - 1)
     Leases(redis, "w").take(request)
@@ -258,7 +262,7 @@ def test_one_duty_that_fails_stops_no_other(redis):
             pass
 
         def sweep(self):
-            raise ValueError("nobody foresaw this")
+            raise ValueError("unexpected")
 
     class Good(Bad):
         def sweep(self):

@@ -90,7 +90,7 @@ def test_a_round_without_patience_is_waited_for(redis, stored):
     assert ends_in_s(redis, deciding) is None
 
 
-def test_behind_the_quorum_the_rest_has_its_grace(redis, stored, leases):
+def test_after_the_quorum_the_rest_has_its_grace(redis, stored, leases):
     first, second, _third, deciding = stored(Patience(2, 60, 600))
     for member in (first, second):
         leases.take(member)
@@ -155,7 +155,7 @@ def test_the_late_are_ended_for_them_and_the_decision_is_sent(redis, celery, job
     assert leases.take(deciding).attempt == 1
 
 
-def test_behind_the_quorum_the_late_are_told_so(redis, jobs, stored, leases):
+def test_after_the_quorum_the_late_steps_say_so(redis, jobs, stored, leases):
     first, second, third, deciding = stored(Patience(2, 60, 600))
     for member in (first, second, third):
         leases.take(member)

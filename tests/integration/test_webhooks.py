@@ -48,7 +48,7 @@ def make_due(redis):
         redis.zadd(keys.WEBHOOKS, {member: 0})
 
 
-def test_the_end_of_a_job_is_told_signed(redis, jobs, end, receiver):
+def test_the_end_of_a_job_is_sent_signed(redis, jobs, end, receiver):
     job_id = end(receiver.url)
     sweep(redis)
     ((path, headers, body),) = receiver.seen
@@ -77,7 +77,7 @@ def test_a_known_signature():
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_a_receiver_that_fails_is_told_again_later_under_the_same_id(redis, jobs, end, receiver):
+def test_a_delivery_that_fails_is_tried_again_later_under_the_same_id(redis, jobs, end, receiver):
     receiver.statuses = [500, 200]
     job_id = end(receiver.url)
     sweep(redis)
@@ -101,7 +101,7 @@ def test_at_last_it_is_given_up(redis, jobs, end, receiver):
 
 
 @pytest.mark.parametrize("status", [410, 200])
-def test_what_was_told_is_not_told_again(redis, end, receiver, status):
+def test_what_was_delivered_is_not_sent_again(redis, end, receiver, status):
     receiver.statuses = [status]
     end(receiver.url)
     sweep(redis)
@@ -156,7 +156,7 @@ def test_a_receiver_that_dribbles_is_left(redis, jobs, end, monkeypatch):
     assert jobs.webhook_attempts(job_id)[0].took_ms < 5000
 
 
-def test_a_sender_that_died_is_made_good(redis, jobs, end, receiver):
+def test_the_message_of_a_sender_that_died_is_sent(redis, jobs, end, receiver):
     job_id = end(receiver.url)
     duty = webhooks.Webhooks(redis, SECRET, LOOPBACK)
     duty._senders.shutdown()

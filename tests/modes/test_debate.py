@@ -108,7 +108,7 @@ def test_the_answer_streams_and_steps_are_told_to_those_who_ask(gathered):
     assert finished[-1] == "answer"
 
 
-def test_participants_are_not_heard_by_those_who_do_not_ask(gathered):
+def test_steps_of_participants_go_only_to_those_who_ask(gathered):
     frames = chunks(gathered, STUBBORN, **DEBATE)
     assert all(frame["choices"] for frame in frames)
 

@@ -37,7 +37,7 @@ class Reference:
         return b"".join(map(self.bytes_of, tokens)).decode(errors="replace")
 
     def assert_greedy(self, messages, tokens, near_tie=NEAR_TIE):
-        """Every token is the most likely one behind those before it, or as good as that."""
+        """Every token is the most likely one after those before it, or as good as that."""
         prompt = self.prompt(messages)
         ids = [*prompt, *tokens]
         # Beginnings that the last conversation had too are not decoded again.
@@ -51,7 +51,7 @@ class Reference:
         for place, token in enumerate(tokens):
             logits = self._llama.scores[len(prompt) + place - 1]
             gap = float(logits.max() - logits[token])
-            assert gap <= near_tie, f"token {place} is {gap:.2f} behind the most likely one"
+            assert gap <= near_tie, f"token {place} is {gap:.2f} below the most likely one"
 
     def noise(self, messages, tokens):
         """How far the best logits of two decodes of the same ids are apart: all ids at once, and

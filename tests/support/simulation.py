@@ -118,7 +118,7 @@ def cast(preset_id):
     return made, mode
 
 
-def play(made, mode, say):
+def rounds_of(made, mode, say):
     """Run a job to its end; `say` gives each step's text. Returns the answer and the steps."""
     done, next_, number = [], mode.plan(made), 0
     while not isinstance(next_, JobAnswer):

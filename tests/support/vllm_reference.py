@@ -26,11 +26,11 @@ class Reference:
         return self._tokenizer.decode(tokens, skip_special_tokens=True)
 
     def assert_greedy(self, messages, tokens, near_tie=NEAR_TIE):
-        """Every token is the most likely one behind those before it, or as good as that."""
+        """Every token is the most likely one after those before it, or as good as that."""
         prompt = self.prompt(messages)
         with torch.inference_mode():
             logits = self._model(torch.tensor([[*prompt, *tokens]])).logits[0]
         for place, token in enumerate(tokens):
             row = logits[len(prompt) + place - 1]
             gap = float(row.max() - row[token])
-            assert gap <= near_tie, f"token {place} is {gap:.2f} behind the most likely one"
+            assert gap <= near_tie, f"token {place} is {gap:.2f} below the most likely one"

@@ -23,18 +23,18 @@ class Socket:
         text = message if isinstance(message, str) else json.dumps(message)
         self._client.send(text)
 
-    def hear(self):
+    def next_event(self):
         """The next message."""
         return json.loads(self._client.recv(timeout=20))
 
     def rest(self):
         """Everything up to the close, and the close's code."""
-        heard = []
+        events = []
         try:
             while True:
-                heard.append(self.hear())
+                events.append(self.next_event())
         except ConnectionClosed as closed:
-            return heard, closed.rcvd.code
+            return events, closed.rcvd.code
 
     def close(self):
         """Leave."""

@@ -75,7 +75,7 @@ def test_a_token_that_ends_the_turn_counts_and_has_no_text(make):
     assert again.finished_before_start == "stop"
 
 
-def test_tokens_behind_a_stop_string_are_no_part_of_it(make):
+def test_tokens_after_a_stop_string_are_no_part_of_it(make):
     answer, vocabulary = make(stop=(" two",))
     ids = vocabulary.tokenize("one two three four")
     whole = said(answer, ids, 100)

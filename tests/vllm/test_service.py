@@ -64,7 +64,7 @@ def test_a_reader_that_leaves_frees_its_place(service):
 
 
 @pytest.mark.parametrize("victim", ["the worker alone", "the engine"])
-def test_streams_go_on_behind_a_kill(service, reference, victim):
+def test_streams_go_on_after_a_kill(service, reference, victim):
     wait_for(service.is_ready, 300, every_s=0.2)
     before = engine_processes(service)
     assert len(before) >= 2

@@ -14,7 +14,7 @@ class CommandGroup(click.Group):
     """Commands that are registered, and one for each module in `web.cli.commands`.
 
     A module has the command under its own name, and is imported when that command is asked for, or
-    all are listed: whoever adds a command adds its module and nothing else.
+    all are listed: a new command is a new module and nothing else.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:

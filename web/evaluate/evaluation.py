@@ -17,7 +17,7 @@ from workers.contract.job import DEFAULT_MODE
 #: draw 40).
 MOST_SAMPLES = 40
 
-#: Told what is being asked, how many of how many are there.
+#: Called with what is being asked, and how many of how many answers are there.
 Progress = Callable[[str, int, int], None]
 
 

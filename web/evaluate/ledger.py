@@ -46,7 +46,7 @@ class Ledger:
 
     def __init__(self, file: Path, run: str) -> None:
         self._file = file
-        #: Tells this evaluation's jobs from another's.
+        #: Distinguishes this evaluation's jobs from another's.
         self.run = run
         self._answers: dict[str, LedgerAnswer] = {}
         self._failures: Counter[str] = Counter()

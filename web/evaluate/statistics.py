@@ -60,7 +60,7 @@ def change(before: Sequence[bool], now: Sequence[bool]) -> Change:
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The value below which this part of them lies, between neighbours where it falls there.
+    """The value below which this part of them lies, between two values where it falls there.
 
     Raises:
         ValueError: there is no value.

@@ -21,7 +21,7 @@ HOLD_S = keys.SLOT_MS / 4000
 
 
 class Slots(BackgroundThread):
-    """Tells Redis again and again which requests are open; those of a dead process lapse."""
+    """Says in Redis, again and again, which requests are open; those of a dead process expire."""
 
     def __init__(self, redis: Redis) -> None:
         super().__init__("slots")

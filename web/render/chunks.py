@@ -49,7 +49,7 @@ def _frames(
             yield sse.comment(completion.progress())
             first = completion.before_first_token(PATIENCE_S, of_steps=options.steps)
         role = openai.chunk(completion.job, {"role": "assistant"})
-        # The role is no event of its own: whoever resumes after it still wants the first token.
+        # The role is no event of its own: who resumes after it still wants the first token.
         yield sse.frame(first[0].seq - 1, role) + _batch(completion, first, options)
         for events in completion.rest():
             yield _batch(completion, events, options)

@@ -87,7 +87,7 @@ class Directory:
         return self._look().orders
 
     def can_load(self, model: str) -> bool:
-        """Whether somebody would load a model: a keeper that decides, and a process or an `up`."""
+        """Whether a model would be loaded: a keeper that decides, and a process or an `up`."""
         seen = self._look()
         return seen.kept and (seen.supervised or bool(self.of(model)))
 

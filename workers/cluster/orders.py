@@ -1,6 +1,6 @@
 """Orders: which models are to be loaded, and what was asked for.
 
-Whoever wants a model loaded or unloaded leaves a load request. The keeper alone turns load
+A process that wants a model loaded or unloaded leaves a load request. The keeper alone turns load
 requests into orders; workers and `up` follow them. Whoever was started for a model without an order
 loads it.
 """
@@ -32,13 +32,13 @@ class Target(enum.StrEnum):
 class Why(enum.StrEnum):
     """What an order was given for."""
 
-    #: Somebody asked for it by name.
+    #: It was asked for by name.
     ASKED = "asked"
     #: Requests wait for the model.
     DEMAND = "demand"
     #: Another model needs the room.
     SWAP = "swap"
-    #: Nobody has used the model for a while.
+    #: The model was not used for a while.
     IDLE = "idle"
     #: It could not be loaded; the order's `error` says why.
     FAILED = "failed"
@@ -74,11 +74,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """What somebody asked for by name."""
+    """What was asked for by name."""
 
     model: str
     target: Target
-    #: Unix time in milliseconds, by the clock of whoever asked: it only orders them.
+    #: Unix time in milliseconds, by the clock of the process that asked: it only orders them.
     since_ms: int
     #: To be loaded even where it does not fit.
     forced: bool = False

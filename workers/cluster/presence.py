@@ -43,7 +43,7 @@ class WorkerStatus(enum.StrEnum):
     UNLOADED = "unloaded"
 
 
-#: Nobody waits for a worker that says so.
+#: No request waits for a worker that says so.
 _LEAVING = (WorkerStatus.UNLOADING, WorkerStatus.FAILED, WorkerStatus.UNLOADED)
 
 
@@ -104,7 +104,7 @@ class Presence(BackgroundThread):
         return self._worker
 
     def stop(self) -> None:
-        """Leave: nobody waits for this worker any longer."""
+        """Leave: no request waits for this worker any longer."""
         served = [keys.served(self._worker.model)] if self._worker.model else []
         self._end(lambda: self._redis.delete(keys.worker(self._worker.id), *served))
 

@@ -14,6 +14,6 @@ def is_supervised() -> bool:
 
 
 def supervisor_pid() -> int | None:
-    """The pid of the supervisor that started this process; None where nobody did."""
+    """The pid of the supervisor that started this process; None where none did."""
     supervisor = os.environ.get(SUPERVISOR)
     return None if supervisor is None else int(supervisor)

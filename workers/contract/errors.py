@@ -1,6 +1,6 @@
 """Every way a request can fail: one class per stable `code`.
 
-A class's docstring is its default message. `Retriable` errors tell the caller how long to wait
+A class's docstring is its default message. `Retriable` errors say how long to wait
 before the same request may succeed. Which HTTP status a code becomes is known only to `web`.
 """
 

@@ -109,7 +109,7 @@ class Completed(Event):
     """The job ended with an answer.
 
     Its outcome is that of the step which answered; of a job of several steps it is their sum, and
-    `report` tells of them.
+    `report` has them.
     """
 
     type = "completed"
@@ -131,7 +131,7 @@ class Failed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Cancelled(Event):
-    """The job ended because somebody asked for that."""
+    """The job was cancelled on request."""
 
     type = "cancelled"
     reason: str

@@ -16,7 +16,7 @@ from workers.contract.constraint import Constraint
 
 #: Raised when an old reader could misunderstand what a new writer wrote.
 VERSION = 1
-#: The mode in which one model answers alone: what holds where nobody names another.
+#: The mode in which one model answers alone: what holds where none is named.
 DEFAULT_MODE = "single"
 
 
@@ -31,7 +31,7 @@ class JobState(enum.StrEnum):
     COMPLETED = "completed"
     #: Ended with an error.
     FAILED = "failed"
-    #: Ended because somebody asked for that.
+    #: Ended on request.
     CANCELLED = "cancelled"
     #: Ended because its deadline passed.
     EXPIRED = "expired"
@@ -40,7 +40,7 @@ class JobState(enum.StrEnum):
 class Priority(enum.IntEnum):
     """The caller's scale: a higher number is more urgent."""
 
-    #: Work for idle hours; jobs only, nobody waits on the line for it.
+    #: Work for idle hours; jobs only: no open connection waits for it.
     BULK = 0
     LOW = 1
     NORMAL = 2
@@ -144,15 +144,15 @@ class Job:
     priority: Priority = Priority.NORMAL
     task_type: str | None = None
     user: str | None = None
-    #: The X-Request-ID under which the logs tell of it.
+    #: The X-Request-ID that its log lines have.
     request_id: str | None = None
     #: Id of the API key that asked; None where none was needed. Others never see the job.
     owner: str | None = None
-    #: Nobody waits on the line for it: it is listed, and its result kept for whoever asks later.
+    #: No open connection waits for it: it is listed, and its result kept to be fetched later.
     asynchronous: bool = False
     #: Seconds after its acceptance by which it must have ended; None: it may take its time.
     deadline_s: float | None = None
-    #: Where the keeper tells of its end.
+    #: The webhook that is called at its end.
     webhook: str | None = None
     #: Id of the preset that ran when it was accepted; None where none did.
     preset: str | None = None

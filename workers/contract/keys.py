@@ -106,11 +106,11 @@ RANK_SPAN_MS = 10**13
 SYNC_TTL_S = 300
 #: How long a job that was accepted but never ends may stay: longer than any deadline.
 ACCEPTED_TTL_S = 7 * 86_400
-#: A worker that has not been heard of for this long is dead.
+#: A worker without a heartbeat for this long is dead.
 PRESENCE_TTL_MS = 3000
 #: A model whose worker has fallen silent is waited for, this long after its last beat.
 SERVED_TTL_MS = 15_000
-#: A worker that becomes another process to give its memory back is heard of again within this.
+#: A worker that becomes another process to give its memory back has a heartbeat again within this.
 REBIRTH_TTL_MS = 60_000
 #: A synchronous request whose front end died is no longer counted as open after this long.
 SLOT_MS = 10_000
@@ -215,7 +215,7 @@ def turns(role: str) -> str:
 
 
 def webhook(job_id: str) -> str:
-    """Attempts to tell of the job's end, in order: list of JSON."""
+    """Attempts to call the job's webhook, in order: list of JSON."""
     return f"{PREFIX}job:{job_id}:webhook"
 
 

@@ -1,4 +1,4 @@
-"""Special tokens in a prompt: those that the template and nobody else put there.
+"""Special tokens in a prompt: only those that the template put there.
 
 Special is a token that structures prompts, such as `<|im_end|>`; also a token that was added to the
 vocabulary as a word, where the template writes it: turns of some models begin with such. A prompt

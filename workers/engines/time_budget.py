@@ -1,7 +1,7 @@
 """One budget of time for everything that a worker does for one request outside decoding.
 
 Rendering the template, tokenising, compiling a schema: each step of that work asks `check`, and
-whoever comes after looks at the same clock. What was cancelled stops there too.
+what comes after looks at the same clock. What was cancelled stops there too.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Preparations:
     def overdue_s(self) -> float:
         """For how long the longest has gone on after its budget was used up; 0: none has.
 
-        A call that asks nobody can hold a request's thread; the watchdog sees it by this.
+        A call that checks no budget can hold a request's thread; the watchdog sees it by this.
         """
         with self._lock:
             return max((budget.overdue_s for budget in self._running), default=0.0)

@@ -1,1 +1,1 @@
-"""The keeper: what must happen when nobody is there to do it, one duty a module."""
+"""The keeper: what must happen though the process that would do it died; one duty a module."""

@@ -28,7 +28,7 @@ class Deadlines:
         self._redis = redis
 
     def begin(self) -> None:
-        """A deadline is a deadline, whoever was away."""
+        """A deadline holds although Redis or the keeper was away."""
 
     def sweep(self) -> None:
         """End what is late; workers that decode for it stop within one step."""

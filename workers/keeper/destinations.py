@@ -1,7 +1,7 @@
 """Where webhooks may go: public addresses, and networks that the operator names.
 
 Whoever names a webhook lets this machine open a connection for them. Without a check they could
-reach what only this machine reaches: its own ports, its neighbours, a cloud's metadata service.
+reach what only this machine reaches: its own ports, its network, a cloud's metadata service.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The keeper owns time: what must happen when nobody is there to do it.
+"""The keeper owns time: what must happen though the process that would do it died.
 
 It runs in the orchestration worker; where several run, a lock in Redis elects one. What there is
 to do are its duties (`duties.py`).
@@ -65,9 +65,9 @@ class Keeper(BackgroundThread):
             duty.begin()
 
     def _check_clock(self) -> None:
-        """Begin anew when time has jumped: the machine slept, or somebody set the clock.
+        """Begin anew when time has jumped: the machine slept, or the clock was set.
 
-        Leases expire by Redis' clock; whoever renews them was asleep as well.
+        Leases expire by Redis' clock; the workers that renew them were asleep as well.
         """
         now = time.monotonic() * 1000, redis_time_ms(self._redis)
         before, self._seen = self._seen, now

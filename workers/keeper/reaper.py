@@ -35,7 +35,7 @@ class Reaper:
         self._judge_from = 0.0
 
     def begin(self) -> None:
-        """Judge nobody for a while."""
+        """Judge no worker for a while."""
         self._judge_from = time.monotonic() + RECOVERY_GRACE_S
 
     def sweep(self) -> None:

@@ -32,7 +32,7 @@ class RoundTimeouts:
         self._judge_from = 0.0
 
     def begin(self) -> None:
-        """Judge nobody for a while: Redis or the keeper was away, and nobody could write."""
+        """Judge no step for a while: Redis or the keeper was away, and no worker could write."""
         self._judge_from = time.monotonic() + RECOVERY_GRACE_S
 
     def sweep(self) -> None:

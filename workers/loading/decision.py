@@ -4,7 +4,7 @@ Nothing here knows Redis: `decide` takes what is, and says what is to be done.
 
 A request waits for room at most `max_wait_ms`, and the time that ending and loading take: where
 several models wait for room, each has its part of that time before the next one's turn, and none
-leaves again before it has answered somebody.
+is unloaded again before it has answered a request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from workers.contract.errors import InferenceError, ModelLoadFailed, NoWorker
 from workers.loading.memory_budget import MemoryBudget
 from workers.loading.model_state import ModelState, Phase
 
-#: A process that was ordered and has not come up for so long is not coming.
+#: A process that was ordered and is not there after so long will not come.
 STARTED_WITHIN_MS = 60_000
 
 
@@ -39,7 +39,7 @@ class TurnedAway(enum.Enum):
     """Which of the jobs that wait for a model are ended."""
 
     NONE = enum.auto()
-    #: Those somebody waits for on the line; a job that nobody holds open may wait for a load.
+    #: Those with an open connection; a job without one may wait for a load.
     SYNCHRONOUS = enum.auto()
     ALL = enum.auto()
 
@@ -82,7 +82,7 @@ def decide(
 
 
 def _failures(budget: MemoryBudget, now_ms: int, _policy: Policy) -> Iterator[LoadDecision]:
-    """What could not be loaded is not tried again by itself, and nobody waits for it."""
+    """What could not be loaded is not tried again by itself, and no request waits for it."""
     for state in budget.states:
         error = None
         if state.phase is Phase.FAILED and state.failure is not None:
@@ -134,7 +134,7 @@ def _load_requests(budget: MemoryBudget, _now_ms: int, policy: Policy) -> Iterat
 
 
 def _demands(budget: MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
-    """Models that requests wait for, the longest wait first; nobody overtakes."""
+    """Models that requests wait for, the longest wait first; none overtakes another."""
     waiting = [state for state in budget.states if _is_demanded(state, policy)]
     waiting.sort(key=lambda state: state.demanded_ms)
     for state in waiting:
@@ -200,7 +200,7 @@ def _had_its_share(state: ModelState, now_ms: int, share_ms: float) -> bool:
 
 
 def _idle(budget: MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
-    """What nobody has used for a while leaves."""
+    """A model that was not used for a while is unloaded."""
     for state in budget.states:
         idle = state.phase is Phase.LOADED and not state.busy and state.load_request is None
         if idle and policy.idle_ms and now_ms - state.quiet_since_ms >= policy.idle_ms:
@@ -208,7 +208,7 @@ def _idle(budget: MemoryBudget, now_ms: int, policy: Policy) -> Iterator[LoadDec
 
 
 def _waits_in_vain(budget: MemoryBudget, _now_ms: int, policy: Policy) -> Iterator[LoadDecision]:
-    """Requests that wait for a model somebody unloaded, and that nothing loads again."""
+    """Requests that wait for a model that was unloaded by name, and that nothing loads again."""
     for state in budget.states:
         order = state.order
         asked = order is not None and order.target is Target.UNLOADED and order.why is Why.ASKED
@@ -235,7 +235,7 @@ def _granted(
 
 
 def _refuse(state: ModelState, error: InferenceError) -> LoadDecision:
-    """It is not loaded, and whoever waits for it gets the error."""
+    """It is not loaded, and what waits for it gets the error."""
     return LoadDecision(
         state.model, Target.UNLOADED, Why.FAILED, error=error, turned_away=TurnedAway.ALL
     )

@@ -68,7 +68,7 @@ class ModelState:
     #: Memory it takes, or would take.
     needed_bytes: int = 0
     #: The most it could have on this machine now, beside what workers say they take; only of
-    #: models that somebody wants loaded.
+    #: models that are wanted.
     available_bytes: int = 0
     #: A worker of it says what it takes already.
     counted: bool = False
@@ -80,7 +80,7 @@ class ModelState:
     present: bool = False
     #: A worker of it answered a moment ago, and has not said that it leaves: it is waited for.
     expected: bool = False
-    #: Somebody would load it: a process that waits, or an `up` that starts one.
+    #: There is something that loads it: a process that waits, or an `up` that starts one.
     loadable: bool = True
     #: What of its files is not there, and where it was looked for; None where nothing is missing.
     missing: str | None = None
@@ -100,7 +100,7 @@ class ModelState:
 
     @property
     def quiet_since_ms(self) -> int:
-        """Since when nobody has used it."""
+        """Since when it was not used."""
         return max(self.used_ms, self.loaded_ms)
 
     @property

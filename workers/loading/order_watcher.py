@@ -80,7 +80,7 @@ class OrderWatcher(BackgroundThread):
                 if order is None or order.target is Target.LOADED:
                     self._presence.loading(None if order is None else order.id)
                     return True
-                if is_supervised():  # `up` has not heard of the order yet
+                if is_supervised():  # `up` has not seen the order yet
                     return False
                 self._presence.unloaded()
                 if not asked:

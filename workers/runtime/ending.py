@@ -1,6 +1,6 @@
-"""Ends: a process that was told to end is gone within its grace, whatever hangs in it.
+"""Ends: a process that was asked to end is gone within its grace, whatever hangs in it.
 
-SIGTERM and SIGINT let a process end by itself. A thread of it hears of them too, also while the
+SIGTERM and SIGINT let a process end by itself. A thread of it sees them too, also while the
 main thread is in a native call, and ends the process by force when its grace is over: Redis may be
 gone, and an engine may hang. The same thread looks whether the supervisor lives: a process without
 it ends, and soon.
@@ -92,8 +92,8 @@ class Ending(BackgroundThread):
         self._patient = False
         self._signals: int | None = None
 
-    def hear(self) -> Ending:
-        """Hear of this process's signals; from the main thread, once its handlers are its own."""
+    def watch(self) -> Ending:
+        """Watch this process's signals; from the main thread, once its handlers are its own."""
         self._signals, written = os.pipe()
         for descriptor in (self._signals, written):
             os.set_blocking(descriptor, False)
@@ -101,7 +101,7 @@ class Ending(BackgroundThread):
         return self
 
     def end_patiently(self) -> None:
-        """Tell this process to end as by SIGTERM, its answers taking as long as they take."""
+        """End this process as by SIGTERM; its answers take as long as they take."""
         self._patient = True
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -134,7 +134,7 @@ class Ending(BackgroundThread):
         self._ends_at = min(self._ends_at, time.monotonic() + seconds)
 
     def _end_by_force(self) -> NoReturn:
-        log.critical("this process was told to end and has not; it is ended by force")
+        log.critical("this process was asked to end and has not; it is ended by force")
         logging.shutdown()
         if os.getpgrp() == os.getpid():  # with all that it started
             os.killpg(os.getpid(), signal.SIGKILL)
@@ -143,6 +143,6 @@ class Ending(BackgroundThread):
 
 def watch(grace_s: float) -> Ending:
     """Watch over this process from now on; from its main thread."""
-    ending = Ending(grace_s, supervisor_pid()).hear()
+    ending = Ending(grace_s, supervisor_pid()).watch()
     ending.start()
     return ending

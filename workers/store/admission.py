@@ -90,7 +90,7 @@ class Backlog:
     step_ms: float | None
 
     def wait_s(self, position: int, capacity: int) -> float | None:
-        """Seconds until the step at this place (1 the next) begins; None where nobody can tell.
+        """Seconds until the step at this place (1 the next) begins; None where that is unknown.
 
         `capacity` is how many steps the model's workers run at once.
         """

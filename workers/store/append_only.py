@@ -56,7 +56,7 @@ def damage(redis_dir: Path, said: str) -> str | None:
 
 
 def problem(redis_dir: Path, said: str) -> str | None:
-    """Why the server did not start, from what it said, and what to do; None: nobody knows."""
+    """Why the server did not start, from what it said, and what to do; None: unknown."""
     if _FULL.search(said):
         return f"the disk of {redis_dir} is full. Free some space on it."
     if _FORBIDDEN.search(said):

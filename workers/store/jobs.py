@@ -150,7 +150,7 @@ class JobStore:
         return Backlog(waiting, running, None if pace is None else float(pace))
 
     def webhook_attempts(self, job_id: str) -> list[Attempt]:
-        """Attempts to tell of the job's end, in order."""
+        """Attempts to call the job's webhook, in order."""
         return webhook_attempts.listed(self._redis, job_id)
 
     def dead_letters(self) -> list[str]:

@@ -1,6 +1,6 @@
 """Leases: which steps this worker may write for, renewed while it lives.
 
-One watcher thread per worker renews every lease it holds in one call, and hears of jobs that
+One watcher thread per worker renews every lease it holds in one call, and learns of jobs that
 others ended (a client that left, a deadline). Either way the generation's `stop` event is set
 and the engine ends the sequence within one step.
 """
@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 LEASE_MS = 3000
 #: Six renewals fit into a lease, so that one slow answer of Redis loses nothing.
 HEARTBEAT_S = 0.5
-#: After Redis or the keeper was away nobody is judged for this long: the living get time to renew
-#: and to write what they could not.
+#: After Redis or the keeper was away no worker is judged for this long: the living
+#: ones get time to renew and to write what they could not.
 RECOVERY_GRACE_S = 2 * LEASE_MS / 1000
 
 

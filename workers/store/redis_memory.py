@@ -19,7 +19,7 @@ _TTL_S = 0.5
 
 
 class RedisMemory:
-    """Redis' memory, as it tells of it."""
+    """Redis' memory, by its own account."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -58,7 +58,7 @@ class RedisMemory:
 
 
 def warn_of_eviction(redis: Redis) -> None:
-    """Tell the operator of a Redis that may throw accepted jobs away."""
+    """Warn the operator of a Redis that may evict accepted jobs."""
     try:
         setting: Any = redis.config_get("maxmemory-policy")
     except RedisError as error:  # away, or a hosted one that keeps its settings to itself

@@ -43,7 +43,7 @@ class Entry:
     event: Event
     #: The step that writes it; "" where none does (cancel, keeper).
     step: str = ""
-    #: None: another ends a step that has not ended, whoever runs it.
+    #: None: another process ends a step that has not ended.
     attempt: int | None = 0
     #: Number of the entry within the attempt, from 1: a repeated write is recognised by it.
     number: int = 0
@@ -201,7 +201,7 @@ class TokenLog(BackgroundThread):
 
 
 def _merge(batch: list[_Pending]) -> list[_Pending]:
-    """Join neighbouring tokens of the same step: one event says as much as ten."""
+    """Join adjacent tokens of the same step: one event says as much as ten."""
     merged: list[_Pending] = []
     tail: dict[StepWriter, _Pending] = {}
     for pending in batch:

@@ -1,4 +1,4 @@
-"""Attempts to tell of a job's end, as they are kept with its record."""
+"""Attempts to call a job's webhook, as they are kept with its record."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from redis import Redis
 from workers.contract import keys
 from workers.contract.job import known_fields
 
-#: An answer that asks never to be told again.
+#: An answer that asks for no further call.
 _GONE = 410
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to tell of a job's end."""
+    """One attempt to call a job's webhook."""
 
     #: Unix time in seconds.
     at: int

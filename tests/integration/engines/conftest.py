@@ -16,7 +16,7 @@ from workers.engines.base import EngineOptions, GenerationRequest
 MODEL = "smollm2-135m"
 #: In 16-bit weights the shapes of batches move a logit by 0.02 at most. A Q8_0 matrix product
 #: rounds its inputs to 8 bits too: there the same ids, decoded one by one or at once, differ by
-#: 0.14 at the top and 0.8 elsewhere, and a greedy token may be 0.3 behind.
+#: 0.14 at the top and 0.8 elsewhere, and a greedy token may be 0.3 lower.
 FORMAT = "f16"
 
 
@@ -49,7 +49,7 @@ class Kit:
 
     backend: str
     cache_dir: Path
-    #: What greedy tokens are held against; None where no model is behind the engine.
+    #: What greedy tokens are held against; None where the engine has no model.
     reference: object | None = None
     models_dir: Path | None = None
     #: What a spec has instead of what the catalogue says.
@@ -58,7 +58,7 @@ class Kit:
 
     @property
     def real(self):
-        """A model is behind it: text depends on sampling, and a cache keeps prefixes."""
+        """It has a model: text depends on sampling, and a cache keeps prefixes."""
         return self.reference is not None
 
     def spec(self, **changes):
@@ -179,7 +179,7 @@ def llamacpp(cache_dir, reference):
 
 @pytest.fixture(scope="session")
 def real_engine(llamacpp):
-    """A loaded engine with a model behind it."""
+    """A loaded engine that has a model."""
     return llamacpp
 
 

@@ -1,6 +1,6 @@
-"""A model that marks what it thinks, on every engine.
+"""A model that puts its thoughts between tags, on every engine.
 
-The marks are words that the answer has anyway: greedy, the engine says the same tokens with a form
+The tags are words that the answer has anyway: greedy, the engine says the same tokens with a form
 and without one, so what the form must do to them is known.
 """
 
@@ -64,7 +64,7 @@ def test_an_answer_that_is_cut_while_it_thinks_is_empty(kit, plain, thinker):
 
 
 def test_it_goes_on_anywhere_from_its_token_ids(kit, plain, thinker):
-    """Also within marks: their state comes from the ids, never from what was logged as text."""
+    """Also within tags: their state comes from the ids, never from what was logged as text."""
     whole = ask(thinker, kit.request(max_tokens=LENGTH))
     for cut in range(1, LENGTH, 1 if not kit.real else 4):
         rest = ask(thinker, kit.request(max_tokens=LENGTH, produced=whole.ids[:cut]))
@@ -102,10 +102,10 @@ def test_thinking_is_open_where_the_prompt_ends_with_the_mark(kit):
     assert thought(ask(closed, kit.request(max_tokens=LENGTH))) == ""
 
 
-def test_marks_that_are_special_tokens_are_seen(real_kit, llamacpp):
+def test_think_tags_that_are_special_tokens_are_seen(real_kit, llamacpp):
     """As those of gpt-oss: a token without text in any other answer."""
-    marks = Reasoning("tags", "<|im_start|>", "<file_sep>")
-    engine = real_kit.load(reasoning=marks)
+    tags = Reasoning("tags", "<|im_start|>", "<file_sep>")
+    engine = real_kit.load(reasoning=tags)
     vocabulary = engine._vocabulary
     said = "<|im_start|>So it is.<file_sep>Yes"
     produced = vocabulary.tokenize(said, add_special=False, parse_special=True)

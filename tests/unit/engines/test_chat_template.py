@@ -118,7 +118,7 @@ def test_what_templates_use_does_what_it_does_in_transformers(name):
     assert template(source).render(messages) == as_transformers(source, messages)
 
 
-def test_now_is_told_in_the_form_that_the_template_asks_for():
+def test_now_is_written_in_the_form_that_the_template_asks_for():
     rendered = template("{{ strftime_now('%d %b %Y') }}").render((Message("user", "x"),))
     assert re.fullmatch(r"\d\d \w+ \d{4}", rendered)
 

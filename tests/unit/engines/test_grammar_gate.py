@@ -51,7 +51,7 @@ def gate(form=None, prompt="", said=()):
         ("", [], "{", CONTENT),
         ("", ["\n"], " {", CONTENT),
         ("", [], "", NEITHER),
-        # A mark that was begun goes on: else its beginning would be content.
+        # A tag that was begun goes on: else its beginning would be content.
         ("", ["<"], "think>", THOUGHT),
         ("", ["<"], "{", NEITHER),
         # In a thought, however it was opened.
@@ -62,7 +62,7 @@ def gate(form=None, prompt="", said=()):
         ("", ["<think>", "so"], "", NEITHER),
         # The grammar takes whole tokens: this one is only in part its own.
         ("", ["<think>", "so"], "</think>{", NEITHER),
-        # Behind it.
+        # After it.
         ("", ["<think>", "so", "<", "/think>"], "\n", THOUGHT),
         ("", ["<think>", "so", "</think>"], "{", CONTENT),
         ("", ["<think>", "so", "</think>", "\n"], " {", CONTENT),

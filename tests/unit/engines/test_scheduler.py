@@ -172,7 +172,7 @@ def test_a_batch_that_cannot_be_decoded_fails_only_its_own_sequences(run):
     assert ends[1] == "a" * 20
 
 
-def test_an_error_nobody_foresaw_fails_the_sequences(run):
+def test_an_unexpected_error_fails_the_sequences(run):
     class Breaks(Letters):
         def sample(self, context, row):
             raise ValueError("broken sampler")

@@ -30,7 +30,7 @@ def request(content, step="answer"):
     ],
 )
 def test_what_is_nearest_to_the_step_counts(model, step, text):
-    script = asked(request(f"Before {json.dumps({'scripted': SCRIPT})} and behind.", step), model)
+    script = asked(request(f"Before {json.dumps({'scripted': SCRIPT})} and after.", step), model)
     assert script["text"] == text
     assert script.get("tokens_per_s") == (5 if model == "m" else None)
     assert not {"models", "steps"} & set(script)

@@ -142,7 +142,7 @@ def test_it_dies_after_some_tokens(tmp_path):
     assert process.exitcode == -signal.SIGKILL
 
 
-def test_a_hanging_generation_does_not_hear_cancel(load):
+def test_a_hanging_generation_does_not_see_its_cancellation(load):
     engine, cancelled, arrived = load(), threading.Event(), threading.Event()
     answered = []
 
@@ -198,7 +198,7 @@ def test_200_streams_at_once_are_cheap(load):
     assert time.process_time() - cpu_before < 1.0
 
 
-def test_a_format_is_kept_by_what_it_says_behind_its_thoughts(load):
+def test_a_format_holds_for_the_answer_after_the_thoughts(load):
     engine = load(Reasoning("tags", "<think>", "</think>"))
     held = {"constraint": Constraint(ConstraintKind.JSON_OBJECT)}
     for script in (

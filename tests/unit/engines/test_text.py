@@ -111,7 +111,7 @@ def test_held_text_comes_with_the_end():
     assert assembler.finish().text == "STO"
 
 
-def test_behind_a_stop_string_nothing_comes():
+def test_after_a_stop_string_nothing_comes():
     assembler = TextAssembler(["."])
     assert assembler.push(b"One. Two").text == "One"
     assert assembler.stopped
@@ -148,7 +148,7 @@ def test_a_stop_string_is_not_made_of_a_thought_and_content():
     assert not assembler.stopped
 
 
-def test_tokens_of_a_thought_are_counted_with_its_marks():
+def test_tokens_of_a_thought_are_counted_with_its_tags():
     assembler = thinking()
     counts = []
     for piece in (b"<think>", b"\n", b"one ", b"\xc3", b"\xa9", b"</", b"think>", b"\n\n", b"two"):

@@ -32,12 +32,12 @@ def start():
 
 
 @pytest.fixture
-def family(monkeypatch):
+def vllm_processes(monkeypatch):
     monkeypatch.setenv(OWNER_VARIABLE, "")  # what it sets is taken away again
     return EngineProcesses()
 
 
-def test_what_a_dead_worker_left_is_ended_and_nothing_else(start, family):
+def test_what_a_dead_worker_left_is_ended_and_nothing_else(start, vllm_processes):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     its_mark = f"{_life(psutil.Process(dead.pid))}:1"
     dead.wait(10)
@@ -53,13 +53,13 @@ def test_a_pid_that_another_process_has_now_is_no_worker(start):
     left.wait(10)
 
 
-def test_an_engine_ends_its_own_and_no_other_processes(start, family):
+def test_an_engine_ends_its_own_and_no_other_processes(start, vllm_processes):
     own, other = start(os.environ[OWNER_VARIABLE]), start("")
     neighbour_processes = EngineProcesses()
     neighbour = start(os.environ[OWNER_VARIABLE])
-    assert [process.pid for process in family.members()] == [own.pid]
-    assert family.rss_bytes() > 0
-    family.end()
+    assert [process.pid for process in vllm_processes.members()] == [own.pid]
+    assert vllm_processes.rss_bytes() > 0
+    vllm_processes.end()
     own.wait(10)
     assert other.poll() is None
     assert neighbour.poll() is None

@@ -14,7 +14,7 @@ CATALOGUE = Catalogue.load(None, "scripted")
 ROUTED = {"model": "llama-3.2-3b", "requested": "auto", "strategy": "least_busy", "reason": "idle"}
 
 
-def directed(lead, *, mode="", routing=None, template=TemplateOptions(), **environ):  # noqa: B008
+def selected(lead, *, mode="", routing=None, template=TemplateOptions(), **environ):  # noqa: B008
     settings = read({f"INFERENCE_{name}": value for name, value in environ.items()}, env_file=None)
     mode_selector = ModeSelector(settings, CATALOGUE, SimpleNamespace(workers=tuple))
     job = Job("j", lead, (Message("user", "?"),), created=1, mode=mode, routing=routing,
@@ -23,7 +23,7 @@ def directed(lead, *, mode="", routing=None, template=TemplateOptions(), **envir
 
 
 def test_a_preset_settles_mode_cast_and_who_leads():
-    job = directed("llama-3.2-3b", routing=ROUTED, CONFIG="T2")
+    job = selected("llama-3.2-3b", routing=ROUTED, CONFIG="T2")
     assert (job.mode, job.model) == ("ensemble", "phi-4")
     assert job.routing["model"] == "phi-4"
     assert job.routing["reason"] == "idle; phi-4 writes the answer in mode ensemble"
@@ -31,13 +31,13 @@ def test_a_preset_settles_mode_cast_and_who_leads():
 
 
 def test_a_named_model_leads_whatever_the_preset_says():
-    job = directed("deepseek-r1-7b", CONFIG="D3", DEBATE_RECONCILE_MODEL="phi-4")
+    job = selected("deepseek-r1-7b", CONFIG="D3", DEBATE_RECONCILE_MODEL="phi-4")
     assert (job.mode, job.model, job.routing) == ("debate", "deepseek-r1-7b", None)
 
 
 def test_the_settings_say_who_reconciles_and_judges():
     models = "llama-3.2-3b,deepseek-r1-7b,phi-4"
-    job = directed(
+    job = selected(
         "llama-3.2-3b",
         mode="debate",
         routing=ROUTED,
@@ -58,11 +58,11 @@ def test_the_settings_say_who_reconciles_and_judges():
 )
 def test_an_end_of_the_prompt_goes_with_one_prompt_alone(options, param):
     with pytest.raises(ValidationFailed, match="goes only with") as refused:
-        directed("phi-4", mode="critique", template=options)
+        selected("phi-4", mode="critique", template=options)
     assert refused.value.details == {"param": param}
-    assert directed("phi-4", mode="single", template=options).template == options
+    assert selected("phi-4", mode="single", template=options).template == options
     variables = TemplateOptions({"enable_thinking": False})
-    assert directed("phi-4", mode="critique", template=variables).template == variables
+    assert selected("phi-4", mode="critique", template=variables).template == variables
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_an_end_of_the_prompt_goes_with_one_prompt_alone(options, param):
 )
 def test_bounds_are_those_of_the_mode(preset, expected):
     lead = CATALOGUE.preset(preset).models[0]
-    assert directed(lead, CONFIG=preset).bounds == expected
+    assert selected(lead, CONFIG=preset).bounds == expected
 
 
 def test_a_presets_temperature_is_a_bound():
-    job = directed("smollm2-135m", CONFIG="demo-consistency")
+    job = selected("smollm2-135m", CONFIG="demo-consistency")
     assert job.bounds["temperature"] == 0.7

@@ -18,7 +18,7 @@ from tests.support.simulation import (
     Members,
     cast,
     expected,
-    play,
+    rounds_of,
     unanimous,
 )
 
@@ -104,7 +104,7 @@ def simulated(made, mode, drawn):
     right, steps, each = 0, 0, {}
     for _ in range(QUESTIONS):
         ease = drawn.ease()
-        text, done = play(made, mode, lambda step, done, at=ease: _say(drawn, at, step, done))
+        text, done = rounds_of(made, mode, lambda step, done, at=ease: _say(drawn, at, step, done))
         right += text == RIGHT
         steps += len(done)
         for finished in (done for done in done if done.round == 1):

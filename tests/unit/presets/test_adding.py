@@ -77,7 +77,7 @@ def test_a_split_file_is_added_with_all_its_parts(places, add_file):
         ("{{ messages }}", None),
     ],
 )
-def test_marks_of_reasoning_are_those_of_the_template(add_file, template, reasoning):
+def test_think_tags_are_those_of_the_template(add_file, template, reasoning):
     spec = add_file("mine.gguf", gguf(tokenizer__chat_template=template)).spec
     assert spec.reasoning == reasoning
     assert ("thinker" in spec.roles) == (reasoning is not None)

@@ -89,7 +89,7 @@ def tokens(planned):
 
 
 def ram(size):
-    """RAM of which exactly `size` is left behind what belongs to others."""
+    """RAM of which exactly `size` is left after what belongs to others."""
     return Machine(1_600_000, size + 100_000)
 
 
@@ -102,7 +102,7 @@ def test_pools_are_whole_where_there_is_room():
 
 def test_pools_shrink_by_the_same_part_before_anything_is_refused():
     both = [want("a", wanted=10_100), want("b", wanted=20_100)]
-    # Behind weights and least pools 15,000 are left, half of which pools may take: a quarter of
+    # After weights and least pools 15,000 are left, half of which pools may take: a quarter of
     # the 30,000 that they want more.
     planned = plan.make(both, ram(2200 + 15_000))
     assert tokens(planned) == {"a": 2600 // 256 * 256, "b": 5100 // 256 * 256}
@@ -134,7 +134,7 @@ def test_verdicts(needed, verdict):
 
 
 def gpus(*free, ram=0):
-    """Devices with so much free behind what belongs to others and to CUDA."""
+    """Devices with so much free after what belongs to others and to CUDA."""
     cuda = 512 * 2**20
     return Machine(
         max(1, ram * 2),

@@ -43,7 +43,7 @@ def test_the_count_is_that_of_the_parsed_value(value, indent):
         check(raw, Bounds(nodes=count - 1))
 
 
-def test_marks_inside_strings_are_text():
+def test_tags_inside_strings_are_text():
     check(json.dumps({"a": '[[[[[{"x": 1, 2}]\\" \\'}).encode(), BOUNDS)
 
 

@@ -76,7 +76,7 @@ def place(settings, model, *workers, **options):
     return memory_plan.place(settings, known, known.get(model), workers, **options)
 
 
-def test_whoever_loads_first_leaves_the_others_part_of_the_pools(settings):
+def test_the_first_to_load_leaves_the_others_part_of_the_pools(settings):
     first = place(settings(), "a")
     assert 2048 < first.kv_tokens < 65536
     beside = place(settings(), "b", worker("a", first.planned_bytes))

@@ -1,4 +1,4 @@
-"""The memory plan in words: what `up` tells before it launches, and why it refuses."""
+"""The memory plan in words: what `up` prints before it launches, and why it refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SUGGESTED = 3
 
 
 def gb(size_bytes: int) -> str:
-    """A size in GB (10^9 bytes), as the catalogue tells sizes."""
+    """A size in GB (10^9 bytes), as the catalogue gives sizes."""
     return f"{size_bytes / _GB:.1f}"
 
 

@@ -24,7 +24,7 @@ _AFTER_GRACE_S = 5.0
 class ModelWorkers:
     """Starts a worker for each model that is wanted and has none.
 
-    A worker whose model is not wanted any longer hears that itself, and ends.
+    A worker whose model is not wanted any longer sees that itself, and ends.
     """
 
     def __init__(

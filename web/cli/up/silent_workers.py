@@ -14,25 +14,25 @@ LONGEST_S = 20.0
 
 
 class SilentWorkers:
-    """Tells which of some processes have fallen silent.
+    """Says which of some processes have stopped their heartbeat.
 
-    Each worker tells of itself twice a second. One that cannot, because a native call never gives
-    the interpreter back or somebody stopped the process, cannot end itself either.
+    A worker's heartbeat comes twice a second. A worker that cannot write it cannot end itself
+    either: a native call never gives the interpreter back, or the process was stopped.
     """
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._heard: dict[int, float] = {}
+        self._last_seen: dict[int, float] = {}
 
     def silent(self, pids: Iterable[int]) -> list[int]:
-        """Those of these processes that told of themselves once and then fell silent."""
+        """Those of these processes whose heartbeat came once and then stopped."""
         now = time.monotonic()
         pids = list(pids)
         try:
             present = {worker.pid for worker in self._directory.workers()}
-        except RedisError:  # nobody can be heard
-            self._heard = dict.fromkeys(self._heard, now)
+        except RedisError:  # no heartbeat can be read
+            self._last_seen = dict.fromkeys(self._last_seen, now)
             return []
-        self._heard = {pid: at for pid, at in self._heard.items() if pid in pids}
-        self._heard |= {pid: now for pid in pids if pid in present}
-        return [pid for pid, at in self._heard.items() if now - at > LONGEST_S]
+        self._last_seen = {pid: at for pid, at in self._last_seen.items() if pid in pids}
+        self._last_seen |= {pid: now for pid in pids if pid in present}
+        return [pid for pid, at in self._last_seen.items() if now - at > LONGEST_S]

@@ -157,7 +157,7 @@ class Supervisor:
                 self._plan_restart(child, status, now)
             if child.restart_at is not None and now >= child.restart_at:
                 self._say(f"starting {child.name} again")
-                child.signal_group(signal.SIGKILL)  # whatever the dead one left behind
+                child.signal_group(signal.SIGKILL)  # children of the dead one
                 child.start(self._standby if child.from_standby else None)
         return None
 
@@ -192,7 +192,7 @@ class Supervisor:
             if child.running:
                 child.signal_group(signal.SIGTERM)
                 self._await_end(child, hurried)
-            child.signal_group(signal.SIGKILL)  # what it left behind, and itself if need be
+            child.signal_group(signal.SIGKILL)  # its children, and itself if need be
             if child.process is not None:
                 child.process.wait(_KILL_AFTER_S)
 

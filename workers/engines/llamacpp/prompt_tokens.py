@@ -1,6 +1,6 @@
 """A rendered prompt as token ids: the template's special tokens, all else as plain text.
 
-Plain text between two special tokens is tokenised in one go, whoever wrote which part of it, so
+Plain text between two special tokens is tokenised at once, whatever wrote which part of it, so
 that an honest conversation gets the ids that llama.cpp gives the whole prompt.
 """
 

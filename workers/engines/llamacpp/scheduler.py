@@ -70,7 +70,7 @@ class Scheduler(BackgroundThread):
         return time.perf_counter() - self._moved_at if busy else 0.0
 
     def submit(self, sequence: Sequence) -> None:
-        """Hand a sequence over; its deltas tell the rest. Safe from any thread."""
+        """Hand a sequence over; its deltas say the rest. Safe from any thread."""
         self._inbox.put(sequence)
         if not self._thread.is_alive():
             sequence.fail(EngineFailed("The engine is closed."))

@@ -43,7 +43,7 @@ Outputs = queue.SimpleQueue[RequestOutput | Exception]
 
 
 class VllmEngine:
-    """One model behind `AsyncLLM`; vLLM batches the requests of all callers.
+    """One model in `AsyncLLM`; vLLM batches the requests of all callers.
 
     Everything of vLLM's happens on one event loop in a thread of its own. A caller hands its
     request over to it and reads what comes back from a queue.

@@ -1,6 +1,6 @@
 """A rendered prompt as token ids: the template's special tokens, all else as plain text.
 
-A copy of the tokenizer knows the special tokens by names that nobody can guess, and not by their
+A copy of the tokenizer knows the special tokens by names that cannot be guessed, and not by their
 texts. The template's own are renamed before the whole prompt is tokenised in one go, so that an
 honest conversation gets the ids that the tokenizer itself gives.
 """
