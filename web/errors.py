@@ -76,6 +76,8 @@ def body(error: InferenceError) -> dict[str, Any]:
             "code": error.code,
             "message": error.message,
             "type": "retriable" if error.retriable else "non_retriable",
+            # Where clients of OpenAI's API look for it.
+            "param": error.details.get("param"),
             "provider": "inference-service",
             "details": error.details,
         }

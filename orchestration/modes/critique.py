@@ -1,9 +1,10 @@
 """Mode `critique`: one model answers, another judges, the first revises.
 
-A round is one critique and one revision; every revision is judged too, the last one as well, since
-only a judged one can replace what was there. Everything is held back until it is accepted. The
-draft stays where a revision is empty, cut off, worse by the critic's own score, or contradicts by
-the critic's word what was settled before, and where the critic cannot judge.
+A round is one critique and one revision; a critique that cannot be used is a round, too, and ends
+the job. Every revision is judged, the last one as well, since only a judged one can replace what
+was there. Everything is held back until it is accepted. The draft stays where a revision is empty,
+cut off, worse by the critic's own score, or contradicts by the critic's word what was settled
+before, and where the critic cannot judge.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class Critique(Mode):
             note = ""
         else:
             return Round((self._revision(job, last, latest, len(texts)),))
-        facts: dict[str, Any] = {"rounds": len(texts) - 1}
+        facts: dict[str, Any] = {"rounds": _rounds_run(job, texts, latest)}
         if score is not None:
             facts["confidence"] = score
         if note:
@@ -220,6 +221,13 @@ def _accept(
         if best is None or verdict.score >= best:
             accepted, best = text, verdict.score
     return accepted, best
+
+
+def _rounds_run(job: Job, texts: list[FinishedStep], latest: CritiqueVerdict | str | None) -> int:
+    """Rounds that ran: each that revised, and one whose critique could not be used."""
+    unusable = isinstance(latest, str)
+    # The critique after the last revision only scores it.
+    return min(len(texts) - 1 + unusable, _rounds(job))
 
 
 def _good_enough(job: Job, verdict: CritiqueVerdict) -> bool:

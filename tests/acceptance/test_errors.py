@@ -14,10 +14,11 @@ def error_of(answer, status, code):
     """The error in a response, checked for its form."""
     assert answer.status_code == status, answer.text
     error = answer.json()["error"]
-    assert set(error) == {"code", "message", "type", "provider", "details"}
+    assert set(error) == {"code", "message", "type", "param", "provider", "details"}
     assert error["code"] == code
     assert error["provider"] == "inference-service"
     assert error["type"] in ("retriable", "non_retriable")
+    assert error["param"] == error["details"].get("param")
     return error
 
 

@@ -178,7 +178,7 @@ def test_what_is_no_request_is_refused_in_our_format(attacked, sent, status):
         head, error = answer_of(client, AT_ONCE_S)
     assert f" {status} ".encode() in head
     assert b"application/json" in head
-    assert set(error) == {"code", "message", "type", "provider", "details"}
+    assert set(error) == {"code", "message", "type", "param", "provider", "details"}
 
 
 def test_a_rebound_name_is_refused(attacked, honest):

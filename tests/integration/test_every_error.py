@@ -101,7 +101,7 @@ def told(redis, status):
 def error_of(answer, code):
     """The error in an answer, checked for its status, its form and its headers."""
     found = answer.get_json()["error"]
-    assert set(found) == {"code", "message", "type", "provider", "details"}
+    assert set(found) == {"code", "message", "type", "param", "provider", "details"}
     assert (found["code"], answer.status_code) == (code, STATUS[code])
     assert found["provider"] == "inference-service"
     assert found["message"]

@@ -72,6 +72,7 @@ def test_a_critic_that_cannot_judge_changes_nothing(scripted):
     assert body["choices"][0]["finish_reason"] == "stop"
     assert "unusable" in body["orchestration"]["note"]
     assert "confidence" not in body["orchestration"]
+    assert body["orchestration"]["rounds"] == 1
 
 
 def test_the_draft_wins_over_a_worse_revision(scripted):

@@ -63,7 +63,13 @@ def test_outputs_of_several_tokens_are_a_delta_for_each(make, at_once):
 def test_bytes_that_complete_no_character_are_told_at_the_end(make):
     answer, vocabulary = make()
     ids = vocabulary.tokenize("a🙂")[:-1]
-    assert said(answer, ids, 1).text == "a\ufffd"
+    assert said(answer, ids, 1, reason="stop").text == "a\ufffd"
+
+
+def test_a_cut_inside_a_character_leaves_no_part_of_it(make):
+    answer, vocabulary = make()
+    ids = vocabulary.tokenize("a🙂")[:-1]
+    assert said(answer, ids, 1, reason="length").text == "a"
 
 
 def test_a_token_that_ends_the_turn_counts_and_has_no_text(make):

@@ -33,6 +33,7 @@ def entry(spec: ModelSpec) -> dict[str, Any]:
     described: dict[str, Any] = {
         "id": spec.id,
         "object": "model",
+        "created": _created(spec),
         "owned_by": "inference-service",
         **status(spec.id),
         "memory_mb": _memory_mb(spec, best),
@@ -75,6 +76,14 @@ def _error(error: Mapping[str, Any]) -> dict[str, Any]:
 def _best(model: str) -> Worker | None:
     workers = services().directory.of(model)
     return min(workers, key=lambda worker: list(_STATUS).index(worker.status), default=None)
+
+
+def _created(spec: ModelSpec) -> int:
+    """When its weights were written, in seconds of Unix time; 0 where this machine has none."""
+    try:
+        return 0 if spec.path is None else int(spec.path.stat().st_mtime)
+    except OSError:
+        return 0
 
 
 def _memory_mb(spec: ModelSpec, worker: Worker | None) -> int:

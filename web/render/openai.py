@@ -36,7 +36,8 @@ def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", **thought, "content": text},
+                "message": {"role": "assistant", **thought, "content": text, "refusal": None},
+                "logprobs": None,
                 "finish_reason": outcome.finish_reason,
             }
         ],
@@ -53,12 +54,12 @@ def delta(token: Token) -> dict[str, str]:
 
 def chunk(job: Job, delta: dict[str, str]) -> dict[str, Any]:
     """A frame of a stream, with a part of the answer."""
-    return _chunk(job, [{"index": 0, "delta": delta, "finish_reason": None}])
+    return _chunk(job, [_choice(delta, None)])
 
 
 def last_chunk(job: Job, completed: Completed) -> dict[str, Any]:
     """The frame that says how the answer ended."""
-    choice = {"index": 0, "delta": {}, "finish_reason": completed.outcome.finish_reason}
+    choice = _choice({}, completed.outcome.finish_reason)
     return {**_chunk(job, [choice]), **_about(job, completed)}
 
 
@@ -116,6 +117,10 @@ def usage(used: Usage) -> dict[str, Any]:
 def routing(job: Job) -> dict[str, Any]:
     """How the job's model was chosen; nothing where its caller named it."""
     return {} if job.routing is None else {"routing": dict(job.routing)}
+
+
+def _choice(delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
 def _chunk(job: Job, choices: list[dict[str, Any]]) -> dict[str, Any]:

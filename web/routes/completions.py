@@ -32,7 +32,7 @@ _STREAM = """\
 id: 2
 data: {"id":"chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33","object":"chat.completion.chunk",\
 "created":1790000000,"model":"smollm2-135m",\
-"choices":[{"index":0,"delta":{"content":"The"},"finish_reason":null}]}
+"choices":[{"index":0,"delta":{"content":"The"},"logprobs":null,"finish_reason":null}]}
 
 """
 

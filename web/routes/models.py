@@ -21,6 +21,8 @@ MODEL = Component(
         "required": [
             "id",
             "object",
+            "created",
+            "owned_by",
             "status",
             "memory_mb",
             "context_length",
@@ -31,6 +33,8 @@ MODEL = Component(
         "properties": {
             "id": {"type": "string"},
             "object": {"type": "string", "const": "model"},
+            "created": {"type": "integer", "minimum": 0},
+            "owned_by": {"type": "string", "const": "inference-service"},
             "status": {
                 "type": "string",
                 "enum": ["loaded", "loading", "unloading", "available", "failed"],
@@ -47,6 +51,7 @@ MODEL = Component(
     example={
         "id": "smollm2-135m",
         "object": "model",
+        "created": 1790000000,
         "owned_by": "inference-service",
         "status": "loaded",
         "memory_mb": 438,

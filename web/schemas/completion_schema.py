@@ -73,7 +73,11 @@ class CompletionSchema(LenientSchema):
     top_k = Whole(-1, _MOST_TOKENS, description="Sample from this many tokens; 0 and -1: all.")
     min_p = Decimal(0, 1, description="Leave out tokens less likely than this part of the best.")
     stop = Stop(description="Strings that end the answer; they are no part of it.")
-    seed = Whole(-_SEED, _SEED - 1, description="The same seed draws the same tokens.")
+    seed = Whole(
+        -_SEED,
+        _SEED - 1,
+        description="The same seed draws the same tokens, -1 too; leave it out for a fresh one.",
+    )
     presence_penalty = Decimal(-2, 2, description="Above 0: tokens that occurred become rarer.")
     frequency_penalty = Decimal(-2, 2, description="The same, for each time a token occurred.")
     response_format = fields.Nested(

@@ -14,11 +14,12 @@ ERROR = Component(
         "properties": {
             "error": {
                 "type": "object",
-                "required": ["code", "message", "type", "provider", "details"],
+                "required": ["code", "message", "type", "param", "provider", "details"],
                 "properties": {
                     "code": {"type": "string", "enum": sorted(STATUS)},
                     "message": {"type": "string"},
                     "type": {"type": "string", "enum": ["retriable", "non_retriable"]},
+                    "param": {"type": ["string", "null"]},
                     "provider": {"type": "string", "const": "inference-service"},
                     "details": {"type": "object"},
                 },
@@ -26,6 +27,25 @@ ERROR = Component(
         },
     },
 )
+_CHOICE = {
+    "type": "object",
+    "required": ["index", "message", "logprobs", "finish_reason"],
+    "properties": {
+        "index": {"type": "integer"},
+        "message": {
+            "type": "object",
+            "required": ["role", "content", "refusal"],
+            "properties": {
+                "role": {"type": "string", "const": "assistant"},
+                "reasoning_content": {"type": "string"},
+                "content": {"type": ["string", "null"]},
+                "refusal": {"type": "null"},
+            },
+        },
+        "logprobs": {"type": "null"},
+        "finish_reason": {"type": "string"},
+    },
+}
 COMPLETION = Component(
     "ChatCompletion",
     {
@@ -36,7 +56,7 @@ COMPLETION = Component(
             "object": {"type": "string", "const": "chat.completion"},
             "created": {"type": "integer"},
             "model": {"type": "string"},
-            "choices": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+            "choices": {"type": "array", "minItems": 1, "items": _CHOICE},
             "usage": {"type": "object"},
             "orchestration": {"type": "object"},
             "inference_metadata": {"type": "object"},
@@ -50,7 +70,12 @@ COMPLETION = Component(
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "The capital of France is Paris."},
+                "message": {
+                    "role": "assistant",
+                    "content": "The capital of France is Paris.",
+                    "refusal": None,
+                },
+                "logprobs": None,
                 "finish_reason": "stop",
             }
         ],

@@ -113,7 +113,8 @@ def require_possible(
 
 
 def _too_long(model: str, context_length: int, what: str, tokens: int) -> ContextBudgetExceeded:
-    # Clients of OpenAI's API know a context overflow by the first sentence.
+    # Clients of OpenAI's API know a context overflow by the first sentence, by the parameter, or by
+    # OpenAI's own code, which they look for anywhere in the error.
     return ContextBudgetExceeded(
         f"This model's maximum context length is {context_length} tokens. {what}, and the answer "
         f"takes some too; {model} cannot take it. Send less.",
@@ -122,6 +123,8 @@ def _too_long(model: str, context_length: int, what: str, tokens: int) -> Contex
             "budget": context_length,
             "model": model,
             "compression_attempted": False,
+            "param": "messages",
+            "reason": "context_length_exceeded",
         },
     )
 

@@ -166,7 +166,7 @@ class ScriptedEngine:
                 shown = text.push(words[token])
                 yield Delta(shown.text, (token,), reasoning=shown.reasoning)
         # What is held back of a cancelled answer comes from the worker that goes on with it.
-        rest = Shown() if reason == "cancelled" else text.finish()
+        rest = Shown() if reason == "cancelled" else text.finish(cut=reason == "length")
         yield Delta(
             rest.text,
             (),

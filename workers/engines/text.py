@@ -61,17 +61,19 @@ class TextAssembler:
             self.reasoning_tokens += 1
         return self._shown(segments)
 
-    def finish(self) -> Shown:
+    def finish(self, *, cut: bool = False) -> Shown:
         """What was held back, when the answer ends without a stop string; nothing after one.
 
-        Bytes that complete no character become U+FFFD.
+        Bytes that complete no character become U+FFFD. Of an answer that was `cut`, at its last
+        token, they are left out: the model would have completed the character.
         """
         if self.stopped:
             return Shown()
-        segments = self._splitter.push(self._decoder.decode(b"", final=True))
+        rest = "" if cut else self._decoder.decode(b"", final=True)
+        segments = self._splitter.push(rest)
         shown = self._shown(segments + self._splitter.finish())
-        rest, self._held = self._held, ""
-        return shown + Shown(rest)
+        held, self._held = self._held, ""
+        return shown + Shown(held)
 
     def _shown(self, segments: Iterable[Segment]) -> Shown:
         shown = Shown()

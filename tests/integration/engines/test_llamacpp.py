@@ -191,3 +191,10 @@ def test_a_schema_that_makes_no_grammar_is_the_callers_error(real_kit, llamacpp)
     form = Constraint(ConstraintKind.JSON_SCHEMA, {"type": "string", "pattern": "("})
     with pytest.raises(ValidationFailed, match="response_format"):
         ask(llamacpp, real_kit.request(constraint=form))
+
+
+@pytest.mark.parametrize("seed", [4294967295, -1, -(2**63), 2**63 - 1])
+def test_every_seed_repeats_its_answer(real_kit, llamacpp, seed):
+    """4294967295 is the seed by which llama.cpp means a fresh one."""
+    request = real_kit.request(temperature=1.5, top_k=0, seed=seed, max_tokens=12)
+    assert ask(llamacpp, request).ids == ask(llamacpp, request).ids

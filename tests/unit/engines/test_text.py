@@ -186,3 +186,19 @@ def test_pushing_the_pieces_again_gives_the_same_state(split, stop):
         assert [again.push(piece) for piece in pieces[cut:]] == parts[cut:]
         assert again.finish() == last
         assert again.reasoning_tokens == whole.reasoning_tokens
+
+
+@given(split_bytes("abé€🙂"), st.integers(1, 3))
+def test_a_cut_inside_a_character_leaves_no_part_of_it(split, left_out):
+    text, _ = split
+    raw = text.encode()[:-left_out]
+    assembler = TextAssembler()
+    shown = assembler.push(raw).text + assembler.finish(cut=True).text
+    assert shown == raw.decode(errors="ignore")
+    assert text.startswith(shown)
+
+
+def test_a_cut_keeps_what_was_held_for_a_stop_string():
+    assembler = TextAssembler(["STOP"])
+    assert assembler.push("go ST🙂".encode()[:-1]).text == "go "
+    assert assembler.finish(cut=True).text == "ST"

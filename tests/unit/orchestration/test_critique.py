@@ -128,6 +128,18 @@ def test_a_critic_that_cannot_judge_changes_nothing(made, text):
     assert answer.error is None
     assert "unusable" in answer.facts["note"]
     assert "confidence" not in answer.facts
+    assert answer.facts["rounds"] == 1
+
+
+def test_a_round_whose_critique_cannot_be_used_counts(made):
+    answer, done = run(made, "it is 5", judged(0.2), "it is 4", "Nice!")
+    assert answer.done is done[0]
+    assert answer.facts["rounds"] == 2
+
+
+def test_a_last_score_that_cannot_be_used_is_no_round(made):
+    answer, _ = run(made, "1", judged(0.1), "2", judged(0.2), "3", "Nice!")
+    assert answer.facts["rounds"] == 2
 
 
 def test_a_critique_that_was_cut_off_is_not_believed(made):

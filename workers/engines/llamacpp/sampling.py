@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from workers.contract.errors import EngineFailed
 from workers.contract.job import Sampling
+from workers.engines import seeds
 from workers.engines.llamacpp.grammar_gate import GrammarGate, TokenRole
 from workers.engines.llamacpp.masks import ConstraintMasks, Mask
 from workers.engines.llamacpp.native import Context
@@ -54,13 +55,17 @@ class Sampler:
         if sampling.temperature <= 0:
             parts.append(llama_cpp.llama_sampler_init_greedy())
         else:
-            seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
+            seed = (
+                secrets.randbelow(seeds.LLAMA_CPP_SEEDS) if sampling.seed is None else sampling.seed
+            )
             parts += [
                 llama_cpp.llama_sampler_init_top_k(sampling.top_k),
                 llama_cpp.llama_sampler_init_top_p(sampling.top_p, 1),
                 llama_cpp.llama_sampler_init_min_p(sampling.min_p, 1),
                 llama_cpp.llama_sampler_init_temp(sampling.temperature),
-                llama_cpp.llama_sampler_init_dist((seed + len(produced)) & 0xFFFFFFFF),
+                llama_cpp.llama_sampler_init_dist(
+                    seeds.after(seed, len(produced), seeds.LLAMA_CPP_SEEDS)
+                ),
             ]
         for part in parts:
             llama_cpp.llama_sampler_chain_add(chain, part)

@@ -105,7 +105,7 @@ class Sequence:
             self.end("stop", shown, (token,))
             return True
         if self.produced_length >= self._max_tokens:
-            self.end("length", shown + self._text.finish(), (token,))
+            self.end("length", shown + self._text.finish(cut=True), (token,))
             return True
         self._deltas.put(Delta(shown.text, (token,), reasoning=shown.reasoning))
         return False

@@ -17,10 +17,8 @@ from workers.contract.errors import (
     WorkerLost,
 )
 from workers.contract.job import Sampling
+from workers.engines import seeds
 from workers.engines.vllm.penalties import Earlier
-
-#: Seeds of vLLM's generators are 64 bits wide, signed.
-_SEEDS = 2**64
 
 #: vLLM's parameter -> ours, where it is called otherwise.
 _OUR_NAMES = {"structured_outputs": "response_format"}
@@ -84,7 +82,7 @@ def _penalties(sampling: Sampling, produced: tuple[int, ...]) -> dict[str, Any]:
 def _seed(seed: int | None, produced: int) -> int | None:
     if seed is None:
         return None
-    return (seed + produced + _SEEDS // 2) % _SEEDS - _SEEDS // 2
+    return seeds.after(seed, produced, seeds.VLLM_SEEDS)
 
 
 def _held_to(constraint: Constraint | None) -> StructuredOutputsParams | None:

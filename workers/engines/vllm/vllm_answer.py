@@ -72,16 +72,17 @@ class VllmAnswer:
         for place, token in enumerate(completion.token_ids):
             self.tokens.append(token)
             ends = place == last and reason is not None
-            shown = self._show(token, ends=ends)
+            shown = self._show(token, ends=ends, cut=reason == "length")
             if self._text.stopped:
                 yield self.end("stop", shown, (token,))
                 return
             if ends:
-                yield self.end(reason, shown + self._text.finish(), (token,))
+                shown += self._text.finish(cut=reason == "length")
+                yield self.end(reason, shown, (token,))
                 return
             yield Delta(shown.text, (token,), reasoning=shown.reasoning)
         if reason is not None:
-            yield self.end(reason, self._text.finish())
+            yield self.end(reason, self._text.finish(cut=reason == "length"))
 
     def end(self, reason: str, shown: Shown = _NOTHING, token_ids: tuple[int, ...] = ()) -> Delta:
         """The last delta."""
@@ -99,10 +100,10 @@ class VllmAnswer:
     def _produced(self) -> int:
         return len(self.tokens) - self._prompt_length
 
-    def _show(self, token: int, *, ends: bool = False) -> Shown:
+    def _show(self, token: int, *, ends: bool = False, cut: bool = False) -> Shown:
         text = self._characters.push(token)
         if ends:
-            text += self._characters.finish()
+            text += self._characters.finish(cut=cut)
         return self._text.push(text.encode())
 
     def _measure(self, output: RequestOutput) -> None:

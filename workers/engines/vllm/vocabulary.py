@@ -92,12 +92,16 @@ class Detokenizer:
         self._settle()
         return str(text)
 
-    def finish(self) -> str:
-        """The text of what still waits; bytes that complete no character become U+FFFD."""
+    def finish(self, *, cut: bool = False) -> str:
+        """The text of what still waits; bytes that complete no character become U+FFFD.
+
+        Those at the end of an answer that was `cut` at its last token are left out.
+        """
         before = self._vocabulary.text(self._shown)
         whole = self._vocabulary.text([*self._shown, *self._waiting])
         self._settle()
-        return whole.removeprefix(before)
+        text = whole.removeprefix(before)
+        return text.rstrip("\ufffd") if cut else text
 
     def _restart(self, *tokens: int) -> None:
         self._shown = [*self._shown, *tokens][-_CONTEXT_TOKENS:]
