@@ -80,3 +80,24 @@ def test_these_seeds_repeat(service, seed):
     body = service.ask("Say something.", temperature=1.5, top_k=0, seed=seed, max_tokens=12)
     texts = {service.post(body).json()["choices"][0]["message"]["content"] for _ in range(3)}
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("min_tokens", 5), ("max_new_tokens", 5), ("top_a", 0.2), ("ignore_eos", True),
+     ("repetition_penalty", 1.2), ("options", {"num_ctx": 2048}), ("think", False)],
+)  # fmt: skip
+def test_what_would_change_the_answer_is_refused_by_its_name(scripted_service, name, value):
+    answer = scripted_service.post(scripted_service.ask("hi", **{name: value}))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "UNSUPPORTED_PARAMETER")
+    assert name in answer.json()["error"]["message"]
+    assert answer.json()["error"]["param"] == name
+
+
+def test_what_changes_nothing_is_named(scripted_service):
+    body = scripted_service.ask(
+        "hi", models=["a", "b"], keep_alive="5m", num_ctx=2048, n=1, repetition_penalty=1.0
+    )
+    answer = scripted_service.post(body)
+    assert answer.status_code == 200
+    assert answer.headers["X-Ignored-Parameters"] == "models, keep_alive, num_ctx"

@@ -44,8 +44,9 @@ data: {"id":"chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33","object":"chat.completio
         tag="Chat",
         summary="Answer a conversation, whole or as a stream.",
         description=(
-            "Takes what OpenAI's endpoint takes. Parameters of other services change nothing and "
-            "are named in the header `X-Ignored-Parameters`.\n\n"
+            "Takes what OpenAI's endpoint takes. What is not there and would change the answer is "
+            "refused by its name; other names of other servers change nothing and are named in "
+            "the header `X-Ignored-Parameters`.\n\n"
             "With `stream: true` the answer comes as server-sent events, each `data:` one chunk, "
             "and ends with `data: [DONE]`. A failure after the first chunk is a `data:` frame with "
             "`error`, and no `[DONE]`.\n\n"

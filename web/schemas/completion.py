@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.routing.resolve import AUTO
-from web.schemas import constraints, messages, parameters, template_options
+from web.schemas import constraints, messages, template_options, unknown_parameters
 from web.schemas.completion_schema import ROUTED, CompletionSchema, JobSchema
 from workers.contract.constraint import Constraint
 from workers.contract.errors import ValidationFailed
@@ -77,7 +77,7 @@ def load(
         UnsupportedParameter: it asks for what is not there yet.
     """
     schema = _JOB_SCHEMA if asynchronous else _SCHEMA
-    known, ignored = parameters.sort_out(body, schema.fields)
+    known, ignored = unknown_parameters.sort_out(body, schema.fields)
     turns = known.get("messages")
     if isinstance(turns, list) and len(turns) > most_messages:
         raise ValidationFailed(

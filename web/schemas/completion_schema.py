@@ -39,7 +39,7 @@ class StreamOptionsSchema(LenientSchema):
 
 
 class CompletionSchema(LenientSchema):
-    """A chat completion. `parameters.sort_out` deals with names that are not here."""
+    """A chat completion. `unknown_parameters.sort_out` deals with names that are not here."""
 
     #: `ROUTED` loads a body without it.
     model = Text(

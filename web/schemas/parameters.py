@@ -1,100 +1,205 @@
-"""Parameters that a schema does not have: refused, ignored with a note, or misspelt."""
+"""Parameters that other servers know and this one does not: one rule for each, with a reason.
+
+What would change the answer is refused by its name. What changes nothing about the text is taken,
+and named in the header `X-Ignored-Parameters`. A value that asks for what is done anyway, such as
+`n: 1`, is neither. docs/COMPATIBILITY.md shows this table.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from web.schemas.refusals import excerpt, header_safe
-from workers.contract.errors import UnsupportedParameter, ValidationFailed
-
-#: More unknown names mean a mistake, and each costs a search for the nearest known one.
-_MOST_UNKNOWN = 50
-
-
-def _set(value: Any) -> bool:
-    return value not in (None, False, 0, "", [], {})
+OPENAI, OLLAMA, LLAMA_SERVER = "OpenAI", "Ollama", "llama-server"
+VLLM, LLAMA_CPP_PYTHON, OTHERS = "vLLM", "llama-cpp-python", "others"
+#: Whose names there are, in the order in which pages show them. Others: OpenRouter, TGI, SGLang,
+#: text-generation-webui, LiteLLM, Anthropic, Mistral and DashScope.
+SERVERS = (OPENAI, OLLAMA, LLAMA_SERVER, VLLM, LLAMA_CPP_PYTHON, OTHERS)
+#: Values that ask for nothing.
+_NOTHING = (None, False, 0, "", [], {})
 
 
-#: Parameters of the OpenAI API that would change the answer and are not there yet: name -> whether
-#: this value asks for anything.
-UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
-    "n": lambda value: value is True or value not in (None, 1),
-    "tools": _set,
-    "tool_choice": lambda value: value not in (None, "none", "auto"),
-    "functions": _set,
-    "function_call": lambda value: value not in (None, "none", "auto"),
-    "logprobs": _set,
-    "top_logprobs": _set,
-    "logit_bias": _set,
-    "audio": _set,
-    "modalities": lambda value: value not in (None, ["text"]),
-    "prediction": _set,
-    "web_search_options": lambda value: value is not None,
-    "guided_whitespace_pattern": _set,
-    "structural_tag": _set,
-}
-#: Parameters of a job alone.
-_OF_JOBS = frozenset({"webhook", "deadline_s"})
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter that the schemas of this service do not have."""
 
-#: Parameters of the OpenAI API and of other servers that change nothing about the answer here.
-HARMLESS = frozenset(
-    {
-        "guided_decoding_backend",
-        "metadata",
-        "parallel_tool_calls",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "verbosity",
-    }
-)
+    name: str
+    #: The servers that know it.
+    servers: tuple[str, ...]
+    #: It would change the answer.
+    refused: bool
+    #: Why, or what to send instead; goes on from a colon.
+    reason: str
+    #: Values that ask for what is done anyway.
+    neutral: tuple[Any, ...] = _NOTHING
 
-
-def sort_out(body: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
-    """The parameters a schema knows, and the names of those that are ignored.
-
-    A null counts as absent.
-
-    Raises:
-        UnsupportedParameter: one would change the answer, and cannot.
-        ValidationFailed: an unknown name is close to one of ours.
-    """
-    known = frozenset(known)
-    kept: dict[str, Any] = {}
-    ignored: list[str] = []
-    for name, value in body.items():
-        if name in known:
-            if value is not None:
-                kept[name] = value
-        elif name in _OF_JOBS and value is not None:
-            raise UnsupportedParameter(
-                f"{name!r} goes only with POST /v1/jobs.", details={"param": name}
-            )
-        elif name in UNSUPPORTED:
-            if UNSUPPORTED[name](value):
-                raise UnsupportedParameter(
-                    f"{name!r} is not supported yet; leave it out.", details={"param": name}
-                )
-        elif value is not None:
-            if name not in HARMLESS:
-                _refuse_misspelt(name, known)
-            ignored.append(header_safe(name))
-            if len(ignored) > _MOST_UNKNOWN:
-                raise ValidationFailed(
-                    f"The body has more than {_MOST_UNKNOWN} unknown parameters.",
-                    details={"param": header_safe(name)},
-                )
-    return kept, ignored
-
-
-def _refuse_misspelt(name: str, known: frozenset[str]) -> None:
-    near = difflib.get_close_matches(excerpt(name), known, n=1, cutoff=0.8)
-    if near:
-        raise ValidationFailed(
-            f"{header_safe(name)!r} is unknown; did you mean {near[0]!r}?",
-            details={"param": header_safe(name), "suggestion": near[0]},
+    def asks(self, value: Any) -> bool:
+        """Whether this value of it asks for anything."""
+        return not any(
+            value == same and isinstance(value, bool) is isinstance(same, bool)
+            for same in self.neutral
         )
+
+
+def _refused(names: str, servers: str, reason: str, *neutral: Any) -> list[Parameter]:
+    values = (None, *neutral) if neutral else _NOTHING
+    return [Parameter(name, _servers(servers), True, reason, values) for name in names.split()]
+
+
+def _ignored(names: str, servers: str, reason: str) -> list[Parameter]:
+    return [Parameter(name, _servers(servers), False, reason, (None,)) for name in names.split()]
+
+
+def _servers(names: str) -> tuple[str, ...]:
+    servers = tuple(names.split(", "))
+    if unknown := set(servers) - set(SERVERS):
+        raise ValueError(f"{unknown} is no server of this table")
+    return servers
+
+
+_EVERYWHERE = "OpenAI, Ollama, llama-server, vLLM, llama-cpp-python"
+_LLAMA_CPP = "llama-server, llama-cpp-python"
+_ROWS = [
+    # What the OpenAI API has.
+    *_refused("n", _EVERYWHERE, "one answer is given; ask again for another", 1),
+    *_refused("tools functions", _EVERYWHERE, "tools are not offered to models yet"),
+    *_refused("tool_choice function_call", _EVERYWHERE, "there are no tools yet", "none", "auto"),
+    *_refused("logprobs top_logprobs", _EVERYWHERE, "chances of tokens are not given yet"),
+    *_refused("logit_bias", _EVERYWHERE, "chances of tokens cannot be changed one by one"),
+    *_refused("audio", OPENAI, "answers are text"),
+    *_refused("modalities", OPENAI, "answers are text", ["text"]),
+    *_refused("prediction", OPENAI, "an expected answer is not read"),
+    *_refused("web_search_options", OPENAI, "nothing is searched", None),
+    *_refused("moderation", OPENAI, "nothing is moderated"),
+    *_ignored("metadata store", OPENAI, "answers are kept as jobs only, see JOBS.md"),
+    *_ignored("parallel_tool_calls", "OpenAI, vLLM", "there are no tools yet"),
+    *_ignored(
+        "prompt_cache_key prompt_cache_options prompt_cache_retention", OPENAI,
+        "prefixes are kept by what they say, and as long as there is room",
+    ),
+    *_ignored("safety_identifier", OPENAI, "send `user`; it is kept with the job"),
+    *_ignored("service_tier", OPENAI, "send `priority`"),
+    *_ignored("verbosity", OPENAI, "only models of OpenAI read it"),
+    # Of OpenAI's other endpoints.
+    *_refused("prompt input suffix", "OpenAI, llama-server, vLLM, llama-cpp-python",
+              "send `messages`"),
+    *_refused("instructions system", "OpenAI, Ollama, others",
+              "send a message of the role `system`"),
+    *_refused("best_of", "OpenAI, vLLM, others", "one answer is given", 1),
+    *_refused("echo", "OpenAI, vLLM, llama-cpp-python", "the answer does not repeat the prompt"),
+    # How many tokens.
+    *_refused("max_output_tokens max_new_tokens max_length max_tokens_to_sample", "OpenAI, others",
+              "send `max_tokens`"),
+    *_refused("n_predict num_predict", "llama-server, Ollama", "send `max_tokens`", -1),
+    *_refused("min_tokens min_length", "vLLM, llama-cpp-python, others",
+              "a model ends its answer when it has done", 0),
+    *_refused("ignore_eos ban_eos_token", "llama-server, vLLM, others",
+              "a model ends its answer when it has done"),
+    *_refused("t_max_predict_ms", LLAMA_SERVER, "send `max_tokens`, or a job with `deadline_s`"),
+    *_refused("truncate truncate_prompt_tokens transforms", "Ollama, vLLM, others",
+              "a prompt is taken whole or refused; shorten it"),
+    *_ignored("truncation_side", VLLM, "a prompt is taken whole or refused"),
+    *_ignored("n_keep num_keep", "llama-server, Ollama", "nothing of a prompt is dropped"),
+    *_ignored("num_ctx", OLLAMA, "the context is the model's; `GET /v1/models` has it"),
+    # Where an answer ends.
+    *_refused("stop_sequences stopping_strings", OTHERS, "send `stop`"),
+    *_refused("stop_token_ids", VLLM, "send `stop`, as text"),
+    *_refused("stop_regex", OTHERS, "send `stop`, as text"),
+    *_refused("include_stop_str_in_output no_stop_trim", "vLLM, others",
+              "stop strings are no part of the answer"),
+    *_refused("repetition_detection", VLLM, "send `max_tokens`"),
+    # How tokens are chosen.
+    *_refused("repetition_penalty repeat_penalty rep_pen encoder_repetition_penalty",
+              "Ollama, llama-server, vLLM, llama-cpp-python, others",
+              "send `presence_penalty` or `frequency_penalty`", 1),
+    *_ignored("repeat_last_n rep_pen_range", "Ollama, llama-server, others",
+              "penalties look back 64 tokens on llama.cpp and over the answer on vLLM"),
+    *_refused("penalize_nl no_repeat_ngram_size penalty_alpha", "Ollama, others",
+              "send `presence_penalty` or `frequency_penalty`"),
+    *_refused("random_seed", OTHERS, "send `seed`", None),
+    *_refused("do_sample", OTHERS, "send `temperature: 0` for the most likely tokens", True),
+    *_refused("top_a top_n_tokens epsilon_cutoff eta_cutoff smoothing_factor min_keep",
+              "llama-server, others", "send `top_k`, `top_p` or `min_p`"),
+    *_refused("tfs tfs_z typical_p typ_p", "Ollama, llama-server, others",
+              "send `top_k`, `top_p` or `min_p`", 1),
+    *_refused("top_n_sigma", "llama-server, others", "send `top_k`, `top_p` or `min_p`", -1),
+    *_refused("dynatemp_range dynamic_temperature", "llama-server, others",
+              "send one `temperature`"),
+    *_ignored("dynatemp_exponent smoothing_curve", "llama-server, others",
+              "the parameter it goes with is refused"),
+    *_refused("temperature_last samplers sampler_priority", "llama-server, others",
+              "the order is llama.cpp's own: penalties, `top_k`, `top_p`, `min_p`, `temperature`"),
+    *_refused("xtc_probability dry_multiplier", "llama-server, others",
+              "tokens are chosen by `temperature`, `top_k`, `top_p`, `min_p` and penalties"),
+    *_ignored("xtc_threshold dry_base dry_allowed_length dry_penalty_last_n "
+              "dry_sequence_breakers", "llama-server, others",
+              "the parameter it goes with is refused"),
+    *_refused("mirostat mirostat_mode", "Ollama, llama-server, llama-cpp-python, others",
+              "tokens are chosen by `temperature`, `top_k`, `top_p`, `min_p` and penalties"),
+    *_ignored("mirostat_tau mirostat_eta", "Ollama, llama-server, llama-cpp-python, others",
+              "the parameter it goes with is refused"),
+    *_refused("use_beam_search num_beams", "vLLM, others", "tokens are drawn one by one", False, 1),
+    *_ignored("length_penalty early_stopping", "vLLM, others", "there are no beams"),
+    *_refused("guidance_scale", OTHERS, "a second prompt is not read", 1),
+    *_refused("negative_prompt", OTHERS, "a second prompt is not read"),
+    *_refused("allowed_token_ids bad_words custom_token_bans logits_processors "
+              "custom_logit_processor", "vLLM, others",
+              "chances of tokens cannot be changed one by one"),
+    *_ignored("logit_bias_type", LLAMA_CPP_PYTHON, "the parameter it goes with is refused"),
+    *_refused("watermark watermarking", "vLLM, others", "answers bear no watermark"),
+    *_refused("n_indent", LLAMA_SERVER, "lines are indented as the model writes them"),
+    *_refused("n_cmpl", LLAMA_SERVER, "one answer is given; ask again for another", 1),
+    *_refused("lora lora_path adapter_id", "llama-server, others", "name another `model`"),
+    *_refused("vllm_xargs kv_transfer_params ec_transfer_params", VLLM,
+              "the worker's engine is not reached from outside"),
+    # What a format is.
+    *_refused("format", OLLAMA, "send `response_format`"),
+    *_refused("regex ebnf", OTHERS, "send `structured_outputs`"),
+    *_refused("guided_whitespace_pattern structural_tag", "vLLM, others",
+              "an answer is held to what `structured_outputs` says"),
+    *_ignored("guided_decoding_backend", VLLM, "llguidance holds all answers"),
+    # What the model reads.
+    *_refused("options", OLLAMA,
+              "send its fields beside `model`, such as `temperature` and `max_tokens`"),
+    *_refused("template chat_template raw", "Ollama, vLLM",
+              "the chat template is the model's; send `chat_template_kwargs`"),
+    *_refused("documents", VLLM, "send them as text of `messages`"),
+    *_refused("images", OLLAMA, "models read text"),
+    *_ignored("media_io_kwargs mm_processor_kwargs", VLLM, "models read text"),
+    *_refused("add_special_tokens", VLLM, "the chat template adds them"),
+    *_refused("think thinking enable_thinking", "Ollama, others",
+              "send `reasoning_effort` or `chat_template_kwargs`", None),
+    *_refused("reasoning", OTHERS, "send `reasoning_effort`"),
+    *_refused("thinking_budget thinking_token_budget reasoning_budget thinking_budget_tokens",
+              "llama-server, vLLM, others", "send `reasoning_effort` or `max_tokens`", -1),
+    *_refused("prompt_mode safe_prompt", OTHERS, "send a message of the role `system`"),
+    *_refused("plugins enable_search", OTHERS, "nothing is searched"),
+    *_refused("preset", OTHERS, "presets are the operator's: INFERENCE_CONFIG"),
+    # What the answer shows.
+    *_refused("skip_special_tokens", "vLLM, others", "special tokens are no text", True),
+    *_ignored("spaces_between_special_tokens", VLLM, "special tokens are no text"),
+    *_refused("prompt_logprobs logprob_token_ids n_probs", "llama-server, vLLM",
+              "chances of tokens are not given yet", None),
+    *_ignored("post_sampling_probs return_tokens_as_token_ids", "llama-server, vLLM",
+              "chances of tokens are not given yet"),
+    *_refused("return_token_ids return_tokens return_prompt_text return_token_offsets "
+              "return_full_text return_hidden_states decoder_input_details",
+              "llama-server, vLLM, others", "answers are text, without the prompt"),
+    *_refused("reasoning_format", LLAMA_SERVER,
+              "thoughts come as `reasoning_content`", "auto", "deepseek"),
+    *_ignored("include_reasoning separate_reasoning stream_reasoning", "vLLM, others",
+              "thoughts come as `reasoning_content`, beside `content`"),
+    *_ignored("timings_per_token return_progress response_fields details usage",
+              "llama-server, others", "`usage` and `orchestration` always come"),
+    *_ignored("sse_ping_interval stream_interval", "llama-server, vLLM",
+              "deltas come as tokens are made, comments every 10 s of silence"),
+    # Who answers, and with which caches.
+    *_ignored("models provider route fallbacks", OTHERS,
+              "the model that is named answers, or its error comes"),
+    *_ignored("keep_alive", OLLAMA, "the operator says it: INFERENCE_IDLE_UNLOAD_S"),
+    *_ignored("cache_prompt n_cache_reuse id_slot cache_salt", "llama-server, vLLM",
+              "prefixes are kept by what they say, and as long as there is room"),
+    *_ignored("request_id rid session_id trace", "vLLM, others", "send the header `X-Request-ID`"),
+]
+#: Name -> the parameter.
+TABLE: dict[str, Parameter] = {row.name: row for row in _ROWS}
