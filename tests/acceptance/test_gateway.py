@@ -1,4 +1,5 @@
-"""A stand-in for the gateway's client: it does what that client does, no more."""
+"""A stand-in for the gateway's client: it does what that client does, no more. docs/GATEWAY.md says
+the same in words."""
 
 import json
 
@@ -11,6 +12,11 @@ from tests.support.front_end import MODEL
 TIMEOUT_S = 120
 PREFIXES = ("inference:", "local:")
 _WANTED = ("id", "created", "model", "choices")
+#: What it reads of `inference_metadata`.
+METADATA = (
+    "config", "orchestration_mode", "models_used", "handoff_steps", "compression_applied",
+    "context_utilization",
+)  # fmt: skip
 
 
 class Gateway:
@@ -19,6 +25,8 @@ class Gateway:
     def __init__(self, url):
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S)
         self.models = [entry["id"] for entry in self._http.get("/v1/models").json()["data"]]
+        #: Of the last answer that had it.
+        self.metadata = None
 
     def close(self):
         self._http.close()
@@ -28,6 +36,7 @@ class Gateway:
         answer = self._http.post("/v1/chat/completions", json=self._body(model, turns, options))
         if answer.status_code != 200:
             return answer.status_code, answer.json()["error"]["code"]
+        self._read_metadata(answer.json())
         return answer.json()["choices"][0]["message"]["content"]
 
     def stream(self, model, turns, **options):
@@ -45,6 +54,10 @@ class Gateway:
         nothing = {"name": None, "tool_calls": None, "tool_call_id": None}
         return {"model": model, "messages": [{**nothing, **turn} for turn in turns], **options}
 
+    def _read_metadata(self, answer):
+        metadata = answer["inference_metadata"]
+        self.metadata = {name: metadata[name] for name in METADATA}
+
     def _pieces(self, lines):
         for line in lines:
             if not line.startswith("data: "):
@@ -54,6 +67,8 @@ class Gateway:
             frame = json.loads(line.removeprefix("data: "))
             if not all(name in frame for name in _WANTED) or not frame["choices"]:
                 continue
+            if "inference_metadata" in frame:
+                self._read_metadata(frame)
             choice = frame["choices"][0]
             if "index" in choice and "delta" in choice and frame["id"].startswith("chatcmpl-"):
                 yield choice["delta"].get("content") or ""
@@ -93,9 +108,13 @@ def test_it_finds_the_models(gateway):
 @pytest.mark.parametrize("prefix", ["", *PREFIXES])
 def test_it_reads_an_answer_plain_and_streamed(gateway, prefix):
     plain = gateway.complete(prefix + MODEL, TURNS, **OPTIONS)
+    of_plain, gateway.metadata = gateway.metadata, None
     pieces = gateway.stream(prefix + MODEL, TURNS, **OPTIONS)
     assert "".join(pieces) == plain
     assert plain
+    assert of_plain == gateway.metadata
+    assert of_plain["models_used"] == [MODEL]
+    assert 0 < of_plain["context_utilization"] < 1
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -63,9 +63,14 @@ def default_text(variable: Variable, default: Any) -> str:
     return "" if variable.unset else display.show(default)
 
 
-def _row(variable: Variable, default: Any) -> str:
+def shown_default(variable: Variable, default: Any) -> str:
+    """What holds while the variable is not set, as a page shows it."""
     text = default_text(variable, default)
-    shown = f"`{text}`" if text else variable.unset or "not set"
+    return f"`{text}`" if text else variable.unset or "not set"
+
+
+def _row(variable: Variable, default: Any) -> str:
+    shown = shown_default(variable, default)
     cells = [f"`{variable.name}`", shown, variable.kind.allowed, _meaning(variable)]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 

@@ -1,0 +1,127 @@
+"""What is otherwise here than in OpenAI's API and in the first design, and why.
+
+Data for docs/COMPATIBILITY.md, of what no schema and no table says. Tests hold each name against
+the schemas, the settings and the official client.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workers.contract.job import Sampling
+
+#: Parameters of the schema that OpenAI's API has.
+OF_OPENAI = (
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "response_format",
+    "reasoning_effort",
+    "user",
+)
+_DEFAULTS = Sampling()
+#: Parameter of the schema -> what is otherwise than in OpenAI's API.
+DIFFERENCES = {
+    "model": "a model of `GET /v1/models`; with auto-routing it may be left out",
+    "messages": "see [Messages](#messages)",
+    "stream": "each frame has an `id`; comments keep a silent connection open",
+    "stream_options": "`include_usage`; also `include_steps`, which shows steps of several models",
+    "max_tokens": "without it an answer may fill the context",
+    "max_completion_tokens": "the smaller of both counts",
+    "temperature": f"{_DEFAULTS.temperature:g} where it is left out, not 1",
+    "top_p": f"{_DEFAULTS.top_p:g} where it is left out, not 1",
+    "stop": "up to 16 strings, not 4; looked for in the content, not in thoughts",
+    "seed": "every whole number repeats its answer, -1 too; see [ENGINES.md](ENGINES.md)",
+    "presence_penalty": "",
+    "frequency_penalty": "",
+    "response_format": "schemas are a subset; what cannot be held is refused, see "
+    "[ENGINES.md](ENGINES.md)",
+    "reasoning_effort": "where the model's chat template knows it; `none` switches thinking off",
+    "user": "kept with the job",
+}
+#: Parameter of the schema that OpenAI's API does not have -> who knows it, and what is otherwise.
+OF_OTHERS = {
+    "top_k": (
+        "Ollama, llama-server, vLLM, llama-cpp-python",
+        f"{_DEFAULTS.top_k} where it is left out; 0 and -1: all tokens",
+    ),
+    "min_p": (
+        "Ollama, llama-server, vLLM, llama-cpp-python",
+        f"{_DEFAULTS.min_p:g} where it is left out",
+    ),
+    "chat_template_kwargs": ("llama-server, vLLM", ""),
+    "add_generation_prompt": ("vLLM", ""),
+    "continue_final_message": ("vLLM", ""),
+    "priority": ("vLLM", "3 is taken first, 1 last; vLLM counts the other way round"),
+    "task_type": ("", "the kind of task, for [routing](ROUTING.md)"),
+    "orchestration_mode": ("", "[several models](ORCHESTRATION.md) answer"),
+}
+_PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+_SOUND = {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}
+_CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+#: What a message may be -> one that is so, and what becomes of it.
+MESSAGES: dict[str, tuple[dict[str, Any], str]] = {
+    "text": ({"role": "user", "content": "Hi"}, ""),
+    "parts of text": (
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+        "joined by line breaks",
+    ),
+    "a picture": ({"role": "user", "content": [_PICTURE]}, "models read text"),
+    "sound": ({"role": "user", "content": [_SOUND]}, "models read text"),
+    "a file": ({"role": "user", "content": [{"type": "file", "file": {}}]}, "models read text"),
+    "role `developer`": ({"role": "developer", "content": "Be brief."}, "as `system`"),
+    "role `tool`, `tool_calls` of the assistant": (
+        {"role": "assistant", "content": None, "tool_calls": [_CALL]},
+        "as the template shows them",
+    ),
+    "role `function`": ({"role": "function", "name": "f", "content": "1"}, "send the role `tool`"),
+    "`reasoning_content` of the assistant": (
+        {"role": "assistant", "content": "Hi", "reasoning_content": "They greet."},
+        "as the template shows it",
+    ),
+}
+#: Field of an OpenAI answer -> why it never comes.
+ABSENT = {
+    "system_fingerprint": "models change with their files alone",
+    "service_tier": "there is one",
+    "metadata": "answers are kept as jobs only",
+    "moderation": "nothing is moderated",
+    "obfuscation": "chunks have the length of their text",
+    "shutdown_date": "models stay as long as their files",
+    "tool_calls": "there are no tools yet",
+    "function_call": "there are no tools yet",
+    "annotations": "nothing is searched",
+    "audio": "answers are text",
+    "accepted_prediction_tokens": "there are no predictions",
+    "rejected_prediction_tokens": "there are no predictions",
+    "audio_tokens": "all tokens are text",
+    "image_tokens": "all tokens are text",
+    "text_tokens": "all tokens are text",
+    "cache_write_tokens": "writing to the cache costs nothing",
+}
+#: Setting -> what the first design had, and why that was left.
+FIRST_DESIGN = {
+    "INFERENCE_HOST": (
+        "`0.0.0.0`",
+        "Without API keys whoever reaches the port can use the machine. So the service is open to "
+        "others once there are keys, or once the host is set.",
+    ),
+    "INFERENCE_QUEUE_STRATEGY": (
+        "`fifo`",
+        "Where nobody sends a priority the order is the same. With bulk jobs in the queue a person "
+        "who waits would wait for all of them.",
+    ),
+    "INFERENCE_PRIORITY_ENABLED": (
+        "`false`",
+        "It says the same as the strategy. Two defaults of which one has to win are one too many.",
+    ),
+}
