@@ -62,7 +62,8 @@ def join(deltas):
 def test_a_plain_answer_has_the_thought_beside_its_content(service, model):
     body = service.post(ask(service, model=model)).json()
     message = body["choices"][0]["message"]
-    assert message == {"role": "assistant", "reasoning_content": THOUGHT, "content": ANSWER}
+    thought = {"reasoning_content": THOUGHT}
+    assert message == {"role": "assistant", **thought, "content": ANSWER, "refusal": None}
     assert body["choices"][0]["finish_reason"] == "stop"
     thought_tokens = THOUGHT_TOKENS - (model == "opened")
     assert body["usage"]["completion_tokens_details"] == {"reasoning_tokens": thought_tokens}
@@ -71,7 +72,8 @@ def test_a_plain_answer_has_the_thought_beside_its_content(service, model):
 
 def test_an_answer_without_a_thought_has_none(service):
     body = service.post(ask(service, {"text": ANSWER})).json()
-    assert body["choices"][0]["message"] == {"role": "assistant", "content": ANSWER}
+    message = body["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": ANSWER, "refusal": None}
     assert body["usage"]["completion_tokens_details"] == {"reasoning_tokens": 0}
 
 
@@ -118,7 +120,8 @@ def test_a_job_keeps_the_thought_apart_in_its_result_and_its_events(service):
     assert any("reasoning" not in event for event in tokens)
     job = service.get(f"/v1/jobs/{job_id}").json()
     message = job["result"]["choices"][0]["message"]
-    assert message == {"role": "assistant", "reasoning_content": THOUGHT, "content": ANSWER}
+    thought = {"reasoning_content": THOUGHT}
+    assert message == {"role": "assistant", **thought, "content": ANSWER, "refusal": None}
     (step,) = job["steps"]
     assert step["usage"]["completion_tokens_details"] == {"reasoning_tokens": THOUGHT_TOKENS}
 

@@ -16,7 +16,7 @@ VLLM, LLAMA_CPP_PYTHON, OTHERS = "vLLM", "llama-cpp-python", "others"
 #: text-generation-webui, LiteLLM, Anthropic, Mistral and DashScope.
 SERVERS = (OPENAI, OLLAMA, LLAMA_SERVER, VLLM, LLAMA_CPP_PYTHON, OTHERS)
 #: Values that ask for nothing.
-_NOTHING = (None, False, 0, "", [], {})
+_NOTHING: tuple[Any, ...] = (None, False, 0, "", [], {})
 
 
 @dataclass(frozen=True, slots=True)
