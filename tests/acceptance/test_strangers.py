@@ -46,10 +46,15 @@ def test_an_overflow_has_the_words_that_clients_know(client, scripted_service, s
     assert "context_length_exceeded" in str(error)
 
 
-def test_a_model_says_when_it_was_created(client):
-    for model in (client.models.list().data[0], client.models.retrieve(MODEL)):
-        assert model.created > 1_000_000_000
-        assert model.owned_by == "inference-service"
+def test_a_model_says_when_it_was_created(service):
+    with service.openai() as client:
+        for model in (client.models.list().data[0], client.models.retrieve(MODEL)):
+            assert model.created > 1_000_000_000
+            assert model.owned_by == "inference-service"
+
+
+def test_a_model_without_a_file_was_never_created(client):
+    assert client.models.retrieve(MODEL).created == 0
 
 
 def test_an_answer_has_the_fields_that_are_null(scripted_service):

@@ -114,10 +114,10 @@ def require_possible(
 
 def _too_long(model: str, context_length: int, what: str, tokens: int) -> ContextBudgetExceeded:
     # Clients of OpenAI's API know a context overflow by the first sentence, by the parameter, or by
-    # OpenAI's own code, which they look for anywhere in the error.
+    # OpenAI's own code, which they look for in the text of an exception.
     return ContextBudgetExceeded(
         f"This model's maximum context length is {context_length} tokens. {what}, and the answer "
-        f"takes some too; {model} cannot take it. Send less.",
+        f"takes some too; {model} cannot take it. Send less (context_length_exceeded).",
         details={
             "current_tokens": tokens,
             "budget": context_length,
