@@ -43,8 +43,8 @@ DIFFERENCES = {
     "seed": "every whole number repeats its answer, -1 too; see [ENGINES.md](ENGINES.md)",
     "presence_penalty": "",
     "frequency_penalty": "",
-    "response_format": "schemas are a subset; what cannot be held is refused, see "
-    "[ENGINES.md](ENGINES.md)",
+    "response_format": "what cannot be held is refused; see "
+    "[ENGINES.md](ENGINES.md#json-and-grammars)",
     "reasoning_effort": "where the model's chat template knows it; `none` switches thinking off",
     "user": "kept with the job",
 }
@@ -61,6 +61,13 @@ OF_OTHERS = {
     "chat_template_kwargs": ("llama-server, vLLM", ""),
     "add_generation_prompt": ("vLLM", ""),
     "continue_final_message": ("vLLM", ""),
+    "structured_outputs": ("vLLM", "see [ENGINES.md](ENGINES.md#json-and-grammars)"),
+    "guided_json": ("vLLM", "as `structured_outputs.json`"),
+    "guided_regex": ("vLLM", "as `structured_outputs.regex`"),
+    "guided_choice": ("vLLM", "as `structured_outputs.choice`"),
+    "guided_grammar": ("vLLM", "as `structured_outputs.grammar`"),
+    "grammar": ("llama-server, llama-cpp-python", "GBNF"),
+    "json_schema": ("llama-server", ""),
     "priority": ("vLLM", "3 is taken first, 1 last; vLLM counts the other way round"),
     "task_type": ("", "the kind of task, for [routing](ROUTING.md)"),
     "orchestration_mode": ("", "[several models](ORCHESTRATION.md) answer"),

@@ -113,7 +113,7 @@ def test_settings_pages_and_commands_that_a_page_names_are_there(page):
     named = {*re.findall(r"(?<![A-Z_])INFERENCE_[A-Z_]*[A-Z]", text)}
     assert named - settings == set()
     assert named
-    links = re.findall(r"\]\(([\w./]+)\)", text)
+    links = re.findall(r"\]\(([\w./]+)[)#]", text)
     assert [link for link in links if not (DOCS / link).exists()] == []
     commands = {*re.findall(r"inference-service ([a-z]+)", text)}
     assert commands - {*cli.list_commands(click.Context(cli))} == set()
