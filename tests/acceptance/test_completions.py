@@ -203,6 +203,7 @@ def test_an_answer_that_follows_a_schema(client):
         "type": "object",
         "properties": {"city": {"type": "string", "maxLength": 20}, "people": {"type": "integer"}},
         "required": ["city", "people"],
+        "additionalProperties": False,
     }
     form = {"type": "json_schema", "json_schema": {"name": "city", "schema": schema}}
     asked = {"model": MODEL, "messages": QUESTION, "max_tokens": 100, "temperature": 0}

@@ -86,15 +86,46 @@ def check(constraint: Constraint) -> tuple[str, ...]:
 
 
 def text_follows(constraint: Constraint, text: str) -> bool:
-    """Whether a whole text is one that the constraint allows.
+    """Whether a whole text is one that the constraint allows; JSON in any order of its properties.
 
     Raises:
         Unobeyable: it cannot be obeyed.
     """
-    matcher = LLMatcher(_bytes(), of(constraint), log_level=0, limits=LIMITS)
+    compiled = of(constraint)
+    return any(_accepts(compiled, form) for form in (text, _in_order(constraint, text)))
+
+
+def _accepts(compiled: str, text: str) -> bool:
+    matcher = LLMatcher(_bytes(), compiled, log_level=0, limits=LIMITS)
     if matcher.is_error():
         raise Unobeyable(f"cannot be held to: {reason(matcher.get_error())}")
     return matcher.consume_tokens(list(text.strip().encode())) and matcher.is_accepting()
+
+
+def _in_order(constraint: Constraint, text: str) -> str:
+    """A JSON text with its properties as the schema names them: a mask lets them come so."""
+    if constraint.kind is not ConstraintKind.JSON_SCHEMA:
+        return text
+    ranks: dict[str, int] = {}
+    level = [constraint.source]
+    while level:
+        below: list[object] = []
+        for node in level:
+            if isinstance(node, Mapping):
+                for name in node.get("properties") or ():
+                    ranks.setdefault(name, len(ranks))
+                below.extend(node.values())
+            elif isinstance(node, list):
+                below.extend(node)
+        level = below
+
+    def ordered(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        return dict(sorted(pairs, key=lambda pair: ranks.get(pair[0], len(ranks))))
+
+    try:
+        return json.dumps(json.loads(text, object_pairs_hook=ordered), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
 
 
 def reason(error: str) -> str:

@@ -228,3 +228,13 @@ def test_the_ambiguous_schema_costs_little_a_token():
     matcher_s = time.thread_time()
     assert not grammar.text_follows(json_schema(AMBIGUOUS), text)
     assert time.thread_time() - matcher_s < 1.0
+
+
+def test_properties_follow_a_schema_in_any_order():
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "string"}},
+        "required": ["a", "b"],
+    }
+    assert grammar.text_follows(json_schema(schema), '{"b": "x", "a": 1}')
+    assert not grammar.text_follows(json_schema(schema), '{"b": 1, "a": 1}')
