@@ -5,7 +5,7 @@ import itertools
 import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, LimitRequestLine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from web.edge.body import Body, BytesInFlight
@@ -36,6 +36,7 @@ def with_length(length, content=b""):
     return b"POST /a HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % length + content
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.sampled_from([LENGTH, CHUNKED]), st.lists(st.integers(0, 10_000), max_size=20))
 def test_a_request_is_whole_at_its_last_byte(request_, at):
     request_in = incoming()
@@ -49,6 +50,7 @@ def test_a_request_is_whole_at_its_last_byte(request_, at):
     assert request_in.rest() == NEXT
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=3000), st.lists(st.integers(1, 400), max_size=8), st.lists(st.integers()))
 def test_chunks_are_decoded_however_they_are_cut(content, sizes, at):
     raw, left = b"", content
