@@ -108,4 +108,4 @@ def test_without_a_service_that_is_said(tasks, tmp_path):
     service = Service(tmp_path / "data", INFERENCE_BACKEND="scripted")
     done = evaluate(service, "demo-single", tasks, tmp_path / "out")
     assert done.returncode == 1
-    assert "no service answers" in done.stderr
+    assert "No service answers at" in done.stderr

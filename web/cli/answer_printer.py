@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import click
+
+#: What a terminal would obey and not show. Tab, line feed and carriage return stay.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class AnswerPrinter:
     """Prints one answer.
 
-    Reasoning goes dimmed to standard error: a pipe gets the answer and nothing else.
+    Reasoning goes dimmed to standard error: a pipe gets the answer and nothing else. A terminal
+    gets no control characters: a text must not move its cursor or write its clipboard.
     """
 
     def __init__(self, *, shows_reasoning: bool) -> None:
@@ -19,13 +26,14 @@ class AnswerPrinter:
         """Print a part of the reasoning, if it is to be shown."""
         if text and self._shows_reasoning:
             self._thinking = True
-            click.secho(text, nl=False, err=True, dim=True)
+            shown = _CONTROLS.sub("", text) if sys.stderr.isatty() else text
+            click.secho(shown, nl=False, err=True, dim=True)
 
     def say(self, text: str) -> None:
         """Print a part of the answer."""
         if text:
             self._end_thought()
-            click.echo(text, nl=False)
+            click.echo(_CONTROLS.sub("", text) if sys.stdout.isatty() else text, nl=False)
 
     def end(self) -> None:
         """End the line of the answer, also of an empty one."""

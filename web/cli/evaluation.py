@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 
 from presets.catalogue import UnknownPreset
 from presets.preset import Preset
-from web.cli.connection import connect
+from web.cli.connection import connect, service_address
 from web.cli.console import console
 from web.cli.startup import load_catalogue, load_settings
 from web.cli.up.command import address
@@ -53,6 +53,8 @@ def run(
         raise click.UsageError(str(error)) from None
     presets = _presets(names)
     evaluation = Evaluation(questions, Options(max_tokens, temperature), ledger)
+    if start and service_address().is_elsewhere:
+        raise click.UsageError("--start starts a service here; it cannot be given with --url.")
     try:
         skipped = _ask(evaluation, presets, out, in_flight, start=start)
     except KeyboardInterrupt:

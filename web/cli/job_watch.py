@@ -5,14 +5,39 @@ from __future__ import annotations
 import json
 
 import click
+import httpx
 
 from web.cli.answer_printer import AnswerPrinter
-from web.cli.connection import connect
+from web.cli.connection import connect, service_address
+from web.cli.problem import INTERRUPTED
 from workers.contract.step import is_answer
 
 
 def watch(job_id: str, printer: AnswerPrinter) -> int:
-    """Print a job's text up to its end; returns the exit status."""
+    """Print a job's text up to its end; returns the exit status.
+
+    Where it stops before that it says that the job does not.
+
+    Raises:
+        httpx.HTTPError: the service refuses, or the connection broke.
+    """
+    again = f"inference-service jobs watch {job_id}{service_address().options}"
+    try:
+        status = _watch(job_id, printer)
+    except KeyboardInterrupt:
+        click.echo(f"\nThe job goes on. Watch it with: {again}", err=True)
+        return INTERRUPTED
+    except httpx.TransportError:
+        click.echo(f"\nThe job is not ended by this. Watch it with: {again}", err=True)
+        raise
+    if status is None:
+        click.echo(f"\nThe events ended before the job. Watch it with: {again}", err=True)
+        return 1
+    return status
+
+
+def _watch(job_id: str, printer: AnswerPrinter) -> int | None:
+    """None where the events end before the job does."""
     with connect() as client, client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
         if answer.is_error:
             answer.read()
@@ -31,4 +56,4 @@ def watch(job_id: str, printer: AnswerPrinter) -> int:
                 reason = event.get("reason") or event["error"]["message"]
                 click.echo(f"\n{event['type']}: {reason}", err=True)
                 return 1
-    return 1
+    return None

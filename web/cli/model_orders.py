@@ -1,44 +1,39 @@
-"""Orders to the running service: a model into memory, or out of it."""
+"""Orders to the service: a model into memory, or out of it."""
 
 from __future__ import annotations
 
 import sys
 from http.client import ACCEPTED
-from typing import Any
 
 import click
 
-from web.cli.connection import reason
-from web.cli.startup import load_settings
+from web.cli.connection import connect, reason, service_address
+from web.cli.problem import INTERRUPTED, CommandError
 
 #: The service answers within its request timeout, whatever that is.
 _SILENCE_S = 3600.0
 
 
 def order(model: str, what: str, *, wait: bool) -> None:
-    """Ask for `what`, load or unload, and end the process with what the service says."""
-    import httpx
+    """Ask for `what`, load or unload, and end the process with what the service says.
 
-    from web.access.keys import authorization
-    from web.cli.up.command import address
-
-    settings = load_settings()
-    options: dict[str, Any] = {
-        "headers": authorization(settings, admin=True),
-        "timeout": _SILENCE_S,
-    }
-    path = f"{address(settings)}/v1/models/{model}/{what}"
+    Raises:
+        CommandError: the service refuses, or something else answers.
+        httpx.HTTPError: no service answers.
+    """
+    path = f"/v1/models/{model}/{what}"
+    with connect(admin=True, timeout_s=_SILENCE_S) as client:
+        try:
+            answer = client.post(path, params={"wait": str(wait).lower()})
+            while wait and answer.status_code == ACCEPTED:  # longer than a request may take
+                answer = client.post(path)
+        except KeyboardInterrupt:
+            options = service_address().options
+            click.echo(f"\nThe {what} goes on. See: inference-service ps{options}", err=True)
+            sys.exit(INTERRUPTED)
+    if answer.is_error:
+        raise CommandError(reason(answer))
     try:
-        answer = httpx.post(path, params={"wait": str(wait).lower()}, **options)
-        while wait and answer.status_code == ACCEPTED:  # longer than a request may take
-            answer = httpx.post(path, **options)
-        body = answer.json()
-        message = reason(answer) if answer.is_error else body["message"]
-    except httpx.HTTPError as error:
-        click.echo(f"inference-service: no service answers ({error})", err=True)
-        sys.exit(1)
+        click.echo(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
-        click.echo(f"inference-service: the service answered {answer.status_code}", err=True)
-        sys.exit(1)
-    click.echo(message, err=answer.is_error)
-    sys.exit(1 if answer.is_error else 0)
+        raise CommandError(reason(answer)) from None

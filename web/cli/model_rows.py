@@ -12,6 +12,8 @@ from presets.memory import machine
 from presets.memory.machine import Machine
 from presets.model import ModelSpec
 from presets.weights import weight_files
+from web.cli.connection import request, service_address
+from web.cli.problem import CommandError
 from workers.planning import memory_plan
 from workers.settings import Settings
 
@@ -20,22 +22,40 @@ _GB = 10**9
 _ORDER = {"available": 1, "present": 1, "missing": 2}
 
 
-def running(settings: Settings) -> dict[str, dict[str, Any]]:
-    """What a running service says of its models, by id."""
-    from web.access.keys import authorization
-    from web.cli.up.command import address
+def read(settings: Settings, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """A row for each model of this machine, with what the service says of it.
 
-    url = address(settings)
+    Of a service elsewhere a row for each of its models: this machine's catalogue says nothing of
+    them.
+
+    Raises:
+        httpx.HTTPError: no service answers elsewhere.
+        CommandError: something else answers there.
+    """
+    service = service_address()
+    if service.is_elsewhere:
+        return [_elsewhere(entry) for entry in request("GET", "/v1/models")["data"]]
+    running: dict[str, dict[str, Any]] = {}
     try:
-        answer = httpx.get(f"{url}/v1/models", headers=authorization(settings), timeout=5.0)
-        answer.raise_for_status()
-        return {entry["id"]: entry for entry in answer.json()["data"]}
+        listed = request("GET", "/v1/models", timeout=5.0)["data"]
+        running = {entry["id"]: entry for entry in listed}
     except httpx.HTTPStatusError as error:
-        problem = f"The service at {url} answered {error.response.status_code}"
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        problem = f"No service answers at {url}"
-    click.echo(f"{problem}. This is the catalogue.", err=True)
-    return {}
+        problem = f"The service at {service.url} answers with status {error.response.status_code}."
+        click.echo(f"{problem} This is the catalogue.", err=True)
+    except (httpx.HTTPError, CommandError):
+        click.echo(f"No service answers at {service.url}. This is the catalogue.", err=True)
+    return rows(settings, catalogue, running)
+
+
+def loaded() -> list[dict[str, Any]]:
+    """A row for each model that a worker of the service has, or tries to have.
+
+    Raises:
+        httpx.HTTPError: no service answers.
+        CommandError: something else answers.
+    """
+    entries = (_elsewhere(entry) for entry in request("GET", "/v1/models")["data"])
+    return [entry for entry in entries if entry["status"] not in _ORDER]
 
 
 def rows(
@@ -48,15 +68,7 @@ def rows(
         for spec in catalogue.all()
     ]
     entries += [
-        {
-            **dict.fromkeys(entries[0]),
-            **_as_reported(entry),
-            "size_gb": 0.0,
-            "fits": "",
-            "files": [],
-        }
-        for model_id, entry in running.items()
-        if not catalogue.has(model_id)
+        _elsewhere(entry) for model_id, entry in running.items() if not catalogue.has(model_id)
     ]
     entries.sort(key=lambda entry: _ORDER.get(entry["status"], 0))
     return entries
@@ -81,6 +93,11 @@ def _entry(
     if running is not None and running["status"] != "available":
         entry |= _as_reported(running)
     return entry
+
+
+def _elsewhere(running: dict[str, Any]) -> dict[str, Any]:
+    """The row of a model whose files are on another machine."""
+    return {"size_gb": None, "fits": "", "files": [], **_as_reported(running)}
 
 
 def _as_reported(running: dict[str, Any]) -> dict[str, Any]:

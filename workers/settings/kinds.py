@@ -100,6 +100,13 @@ def api_keys() -> SettingKind[tuple[str, ...]]:
     )
 
 
+def api_key() -> SettingKind[str]:
+    """One API key."""
+    return SettingKind(
+        lambda text: _matching(_KEY, text), "a key of printable ASCII without spaces and commas"
+    )
+
+
 def origins() -> SettingKind[tuple[str, ...]]:
     """Web origins with commas between them, or an asterisk for all."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.settings.bounds import BoundsSettings
+from workers.settings.client import ClientSettings
 from workers.settings.front_end import FrontEndSettings
 from workers.settings.models import ModelSettings
 from workers.settings.orchestration import OrchestrationSettings
@@ -29,12 +30,14 @@ SUBJECTS: dict[str, type] = {
     "Webhooks": WebhookSettings,
     "Orchestration": OrchestrationSettings,
     "Telemetry": TelemetrySettings,
+    "Command line": ClientSettings,
 }
 
 
 # The bases in reverse: a dataclass takes the fields of its last base first.
 @dataclass(frozen=True, kw_only=True)
 class Settings(
+    ClientSettings,
     TelemetrySettings,
     OrchestrationSettings,
     WebhookSettings,

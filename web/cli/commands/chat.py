@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
-import sys
+from typing import Any
 
 import click
 
-from orchestration.modes import registry
-from web.cli.startup import load_settings
+from web.cli import model_names
+from web.cli.chat.options import conversation_options
+from web.cli.connection import service_command
 
 
 @click.command()
 @click.argument("prompt", required=False)
-@click.option("--model", "-m", help="The model to talk to. Default: the first one that is loaded.")
-@click.option("--system", "-s", help="The system message.")
-@click.option("--max-tokens", type=int, help="The most tokens of an answer.")
-@click.option("--temperature", "-t", type=float, help="0 always takes the most likely token.")
 @click.option(
-    "--mode", type=click.Choice(registry.names()), help="How several models answer together."
+    "--model",
+    "-m",
+    shell_complete=model_names.complete,
+    help="The model to talk to. Default: the first one that is loaded.",
 )
-@click.option("--reasoning/--no-reasoning", default=True, help="Show the model's reasoning.")
-def chat(
+@conversation_options
+@service_command
+def chat(prompt: str | None, model: str | None, **options: Any) -> None:
+    """Talk to a model. With PROMPT, print one answer and exit.
+
+    A prompt may come through a pipe, too. Within a conversation /help lists the commands, Ctrl-C
+    stops an answer, and Ctrl-D leaves. What was typed is kept in the file chat_history of the data
+    directory, for the keys Up and Down.
+    """
+    talk(prompt, model, **options)
+
+
+def talk(
     prompt: str | None,
     model: str | None,
+    *,
     system: str | None,
-    max_tokens: int | None,
+    max_tokens: int,
     temperature: float | None,
     mode: str | None,
     reasoning: bool,
 ) -> None:
-    """Talk to a model. With PROMPT, print one answer and exit."""
-    from web.cli.conversation import run
+    """Begin a conversation with the options of the command line."""
+    from web.cli.chat.conversation import Conversation
+    from web.cli.chat.terminal import converse
 
     options = {"max_tokens": max_tokens, "temperature": temperature, "orchestration_mode": mode}
-    sys.exit(
-        run(
-            load_settings(),
-            prompt=prompt,
-            model=model,
-            system=system,
-            options=options,
-            shows_reasoning=reasoning,
-        )
-    )
+    converse(Conversation(model or "", system, options, reasoning), prompt)

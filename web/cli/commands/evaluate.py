@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from web.cli.connection import report_errors
+from web.cli.connection import service_command
 
 
 @click.command()
@@ -36,7 +36,7 @@ from web.cli.connection import report_errors
     help="Questions asked at the same time. 1 measures the latency of a single caller.",
 )
 @click.option("--start", is_flag=True, help="Start the service with each preset in turn.")
-@report_errors
+@service_command
 def evaluate(
     names: str,
     tasks: Path | None,

@@ -10,7 +10,7 @@ import click
 from rich.table import Column, Table
 
 from web.cli.answer_printer import AnswerPrinter
-from web.cli.connection import report_errors, request
+from web.cli.connection import request, service_command
 from web.cli.console import console
 from web.cli.job_watch import watch as watch_job
 from workers.contract.fields import without_none
@@ -37,25 +37,29 @@ def jobs() -> None:
     type=click.IntRange(1, 100),
     help="The most jobs to list.",
 )
-@report_errors
-def list_(state: str | None, model: str | None, limit: int) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@service_command
+def list_(state: str | None, model: str | None, limit: int, as_json: bool) -> None:
     """List the jobs, newest first."""
     wanted = without_none({"state": state, "model": model, "limit": limit})
     listed = request("GET", "/v1/jobs", params=wanted)["data"]
+    if as_json:
+        click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
+        return
     # An id that is cut off cannot be copied: other columns give way.
     table = Table(Column("id", min_width=_ID_WIDTH), box=None)
-    for name in ("state", "model", "priority", "created"):
-        table.add_column(name)
+    for name in ("state", "priority", "created", "model"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
     for entry in listed:
-        created = datetime.datetime.fromtimestamp(entry["created"]).isoformat(sep=" ")
+        created = datetime.datetime.fromtimestamp(entry["created"]).strftime("%m-%d %H:%M")
         priority = Priority(entry["priority"]).name.lower()
-        table.add_row(entry["id"], entry["state"], entry["model"], priority, created)
+        table.add_row(entry["id"], entry["state"], priority, created, entry["model"])
     console().print(table)
 
 
 @jobs.command()
 @click.argument("job_id")
-@report_errors
+@service_command
 def show(job_id: str) -> None:
     """Show a job as JSON: its state, its steps, and its result or error."""
     job = request("GET", f"/v1/jobs/{job_id}")
@@ -65,7 +69,7 @@ def show(job_id: str) -> None:
 @jobs.command()
 @click.argument("job_id")
 @click.option("--reasoning/--no-reasoning", default=True, help="Show what the model thinks.")
-@report_errors
+@service_command
 def watch(job_id: str, reasoning: bool) -> None:
     """Print a job's answer from its beginning, as it is made."""
     sys.exit(watch_job(job_id, AnswerPrinter(shows_reasoning=reasoning)))
@@ -73,7 +77,7 @@ def watch(job_id: str, reasoning: bool) -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@report_errors
+@service_command
 def cancel(job_id: str) -> None:
     """Cancel a queued or running job; one that has ended stays as it ended."""
     job = request("GET", f"/v1/jobs/{job_id}")
@@ -84,7 +88,7 @@ def cancel(job_id: str) -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@report_errors
+@service_command
 def delete(job_id: str) -> None:
     """Delete a job with its result; one that has not ended is cancelled first."""
     while "deleted" not in request("DELETE", f"/v1/jobs/{job_id}"):
@@ -92,16 +96,21 @@ def delete(job_id: str) -> None:
 
 
 @jobs.command()
-@report_errors
-def dead() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@service_command
+def dead(as_json: bool) -> None:
     """List the dead letters: jobs that killed their workers."""
-    for entry in request("GET", "/v1/dead-letters", admin=True)["data"]:
+    letters = request("GET", "/v1/dead-letters", admin=True)["data"]
+    if as_json:
+        click.echo(json.dumps(letters, indent=2, ensure_ascii=False))
+        return
+    for entry in letters:
         click.echo(f"{entry['id']}  {entry['model']}  {entry['error']['message']}")
 
 
 @jobs.command()
 @click.argument("job_id")
-@report_errors
+@service_command
 def retry(job_id: str) -> None:
     """Run a dead letter again as a new job, and print its id."""
     click.echo(request("POST", f"/v1/dead-letters/{job_id}/retry", admin=True)["id"])
@@ -109,7 +118,7 @@ def retry(job_id: str) -> None:
 
 @jobs.command()
 @click.argument("job_id")
-@report_errors
+@service_command
 def drop(job_id: str) -> None:
     """Delete a dead letter."""
     request("DELETE", f"/v1/dead-letters/{job_id}", admin=True)

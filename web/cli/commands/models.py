@@ -8,51 +8,37 @@ from pathlib import Path
 
 import click
 
+from web.cli.connection import service_command
+from web.cli.default_list import DefaultList
 from web.cli.startup import load_catalogue, load_settings
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def models(context: click.Context) -> None:
-    """List the models, or add a model file of yours."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_)
+@click.group(cls=DefaultList)
+def models() -> None:
+    """List the models, or add a model file of yours. Lists them where no command is named."""
 
 
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@service_command
 def list_(as_json: bool) -> None:
     """List the models: their state, their size, and whether they fit this machine."""
-    from rich.table import Table
-
     from web.cli import model_rows
     from web.cli.console import console
+    from web.cli.model_table import model_table, problems
 
     settings = load_settings()
-    catalogue = load_catalogue(settings)
-    entries = model_rows.rows(settings, catalogue, model_rows.running(settings))
+    entries = model_rows.read(settings, load_catalogue(settings))
     if as_json:
         click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
         return
-    table = Table(box=None)
-    for name in ("model", "status", "GB", "memory MB", "fits", "context", "roles"):
-        table.add_column(name, no_wrap=name != "roles")
-    table.add_column("files, those that are missing where some are", overflow="fold")
-    for entry in entries:
-        table.add_row(
-            entry["id"],
-            entry["status"],
-            f"{entry['size_gb']:.1f}",
-            str(entry["memory_mb"] or ""),
-            entry["fits"],
-            str(entry["context_length"]),
-            ", ".join(entry["roles"]),
-            entry["error"] or ", ".join(Path(file).name for file in entry["files"]),
-        )
-    console().print(table)
+    terminal = console()
+    terminal.print(model_table(entries, terminal.width))
+    for line in problems(entries, terminal.width):
+        terminal.print(line)
     if any(entry["status"] == "missing" for entry in entries):
-        unset = "" if settings.models_dir else "set INFERENCE_MODELS_DIR, then "
-        click.echo(f"To fetch what is missing: {unset}inference-service pull MODEL", err=True)
+        unset = "" if settings.models_dir else "set INFERENCE_MODELS_DIR; "
+        click.echo(f"To get missing models: {unset}inference-service pull MODEL", err=True)
 
 
 @models.command()

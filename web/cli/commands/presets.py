@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.modes import registry
 from presets.catalogue import Catalogue, UnknownPreset
 from web.cli.startup import load_catalogue, load_settings
 
@@ -24,9 +25,10 @@ def presets() -> None:
 
 
 @presets.command("list")
-@click.option("--mode", help="List only presets of this mode.")
+@click.option("--mode", type=click.Choice(registry.names()), help="List only presets of this mode.")
 @click.option("--fits", is_flag=True, help="List only presets that fit this machine's memory.")
-def list_(mode: str | None, fits: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(mode: str | None, fits: bool, as_json: bool) -> None:
     """List the presets: their memory, whether they fit, and which models are missing.
 
     The memory is what the models take with their smallest KV pools. The fit is for this machine
@@ -39,17 +41,31 @@ def list_(mode: str | None, fits: bool) -> None:
 
     settings, catalogue, on = _read()
     table = Table(box=None)
-    for name in ("preset", "mode", "GB", "memory", "models", "missing"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("preset", "mode", "GB", "memory"))
+    for name in ("preset", "mode", "GB", "memory", "models"):
+        table.add_column(name, no_wrap=True)
+    entries = []
     for preset in catalogue.presets():
         plan = _plan(settings, catalogue, preset, on)
         if (mode and preset.mode != mode) or (fits and not plan.fits):
             continue
-        missing = "\n".join(_missing(catalogue, preset))
-        models = "\n".join(preset.models)
+        missing = _missing(catalogue, preset)
         least_gb = memory_lines.gb(plan.least_bytes)
-        table.add_row(preset.id, preset.mode, least_gb, plan.verdict, models, missing)
-    console().print(table)
+        entries.append(
+            {
+                "id": preset.id,
+                "mode": preset.mode,
+                "least_gb": float(least_gb),
+                "memory": plan.verdict,
+                "models": list(preset.models),
+                "missing": missing,
+            }
+        )
+        names = (f"{name} (missing)" if name in missing else name for name in preset.models)
+        table.add_row(preset.id, preset.mode, least_gb, plan.verdict, "\n".join(names))
+    if as_json:
+        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+    else:
+        console().print(table)
 
 
 @presets.command()

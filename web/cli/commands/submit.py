@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from orchestration.modes import registry
+from web.cli import model_names
 from web.cli.answer_printer import AnswerPrinter
-from web.cli.connection import report_errors, request
+from web.cli.connection import request, service_command
 from web.cli.job_watch import watch
 from workers.contract.fields import without_none
 from workers.contract.job import Priority
@@ -19,7 +20,13 @@ _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 
 @click.command()
 @click.argument("prompt")
-@click.option("--model", "-m", required=True, help="The model that answers.")
+@click.option(
+    "--model",
+    "-m",
+    required=True,
+    shell_complete=model_names.complete,
+    help="The model that answers.",
+)
 @click.option("--priority", type=_PRIORITIES, help="The priority of the job.")
 @click.option("--max-tokens", type=int, help="The most tokens of the answer.")
 @click.option(
@@ -37,7 +44,7 @@ _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
     help="How several models answer together.",
 )
 @click.option("--watch", "watches", is_flag=True, help="Print the answer as it is made.")
-@report_errors
+@service_command
 def submit(
     prompt: str,
     model: str,

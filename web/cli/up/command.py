@@ -108,8 +108,15 @@ def _start(
     start("orchestration", "worker", "--orchestration")
     start("web", "web", grace_s=settings.grace_s)
     if flower:
-        start("flower", "flower")
-        _say(f"Flower: http://127.0.0.1:{settings.flower_port}")
+        port = settings.flower_port
+        if problem := _port_problem("127.0.0.1", port):
+            _say(
+                f"warning: Flower is not started: port {port} of 127.0.0.1 cannot be used "
+                f"({problem}). Set INFERENCE_FLOWER_PORT to another."
+            )
+        else:
+            start("flower", "flower")
+            _say(f"Flower: http://127.0.0.1:{port}")
 
 
 def _watch(
@@ -168,13 +175,18 @@ def _standby_models(settings: Settings) -> list[str]:
 def _wanted(settings: Settings) -> tuple[str, ...]:
     catalogue = catalogue_.load(settings)
     wanted = catalogue.wanted(settings.preload_models, settings.config)
+    absences = {}
     for model_id in wanted:
         try:
             spec = catalogue.get(model_id)
         except UnknownModel as error:
             raise _Refusal(f"INFERENCE_PRELOAD_MODELS: {error}") from None
-        if absence := weight_files.absence(spec):  # the others serve all the same
-            _say(f"warning: {model_id} cannot be loaded: {absence}")
+        if absence := weight_files.absence(spec):
+            absences[model_id] = absence
+    for model_id, absence in absences.items():  # the others serve all the same
+        _say(f"warning: {model_id} cannot be loaded: {absence}")
+    if absences and len(absences) == len(wanted):  # it would wait for them for ever
+        raise _Refusal("the files of every model that it is to start are missing (see above).")
     return wanted
 
 
@@ -196,16 +208,23 @@ def _require_memory(settings: Settings, wanted: tuple[str, ...], *, force: bool)
 
 def _require_free_port(settings: Settings) -> None:
     host, port = settings.effective_host, settings.port
+    if problem := _port_problem(host, port):
+        raise _Refusal(
+            f"port {port} of {host} cannot be used ({problem}). "
+            "Is a service running there? Set INFERENCE_PORT to another."
+        )
+
+
+def _port_problem(host: str, port: int) -> str | None:
+    """Why nothing can listen there; None: something can."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        raise _Refusal(
-            f"port {port} of {host} cannot be used ({error.strerror or error}). "
-            "Is a service running there? Set INFERENCE_PORT to another."
-        ) from None
+        return error.strerror or str(error)
+    return None
 
 
 def _require_no_other(settings: Settings) -> None:
