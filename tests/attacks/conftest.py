@@ -9,7 +9,7 @@ from tests.support.service import Service
 ATTACKER, HONEST = "attacker-0123456789", "honest-0123456789"
 #: Short ones, so that a test sees a deadline pass.
 HEAD_TIMEOUT_S, BODY_TIMEOUT_S, SEND_TIMEOUT_S = 2, 4, 2
-MAX_SOCKETS, MAX_OPEN, MAX_BODIES_MB, MAX_STORED_MB = 40, 20, 32, 8
+MAX_SOCKETS, MAX_OPEN, MAX_BODIES_MB, MAX_STORED_MB = 40, 20, 32, 4
 
 
 def bearer(key):
