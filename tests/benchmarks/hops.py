@@ -74,13 +74,18 @@ def _ask(connection: http.client.HTTPConnection, mode: str) -> tuple[float, dict
     message = {"role": "user", "content": json.dumps({"scripted": SCRIPT})}
     body = {"model": LAST, "messages": [message], "orchestration_mode": mode}
     asked_at = time.perf_counter()
+    return asked_at, complete(connection, body)
+
+
+def complete(connection: http.client.HTTPConnection, body: dict) -> dict:
+    """The answer to a chat completion."""
     headers = {"Content-Type": "application/json"}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
     answer = connection.getresponse()
-    job = json.loads(answer.read())
+    completion = json.loads(answer.read())
     if answer.status != 200:
-        raise RuntimeError(job)
-    return asked_at, job
+        raise RuntimeError(completion)
+    return completion
 
 
 def whole(listener: Listener, job_id: str) -> list[tuple[float, events.Event]]:

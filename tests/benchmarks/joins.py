@@ -12,7 +12,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from tests.benchmarks.hops import Listener, whole
+from tests.benchmarks.hops import Listener, complete, whole
 from tests.benchmarks.processes import percentile, service
 from workers.contract import events
 from workers.contract.events import Started, StepFinished
@@ -87,13 +87,7 @@ def _ask(connection: http.client.HTTPConnection, members: int) -> str:
     steps["judge"] = steps["answer"] = {"text": "[1]"}
     message = {"role": "user", "content": json.dumps({"scripted": {"steps": steps}})}
     body = {"model": MODEL, "messages": [message], "max_tokens": TOKENS}
-    headers = {"Content-Type": "application/json"}
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
-    answer = connection.getresponse()
-    job = json.loads(answer.read())
-    if answer.status != 200:
-        raise RuntimeError(job)
-    return str(job["id"])
+    return str(complete(connection, body)["id"])
 
 
 def _join(seen: list[tuple[float, events.Event]], members: int) -> float:

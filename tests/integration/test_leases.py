@@ -4,30 +4,23 @@ import dataclasses
 
 import pytest
 
+from tests.support.stored_job import REQUEST, stored_job
 from tests.support.waiting import wait_for
 from workers.cluster.directory import Directory
 from workers.cluster.presence import Presence, Worker, WorkerStatus, forget_loaded
 from workers.contract import keys
 from workers.contract.errors import ModelLoadFailed
-from workers.contract.job import Job, Message
-from workers.contract.step import StepRequest
+from workers.contract.job import Job
 from workers.keeper.keeper import Keeper
 from workers.keeper.reaper import Reaper
-from workers.store.admission import Terms
-from workers.store.jobs import JobStore
 from workers.store.leases import LEASE_MS, Leases
-from workers.store.planned import PlannedStep
 
-REQUEST = StepRequest("chatcmpl-1", "answer", "m", ends_job=True)
 WORKER = Worker("m@host-1", "m", pid=1, host="host", concurrency=2)
 
 
 @pytest.fixture
 def jobs(redis):
-    store = JobStore(redis)
-    job = Job("chatcmpl-1", "m", (Message("user", "hi"),), created=1)
-    store.store(job, [PlannedStep(REQUEST, {"task": "generate.m"})], Terms(rank=4))
-    return store
+    return stored_job(redis)
 
 
 @pytest.fixture

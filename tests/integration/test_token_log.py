@@ -7,18 +7,16 @@ from dataclasses import replace
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from tests.support.stored_job import REQUEST, stored_job
 from workers.contract import keys
 from workers.contract.events import Cancelled, Completed, Failed, Queued, Started, Token
 from workers.contract.job import Job, JobState, Message
 from workers.contract.step import Outcome, StepRequest, Timings, Usage
 from workers.store import token_log as token_log_
 from workers.store.admission import Terms
-from workers.store.jobs import JobStore
 from workers.store.leases import Leases, Refusal
 from workers.store.planned import PlannedStep
 from workers.store.token_log import Entry, TokenLog, append, read_events
-
-REQUEST = StepRequest("chatcmpl-1", "answer", "m", ends_job=True)
 
 
 def outcome(attempt=1):
@@ -39,10 +37,7 @@ def by_step(event, number, attempt=1, **ending):
 
 @pytest.fixture
 def jobs(redis):
-    store = JobStore(redis)
-    job = Job("chatcmpl-1", "m", (Message("user", "hi"),), created=1)
-    store.store(job, [PlannedStep(REQUEST, {"task": "generate.m"})], Terms(rank=4))
-    return store
+    return stored_job(redis)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,7 @@ from celery import Celery
 from redis import Redis
 
 from workers.settings import Settings
+from workers.store.leases import RECOVERY_GRACE_S
 
 
 class Duty(Protocol):
@@ -26,6 +28,21 @@ class Duty(Protocol):
 
     def sweep(self) -> None:
         """Do what is due."""
+
+
+class RecoveryGrace:
+    """No worker and no step is judged for a while after Redis or the keeper was away."""
+
+    def __init__(self) -> None:
+        self._ends_at = 0.0
+
+    def begin(self) -> None:
+        """Redis or the keeper is back."""
+        self._ends_at = time.monotonic() + RECOVERY_GRACE_S
+
+    def lasts(self) -> bool:
+        """Whether it is too early to judge."""
+        return time.monotonic() < self._ends_at
 
 
 @dataclass(frozen=True, slots=True)

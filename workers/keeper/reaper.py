@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 
 from redis import Redis
 
 from workers.contract import keys
-from workers.keeper.duties import Duty, Resources, register
+from workers.keeper.duties import Duty, RecoveryGrace, Resources, register
 from workers.lua.scripts import run
 from workers.store import dead_letters, rounds
-from workers.store.leases import LEASE_MS, RECOVERY_GRACE_S
+from workers.store.leases import LEASE_MS
 
 log = logging.getLogger(__name__)
 
 #: Leases reclaimed in one sweep at most; the rest follows in the next.
 BATCH = 64
-
-
 #: A lease that a living worker has not renewed for this long was forgotten by it: the answer to its
 #: taking was lost with a connection, or the step holds the worker up. Either counts against it.
 FORGOTTEN_MS = 2000
@@ -32,15 +29,15 @@ class Reaper:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._judge_from = 0.0
+        self._grace = RecoveryGrace()
 
     def begin(self) -> None:
         """Judge no worker for a while."""
-        self._judge_from = time.monotonic() + RECOVERY_GRACE_S
+        self._grace.begin()
 
     def sweep(self) -> None:
         """Deal with every lease that expired and every worker that died."""
-        if time.monotonic() < self._judge_from:
+        if self._grace.lasts():
             return
         reclaimed = run(self._redis, "reclaim", BATCH, LEASE_MS, FORGOTTEN_MS, MOST_CRASHES)
         for at in range(0, len(reclaimed), 5):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 
 from redis import Redis
@@ -11,10 +10,9 @@ from redis import Redis
 from workers.contract import keys
 from workers.contract.errors import RequestTimeout
 from workers.contract.step import LATE
-from workers.keeper.duties import Duty, Resources, register
+from workers.keeper.duties import Duty, RecoveryGrace, Resources, register
 from workers.store import rounds
 from workers.store.connections import redis_time_ms
-from workers.store.leases import RECOVERY_GRACE_S
 from workers.store.records import StepRecord
 from workers.store.rounds import RoundRecord
 
@@ -29,15 +27,15 @@ class RoundTimeouts:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._judge_from = 0.0
+        self._grace = RecoveryGrace()
 
     def begin(self) -> None:
         """Judge no step for a while: Redis or the keeper was away, and no worker could write."""
-        self._judge_from = time.monotonic() + RECOVERY_GRACE_S
+        self._grace.begin()
 
     def sweep(self) -> None:
         """End what is late; a worker that decodes for it stops, what it writes is refused."""
-        if time.monotonic() < self._judge_from:
+        if self._grace.lasts():
             return
         now_ms = redis_time_ms(self._redis)
         due: Any = self._redis.zrangebyscore(keys.ROUNDS, "-inf", now_ms, start=0, num=BATCH)

@@ -7,13 +7,13 @@ that an honest conversation gets the ids that llama.cpp gives the whole prompt.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import llama_cpp
 
 from workers.engines.base import require_possible, require_room
 from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.long_texts import is_long, require_fitting
 from workers.engines.special_tokens import (
     SpecialToken,
     SpecialTokens,
@@ -27,10 +27,6 @@ _SPECIAL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
 _UNKNOWN = llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
 #: Added to the vocabulary as words: llama.cpp reads them out of any text.
 _ADDED = llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
-#: Characters after which the clock is looked at: a fifth of a second at worst.
-_CHUNK = 65_536
-#: Tokens that a cut through a text may add.
-_OF_A_CUT = 8
 _PHASE = "tokenising the prompt"
 
 
@@ -103,20 +99,11 @@ class PromptTokens:
 
     def _plain(self, text: str, before: int, budget: TimeBudget) -> list[int]:
         """The ids of a text that has no special tokens, whatever it says."""
-        if len(text) > 2 * _CHUNK:
-            self._require_fitting(text, before, budget)
+        if is_long(text):
+            require_fitting(
+                self._model, text, self._context_length, self._count, budget, before=before
+            )
         return self._vocabulary.plain(text)
 
-    def _require_fitting(self, text: str, before: int, budget: TimeBudget) -> None:
-        """Count a long text's tokens piece by piece, which can be stopped, before the whole."""
-        count = before
-        for chunk in _chunks(text):
-            budget.check()
-            count += max(0, len(self._vocabulary.plain(chunk)) - _OF_A_CUT)
-            if count >= self._context_length:
-                require_room(self._model, count, self._context_length, at_least=True)
-
-
-def _chunks(text: str) -> Iterator[str]:
-    for begin in range(0, len(text), _CHUNK):
-        yield text[begin : begin + _CHUNK]
+    def _count(self, text: str) -> int:
+        return len(self._vocabulary.plain(text))

@@ -16,13 +16,10 @@ from tokenizers import AddedToken, Tokenizer
 
 from workers.engines.base import require_possible, require_room
 from workers.engines.chat_template.traced_text import TracedText
+from workers.engines.long_texts import is_long, require_fitting
 from workers.engines.special_tokens import SpecialToken, SpecialTokens, written_by
 from workers.engines.time_budget import TimeBudget
 
-#: Characters after which the clock is looked at.
-_CHUNK = 65_536
-#: Tokens that a cut through a text may add.
-_OF_A_CUT = 8
 _PHASE = "tokenising the prompt"
 
 
@@ -51,12 +48,16 @@ class PromptTokens:
         self._plain.add_tokens(
             [
                 AddedToken(
-                    self._names[id_], lstrip=token.lstrip, rstrip=token.rstrip,
-                    single_word=token.single_word, normalized=False, special=False,
+                    self._names[id_],
+                    lstrip=token.lstrip,
+                    rstrip=token.rstrip,
+                    single_word=token.single_word,
+                    normalized=False,
+                    special=False,
                 )
                 for id_, token in added
             ]
-        )  # fmt: skip
+        )
         self._ids = {self._plain.token_to_id(name): id_ for id_, name in self._names.items()}
         #: Bytes of the longest token: no more of a text can be in one.
         self._longest = max(len(token.encode()) for token in fast.get_vocab())
@@ -90,19 +91,16 @@ class PromptTokens:
         return list(self._plain.encode(text, add_special_tokens=False).ids)
 
     def _require_fitting(self, prompt: TracedText, budget: TimeBudget) -> None:
-        """Count a long prompt's tokens piece by piece, which can be stopped, before the whole."""
-        text, count = str.__str__(prompt), 0
-        if len(text) <= 2 * _CHUNK:
+        text = str.__str__(prompt)
+        if not is_long(text):
             return
+        # Special tokens are counted as text here, a token for each character at most.
         special = sum(
             len(part.text) for part in self._special.cut(prompt) if isinstance(part, SpecialToken)
         )
-        for begin in range(0, len(text), _CHUNK):
-            budget.check()
-            count += max(0, self.count(text[begin : begin + _CHUNK]) - _OF_A_CUT)
-            # Special tokens were counted as text here, a token for each character at most.
-            if count - special >= self._context_length:
-                require_room(self._model, count - special, self._context_length, at_least=True)
+        require_fitting(
+            self._model, text, self._context_length, self.count, budget, before=-special
+        )
 
 
 def _plain(fast: Any, special: frozenset[int]) -> Tokenizer:
