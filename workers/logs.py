@@ -25,8 +25,15 @@ _fields: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("fie
 #: Loggers whose INFO lines tell of their own workings, not of ours; those of websockets' DEBUG have
 #: what its frames carry.
 _CHATTY = (
-    "celery", "kombu", "amqp", "gunicorn.access", "httpx", "httpcore", "werkzeug", "websockets",
-)  # fmt: skip
+    "celery",
+    "kombu",
+    "amqp",
+    "gunicorn.access",
+    "httpx",
+    "httpcore",
+    "werkzeug",
+    "websockets",
+)
 #: Exceptions whose messages name the value that was wrong, which may be a caller's text.
 _QUOTING = (ValueError, LookupError)
 _WITHHELD = "[its message may quote a request; INFERENCE_LOG_PROMPTS=true shows it]"

@@ -14,9 +14,13 @@ PREFIXES = ("inference:", "local:")
 _WANTED = ("id", "created", "model", "choices")
 #: What it reads of `inference_metadata`.
 METADATA = (
-    "config", "orchestration_mode", "models_used", "handoff_steps", "compression_applied",
+    "config",
+    "orchestration_mode",
+    "models_used",
+    "handoff_steps",
+    "compression_applied",
     "context_utilization",
-)  # fmt: skip
+)
 
 
 class Gateway:

@@ -47,8 +47,12 @@ SLOW = {"text": TEXT, "tokens_per_s": 20}
 #: Enough text to be in the middle of it.
 SOME = 30
 
-JUDGED = {"verdict": "revise", "score": 0.2, "contradictions": [],
-          "defects": [{"problem": "it is wrong", "quote": "5"}]}  # fmt: skip
+JUDGED = {
+    "verdict": "revise",
+    "score": 0.2,
+    "contradictions": [],
+    "defects": [{"problem": "it is wrong", "quote": "5"}],
+}
 #: A script for each mode, its answer, and the models that take part, step by step.
 MODES = {
     "pipeline": (
@@ -68,8 +72,11 @@ MODES = {
     ),
     "debate": (
         {
-            **{f"participant-{place}-{round_}": str(place) for place in (1, 2, 3)
-               for round_ in (1, 2)},
+            **{
+                f"participant-{place}-{round_}": str(place)
+                for place in (1, 2, 3)
+                for round_ in (1, 2)
+            },
             "answer": "the debate's answer",
         },
         "the debate's answer",
@@ -80,7 +87,7 @@ MODES = {
         "the synthesis",
         [LAST, MIDDLE, FIRST, LAST],
     ),
-}  # fmt: skip
+}
 
 
 class Deployment:

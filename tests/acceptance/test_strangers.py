@@ -89,9 +89,16 @@ def test_these_seeds_repeat(service, seed):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("min_tokens", 5), ("max_new_tokens", 5), ("top_a", 0.2), ("ignore_eos", True),
-     ("repetition_penalty", 1.2), ("options", {"num_ctx": 2048}), ("think", False)],
-)  # fmt: skip
+    [
+        ("min_tokens", 5),
+        ("max_new_tokens", 5),
+        ("top_a", 0.2),
+        ("ignore_eos", True),
+        ("repetition_penalty", 1.2),
+        ("options", {"num_ctx": 2048}),
+        ("think", False),
+    ],
+)
 def test_what_would_change_the_answer_is_refused_by_its_name(scripted_service, name, value):
     answer = scripted_service.post(scripted_service.ask("hi", **{name: value}))
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "UNSUPPORTED_PARAMETER")

@@ -106,19 +106,35 @@ def test_bodies_that_stand_still_leave_room_for_others(attacked, honest):
 @pytest.mark.parametrize(
     ("content", "status", "code", "bound"),
     [
-        (b'{"model":"m","messages":[' + b"0," * 7_500_000 + b"0]}", 413, "PAYLOAD_TOO_LARGE",
-         "values"),
-        (json.dumps({"model": "m", "messages": [{"role": "user", "content": "a"}] * 300_000}),
-         413, "PAYLOAD_TOO_LARGE", "values"),
-        (json.dumps({"model": "m", "messages": [{}] * 50_000}), 422, "VALIDATION_ERROR",
-         "messages"),
-        (json.dumps({"model": "m", "messages": [{"role": "user", "content": ""}] * 15_000}),
-         422, "VALIDATION_ERROR", "messages"),
+        (
+            b'{"model":"m","messages":[' + b"0," * 7_500_000 + b"0]}",
+            413,
+            "PAYLOAD_TOO_LARGE",
+            "values",
+        ),
+        (
+            json.dumps({"model": "m", "messages": [{"role": "user", "content": "a"}] * 300_000}),
+            413,
+            "PAYLOAD_TOO_LARGE",
+            "values",
+        ),
+        (
+            json.dumps({"model": "m", "messages": [{}] * 50_000}),
+            422,
+            "VALIDATION_ERROR",
+            "messages",
+        ),
+        (
+            json.dumps({"model": "m", "messages": [{"role": "user", "content": ""}] * 15_000}),
+            422,
+            "VALIDATION_ERROR",
+            "messages",
+        ),
         (b'{"model":' * 1_500_000, 400, "MALFORMED_JSON", "depth"),
         (b'{"model":' + b"9" * 5_000 + b"}", 422, "VALIDATION_ERROR", "number"),
     ],
     ids=["zeros", "tiny messages", "empty messages", "messages", "depth", "digits"],
-)  # fmt: skip
+)
 def test_what_is_large_once_parsed_is_refused_before(
     attacked, honest, content, status, code, bound
 ):

@@ -69,10 +69,15 @@ def complete(redis, made, text="an answer", step=ANSWER):
     entries = [
         Entry(made.id, Token(0, step, lease.attempt, (1,), text), step, lease.attempt, 1),
         Entry(
-            made.id, Completed(0, outcome()), step, lease.attempt, 2,
-            ends_as=JobState.COMPLETED, outcome=outcome(),
+            made.id,
+            Completed(0, outcome()),
+            step,
+            lease.attempt,
+            2,
+            ends_as=JobState.COMPLETED,
+            outcome=outcome(),
         ),
-    ]  # fmt: skip
+    ]
     assert append(redis, entries) != [0, 0]
 
 
@@ -232,12 +237,14 @@ def test_counts_never_drift(store, redis, jobs, index):
 
     def end():
         made = chance.choice(alive)
-        chance.choice([
-            lambda: cancel(redis, made),
-            lambda: dead_letters.add(redis, made.id, JobPoisoned()),
-            lambda: jobs.drop_dead_letter(made.id),
-            lambda: jobs.delete(made.id),
-        ])()  # fmt: skip
+        chance.choice(
+            [
+                lambda: cancel(redis, made),
+                lambda: dead_letters.add(redis, made.id, JobPoisoned()),
+                lambda: jobs.drop_dead_letter(made.id),
+                lambda: jobs.delete(made.id),
+            ]
+        )()
 
     def expire():
         made = alive.pop(chance.randrange(len(alive)))

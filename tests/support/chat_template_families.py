@@ -16,23 +16,35 @@ SPECIAL = {
     "granite": ("<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>"),
     "mistral": ("[INST]", "[/INST]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"),
     "gemma": ("<start_of_turn>", "<end_of_turn>"),
-    "qwen3-coder": ("<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<tool_response>",
-                    "</tool_response>", "<think>", "</think>"),
-}  # fmt: skip
+    "qwen3-coder": (
+        "<|im_start|>",
+        "<|im_end|>",
+        "<tool_call>",
+        "</tool_call>",
+        "<tool_response>",
+        "</tool_response>",
+        "<think>",
+        "</think>",
+    ),
+}
 BOS, EOS = "<BOS>", "<EOS>"
 ARGUMENTS = '{"city": "Köln <b>", "days": 3, "deep": {"a": [1, null, true]}}'
 CALL = {
-    "id": "call00001", "type": "function",
+    "id": "call00001",
+    "type": "function",
     "function": {"name": "weather", "arguments": ARGUMENTS},
-}  # fmt: skip
+}
 CONVERSATIONS = {
     "a question": (Message("user", "  Né à Köln, 三, 🙂? \n"),),
     "a conversation": (
-        Message("system", "Be brief.\n\n"), Message("user", "Hi"), Message("assistant", " Hello. "),
+        Message("system", "Be brief.\n\n"),
+        Message("user", "Hi"),
+        Message("assistant", " Hello. "),
         Message("user", "a\n\n\nb"),
     ),
     "a tool call": (
-        Message("user", "Weather?"), Message("assistant", tool_calls=(CALL,)),
+        Message("user", "Weather?"),
+        Message("assistant", tool_calls=(CALL,)),
         Message("tool", '{"sun": true}', tool_call_id="call00001"),
     ),
     "thoughts": (
@@ -40,4 +52,4 @@ CONVERSATIONS = {
         Message("assistant", "<think>\nhm\n</think>\n2", reasoning_content="hm"),
         Message("user", "2+2?"),
     ),
-}  # fmt: skip
+}

@@ -21,10 +21,26 @@ _OWN_PARAMETERS = frozenset(
 )
 #: Variables and functions that are the template's, and what transformers takes for itself.
 _RESERVED = frozenset(
-    {"bos_token", "chat_template", "conversation", "cycler", "dict", "documents", "eos_token",
-     "joiner", "loop", "namespace", "raise_exception", "range", "self", "strftime_now", "tokenize",
-     "unk_token", "pad_token"}
-)  # fmt: skip
+    {
+        "bos_token",
+        "chat_template",
+        "conversation",
+        "cycler",
+        "dict",
+        "documents",
+        "eos_token",
+        "joiner",
+        "loop",
+        "namespace",
+        "raise_exception",
+        "range",
+        "self",
+        "strftime_now",
+        "tokenize",
+        "unk_token",
+        "pad_token",
+    }
+)
 
 
 def read(data: Mapping[str, Any], messages: Sequence[Message]) -> TemplateOptions:
@@ -39,9 +55,9 @@ def read(data: Mapping[str, Any], messages: Sequence[Message]) -> TemplateOption
     prompt = data.get("add_generation_prompt")
     if goes_on and prompt:
         raise invalid(
-            "continue_final_message", "does not go with add_generation_prompt: the last message "
-            "goes on, or a new one begins",
-        )  # fmt: skip
+            "continue_final_message",
+            "does not go with add_generation_prompt: the last message goes on, or a new one begins",
+        )
     if goes_on and (messages[-1].role != "assistant" or not (messages[-1].content or "").strip()):
         raise invalid(
             "continue_final_message", "needs a last message of the assistant's that has text"

@@ -74,10 +74,15 @@ def test_an_honest_prompt_has_the_ids_that_llamacpp_gives_the_whole(prompts, tex
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_an_honest_conversation_has_them_too(prompts, name):
     messages = [
-        Message(m.role, (m.content or "").replace("<think>", "").replace("</think>", ""), m.name,
-                m.tool_calls, m.tool_call_id)
+        Message(
+            m.role,
+            (m.content or "").replace("<think>", "").replace("</think>", ""),
+            m.name,
+            m.tool_calls,
+            m.tool_call_id,
+        )
         for m in CONVERSATIONS[name]
-    ]  # fmt: skip
+    ]
     assert prompts.ids(*messages) == prompts.whole(*messages)
 
 
@@ -126,14 +131,20 @@ def test_merges_that_lead_to_a_special_token_are_spelled(tmp_path):
 
 def test_nor_through_names_arguments_and_history(prompts):
     def conversation(text):
-        call = {"id": text, "type": "function",
-                "function": {"name": text, "arguments": json.dumps({text: text})}}  # fmt: skip
+        call = {
+            "id": text,
+            "type": "function",
+            "function": {"name": text, "arguments": json.dumps({text: text})},
+        }
         return (
-            Message("system", text), Message("user", text, name=text),
+            Message("system", text),
+            Message("user", text, name=text),
             Message("assistant", text, reasoning_content=text),
-            Message("user", text), Message("assistant", tool_calls=(call,)),
-            Message("tool", text, tool_call_id=text), Message("user", text),
-        )  # fmt: skip
+            Message("user", text),
+            Message("assistant", tool_calls=(call,)),
+            Message("tool", text, tool_call_id=text),
+            Message("user", text),
+        )
 
     honest = prompts.structure(prompts.ids(*conversation("x")))
     for text in all_special(prompts):

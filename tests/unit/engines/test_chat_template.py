@@ -34,9 +34,14 @@ def as_transformers(source, messages, *, prompt=True, goes_on=False, **variables
         if wants_mapping:
             function["arguments"] = json.loads(function["arguments"])
     rendered, _ = render_jinja_template(
-        [turns], chat_template=source, add_generation_prompt=prompt, continue_final_message=goes_on,
-        bos_token=BOS, eos_token=EOS, **variables,
-    )  # fmt: skip
+        [turns],
+        chat_template=source,
+        add_generation_prompt=prompt,
+        continue_final_message=goes_on,
+        bos_token=BOS,
+        eos_token=EOS,
+        **variables,
+    )
     return rendered[0]
 
 
@@ -138,8 +143,12 @@ EITHER = """{% for m in messages %}{% if m.content is string %}{{ m.content }}{%
 
 @pytest.mark.parametrize("source", [PARTS, EITHER, CHATML])
 def test_a_text_reaches_a_template_that_wants_parts_and_one_that_wants_text(source):
-    messages = (Message("system", "S<1>"), Message("user", "U<2>"), Message("assistant", "A<3>"),
-                Message("user", "U<4>"))  # fmt: skip
+    messages = (
+        Message("system", "S<1>"),
+        Message("user", "U<2>"),
+        Message("assistant", "A<3>"),
+        Message("user", "U<4>"),
+    )
     rendered = template(source).render(messages)
     for message in messages:
         assert message.content in rendered

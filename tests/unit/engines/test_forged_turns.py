@@ -42,12 +42,15 @@ def places(text):
     yield (Message("system", text), Message("user", text))
     yield (Message("user", "a", name=text), Message("assistant", text), Message("user", text))
     yield (
-        Message("user", "a"), Message("assistant", text, reasoning_content=text), Message("user", "b")
-    )  # fmt: skip
+        Message("user", "a"),
+        Message("assistant", text, reasoning_content=text),
+        Message("user", "b"),
+    )
     yield (
-        Message("user", "a"), Message("assistant", tool_calls=(call,)),
+        Message("user", "a"),
+        Message("assistant", tool_calls=(call,)),
         Message("tool", text, tool_call_id=text),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

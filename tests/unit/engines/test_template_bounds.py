@@ -78,7 +78,7 @@ BOMBS = {
     "long": "x" * 600_000,
     "no template": "{% for %}",
     "a filter that nobody knows": "{{ 1 | nobody }}",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -92,9 +92,20 @@ def test_a_template_that_costs_too_much_is_refused_when_it_is_loaded(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["a long text", "a long list", "doubled", "a list doubled", "many long texts", "a long output",
-     "many short texts", "replaced", "joined", "a long indent", "dicts of dicts"],
-)  # fmt: skip
+    [
+        "a long text",
+        "a long list",
+        "doubled",
+        "a list doubled",
+        "many long texts",
+        "a long output",
+        "many short texts",
+        "replaced",
+        "joined",
+        "a long indent",
+        "dicts of dicts",
+    ],
+)
 def test_its_memory_is_bounded(name):
     tracemalloc.start()
     try:

@@ -26,14 +26,19 @@ def smollm2():
     kinds = fields["tokenizer.ggml.token_type"].contents()
     fast = Tokenizer(models.BPE({text: id_ for id_, text in enumerate(tokens)}, merges))
     fast.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True),
-         pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )  # fmt: skip
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
     fast.decoder = decoders.ByteLevel()
     fast.add_special_tokens(
-        [AddedToken(text, special=True, normalized=False)
-         for text, kind in zip(tokens, kinds, strict=True) if kind == 3]
-    )  # fmt: skip
+        [
+            AddedToken(text, special=True, normalized=False)
+            for text, kind in zip(tokens, kinds, strict=True)
+            if kind == 3
+        ]
+    )
     return "chatml", fast
 
 
@@ -53,9 +58,11 @@ def phi():
         [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
     )
     fast.add_special_tokens(
-        [AddedToken(text, special=True, normalized=False, rstrip=text != BOS)
-         for text in (BOS, EOS, *SPECIAL["phi"])]
-    )  # fmt: skip
+        [
+            AddedToken(text, special=True, normalized=False, rstrip=text != BOS)
+            for text in (BOS, EOS, *SPECIAL["phi"])
+        ]
+    )
     return "phi", fast
 
 
@@ -130,14 +137,20 @@ def test_an_honest_conversation_has_them_too(prompts, name):
 
 def test_no_callers_text_becomes_a_special_token(prompts):
     def conversation(text):
-        call = {"id": text, "type": "function",
-                "function": {"name": text, "arguments": json.dumps({text: text})}}  # fmt: skip
+        call = {
+            "id": text,
+            "type": "function",
+            "function": {"name": text, "arguments": json.dumps({text: text})},
+        }
         return (
-            Message("system", text), Message("user", text, name=text),
-            Message("assistant", text, reasoning_content=text), Message("user", text),
-            Message("assistant", tool_calls=(call,)), Message("tool", text, tool_call_id=text),
+            Message("system", text),
+            Message("user", text, name=text),
+            Message("assistant", text, reasoning_content=text),
             Message("user", text),
-        )  # fmt: skip
+            Message("assistant", tool_calls=(call,)),
+            Message("tool", text, tool_call_id=text),
+            Message("user", text),
+        )
 
     honest = prompts.structure(prompts.ids(*conversation("x")))
     assert honest

@@ -17,8 +17,9 @@ ROUTED = {"model": "llama-3.2-3b", "requested": "auto", "strategy": "least_busy"
 def selected(lead, *, mode="", routing=None, template=TemplateOptions(), **environ):  # noqa: B008
     settings = read({f"INFERENCE_{name}": value for name, value in environ.items()}, env_file=None)
     mode_selector = ModeSelector(settings, CATALOGUE, SimpleNamespace(workers=tuple))
-    job = Job("j", lead, (Message("user", "?"),), created=1, mode=mode, routing=routing,
-              template=template)  # fmt: skip
+    job = Job(
+        "j", lead, (Message("user", "?"),), created=1, mode=mode, routing=routing, template=template
+    )
     return mode_selector.select(job, CATALOGUE.get(lead))
 
 

@@ -35,16 +35,20 @@ BROKEN = {
     "an old version": (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
     "nested": (head(nested(1000)), "nested deeper than 4"),
     "a text without end": (
-        head(text("x") + struct.pack("<IQ", STRING, 2**64 - 1)), "18446744073709551615 bytes",
+        head(text("x") + struct.pack("<IQ", STRING, 2**64 - 1)),
+        "18446744073709551615 bytes",
     ),
     "a text without end in an array": (
-        head(text("x") + struct.pack("<IIQQ", ARRAY, STRING, 1, 2**64 - 1)), "more than the file",
+        head(text("x") + struct.pack("<IIQQ", ARRAY, STRING, 1, 2**64 - 1)),
+        "more than the file",
     ),
     "an array without end": (
-        head(text("x") + struct.pack("<IIQ", ARRAY, STRING, 2**64 - 1)), "more than 10000000 items",
+        head(text("x") + struct.pack("<IIQ", ARRAY, STRING, 2**64 - 1)),
+        "more than 10000000 items",
     ),
     "numbers without end": (
-        head(text("x") + struct.pack("<IIQ", ARRAY, 10, 2**64 - 1)), "more than the file",
+        head(text("x") + struct.pack("<IIQ", ARRAY, 10, 2**64 - 1)),
+        "more than the file",
     ),
     "keys without end": (b"GGUF" + struct.pack("<IQQ", 3, 0, 2**63), "9223372036854775808 keys"),
     "an unknown type": (head(text("x") + struct.pack("<I", 99)), "unknown type 99"),
@@ -52,7 +56,7 @@ BROKEN = {
     "no layer": (sized("block_count", 0), "block_count is '0'"),
     "layers without end": (sized("block_count", 2**62), "block_count is '4611686018427387904'"),
     "no number": (sized("embedding_length", float("nan"), 12, "d"), "embedding_length is 'nan'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -98,9 +98,17 @@ def names_in(value):
 
 def test_every_field_of_an_openai_answer_comes_or_is_said_not_to():
     kinds = (
-        ChatCompletion, Choice, ChatCompletionMessage, CompletionUsage, CompletionTokensDetails,
-        PromptTokensDetails, ChatCompletionChunk, ChunkChoice, ChoiceDelta, Model,
-    )  # fmt: skip
+        ChatCompletion,
+        Choice,
+        ChatCompletionMessage,
+        CompletionUsage,
+        CompletionTokensDetails,
+        PromptTokensDetails,
+        ChatCompletionChunk,
+        ChunkChoice,
+        ChoiceDelta,
+        Model,
+    )
     expected = {name for kind in kinds for name in kind.model_fields}
     come = names_in(COMPLETION.example) | names_in(MODEL.example) | {"delta"}
     assert expected - come == {*differences.ABSENT}
@@ -120,9 +128,7 @@ def test_settings_pages_and_commands_that_a_page_names_are_there(page):
 
 
 def test_the_defaults_that_are_named_have_changed():
-    now = {
-        variable.name: str(default).lower() for _, variable, default in variables()
-    }  # fmt: skip
+    now = {variable.name: str(default).lower() for _, variable, default in variables()}
     for name, (then, _) in differences.FIRST_DESIGN.items():
         assert then.strip("`") != now[name]
 

@@ -27,9 +27,9 @@ def of_llama_cpp_python():
         for node in module.body
         if isinstance(node, ast.ClassDef) and node.name == "CreateChatCompletionRequest"
     )
-    return {
-        node.target.id for node in request.body if isinstance(node, ast.AnnAssign)
-    } - {"model_config"}  # fmt: skip
+    return {node.target.id for node in request.body if isinstance(node, ast.AnnAssign)} - {
+        "model_config"
+    }
 
 
 #: Of vLLM's `ChatCompletionRequest`, llama-server's page and Ollama's; then what was reported.
@@ -133,9 +133,16 @@ def test_a_value_that_asks_for_what_is_done_anyway_is_let_pass(name, value):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n", True), ("n", 0), ("n", 2), ("repetition_penalty", True), ("think", False),
-     ("skip_special_tokens", False), ("web_search_options", {})],
-)  # fmt: skip
+    [
+        ("n", True),
+        ("n", 0),
+        ("n", 2),
+        ("repetition_penalty", True),
+        ("think", False),
+        ("skip_special_tokens", False),
+        ("web_search_options", {}),
+    ],
+)
 def test_a_value_that_asks_for_something_is_refused(name, value):
     with pytest.raises(UnsupportedParameter, match=name):
         unknown_parameters.sort_out({name: value}, KNOWN)
