@@ -5,7 +5,17 @@ import sys
 
 from tests.benchmarks.report import print_table
 
-BENCHMARKS = ("main_job", "batching", "refusals", "depth", "overload", "readers", "hops", "joins")
+BENCHMARKS = (
+    "main_job",
+    "batching",
+    "constraints",
+    "refusals",
+    "depth",
+    "overload",
+    "readers",
+    "hops",
+    "joins",
+)
 
 
 def main() -> None:

@@ -47,18 +47,26 @@ class TooLarge(ValueError):
     """The constraint is over a bound; the message names it."""
 
 
+class NotText(ValueError):
+    """The constraint's source is no Unicode text."""
+
+
 def require_bounded(constraint: Constraint) -> None:
     """Refuse by size what llguidance need not look at.
 
     Raises:
         TooLarge: names the bound.
+        NotText: it cannot be encoded.
     """
     source = constraint.source
     try:
         text = source if isinstance(source, str) else json.dumps(source, ensure_ascii=False)
     except RecursionError:
         raise TooLarge("is nested too deeply") from None
-    size = len(text.encode("utf-8", "replace"))
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise NotText("holds half of a surrogate pair, which is no Unicode text") from None
     if size > MOST_BYTES:
         raise TooLarge(f"has {size} bytes; {MOST_BYTES} are taken at most")
     if constraint.kind is ConstraintKind.CHOICE and len(source) > MOST_CHOICES:

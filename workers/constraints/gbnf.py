@@ -8,9 +8,11 @@ from llguidance.gbnf_to_lark import GrammarParser, is_lark_syntax, resolve
 
 from workers.constraints.bounds import MOST_BYTES, MOST_GBNF_RULES, TooLarge
 
-#: Escapes by code point, which the converter garbles: `\\u0041`, `\\U00000041`. A backslash before
-#: another one is passed over.
-_CODE_POINT = re.compile(r"\\(?:\\|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))")
+#: Escapes by code point, which the converter or llguidance 1.7 garbles: `\\x41`, `\\u0041`,
+#: `\\U00000041`. A backslash before another one is passed over.
+_CODE_POINT = re.compile(r"\\(?:\\|(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})))")
+#: Characters that mean something in a text, a class or an expression; they stay escaped.
+_MARKS = frozenset('"\\[]^-/')
 
 
 def to_lark(text: str) -> str:
@@ -43,8 +45,10 @@ def to_lark(text: str) -> str:
 
 
 def _spelled(escape: re.Match[str]) -> str:
-    digits = escape[1] or escape[2]
+    digits = escape[1] or escape[2] or escape[3]
     if digits is None:
         return escape[0]
-    code = int(digits, 16)
-    return f"\\x{code:02x}" if code < 0x80 else chr(code)
+    character = chr(int(digits, 16))
+    if character.isprintable() and character not in _MARKS:
+        return character
+    return f"\\x{ord(character):02x}" if ord(character) < 0x80 else character

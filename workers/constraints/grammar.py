@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import json
+import re
 from collections.abc import Mapping
 
 from llguidance import LLMatcher, LLTokenizer
@@ -21,6 +22,8 @@ COMPILE_S = 3.0
 _OVERLAPPING = "oneOf constraints are not supported"
 #: What a caller reads where that is relaxed.
 ONE_OF_RELAXED = "oneOf is held to as anyOf: an answer may follow several of its alternatives"
+#: Runs of text, and single control characters other than a newline and a tab.
+_CONTROL = re.compile(r"([^\x00-\x08\x0b-\x1f\x7f]+)|([\x00-\x08\x0b-\x1f\x7f])")
 #: A short reason is enough: the library quotes the source.
 _LONGEST_REASON = 300
 
@@ -181,14 +184,15 @@ def _json(schema: object, one_of_is_any_of: bool) -> str:
 
 
 def _literal(text: str) -> str:
-    """A text as a string of Lark's."""
-    return '"' + "".join(_character(c) for c in text) + '"'
-
-
-def _character(c: str) -> str:
-    if c in '"\\':
-        return "\\" + c
-    return f"\\x{ord(c):02x}" if ord(c) < 0x20 or ord(c) == 0x7F else c
+    """A text as Lark has it: strings, and expressions for what strings have no escape for."""
+    parts = []
+    for raw, marked in _CONTROL.findall(text):
+        if marked:
+            parts.append(f"/\\x{ord(marked):02x}/")
+        else:
+            escaped = raw.replace("\\", "\\\\").replace('"', '\\"')
+            parts.append('"' + escaped.replace("\n", "\\n").replace("\t", "\\t") + '"')
+    return " ".join(parts) or '""'
 
 
 @functools.cache

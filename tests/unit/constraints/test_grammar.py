@@ -1,7 +1,9 @@
 """What an answer can be held to, token by token, without a model."""
 
 import json
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +128,8 @@ BAD = {
     "no grammar": lark("this is no grammar"),
     "an empty grammar": lark(""),
     "a rule without end": lark('start: start "a"'),
+    "half a character": lark(to_lark('root ::= "\\ud800"')),
+    "half a character in a schema": json_schema({"const": "\ud800"}),
     "a special token": lark('start: <|im_end|> "a"'),
 }
 
@@ -238,3 +242,43 @@ def test_properties_follow_a_schema_in_any_order():
     }
     assert grammar.text_follows(json_schema(schema), '{"b": "x", "a": 1}')
     assert not grammar.text_follows(json_schema(schema), '{"b": 1, "a": 1}')
+
+
+def test_the_page_on_engines_lists_what_is_obeyed_and_refused():
+    page = (Path(__file__).parents[3] / "docs/ENGINES.md").read_text()
+    section = page.partition("## JSON and grammars")[2].partition("\n## ")[0]
+    (refused,) = re.findall(r"\*\*Refused\*\*.*?\n\n", section, re.DOTALL)
+    assert [keyword for keyword in REFUSED if f"`{keyword}`" not in refused] == []
+    (formats,) = re.findall(r"\*\*Formats\*\*: ([^.]*)\.", section)
+    for name in formats.split(", "):
+        assert grammar.check(json_schema({"type": "string", "format": name})) == ()
+    with pytest.raises(grammar.Unobeyable, match="regex"):
+        grammar.check(json_schema({"type": "string", "format": "regex"}))
+
+
+#: Keyword -> a schema with it, and a value that it takes and one that it does not.
+OBEYED = {
+    "minProperties": ({"type": "object", "minProperties": 2}, {"a": 1, "b": 2}, {"a": 1}),
+    "maxProperties": ({"type": "object", "maxProperties": 1}, {"a": 1}, {"a": 1, "b": 2}),
+    "patternProperties": (
+        {
+            "type": "object",
+            "patternProperties": {"^a": {"type": "integer"}},
+            "additionalProperties": False,
+        },
+        {"ab": 1},
+        {"b": 1},
+    ),
+    "multipleOf": ({"type": "integer", "multipleOf": 7}, 21, 22),
+    "exclusiveMaximum": ({"type": "integer", "exclusiveMaximum": 3}, 2, 3),
+    "maxItems": ({"type": "array", "maxItems": 1}, [1], [1, 2]),
+    "maxLength": ({"type": "string", "maxLength": 2}, "é😀", "abc"),
+    "const": ({"const": {"a": [1]}}, {"a": [1]}, {"a": [2]}),
+}
+
+
+@pytest.mark.parametrize("keyword", OBEYED)
+def test_a_keyword_that_the_page_names_is_obeyed(keyword):
+    schema, right, wrong = OBEYED[keyword]
+    assert grammar.text_follows(json_schema(schema), json.dumps(right))
+    assert not grammar.text_follows(json_schema(schema), json.dumps(wrong))
