@@ -35,7 +35,7 @@ LIMITS = LLParserLimits(
     max_items_in_row=20_000,
     initial_lexer_fuel=400_000,
     step_lexer_fuel=50_000,
-    step_max_items=20_000,
+    step_max_items=8_000,
     max_lexer_states=50_000,
     max_grammar_size=250_000,
     # Its long form prints the caller's whole grammar.

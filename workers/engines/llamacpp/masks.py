@@ -24,8 +24,9 @@ from workers.contract.errors import ConstraintFailed, ValidationFailed
 from workers.engines.llamacpp.vocabulary import Vocabulary
 
 #: Seconds of CPU for one answer's masks: at its start, and for each token more. The neighbours'
-#: decoding needs the same cores. An honest mask takes a fiftieth of the latter.
-START_CPU_S, TOKEN_CPU_S = 0.5, 0.005
+#: decoding needs the same cores, and llguidance takes a token with the GIL held. An honest mask
+#: takes a fiftieth of the latter.
+START_CPU_S, TOKEN_CPU_S = 0.25, 0.005
 #: Seconds after which a mask is not waited for any longer: llguidance's own bounds count work, and
 #: the machine may be busy.
 WAIT_S = 5.0
