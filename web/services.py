@@ -72,8 +72,7 @@ class Services:
         """Build everything and start the threads; works while Redis is away."""
         redis = redis or connections.client(settings)
         catalogue = catalogue_.load(settings)
-        directory = Directory(redis)
-        jobs = JobStore(redis)
+        directory, jobs = Directory(redis), JobStore(redis)
         admission = Admission(settings, directory, jobs, RedisMemory(redis))
         mode_selector = ModeSelector(settings, catalogue, directory)
         submitter = Submitter(

@@ -199,9 +199,9 @@ def test_jobs_are_listed_latest_first_and_in_pages(scripted_service):
     assert [entry["id"] for entry in page["data"]] == [ids[0]]
     cancelled = submit(scripted_service, ENDLESS)["id"]
     cancel(scripted_service, cancelled)
-    found = scripted_service.get(f"/v1/jobs?state=cancelled&model={MODEL}").json()["data"]
-    assert found[0]["id"] == cancelled
-    assert {entry["state"] for entry in found} == {"cancelled"}
+    cancelled_jobs = scripted_service.get(f"/v1/jobs?state=cancelled&model={MODEL}").json()["data"]
+    assert cancelled_jobs[0]["id"] == cancelled
+    assert {entry["state"] for entry in cancelled_jobs} == {"cancelled"}
     assert scripted_service.get("/v1/jobs?model=other").json()["data"] == []
 
 

@@ -93,20 +93,20 @@ def worker(redis):
     presence.stop()
 
 
-def told(redis, status):
+def wait_for_status(redis, status):
     """Wait until the worker's status is known."""
     wait_for(lambda: (raw := redis.get(keys.worker("w"))) and f'"{status}"'.encode() in raw)
 
 
 def error_of(answer, code):
     """The error in an answer, checked for its status, its form and its headers."""
-    found = answer.get_json()["error"]
-    assert set(found) == {"code", "message", "type", "param", "provider", "details"}
-    assert (found["code"], answer.status_code) == (code, STATUS[code])
-    assert found["provider"] == "inference-service"
-    assert found["message"]
+    error = answer.get_json()["error"]
+    assert set(error) == {"code", "message", "type", "param", "provider", "details"}
+    assert (error["code"], answer.status_code) == (code, STATUS[code])
+    assert error["provider"] == "inference-service"
+    assert error["message"]
     retriable = errors.BY_CODE[code].retriable
-    assert found["type"] == ("retriable" if retriable else "non_retriable")
+    assert error["type"] == ("retriable" if retriable else "non_retriable")
     if retriable:
         assert int(answer.headers["Retry-After"]) >= 1
         assert int(answer.headers["retry-after-ms"]) >= 1
@@ -114,7 +114,7 @@ def error_of(answer, code):
         assert answer.headers["x-should-retry"] == "false"
     assert answer.headers["X-Request-ID"]
     _raised.add(code)
-    return found
+    return error
 
 
 def ask(client, body=None, **options):
@@ -158,13 +158,13 @@ def test_what_flask_would_answer_by_itself(front_end):
 )
 def test_a_model_that_cannot_be_loaded(front_end, redis, worker, error, code):
     worker.failed(error)
-    told(redis, "failed")
-    found = error_of(ask(front_end()), code)
-    assert error.message in found["message"]
+    wait_for_status(redis, "failed")
+    answered = error_of(ask(front_end()), code)
+    assert error.message in answered["message"]
 
 
 def test_a_model_that_is_being_loaded(front_end, redis, worker):
-    told(redis, "loading")
+    wait_for_status(redis, "loading")
     error_of(ask(front_end()), "MODEL_LOADING")
 
 
@@ -186,7 +186,7 @@ def test_a_model_that_is_loaded_and_unloaded_at_once(front_end, redis):
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_comes_after_the_queue_decides_the_status(front_end, redis, worker, error, stream):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     leases, token_log = Leases(redis, "w"), TokenLog(redis)
     leases.start()
     token_log.start()
@@ -201,24 +201,24 @@ def test_what_comes_after_the_queue_decides_the_status(front_end, redis, worker,
     worker_thread = threading.Thread(target=refuse)
     worker_thread.start()
     try:
-        found = error_of(ask(front_end(), {**BODY, "stream": stream}), error.code)
+        answered = error_of(ask(front_end(), {**BODY, "stream": stream}), error.code)
     finally:
         worker_thread.join()
         token_log.stop()
         leases.stop()
-    assert found["message"] == error.message
-    assert found["details"] == error.details
+    assert answered["message"] == error.message
+    assert answered["details"] == error.details
 
 
 def test_an_answer_that_does_not_come_in_time(front_end, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     error_of(ask(front_end(INFERENCE_REQUEST_TIMEOUT="3")), "REQUEST_TIMEOUT")
 
 
 def test_all_places_taken(front_end, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     client = front_end(INFERENCE_WEB_THREADS="16")
     permits = client.application.extensions["inference"].thread_permits
     while permits.acquire(blocking=False):
@@ -229,7 +229,7 @@ def test_all_places_taken(front_end, redis, worker):
 
 def test_all_that_may_be_open_is_open(front_end, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     client = front_end(INFERENCE_MAX_QUEUED_JOBS="1")
     taken = client.post("/v1/jobs", json=BODY)
     assert (taken.status_code, taken.get_json()["position"]) == (202, 1)
@@ -240,18 +240,18 @@ def test_all_that_may_be_open_is_open(front_end, redis, worker):
 
 def test_a_deadline_that_cannot_be_made(front_end, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     redis.set(keys.pace(MODEL), 10_000)
     redis.sadd(keys.running(MODEL), "another")
-    found = error_of(
+    error = error_of(
         front_end().post("/v1/jobs", json={**BODY, "deadline_s": 5}), "DEADLINE_UNREACHABLE"
     )
-    assert found["details"]["estimated_wait_s"] == 10
+    assert error["details"]["estimated_wait_s"] == 10
 
 
 def test_a_key_that_stands_for_another_body(front_end, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     client, headers = front_end(), {"Idempotency-Key": "k"}
     first = client.post("/v1/jobs", json=BODY, headers=headers)
     again = client.post("/v1/jobs", json={**BODY, "model": MODEL}, headers=headers)
@@ -263,16 +263,16 @@ def test_a_key_that_stands_for_another_body(front_end, redis, worker):
 
 def test_redis_has_hardly_any_memory_left(front_end, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     client = front_end()
     used = redis.info("memory")["used_memory"]
     redis.config_set("maxmemory", int(used / 0.95))
     try:
-        found = error_of(ask(client), "TEMPORARY_RESOURCE")
+        error = error_of(ask(client), "TEMPORARY_RESOURCE")
         readiness = client.get("/health/ready")
     finally:
         redis.config_set("maxmemory", 0)
-    assert found["details"]["redis_memory_used"] > 0.9
+    assert error["details"]["redis_memory_used"] > 0.9
     # What is there can be read and deleted: the service is not taken out of a proxy's list.
     assert (readiness.status_code, readiness.get_json()["degraded"]) == (200, ["redis"])
     assert "INFERENCE_REDIS_MEMORY_MB" in readiness.get_json()["reason"]
@@ -281,7 +281,7 @@ def test_redis_has_hardly_any_memory_left(front_end, redis, worker):
 def test_redis_has_no_memory_left_at_all(front_end, redis, worker, monkeypatch):
     """The gauge is half a second old; the server's own word counts too."""
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     client = front_end()
     monkeypatch.setattr("workers.store.redis_memory.RedisMemory.used", lambda _: 0.0)
     redis.config_set("maxmemory", 1)
@@ -293,16 +293,16 @@ def test_redis_has_no_memory_left_at_all(front_end, redis, worker, monkeypatch):
 
 def test_a_job_that_cannot_be_put_on_disk(front_end, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     client = front_end(INFERENCE_JOBS_FSYNC="true")  # the server has no append-only file
-    found = error_of(client.post("/v1/jobs", json=BODY), "BROKER_UNAVAILABLE")
-    assert "FSYNC" in found["message"]
+    error = error_of(client.post("/v1/jobs", json=BODY), "BROKER_UNAVAILABLE")
+    assert "FSYNC" in error["message"]
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/chat/completions"])
 def test_a_job_that_cannot_be_started_is_taken_back(front_end, redis, worker, monkeypatch, path):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     client, headers = front_end(), {"Idempotency-Key": "k"}
     stored = []
 
@@ -321,9 +321,9 @@ def test_a_job_that_cannot_be_started_is_taken_back(front_end, redis, worker, mo
 def test_a_webhook_that_may_not_go_there(front_end, url):
     client = front_end(INFERENCE_WEBHOOK_SECRET="a secret of some length")
     answer = client.post("/v1/jobs", json={**BODY, "webhook": url})
-    found = error_of(answer, "VALIDATION_ERROR")
-    assert found["details"]["param"] == "webhook"
-    assert found["details"]["reason"]
+    error = error_of(answer, "VALIDATION_ERROR")
+    assert error["details"]["param"] == "webhook"
+    assert error["details"]["reason"]
 
 
 def test_a_request_that_never_comes_whole():
@@ -332,14 +332,14 @@ def test_a_request_that_never_comes_whole():
         b"\r\n\r\n"
     )
     assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-    found = json.loads(content)["error"]
+    error = json.loads(content)["error"]
     assert (
-        found
-        == body(errors.RequestIncomplete(found["message"], details={"timeout_s": 10}))["error"]
+        error
+        == body(errors.RequestIncomplete(error["message"], details={"timeout_s": 10}))["error"]
     )
-    assert "INFERENCE_HEAD_TIMEOUT_S" in found["message"]
-    assert STATUS[found["code"]] == 408
-    _raised.add(found["code"])
+    assert "INFERENCE_HEAD_TIMEOUT_S" in error["message"]
+    assert STATUS[error["code"]] == 408
+    _raised.add(error["code"])
 
 
 def test_redis_away(front_end, tmp_path):
@@ -355,9 +355,9 @@ def test_an_unexpected_error_tells_no_traceback(front_end, monkeypatch):
 
     monkeypatch.setattr("web.schemas.completion.load", fail)
     answer = ask(front_end(), headers={"X-Request-ID": "find-me"})
-    found = error_of(answer, "INTERNAL")
+    error = error_of(answer, "INTERNAL")
     assert "secret" not in answer.get_data(as_text=True)
-    assert "find-me" in found["message"]
+    assert "find-me" in error["message"]
 
 
 def test_keys(front_end, settings):
@@ -370,8 +370,8 @@ def test_keys(front_end, settings):
     assert client.get("/health").status_code == 200
     assert client.get("/health/ready").status_code == 503
     shown = {"Authorization": f"Bearer {secret}"}
-    found = error_of(ask(client, {**BODY, "priority": 3}, headers=shown), "FORBIDDEN")
-    assert found["details"]["highest_priority"] == 2
+    error = error_of(ask(client, {**BODY, "priority": 3}, headers=shown), "FORBIDDEN")
+    assert error["details"]["highest_priority"] == 2
     assert client.get("/v1/models", headers=shown).status_code == 200
     limited = ask(client, headers=shown)
     error_of(limited, "RATE_LIMITED")
@@ -380,7 +380,7 @@ def test_keys(front_end, settings):
 
 def test_one_of_several_keys_holds_a_part_of_the_places(front_end, settings, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     alice, bob = (
         {"Authorization": f"Bearer {key_file.add(settings().keys_file, name)}"}
         for name in ("alice", "bob")
@@ -389,8 +389,8 @@ def test_one_of_several_keys_holds_a_part_of_the_places(front_end, settings, red
     shares = client.application.extensions["inference"].request_shares
     (alice_id,) = (key.id for key in key_file.read(settings().keys_file) if key.name == "alice")
     with shares.holding(alice_id, 2):
-        found = error_of(ask(client, headers=alice), "TEMPORARY_RESOURCE")
-        assert found["details"] == {"bound": "key_share", "limit": 1}
+        error = error_of(ask(client, headers=alice), "TEMPORARY_RESOURCE")
+        assert error["details"] == {"bound": "key_share", "limit": 1}
         error_of(ask(client, headers=bob), "REQUEST_TIMEOUT")  # it got in, and nobody answers
 
 
@@ -412,8 +412,8 @@ def test_names_that_are_not_ours(front_end):
     """DNS rebinding: the page's own name points here, and Origin agrees with Host."""
     rebound = {"Host": "evil.example:8085", "Origin": "http://evil.example:8085"}
     client = front_end()
-    found = error_of(client.get("/v1/models", headers=rebound), "FORBIDDEN")
-    assert "INFERENCE_ALLOWED_HOSTS" in found["message"]
+    error = error_of(client.get("/v1/models", headers=rebound), "FORBIDDEN")
+    assert "INFERENCE_ALLOWED_HOSTS" in error["message"]
     error_of(client.post("/v1/models/x/unload", headers=rebound), "FORBIDDEN")
     assert client.get("/health", headers=rebound).status_code == 200
     assert client.get("/health/ready", headers=rebound).status_code == 503
@@ -431,20 +431,20 @@ def test_names_that_are_not_ours(front_end):
     ],
 )
 def test_more_items_than_a_conversation_has(front_end, turns, code, bound):
-    found = error_of(ask(front_end(), {**BODY, "messages": turns}), code)
-    assert found["details"]["bound"] == bound
-    assert str(found["details"]["limit"]) in found["message"]
+    error = error_of(ask(front_end(), {**BODY, "messages": turns}), code)
+    assert error["details"]["bound"] == bound
+    assert str(error["details"]["limit"]) in error["message"]
 
 
 def test_the_first_wrong_item_is_named_and_no_other(front_end):
     wrong = [*BODY["messages"], *[{"role": "wizard"}] * 4000]
-    found = error_of(ask(front_end(), {**BODY, "messages": wrong}), "VALIDATION_ERROR")
-    assert found["details"]["param"] == "messages.1.role"
+    error = error_of(ask(front_end(), {**BODY, "messages": wrong}), "VALIDATION_ERROR")
+    assert error["details"]["param"] == "messages.1.role"
 
 
 def test_a_job_is_seen_by_its_own_key_only(front_end, settings, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     alice, bob = (
         {"Authorization": f"Bearer {key_file.add(settings().keys_file, name)}"}
         for name in ("alice", "bob")
@@ -486,16 +486,16 @@ def test_what_needs_an_admin_key(front_end, settings):
     ordinary, admin = (key_file.add(file, name, admin=name == "root") for name in ("alice", "root"))
     client = front_end(INFERENCE_ADMIN_KEYS="admin-of-the-environment")
     for verb, path in orders:
-        found = error_of(getattr(client, verb)(path, headers=shown(ordinary)), "FORBIDDEN")
-        assert "keys add NAME --admin" in found["message"]
-        assert "INFERENCE_ADMIN_KEYS" in found["message"]
+        error = error_of(getattr(client, verb)(path, headers=shown(ordinary)), "FORBIDDEN")
+        assert "keys add NAME --admin" in error["message"]
+        assert "INFERENCE_ADMIN_KEYS" in error["message"]
     for text in (admin, "admin-of-the-environment"):
         assert statuses(client, shown(text)) == allowed
 
 
 def test_a_job_belongs_to_its_key_and_not_to_a_name_or_a_place(front_end, settings, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     file = settings().keys_file
     both = front_end(INFERENCE_API_KEYS="alpha,beta")
 
@@ -524,7 +524,7 @@ def test_a_job_belongs_to_its_key_and_not_to_a_name_or_a_place(front_end, settin
 
 def test_a_key_that_has_used_its_bytes_is_refused_and_no_other(front_end, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     client = front_end(INFERENCE_API_KEYS="alpha,beta", INFERENCE_MAX_STORED_MB_PER_KEY="1")
     large = {**BODY, "messages": [{"role": "user", "content": "x" * 7000}] * 100}
 
@@ -533,9 +533,9 @@ def test_a_key_that_has_used_its_bytes_is_refused_and_no_other(front_end, redis,
 
     taken = submit("alpha")
     assert taken.status_code == 202
-    found = error_of(submit("alpha"), "TEMPORARY_RESOURCE")
-    assert "INFERENCE_MAX_STORED_MB_PER_KEY" in found["message"]
-    assert (found["details"]["bound"], found["details"]["limit"]) == ("stored_bytes", 1_000_000)
+    error = error_of(submit("alpha"), "TEMPORARY_RESOURCE")
+    assert "INFERENCE_MAX_STORED_MB_PER_KEY" in error["message"]
+    assert (error["details"]["bound"], error["details"]["limit"]) == ("stored_bytes", 1_000_000)
     assert submit("beta").status_code == 202
     address = taken.get_json()["status_url"]
     assert client.delete(address, headers=shown("alpha")).get_json()["state"] == "cancelled"
@@ -546,7 +546,7 @@ def test_a_key_that_has_used_its_bytes_is_refused_and_no_other(front_end, redis,
 
 def test_an_admin_runs_the_dead_letter_of_another_key_again(front_end, redis, worker):
     worker.loaded(1, 8192)
-    told(redis, "loaded")
+    wait_for_status(redis, "loaded")
     client = front_end(INFERENCE_API_KEYS="alpha", INFERENCE_ADMIN_KEYS="root")
     job_id = client.post("/v1/jobs", json=BODY, headers=shown("alpha")).get_json()["id"]
     dead_letters.add(redis, job_id, errors.JobPoisoned())

@@ -78,12 +78,7 @@ def load(
     """
     schema = _JOB_SCHEMA if asynchronous else _SCHEMA
     known, ignored = unknown_parameters.sort_out(body, schema.fields)
-    turns = known.get("messages")
-    if isinstance(turns, list) and len(turns) > most_messages:
-        raise ValidationFailed(
-            f"messages must have at most {most_messages} items (INFERENCE_MAX_MESSAGES).",
-            details={"param": "messages", "bound": "messages", "limit": most_messages},
-        )
+    _require_few(known.get("messages"), most_messages)
     data = schema.read(known, **(ROUTED if auto_route else {}))
     stream = bool(data.get("stream"))
     options = data.get("stream_options")
@@ -110,6 +105,15 @@ def load(
         ignored=(*ignored, *messages.unknown_names(body.get("messages"))),
         relaxed=relaxed,
     )
+
+
+def _require_few(turns: Any, most: int) -> None:
+    """Refuse too many messages before any of them is looked at."""
+    if isinstance(turns, list) and len(turns) > most:
+        raise ValidationFailed(
+            f"messages must have at most {most} items (INFERENCE_MAX_MESSAGES).",
+            details={"param": "messages", "bound": "messages", "limit": most},
+        )
 
 
 def _sampling(data: Mapping[str, Any], constraint: Constraint | None) -> Sampling:

@@ -109,13 +109,13 @@ def read(
         UnsupportedParameter: a part of it is not there yet.
     """
     _refuse_unsupported(body.get("structured_outputs"))
-    found = [*_of_response_format(data.get("response_format")), *_of_names(data)]
-    if not found:
+    given = [*_of_response_format(data.get("response_format")), *_of_names(data)]
+    if not given:
         return None, ()
-    if len(found) > 1:
-        both = " and ".join(constraint.param for constraint in found[:2])
-        raise invalid(found[1].param, f"is one constraint too many: {both} are given, one is taken")
-    (constraint,) = found
+    if len(given) > 1:
+        both = " and ".join(constraint.param for constraint in given[:2])
+        raise invalid(given[1].param, f"is one constraint too many: {both} are given, one is taken")
+    (constraint,) = given
     try:
         return constraint, grammar.check(constraint)
     except grammar.Unobeyable as error:
@@ -128,27 +128,26 @@ def _of_response_format(asked: Mapping[str, Any] | None) -> list[Constraint]:
     # llama-cpp-python's spelling, and llama-server's: the schema beside the type.
     beside = asked.get("schema")
     named = asked.get("json_schema")
-    found = []
+    given = []
     if named is not None and asked["type"] == "json_schema":
-        found.append(_schema(named["schema"], "response_format.json_schema.schema"))
+        given.append(_schema(named["schema"], "response_format.json_schema.schema"))
     if beside is not None:
-        found.append(_schema(beside, "response_format.schema"))
-    if not found and asked["type"] == "json_schema":
+        given.append(_schema(beside, "response_format.schema"))
+    if not given and asked["type"] == "json_schema":
         raise invalid("response_format.json_schema", "is missing")
-    return found or [Constraint(ConstraintKind.JSON_OBJECT)]
+    return given or [Constraint(ConstraintKind.JSON_OBJECT)]
 
 
 def _of_names(data: Mapping[str, Any]) -> list[Constraint]:
     structured = data.get("structured_outputs")
-    found = []
+    given = []
     if structured is not None:
         given = _given(structured, "structured_outputs.")
         if not given:
             names = "json, regex, choice, grammar, json_object"
             raise invalid("structured_outputs", f"must have one of {names}")
-        found += given
-    found += [make(data[name], name) for name, make in _OLDER.items() if data.get(name) is not None]
-    return found
+    older = [make(data[name], name) for name, make in _OLDER.items() if data.get(name) is not None]
+    return [*given, *older]
 
 
 def _given(structured: Mapping[str, Any], prefix: str) -> list[Constraint]:
