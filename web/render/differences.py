@@ -119,7 +119,7 @@ ABSENT = {
 FIRST_DESIGN = {
     "INFERENCE_HOST": (
         "`0.0.0.0`",
-        "Without API keys whoever reaches the port can use the machine. So the service is open to "
+        "Without API keys all who reach the port can use the machine. So the service is open to "
         "others once there are keys, or once the host is set.",
     ),
     "INFERENCE_QUEUE_STRATEGY": (

@@ -1,4 +1,4 @@
-"""`/v1/jobs` and `/v1/jobs/{id}`: completions that nobody waits for on an open connection."""
+"""`/v1/jobs` and `/v1/jobs/{id}`: completions that run in the background."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _CANCELLED = {**JOB.example, "state": "cancelled", "reason": "its caller cancell
     Operation(
         operation_id="createJob",
         tag="Jobs",
-        summary="Take a completion that nobody waits for on an open connection.",
+        summary="Take a completion to run in the background.",
         description=(
             "Takes the body of a chat completion, and `deadline_s`, `webhook` and priority 0. The "
             "job is stored before the answer is sent: it survives a restart of any process. Ask "

@@ -64,7 +64,7 @@ def _loading(state: State, message: str) -> dict[str, str]:
                 LOADING,
                 _loading(
                     State.LOADING,
-                    "smollm2-135m is being loaded; GET /v1/models/smollm2-135m tells.",
+                    "smollm2-135m is being loaded; GET /v1/models/smollm2-135m says how far it is.",
                 ),
             ),
         },

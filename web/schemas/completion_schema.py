@@ -129,7 +129,7 @@ class CompletionSchema(LenientSchema):
 
 
 class JobSchema(CompletionSchema):
-    """A completion that nobody waits for on an open connection."""
+    """A completion that runs in the background."""
 
     priority = Whole(0, 3, description="3 is taken first, 0 (bulk) last.")
     deadline_s = Decimal(

@@ -158,7 +158,7 @@ def rotate(name: str, grace: float) -> None:
 @click.argument("name")
 @_report_errors
 def revoke(name: str) -> None:
-    """Revoke the key called NAME. Its jobs are nobody's: no later key reads them."""
+    """Revoke the key called NAME. No later key reads its jobs."""
     from web.access import key_file
 
     settings = load_settings()
