@@ -67,7 +67,8 @@ class Loader:
                 return answer
             time.sleep(_LOOK_S)
         return LoadResult(
-            State.LOADING, f"{spec.id} is being loaded; GET /v1/models/{spec.id} says how far it is."
+            State.LOADING,
+            f"{spec.id} is being loaded; GET /v1/models/{spec.id} says how far it is.",
         )
 
     def unload(self, spec: ModelSpec, *, wait: bool) -> LoadResult:

@@ -185,7 +185,7 @@ def test_the_commands(two_models):
     loaded = two_models.run("load", "--no-wait", SECOND)
     assert (loaded.returncode, loaded.stdout) == (
         0,
-        f"{SECOND} is being loaded; GET /v1/models/{SECOND} tells.\n",
+        f"{SECOND} is being loaded; GET /v1/models/{SECOND} says how far it is.\n",
     )
     wait_for(lambda: status(two_models, SECOND) == "loaded", 30)
     unloaded = two_models.run("unload", SECOND)
