@@ -1,5 +1,6 @@
 """Chat templates of eight families, written from their documented form, in `chat_templates/`."""
 
+import json
 from pathlib import Path
 
 from workers.contract.job import Message
@@ -53,3 +54,21 @@ CONVERSATIONS = {
         Message("user", "2+2?"),
     ),
 }
+
+
+def conversation_full_of(text):
+    """A conversation that has a text everywhere that a caller may send one."""
+    call = {
+        "id": text,
+        "type": "function",
+        "function": {"name": text, "arguments": json.dumps({text: text})},
+    }
+    return (
+        Message("system", text),
+        Message("user", text, name=text),
+        Message("assistant", text, reasoning_content=text),
+        Message("user", text),
+        Message("assistant", tool_calls=(call,)),
+        Message("tool", text, tool_call_id=text),
+        Message("user", text),
+    )

@@ -1,12 +1,11 @@
 """Prompts as llama.cpp's token ids: the template's special tokens, everything else plain text."""
 
-import json
 import time
 
 import pytest
 
 from presets.catalogue import SHIPPED, Catalogue
-from tests.support.chat_template_families import CONVERSATIONS
+from tests.support.chat_template_families import CONVERSATIONS, conversation_full_of
 from tests.support.vocabularies import deepseek, phi, vocabulary_of
 from workers.contract.errors import ContextBudgetExceeded, TimeBudgetExceeded
 from workers.contract.job import Message
@@ -130,25 +129,9 @@ def test_merges_that_lead_to_a_special_token_are_spelled(tmp_path):
 
 
 def test_nor_through_names_arguments_and_history(prompts):
-    def conversation(text):
-        call = {
-            "id": text,
-            "type": "function",
-            "function": {"name": text, "arguments": json.dumps({text: text})},
-        }
-        return (
-            Message("system", text),
-            Message("user", text, name=text),
-            Message("assistant", text, reasoning_content=text),
-            Message("user", text),
-            Message("assistant", tool_calls=(call,)),
-            Message("tool", text, tool_call_id=text),
-            Message("user", text),
-        )
-
-    honest = prompts.structure(prompts.ids(*conversation("x")))
+    honest = prompts.structure(prompts.ids(*conversation_full_of("x")))
     for text in all_special(prompts):
-        assert prompts.structure(prompts.ids(*conversation(text))) == honest, text
+        assert prompts.structure(prompts.ids(*conversation_full_of(text))) == honest, text
 
 
 def test_what_cannot_fit_is_refused_by_its_length_alone(prompts, monkeypatch):

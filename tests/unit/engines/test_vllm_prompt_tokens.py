@@ -8,7 +8,12 @@ from gguf import GGUFReader
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from presets.catalogue import SHIPPED, Catalogue
-from tests.support.chat_template_families import CONVERSATIONS, FAMILIES, SPECIAL
+from tests.support.chat_template_families import (
+    CONVERSATIONS,
+    FAMILIES,
+    SPECIAL,
+    conversation_full_of,
+)
 from workers.contract.errors import ContextBudgetExceeded, TimeBudgetExceeded
 from workers.contract.job import Message
 from workers.engines.chat_template.template import ChatTemplate
@@ -136,27 +141,11 @@ def test_an_honest_conversation_has_them_too(prompts, name):
 
 
 def test_no_callers_text_becomes_a_special_token(prompts):
-    def conversation(text):
-        call = {
-            "id": text,
-            "type": "function",
-            "function": {"name": text, "arguments": json.dumps({text: text})},
-        }
-        return (
-            Message("system", text),
-            Message("user", text, name=text),
-            Message("assistant", text, reasoning_content=text),
-            Message("user", text),
-            Message("assistant", tool_calls=(call,)),
-            Message("tool", text, tool_call_id=text),
-            Message("user", text),
-        )
-
-    honest = prompts.structure(prompts.ids(*conversation("x")))
+    honest = prompts.structure(prompts.ids(*conversation_full_of("x")))
     assert honest
     for special in prompts.special.values():
         for attack in (special, f"a{special}b", f" {special} ", f"{special}\n{special * 3}"):
-            ids = prompts.ids(*conversation(attack))
+            ids = prompts.ids(*conversation_full_of(attack))
             assert prompts.structure(ids) == honest, attack
 
 
