@@ -1,4 +1,6 @@
-"""Every Celery setting, each with its reason. The broker's address is set by `workers.app`."""
+"""Every Celery setting, each with its reason. What follows from the address of Redis is set by
+`workers.app`.
+"""
 
 from __future__ import annotations
 

@@ -41,9 +41,12 @@ def make_app(settings: Settings) -> Celery:
     broker.install()
     app = Celery("inference-service", set_as_current=False)
     app.config_from_object(celeryconfig)
-    app.conf.broker_url = connections.broker_url(settings)
-    # Only chords use it: it counts which members have ended.
-    app.conf.result_backend = connections.broker_url(settings)
+    # Only chords use the results: these count which members have ended.
+    app.conf.update(
+        connections.address(settings).celery_settings(
+            celeryconfig.broker_transport_options, celeryconfig.result_backend_transport_options
+        )
+    )
     return app
 
 

@@ -19,10 +19,11 @@ from celery import Celery, bootsteps
 from kombu.transport import TRANSPORT_ALIASES, redis
 
 
-class Channel(redis.Channel):
-    """A channel that puts nothing back when it closes, and makes its client once."""
+class _Ours:
+    """What channels do here: they put nothing back when they close, and make their client once."""
 
     do_restore = False
+    _create_client: Callable[[], Any]
     _shared_client: Any = None
 
     @contextmanager
@@ -35,16 +36,31 @@ class Channel(redis.Channel):
         yield client
 
 
+class Channel(_Ours, redis.Channel):
+    """A channel to one server."""
+
+
+class SentinelChannel(_Ours, redis.SentinelChannel):
+    """A channel to the server that Sentinel names."""
+
+
 class Transport(redis.Transport):
-    """What `redis://` and `redis+socket://` mean in this process."""
+    """What `redis://`, `rediss://` and `redis+socket://` mean in this process."""
 
     Channel = Channel
 
 
+class SentinelTransport(redis.SentinelTransport):
+    """What `sentinel://` means in this process."""
+
+    Channel = SentinelChannel
+
+
 def install() -> None:
-    """Let kombu use this transport for every Redis address."""
+    """Let kombu use these transports for every Redis address."""
     aliases: dict[str, Any] = TRANSPORT_ALIASES
     aliases["redis"] = aliases["rediss"] = f"{__name__}:Transport"
+    aliases["sentinel"] = f"{__name__}:SentinelTransport"
 
 
 def priority_list(queue_name: str, rank: int) -> str:

@@ -4,14 +4,18 @@ import contextlib
 import os
 import stat
 import subprocess
+import sys
 import time
 
 import pytest
 
-from tests.support.service import Service
+from tests.support.service import ROOT, Service, inherited_environment
+from tests.support.waiting import wait_for
 from workers.store import append_only
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
+#: What names a user and a home.
+_NAMES = ("HOME", "USER", "LOGNAME", "USERNAME")
 #: `up` gives up at once; the rest is for a busy machine.
 REFUSED_WITHIN_S = 20
 
@@ -144,3 +148,69 @@ def test_a_socket_of_a_long_path_is_private_too(tmp_path):
     socket = embedded.url(directory).rpartition("@")[2]
     assert len(socket) <= embedded.LONGEST_SOCKET_PATH
     assert stat.S_IMODE(os.stat(os.path.dirname(socket)).st_mode) == 0o700
+
+
+def test_anything_may_stand_in_its_path_and_a_proxy_in_the_environment(tmp_path):
+    directory = tmp_path / "a # ? %41 ; [x] \" \\ '"
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:1")
+    proxies |= dict.fromkeys(("ALL_PROXY", "all_proxy"), "socks5://127.0.0.1:1")
+    with Service(directory, **SCRIPTED) as service:
+        assert service.post(service.ask({"text": "again"})).status_code == 200
+        assert (directory / "redis" / append_only.DIRECTORY).is_dir()
+        models = service.run("models", **proxies)
+        assert models.returncode == 0
+        assert "No service answers" not in models.stderr
+        chat = service.run("chat", "say something", **proxies)
+        assert chat.returncode == 0, chat.stderr
+        jobs = service.run("jobs", "list", **proxies)
+        assert jobs.returncode == 0, jobs.stderr
+        unloaded = service.run("unload", "smollm2-135m", **proxies)
+        assert unloaded.returncode == 0, unloaded.stderr
+
+
+def test_up_says_ready_whatever_proxies_the_environment_names(tmp_path):
+    environment = {"http_proxy": "http://127.0.0.1:1", "ALL_PROXY": "socks5://127.0.0.1:1"}
+    service = Service(tmp_path, **SCRIPTED, **environment)
+    with service:
+        wait_for(lambda: f"ready: {service.url}" in (tmp_path / "up.log").read_text(), 20)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(tmp_path):
+    program = (
+        "import pwd\n"
+        "def nobody(_): raise KeyError('no such user')\n"
+        "pwd.getpwuid = nobody\n"
+        "from web.cli.main import cli\n"
+        "cli()\n"
+    )
+    environment = {
+        name: value for name, value in inherited_environment().items() if name not in _NAMES
+    }
+    command = [sys.executable, "-c", program]
+    for arguments, more in (
+        (["config"], {}),
+        (["up"], {"INFERENCE_MODELS_DIR": "~/models", "INFERENCE_DATA_DIR": str(tmp_path)}),
+    ):
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=ROOT,
+            env={**environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        first, problem = done.stderr.strip().splitlines()
+        assert first == "inference-service cannot start:"
+        assert ("INFERENCE_MODELS_DIR" if more else "INFERENCE_DATA_DIR") in problem
+        assert "home directory" in problem
+    works = subprocess.run(
+        [*command, "config"],
+        cwd=ROOT,
+        env={**environment, "INFERENCE_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert works.returncode == 0, works.stderr

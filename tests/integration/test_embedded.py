@@ -143,3 +143,19 @@ def test_a_running_server_is_not_repaired(start, tmp_path):
     wait_for(lambda: answers(tmp_path))
     with pytest.raises(embedded.AlreadyRunning):
         embedded.repair(tmp_path)
+
+
+def test_its_directory_may_have_any_name(tmp_path):
+    directory = tmp_path / "# ? * %41 ; [x] \" \\ '"
+    server = subprocess.Popen(
+        [sys.executable, "-c", _RUN, str(directory)], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    try:
+        wait_for(lambda: answers(directory))
+        with Redis.from_url(embedded.url(directory)) as redis:
+            assert redis.config_get("port") == {"port": "0"}
+            assert redis.config_get("dir") == {"dir": str(directory / "redis")}
+    finally:
+        server.terminate()
+        server.wait(10)
+    assert (directory / "redis" / append_only.DIRECTORY).is_dir()

@@ -40,6 +40,8 @@ def channel(celery):
 
 def test_broker_kombu_makes_channels_of_ours(channel):
     assert TRANSPORT_ALIASES["redis"] == TRANSPORT_ALIASES["rediss"] == "workers.broker:Transport"
+    assert TRANSPORT_ALIASES["sentinel"] == "workers.broker:SentinelTransport"
+    assert issubclass(broker.SentinelChannel, kombu_redis.SentinelChannel)
     assert type(channel) is broker.Channel
     assert kombu_redis.Channel.do_restore is True
     assert channel.do_restore is False

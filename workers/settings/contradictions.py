@@ -1,4 +1,4 @@
-"""Settings that are allowed one by one and not together."""
+"""Settings that are allowed one by one and not together, or not for this user."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ _VARIABLES = {field: variable.name for field, variable, _ in variables()}
 
 
 def contradictions(settings: Settings) -> Iterator[Problem]:
-    """Every contradiction between two settings."""
+    """Every contradiction between two settings, and between one and who runs the service."""
+    yield from _home(settings)
     yield from _queue(settings)
     yield from _loading(settings)
     yield from _front_end(settings)
     yield from _bounds(settings)
+
+
+def _home(settings: Settings) -> Iterator[Problem]:
+    if settings.data_dir.is_absolute():
+        return
+    allowed = "set it to the path of a directory, since this user has no home directory"
+    yield Problem(_VARIABLES["data_dir"], display.show(settings.data_dir), allowed)
 
 
 def _queue(settings: Settings) -> Iterator[Problem]:

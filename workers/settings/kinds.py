@@ -28,11 +28,16 @@ _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # printable ASCII without the comma
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 
 
+class NotAllowed(ValueError):
+    """The text is no value; the message says what is allowed, where the kind alone does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class SettingKind(Generic[T]):
     """How one variable's text is read.
 
-    `parse` raises ValueError where the text is not one of the `allowed` values.
+    `parse` raises ValueError where the text is not one of the `allowed` values, `NotAllowed` where
+    more can be said.
     """
 
     parse: Callable[[str], T]
@@ -173,13 +178,12 @@ def role_table() -> SettingKind[dict[str, tuple[str, ...]]]:
 
 
 def url(*schemes: str) -> SettingKind[str]:
-    """An absolute address of one of these schemes, with a host or, for unix, a path."""
+    """An absolute address of one of these schemes, with a host."""
 
     def parse(text: str) -> str:
         parts = urlsplit(text)
         _ = parts.port  # raises where it is none
-        place = parts.path if parts.scheme == "unix" else parts.hostname
-        if parts.scheme not in schemes or not place:
+        if parts.scheme not in schemes or not parts.hostname:
             raise ValueError
         return text
 
@@ -226,7 +230,10 @@ def _boolean(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise NotAllowed("a path without ~, whose user has no home directory") from None
 
 
 def _directory(text: str) -> Path:

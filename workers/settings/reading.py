@@ -10,6 +10,7 @@ from typing import Any
 import dotenv
 
 from workers.settings.contradictions import contradictions
+from workers.settings.kinds import NotAllowed
 from workers.settings.problems import Problem, SettingsError
 from workers.settings.table import Settings, variables
 
@@ -37,10 +38,11 @@ def read(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
                 continue
             try:
                 values[name] = variable.kind.parse(text)
-            except ValueError:
+            except ValueError as error:
                 hidden = variable.secret or (variable.kind.is_address and "@" in text)
                 shown = "***" if hidden else text
-                problems.append(Problem(variable.name, shown, variable.kind.allowed))
+                allowed = str(error) if isinstance(error, NotAllowed) else variable.kind.allowed
+                problems.append(Problem(variable.name, shown, allowed))
             sources[name] = source
             break
         else:

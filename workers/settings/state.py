@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.settings import kinds
+from workers.settings import kinds, redis_url
 from workers.settings.variable import setting
 
 
 def default_data_dir() -> Path:
-    """Where state lives when nothing is said: under the user's home."""
-    return Path("~/.local/share/inference-service").expanduser()
+    """Where state lives when nothing is said: under the user's home.
+
+    Of a user without a home it stays a relative path, which no setting can be.
+    """
+    path = Path("~/.local/share/inference-service")
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +32,9 @@ class StateSettings:
         unset="~/.local/share/inference-service",
     )
     redis_url: str | None = setting(
-        "INFERENCE_REDIS_URL", None, kinds.url("redis", "rediss", "unix"),
-        "Redis or Valkey server to use.",
+        "INFERENCE_REDIS_URL", None, redis_url.KIND,
+        "Redis or Valkey server to use: over TCP, TLS or a socket, or through Sentinel "
+        "(RECOVERY.md, \"A Redis of your own\").",
         unset="`up` starts an embedded Valkey in the data directory",
         secret=True,
     )

@@ -56,7 +56,8 @@ def tighten(data_dir: Path) -> None:
     Links are not followed. What belongs to another user stays as it is, and is named in the log. A
     directory that holds the user's home holds more than ours, and is left alone.
     """
-    if Path.home().resolve().is_relative_to(data_dir.resolve()):
+    home = _home()
+    if home is not None and home.is_relative_to(data_dir.resolve()):
         log.warning("%s contains a home directory: permissions inside it are not changed", data_dir)
         return
     for path in _tree(data_dir):
@@ -98,6 +99,14 @@ def _tree(top: Path) -> Iterator[str]:
     for directory, directories, files in os.walk(top):
         for name in (*directories, *files):
             yield os.path.join(directory, name)
+
+
+def _home() -> Path | None:
+    """The user's home; None of a user without one, as in a container."""
+    try:
+        return Path.home().resolve()
+    except RuntimeError:
+        return None
 
 
 def _user() -> str:

@@ -16,8 +16,11 @@ import stat
 import tempfile
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
 from workers.contract.errors import BrokerUnavailable
+from workers.settings import redis_address
+from workers.settings.redis_address import RedisAddress
 from workers.store import append_only
 from workers.store.append_only import Repair
 
@@ -28,9 +31,9 @@ LONGEST_SOCKET_PATH = 100
 #: a prompt, after its job has ended.
 _CONFIGURATION = """\
 port 0
-unixsocket "{socket}"
+unixsocket {socket}
 unixsocketperm 600
-dir "{directory}"
+dir {directory}
 requirepass {password}
 appendonly yes
 appendfsync everysec
@@ -52,10 +55,16 @@ class AlreadyRunning(Exception):
         super().__init__(f"process {pid or '?'} already runs the embedded server of {data_dir}")
 
 
-def url(data_dir: Path) -> str:
+def address(data_dir: Path) -> RedisAddress:
     """Where the embedded server of this data directory listens, whether it runs or not."""
     directory = _directory(data_dir)
-    return f"unix://:{_password(directory)}@{_socket(directory)}"
+    return redis_address.unix(str(_socket(directory)), _password(directory))
+
+
+def url(data_dir: Path) -> str:
+    """The same as text, as INFERENCE_REDIS_URL and redis-py take it."""
+    socket = address(data_dir)
+    return f"unix://:{socket.password}@{quote(str(socket.path))}"
 
 
 def holder(data_dir: Path) -> str | None:
@@ -114,13 +123,17 @@ def exec_server(data_dir: Path, memory_mb: int) -> NoReturn:
     _write_private(
         configuration,
         _CONFIGURATION.format(
-            socket=socket,
-            directory=directory,
+            socket=_quoted(socket),
+            directory=_quoted(directory),
             password=_password(directory),
             memory_mb=memory_mb,
         ),
     )
-    os.execv(binary, [str(binary), str(configuration)])
+    # The server takes * ? [ in the path of its configuration for a pattern, and goes without one
+    # where that matches nothing: it gets the file itself.
+    os.dup2(os.open(configuration, os.O_RDONLY), 0)
+    os.set_inheritable(0, True)
+    os.execv(binary, [str(binary), "-"])
 
 
 def server_binary() -> Path:
@@ -144,6 +157,12 @@ def _directory(data_dir: Path) -> Path:
     directory = data_dir / "redis"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
+
+
+def _quoted(path: Path) -> str:
+    """A path as the server's configuration has it: within quotes a backslash escapes."""
+    escaped = str(path).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'"{escaped}"'
 
 
 def _lock(directory: Path, data_dir: Path) -> int:

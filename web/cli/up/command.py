@@ -35,6 +35,8 @@ from workers.store import connections, embedded
 _REDIS_STARTS_S = 60.0
 _OTHER_REDIS_S = 10.0
 _LOOK_S = 0.1
+#: The way to our own front end, past every proxy that the environment names.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class _Signals:
@@ -261,7 +263,7 @@ def _await_redis(
 def _readiness(settings: Settings) -> tuple[bool, str]:
     url = f"{address(settings)}/health/ready"
     try:
-        with urllib.request.urlopen(url, timeout=2.0):
+        with _DIRECT.open(url, timeout=2.0):
             return True, ""
     except urllib.error.HTTPError as error:
         try:
