@@ -16,19 +16,46 @@ from workers.contract.errors import ModelLoadFailed
 
 log = logging.getLogger(__name__)
 
-#: ggml's log levels: 2 is a warning, 3 an error; a 5 continues the line before.
-_GGML_WARNING, _GGML_ERROR, _GGML_CONTINUED = 2, 3, 5
-#: llama.cpp's last errors, for the message of a model that cannot be loaded.
-_errors: deque[str] = deque(maxlen=20)
+#: ggml's log levels (ggml.h, `ggml_log_level`); the last continues the line before.
+_GGML_WARNING, _GGML_ERROR, _GGML_CONTINUED = 3, 4, 5
+#: No honest line is longer; a file's own texts stand in some.
+_LONGEST_LINE = 500
+
+
+class _Words:
+    """llama.cpp's last errors, for the message of a model that cannot be loaded."""
+
+    def __init__(self) -> None:
+        self._errors: deque[str] = deque(maxlen=20)
+        self._level = 0
+
+    def take(self, level: int, text: str) -> None:
+        """A line, or a piece of the line before."""
+        continues = level == _GGML_CONTINUED
+        if not continues:
+            self._level = level
+        if self._level == _GGML_ERROR:
+            if continues and self._errors:
+                text = self._errors.pop() + text
+            self._errors.append(text[:_LONGEST_LINE])
+        if self._level in (_GGML_WARNING, _GGML_ERROR) and text.strip():
+            log.debug("llama.cpp: %s", text.strip())
+
+    def clear(self) -> None:
+        """Forget what was said before."""
+        self._errors.clear()
+
+    def __str__(self) -> str:
+        said = [line.strip() for line in self._errors]
+        return "; ".join(line for line in said if line) or "no reason given"
+
+
+_words = _Words()
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _take_log(level: int, text: bytes, _user_data: object) -> None:
-    line = text.decode("utf-8", "replace").strip()
-    if line and level in (_GGML_WARNING, _GGML_ERROR):
-        if level == _GGML_ERROR:
-            _errors.append(line)
-        log.debug("llama.cpp: %s", line)
+    _words.take(level, text.decode("utf-8", "replace"))
 
 
 llama_cpp.llama_log_set(_take_log, ctypes.c_void_p(0))
@@ -62,15 +89,14 @@ class Model:
         interrupted: list[BaseException] = []
         callback = llama_cpp.llama_progress_callback(_progress(on_progress, interrupted))
         parameters.progress_callback = callback
-        _errors.clear()
+        _words.clear()
         pointer = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
         if interrupted:
             if pointer:
                 llama_cpp.llama_model_free(pointer)
             raise interrupted[0]
         if not pointer:
-            why = "; ".join(_errors) or "no reason given"
-            raise ModelLoadFailed(f"llama.cpp cannot load {path}: {why}")
+            raise ModelLoadFailed(f"llama.cpp cannot load {path}: {_words}")
         self.pointer = pointer
         self.trained_context = int(llama_cpp.llama_model_n_ctx_train(pointer))
         self.size_bytes = int(llama_cpp.llama_model_size(pointer))
@@ -130,11 +156,12 @@ class Context:
         parameters.kv_unified = True
         parameters.no_perf = True
         parameters.n_threads = parameters.n_threads_batch = size.threads
-        _errors.clear()
+        _words.clear()
         pointer = llama_cpp.llama_init_from_model(model.pointer, parameters)
         if not pointer:
-            why = "; ".join(_errors) or "no reason given"
-            raise ModelLoadFailed(f"llama.cpp cannot make a pool of {size.kv_tokens} tokens: {why}")
+            raise ModelLoadFailed(
+                f"llama.cpp cannot make a pool of {size.kv_tokens} tokens: {_words}"
+            )
         self.pointer = pointer
         self._memory = llama_cpp.llama_get_memory(pointer)
         self._batch = llama_cpp.llama_batch_init(size.batch_tokens, 0, 1)
