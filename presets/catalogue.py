@@ -1,8 +1,8 @@
 """The catalogue: every model that this installation could run, and the presets of them.
 
-Models are described by files (`presets/models/`, and a user's own over them); beside those
-`<models dir>/<id>/*.gguf` is model `<id>`, with context and template from its own metadata; where
-vLLM is the engine, so is a directory of safetensors.
+Models are described by files (`presets/models/`, and a user's own over them); beside those each
+GGUF in the models directory is a model by its place (`presets.weights.layout`), with context and
+template from its own metadata; where vLLM is the engine, so is a directory of safetensors.
 """
 
 from __future__ import annotations

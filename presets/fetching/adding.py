@@ -16,6 +16,7 @@ from presets.model import ModelSpec
 from presets.schema import MODEL_ID, CatalogueError
 from presets.weights import split
 from presets.weights.gguf import NotGGUF, Value, context_length, read_metadata
+from presets.weights.gguf_kind import reason_against_chat
 
 #: What to do where a name is taken.
 _OTHER_ID = "give it another with --id"
@@ -57,7 +58,7 @@ def add(
     directory = models_dir / model_id
     described_in = catalogue_dir / "models" / f"{model_id}.yaml"
     if model_id != placed:
-        _require_free(model_id, catalogue, directory)
+        _require_free(model_id, parts[0], catalogue, directory)
     if described_in.exists():
         raise AddError(f"there is a {described_in} already; {_OTHER_ID}")
     text = description.text(model_id, parts, metadata)
@@ -115,10 +116,11 @@ def _metadata(file: Path) -> Mapping[str, Value]:
         metadata = read_metadata(file)
     except NotGGUF as error:
         raise AddError(f"{file} is no usable GGUF: {error}") from None
-    kind = metadata.get("general.type", "model")
-    if kind != "model" or context_length(metadata) is None:
-        what = kind if kind != "model" else metadata.get("general.architecture", "unknown")
-        raise AddError(f"{file} is no language model by its metadata ({what}, without a context)")
+    if what := reason_against_chat(metadata):
+        raise AddError(f"{file} is no language model by its metadata: it is {what}")
+    if context_length(metadata) is None:
+        kind = metadata.get("general.architecture", "unknown")
+        raise AddError(f"{file} is no language model by its metadata ({kind}, without a context)")
     return metadata
 
 
@@ -130,14 +132,16 @@ def _placed_as(file: Path, models_dir: Path, catalogue_dir: Path) -> str | None:
     return directory.name
 
 
-def _require_free(model_id: str, catalogue: Catalogue, directory: Path) -> None:
+def _require_free(model_id: str, file: Path, catalogue: Catalogue, directory: Path) -> None:
     if not re.fullmatch(MODEL_ID, model_id):
         raise AddError(
             f"{model_id!r} can be no id, which is letters, digits and . _ -, at most 100; "
             f"{_OTHER_ID}"
         )
     if catalogue.has(model_id):
-        known = catalogue.get(model_id).id
-        raise AddError(f"there is a model {known!r} already; {_OTHER_ID}")
+        known = catalogue.get(model_id)
+        # A file elsewhere in the models directory is a model of this name itself.
+        if known.path != file.absolute() or file.absolute().parent == directory:
+            raise AddError(f"there is a model {known.id!r} already; {_OTHER_ID}")
     if directory.exists() and any(directory.iterdir()):
         raise AddError(f"there is something in {directory} already; {_OTHER_ID}")

@@ -27,6 +27,13 @@ def first_part(name: str) -> str:
 
 
 def stem(name: str) -> str:
-    """The name without the number of its part and without `.gguf`."""
+    """The name without the number of its part and without `.gguf`, in whatever case."""
     match = _PART.fullmatch(name)
-    return match["stem"] if match else name.removesuffix(".gguf")
+    if match:
+        return match["stem"]
+    return name[: -len(".gguf")] if name.lower().endswith(".gguf") else name
+
+
+def is_readable(name: str) -> bool:
+    """Whether the engine finds all parts by this name; it knows one spelling alone."""
+    return _PART.fullmatch(name) is not None or _PART.fullmatch(name.lower()) is None

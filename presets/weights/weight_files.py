@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from presets import backends
 from presets.backends import Weights
 from presets.model import ModelSpec
-from presets.schema import MODEL_ID
-from presets.weights import safetensors, split
-from presets.weights.gguf import NotGGUF, Value, context_length, file_format, read_metadata
+from presets.weights import layout, safetensors, split
+from presets.weights.gguf import context_length, file_format
+from presets.weights.layout import UnservedFile
 
-log = logging.getLogger(__name__)
-
-_MODEL_ID = re.compile(MODEL_ID)
 #: Context of a model whose file does not say how long it is.
 _UNKNOWN_CONTEXT = 4096
 
@@ -39,11 +34,11 @@ def settled(spec: ModelSpec, models_dir: Path | None, backend: str) -> ModelSpec
     if models_dir is None:
         return replace(spec, path=expected)
     expected = models_dir / expected
-    there = _models_in(expected.parent)
+    there = layout.chat_models_in(expected.parent)
     if not there:
         return replace(spec, path=expected)
     path = expected if expected in there else there[0]
-    metadata = _metadata(path)
+    metadata = layout.metadata(path)
     trained = context_length(metadata)
     return replace(
         spec,
@@ -56,37 +51,48 @@ def settled(spec: ModelSpec, models_dir: Path | None, backend: str) -> ModelSpec
 def undescribed(
     models_dir: Path | None, backend: str, described: Mapping[str, ModelSpec]
 ) -> Iterator[ModelSpec]:
-    """Models that only their directory describes, with what their file's metadata say: a GGUF or,
-    where the engine reads those, a directory of safetensors.
+    """Models that only their place describes, with what their file's metadata say: GGUF files or,
+    where the engine reads those, directories of safetensors.
     """
     if models_dir is None or not models_dir.is_dir():
         return
+    taken = set(described)
+
+    def free(name: str) -> bool:
+        is_free = layout.problem_of_id(name, taken.__contains__) is None
+        taken.add(name)
+        return is_free
+
     reads_safetensors = backends.get(backend).weights is Weights.SAFETENSORS
-    for directory in sorted(models_dir.iterdir()):
-        known = directory.name in described or directory.name.startswith(".")
-        if known or not directory.is_dir():
-            continue
-        ggufs = _models_in(directory)
-        as_safetensors = reads_safetensors and safetensors.holds_model(directory)
-        if not ggufs and not as_safetensors:
-            continue
-        if not _MODEL_ID.fullmatch(directory.name):
-            log.warning("%s is no model id: letters, digits, '.', '_', '-' only", directory.name)
-            continue
-        if as_safetensors:
-            trained = safetensors.context_length(directory, _UNKNOWN_CONTEXT)
-            yield ModelSpec(directory.name, directory, trained, backend=backend)
-            continue
-        if len(ggufs) > 1:
-            log.warning("%s has several models; %s is used", directory, ggufs[0].name)
-        metadata = _metadata(ggufs[0])
-        yield ModelSpec(
-            id=directory.name,
-            path=ggufs[0],
-            context_length=context_length(metadata) or _UNKNOWN_CONTEXT,
-            backend=backend,
-            file_format=file_format(metadata),
-        )
+    for directory in layout.directories(models_dir):
+        if reads_safetensors and safetensors.holds_model(directory):
+            if free(directory.name):
+                trained = safetensors.context_length(directory, _UNKNOWN_CONTEXT)
+                yield ModelSpec(directory.name, directory, trained, backend=backend)
+        elif (files := layout.chat_models_in(directory)) and free(directory.name):
+            yield _by_metadata(directory.name, files[0], backend)
+    for file in layout.chat_models_in(models_dir):
+        if free(layout.model_id(file)):
+            yield _by_metadata(layout.model_id(file), file, backend)
+
+
+def unserved(models_dir: Path | None, specs: Iterable[ModelSpec]) -> tuple[UnservedFile, ...]:
+    """The GGUF files in the models directory that are no model's, each with the reason."""
+    if models_dir is None or not models_dir.is_dir():
+        return ()
+    paths = frozenset(spec.path for spec in specs if spec.path is not None)
+    return tuple(layout.unserved(models_dir, paths))
+
+
+def _by_metadata(model_id: str, file: Path, backend: str) -> ModelSpec:
+    metadata = layout.metadata(file)
+    return ModelSpec(
+        id=model_id,
+        path=file,
+        context_length=context_length(metadata) or _UNKNOWN_CONTEXT,
+        backend=backend,
+        file_format=file_format(metadata),
+    )
 
 
 def _settled_directory(spec: ModelSpec, directory: Path) -> ModelSpec:
@@ -139,19 +145,3 @@ def absence(spec: ModelSpec) -> str | None:
     of_parts = f" ({len(gone)} of its {parts} parts)" if parts > 1 else ""
     todo = f"fetch with: {command}" if has_source else "put what is missing there"
     return f"{names}{of_parts} {verb} not in {gone[0].parent}; {todo}"
-
-
-def _models_in(directory: Path) -> list[Path]:
-    """The models in a directory; a split file counts once, by its first part, there or not."""
-    names = {split.first_part(file.name) for file in directory.glob("*.gguf")}
-    return [directory / name for name in sorted(names)]
-
-
-def _metadata(path: Path) -> Mapping[str, Value]:
-    if not path.is_file():
-        return {}
-    try:
-        return read_metadata(path)
-    except (NotGGUF, OSError) as error:
-        log.warning("%s cannot be read: %s", path, error)
-        return {}

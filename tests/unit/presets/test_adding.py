@@ -7,7 +7,7 @@ from presets.catalogue import Catalogue
 from presets.fetching.adding import AddError, add
 from presets.fetching.description import suggested_id
 from presets.model import Reasoning
-from tests.support.gguf import gguf
+from tests.support.gguf import gguf, head
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_an_id_is_the_files_name_else_the_models(name, own_name, expected):
         ("x.gguf", None, {}, "there is no file"),
         ("x.gguf", b"PK words", {}, "is no usable GGUF"),
         ("x.gguf", gguf(None), {}, "is no language model"),
-        ("x.gguf", gguf(general__type="adapter"), {}, r"is no language model .*\(adapter"),
+        ("x.gguf", gguf(general__type="adapter"), {}, r"is no language model .*an adapter"),
         ("x-00001-of-00003.gguf", gguf(), {}, "x-00002-of-00003.gguf, x-00003-of-00003.gguf are"),
         ("x-00002-of-00002.gguf", gguf(), {}, "x-00001-of-00002.gguf is not beside it"),
         ("phi-4.gguf", gguf(), {}, "there is a model 'phi-4' already; give it another with --id"),
@@ -167,3 +167,18 @@ def test_a_catalogue_that_is_wrong_elsewhere_takes_nothing_new(places, add_file)
     with pytest.raises(AddError, match=r"other\.yaml: other: context_length is missing"):
         add(file, catalogue, places / "models", places / "own")
     assert written(places) == [wrong]
+
+
+def test_a_file_that_lies_flat_in_the_models_directory_keeps_its_name(places):
+    models, own = places / "models", places / "own"
+    (models / "mine.gguf").write_bytes(gguf())
+    added = add(models / "mine.gguf", Catalogue.load(models, "llamacpp", own=own), models, own)
+    catalogue = Catalogue.load(models, "llamacpp", own=own)
+    assert added.spec.id == "mine"
+    assert catalogue.get("mine").path == models / "mine" / "mine.gguf"
+
+
+def test_an_embedding_model_cannot_be_added(places, add_file):
+    with pytest.raises(AddError, match="an embedding model"):
+        add_file("x.gguf", head(architecture="nomic-bert"))
+    assert written(places) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from web.cli.connection import service_command
+from web.cli.connection import service_address, service_command
 from web.cli.default_list import DefaultList
 from web.cli.startup import load_catalogue, load_settings
 
@@ -23,12 +23,17 @@ def models() -> None:
 @service_command
 def list_(as_json: bool) -> None:
     """List the models: their state, their size, and whether they fit this machine."""
+    from presets.weights import weight_files
     from web.cli import model_rows
     from web.cli.console import console
     from web.cli.model_table import model_table, problems
 
     settings = load_settings()
-    entries = model_rows.read(settings, load_catalogue(settings))
+    catalogue = load_catalogue(settings)
+    entries = model_rows.read(settings, catalogue)
+    if not service_address().is_elsewhere:
+        for file in weight_files.unserved(settings.models_dir, catalogue.all()):
+            click.echo(f"{file.path} is not served: {file.reason}", err=True)
     if as_json:
         click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
         return

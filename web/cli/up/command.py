@@ -176,6 +176,11 @@ def _standby_models(settings: Settings) -> list[str]:
 
 def _wanted(settings: Settings) -> tuple[str, ...]:
     catalogue = catalogue_.load(settings)
+    if unserved := weight_files.unserved(settings.models_dir, catalogue.all()):
+        _say(
+            f"warning: {len(unserved)} files in {settings.models_dir} are not served; the reasons: "
+            "inference-service models"
+        )
     wanted = catalogue.wanted(settings.preload_models, settings.config)
     absences = {}
     for model_id in wanted:
