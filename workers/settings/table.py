@@ -68,7 +68,8 @@ class Settings(
     @property
     def effective_host(self) -> str:
         """The address to listen on."""
-        return self.host or ("0.0.0.0" if self.has_keys else "127.0.0.1")
+        # Open to the network only where callers need keys.
+        return self.host or ("0.0.0.0" if self.has_keys else "127.0.0.1")  # nosec B104
 
     @property
     def bind(self) -> str:

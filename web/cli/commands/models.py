@@ -63,22 +63,14 @@ def add(file: Path, model_id: str | None, copy: bool) -> None:
 
     settings = load_settings()
     catalogue = load_catalogue(settings)
-    for variable, value in (
-        ("INFERENCE_MODELS_DIR", settings.models_dir),
-        ("INFERENCE_CATALOGUE_DIR", settings.catalogue_dir),
-    ):
-        if value is None:
-            reason = f"{variable} is not set. Set it to a directory that this command may write to."
-            click.echo(f"inference-service models add: {reason}", err=True)
-            sys.exit(2)
-    assert settings.models_dir is not None
-    assert settings.catalogue_dir is not None
+    models_dir = _required("INFERENCE_MODELS_DIR", settings.models_dir)
+    catalogue_dir = _required("INFERENCE_CATALOGUE_DIR", settings.catalogue_dir)
     try:
         added = add_(
             file,
             catalogue,
-            settings.models_dir.absolute(),
-            settings.catalogue_dir,
+            models_dir.absolute(),
+            catalogue_dir,
             model_id=model_id,
             copy=copy,
         )
@@ -89,3 +81,12 @@ def add(file: Path, model_id: str | None, copy: bool) -> None:
         f"{added.spec.id} is added. Its description is {added.description}, which you may edit."
     )
     click.echo(f"Start it with: INFERENCE_PRELOAD_MODELS={added.spec.id} inference-service up")
+
+
+def _required(variable: str, value: Path | None) -> Path:
+    """The directory that a variable names; ends the command where it names none."""
+    if value is None:
+        reason = f"{variable} is not set. Set it to a directory that this command may write to."
+        click.echo(f"inference-service models add: {reason}", err=True)
+        sys.exit(2)
+    return value

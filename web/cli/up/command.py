@@ -283,7 +283,7 @@ def _readiness(settings: Settings) -> tuple[bool, str]:
 def address(settings: Settings) -> str:
     """Where a client on this machine finds the front end."""
     host = settings.effective_host
-    if host in ("0.0.0.0", "::"):
+    if host in ("0.0.0.0", "::"):  # nosec B104 # compared, not listened on
         host = "127.0.0.1"
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
