@@ -33,6 +33,8 @@ from workers.store.records import JobRecord
 log = logging.getLogger(__name__)
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+#: What `new_id` gives, and what ids were before.
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 #: How endpoints that take a completion, or name a job, describe that.
 IDEMPOTENCY_KEY = header(
@@ -130,7 +132,8 @@ def own_job(job_id: str) -> JobRecord:
     Raises:
         JobNotFound: there is none, or it is another key's.
     """
-    record = services().jobs.record(job_id)
+    # Other ids are part of other keys' names in Redis: `{job}:events`.
+    record = services().jobs.record(job_id) if _JOB_ID.fullmatch(job_id) else None
     if record is None or record.job.owner != auth.owner():
         quoted = excerpt(job_id)
         raise errors.JobNotFound(

@@ -39,7 +39,14 @@ _QUOTING = (ValueError, LookupError)
 _WITHHELD = "[its message may quote a request; INFERENCE_LOG_PROMPTS=true shows it]"
 
 #: A request's path may hold line breaks and colours: a line must not forge another.
-_UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_UNPRINTABLE = {
+    **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
+    # Line ends of Unicode, and marks that turn the order of what is shown.
+    **{
+        code: f"\\u{code:04x}"
+        for code in (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+    },
+}
 
 
 @contextmanager

@@ -92,3 +92,48 @@ def test_one_key_holds_a_part_of_the_places(attacked, honest):
         error = refused.json()["error"]
         assert (error["code"], error["details"]["bound"]) == ("TEMPORARY_RESOURCE", "key_share")
         assert client.post(path, json=fine, headers=bearer(HONEST)).status_code == 200
+
+
+def flooded(service, first, again):
+    """Bytes that a client of a new WebSocket gets rid of until the server closes; it reads none."""
+    protocol = ClientProtocol(parse_uri(address(service)))
+    request = protocol.connect()
+    request.headers["Authorization"] = f"Bearer {ATTACKER}"
+    protocol.send_request(request)
+    sent = 0
+    with socket.create_connection(("127.0.0.1", service.port), 10) as client:
+        client.sendall(b"".join(protocol.data_to_send()) + first)
+        with contextlib.suppress(OSError):
+            while sent < 500 * MB:
+                client.sendall(again)
+                sent += len(again)
+    return sent
+
+
+def masked(opcode, data=b"", *, fin=True):
+    return Frame(opcode, data, fin=fin).serialize(mask=True, extensions=[])
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (b"", masked(Opcode.PING) * 2000),
+        (b"", masked(Opcode.PONG, b"x" * 100) * 500),
+        (masked(Opcode.TEXT, fin=False), masked(Opcode.CONT, fin=False) * 2000),
+        (b"", b"\xc1\xe4aaaa" + b"x" * 100),
+        (b"", b"\x81\x05hello" * 2000),
+        (b"", b"\x83\x85aaaahello" * 2000),
+        (b"", b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xffaaaa" + b"x" * 60_000),
+    ],
+    ids=["pings", "pongs", "fragments", "compressed", "unmasked", "opcode", "length"],
+)
+def test_frames_that_cost_and_say_nothing_end_the_socket(attacked, honest, first, again):
+    begun = time.monotonic()
+    assert flooded(attacked, first, again) < 100 * MB
+    assert time.monotonic() - begun < SEND_TIMEOUT_S + 5
+
+
+def test_pings_now_and_then_are_answered(attacked):
+    with connect(address(attacked), additional_headers=bearer(ATTACKER)) as client:
+        for _ in range(50):
+            assert client.ping().wait(5)

@@ -64,7 +64,8 @@ def _name(host: str) -> str:
     """The name without its port, in lower case; an IPv6 address without its brackets."""
     host = host.strip().lower()
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        address, _, port = host[1:].partition("]")
+        return host if port and not port.startswith(":") else address
     return host.rpartition(":")[0] if ":" in host else host
 
 

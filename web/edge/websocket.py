@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import socket
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import flask
 from flask import Blueprint, Response
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CTRL_OPCODES, CloseCode, Frame
 from websockets.http11 import Request
 from websockets.protocol import Event
 from websockets.server import ServerProtocol
@@ -30,6 +32,12 @@ from workers.contract.errors import ValidationFailed
 PING_S, PONG_WITHIN_S = 25.0, 20.0
 #: Seconds a client has to answer our close.
 CLOSE_WITHIN_S = 2.0
+#: Pings and pongs that a client may send at once, and each second after these. Each is answered or
+#: matched, so that a flood of them would keep a thread busy; no client sends one a second.
+MOST_CONTROL_FRAMES, CONTROL_FRAMES_PER_S = 100, 2.0
+#: Reads of what a client still sends when its WebSocket has ended, of 64 KiB at most: one that sent
+#: a message over the limit gets to its end, and sees why it was refused.
+MOST_READS_AFTER_END = 1024
 #: Frames that are kept for us to read; the client's sending stops at more. A job's client sends one
 #: message and perhaps one cancel.
 MOST_FRAMES = 4
@@ -41,6 +49,11 @@ class Socket(Connection):
     def __init__(self, sock: socket.socket, protocol: ServerProtocol, early: list[Event]) -> None:
         """`early` is what came with the handshake."""
         self._early = early
+        self._flooded = False
+        self._reads_after_end = 0
+        #: Those that may still come now.
+        self._control_frames: float = MOST_CONTROL_FRAMES
+        self._control_frames_at = time.monotonic()
         super().__init__(
             sock,
             protocol,
@@ -56,6 +69,40 @@ class Socket(Connection):
         for event in self._early:
             self.process_event(event)
         super().recv_events()
+
+    def process_event(self, event: Event) -> None:
+        """Take one frame; a flood of pings ends the connection."""
+        if self._flooded:
+            return  # it came with what ended the connection
+        if isinstance(event, Frame) and event.opcode in CTRL_OPCODES:
+            self._count_control_frame()
+        if not self._flooded:
+            super().process_event(event)
+
+    def _count_control_frame(self) -> None:
+        now = time.monotonic()
+        earned = (now - self._control_frames_at) * CONTROL_FRAMES_PER_S
+        self._control_frames = min(MOST_CONTROL_FRAMES, self._control_frames + earned) - 1
+        self._control_frames_at = now
+        if self._control_frames >= 0:
+            return
+        self._flooded = True
+        with self.protocol_mutex, contextlib.suppress(OSError):
+            self.protocol.fail(CloseCode.POLICY_VIOLATION, "too many pings")
+            self.send_data()
+
+    def send_data(self) -> None:
+        """Send what is due; called after each read as well.
+
+        Raises:
+            ConnectionError: the client goes on sending after the end, which closes the connection;
+                the library would read on and throw away for as long as anything comes.
+        """
+        super().send_data()
+        if self.protocol.eof_sent:
+            self._reads_after_end += 1
+            if self._reads_after_end == MOST_READS_AFTER_END:  # it is called at the close, too
+                raise ConnectionError("the client goes on sending after the end")
 
 
 class _Upgraded(Response):

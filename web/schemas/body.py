@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import flask
 
 from web.schemas.bounds import Bounds, check, of_view
-from web.schemas.refusals import header_safe
+from web.schemas.refusals import excerpt, header_safe
 from workers.contract.errors import MalformedJSON, UnsupportedMediaType, ValidationFailed
 
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -20,11 +21,17 @@ def read_object() -> dict[str, Any]:
     """The body of the present request, within the bounds that its view declares.
 
     Raises:
-        UnsupportedMediaType: it says that it is something else than JSON.
+        UnsupportedMediaType: it says that it is something else than JSON, or compressed.
         InferenceError: as `parse_object`.
     """
     if flask.request.content_type and not flask.request.is_json:
-        raise UnsupportedMediaType(details={"content_type": flask.request.content_type})
+        raise UnsupportedMediaType(details={"content_type": excerpt(flask.request.content_type)})
+    encoding = flask.request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":  # a few compressed bytes may stand for gigabytes
+        raise UnsupportedMediaType(
+            "The body is compressed; send it without Content-Encoding.",
+            details={"content_encoding": excerpt(encoding)},
+        )
     view = flask.current_app.view_functions.get(flask.request.endpoint or "")
     return parse_object(flask.request.get_data(cache=False), of_view(view))
 
@@ -58,13 +65,22 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object's members. A name that stands twice means something else to every reader."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in members if names.count(name) > 1)
+        twice = _first_repeated(name for name, _ in pairs)
         raise MalformedJSON(
             f"{header_safe(twice)!r} stands twice in one object.",
             details={"param": header_safe(twice)},
         )
     return members
+
+
+def _first_repeated(names: Iterable[str]) -> str:
+    """The first name that came before; one pass, for there may be as many as the bounds allow."""
+    before: set[str] = set()
+    for name in names:
+        if name in before:
+            return name
+        before.add(name)
+    raise LookupError("no name stands twice")
 
 
 class _Constant(str):

@@ -82,7 +82,7 @@ def check(raw: bytes, bounds: Bounds) -> None:
     Raises:
         PayloadTooLarge: too many values, or too long a string.
         ValidationFailed: a number of more digits than any use has.
-        MalformedJSON: too deep, or a string that does not end.
+        MalformedJSON: too deep, a string that does not end, or more closed than was opened.
     """
     nodes = depth = 0
     before = _BEFORE.match(raw)
@@ -92,6 +92,8 @@ def check(raw: bytes, bounds: Bounds) -> None:
             mark = piece["mark"]
             if mark in b"]}":
                 depth -= 1
+                if depth < 0:  # an endless row of these would count for nothing
+                    raise MalformedJSON(f"The body is not valid JSON: a {mark.decode()} too many.")
                 continue
             if mark == b'"':
                 raise MalformedJSON("The body is not valid JSON: a string does not end.")

@@ -76,9 +76,11 @@ def test_an_excess_is_named(raw, error, message):
         b'{"a":"' + b'\\"' * 8_000_000,
         b"\x00" * 16_000_000,
         b"[" * 16_000_000,
+        b'{"a":1' + b"]" * 16_000_000,
+        b"{" + b",".join(b'"n%05d":1' % number for number in range(49_000)) + b',"n48999":1}',
         b'{"a":"' + b"\\u00e9" * 2_000_000 + b'"}',
     ],
-    ids=["zeros", "strings", "quotes", "nothing", "depth", "escapes"],
+    ids=["zeros", "strings", "quotes", "nothing", "depth", "closed", "twice", "escapes"],
 )
 def test_the_largest_bodies_are_refused_in_a_moment(raw, benchmark_s):
     with pytest.raises((PayloadTooLarge, MalformedJSON)):

@@ -42,6 +42,11 @@ def test_who_passes(host):
         "2130706433",
         "chat.example.org.evil.example",
         "[evil.example]:80",
+        "[::1].evil.example",
+        "[::1]evil.example:80",
+        "evil.example:80@127.0.0.1",
+        "localhost@evil.example",
+        "localhost,evil.example",
         ":8085",
     ],
 )
