@@ -15,6 +15,7 @@ from redis import Redis
 from web import errors, routes
 from web.access import auth, hosts, origins
 from web.edge import limits
+from web.schemas.refusals import excerpt
 from web.services import Services
 from workers import logs
 from workers.settings import Settings
@@ -58,7 +59,8 @@ def _sign(response: Response) -> Response:
     response.headers["X-Request-ID"] = flask.g.request_id
     took_ms = (time.perf_counter() - flask.g.began) * 1e3
     request = flask.request
-    log.info("%s %s %d, %.1f ms", request.method, request.path, response.status_code, took_ms)
+    path = excerpt(request.path)
+    log.info("%s %s %d, %.1f ms", request.method, path, response.status_code, took_ms)
     return response
 
 

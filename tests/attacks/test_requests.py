@@ -111,6 +111,13 @@ def test_a_path_forges_no_line_of_the_log(attacked, honest):
     assert "\\x0aERROR forged\\u2028\\u202eforged" in line
 
 
+def test_a_long_path_is_a_short_line_of_the_log(attacked, honest):
+    log = attacked.data_dir / "logs" / "web.log"
+    exchange(attacked, f"GET /v1/jobs/long{'a' * 8000} {GET}\r\n")
+    wait_for(lambda: "/v1/jobs/longa" in log.read_text())
+    assert max(len(line) for line in log.read_text().splitlines()) < 1000
+
+
 def odd(**changes):
     """A body with some fields replaced, as JSON text."""
     message = {"role": "user", "content": '{"scripted": {"text": "fine"}}'}

@@ -102,3 +102,30 @@ def test_a_worker_that_died_goes_on_in_the_standby(watched, tmp_path):
         assert watched.look() is None
         assert len(watched._standby.became) == became
         assert watched_child.running
+
+
+def test_a_log_that_grows_begins_anew_while_its_process_runs(watched, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST_LOG_BYTES", 1000)
+    says = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.01)"
+    watched_child = watched.start(child(tmp_path, says))
+    log, older = tmp_path / "child.log", tmp_path / "child.log.1"
+
+    def begun_anew():
+        watched.look()
+        return older.exists()
+
+    wait_for(begun_anew, 20)
+    assert older.stat().st_size > 1000
+    assert older.stat().st_mode & 0o777 == 0o600
+    assert watched_child.running
+    wait_for(lambda: "x" * 99 in log.read_text(), 20)
+    assert not log.read_bytes().startswith(b"\0")
+
+
+def test_a_log_that_cannot_be_kept_makes_room_all_the_same(watched, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST_LOG_BYTES", 1000)
+    watched_child = child(tmp_path, LIVES)
+    watched_child.log_file.write_bytes(b"x" * 2000)
+    (tmp_path / "child.log.1").mkdir()
+    watched_child.bound_log()
+    assert watched_child.log_file.stat().st_size == 0

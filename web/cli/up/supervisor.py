@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 #: A process that ran for this long has recovered; its next pause is the first again.
 STABLE_S = 60.0
-#: A log file larger than this begins anew when its process starts; one older file is kept.
+#: A log file larger than this begins anew; one older file is kept. Whoever reaches the front end
+#: adds a line with each request, so that logs without a bound would fill the disk.
 LARGEST_LOG_BYTES = 20 * 2**20
 #: The exit status of a process that cannot start as it is set up: starting it again is no use.
 MISUSE = 2
@@ -71,10 +73,26 @@ class Child:
 
     def _begin_log(self) -> None:
         self.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.log_file.exists() and self.log_file.stat().st_size > LARGEST_LOG_BYTES:
-            self.log_file.replace(self.log_file.with_suffix(".log.1"))
+        self.bound_log()
         with open(self.log_file, "ab", opener=_private) as output:
             self.log_begins_at = output.tell()
+
+    def bound_log(self) -> None:
+        """Begin its log anew where that has grown too large, and keep the old one.
+
+        The process goes on writing to the end of the same file, so that is copied and emptied; what
+        is written between the two is lost.
+        """
+        if not self.log_file.exists() or self.log_file.stat().st_size <= LARGEST_LOG_BYTES:
+            return
+        older = self.log_file.with_suffix(".log.1")
+        try:
+            with self.log_file.open("rb") as full, open(older, "wb", opener=_private) as kept:
+                shutil.copyfileobj(full, kept)
+        except OSError as error:  # a full disk: then room is worth more
+            log.warning("%s cannot be kept as %s: %s", self.log_file, older, error)
+        os.truncate(self.log_file, 0)
+        self.log_begins_at = 0
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with open(self.log_file, "ab", opener=_private) as output:
@@ -140,12 +158,13 @@ class Supervisor:
         return child
 
     def look(self) -> str | None:
-        """Restart what died and has waited long enough.
+        """Restart what died and has waited long enough, and hold logs to their bound.
 
         Returns why a child cannot run as it is set up, if there is one.
         """
         now = time.monotonic()
         for child in self._children:
+            child.bound_log()
             if child.running or child.resting:
                 continue
             if child.restart_at is None:
