@@ -84,7 +84,8 @@ def _parse(file: Traversable) -> Any:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogueError(_name(file), "", f"cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    # A number of thousands of digits is a ValueError; a list in a list in a list, the other.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = f"is no YAML: {' '.join(str(error).split())}"
         raise CatalogueError(_name(file), "", problem) from None
 

@@ -85,7 +85,8 @@ def test_one_key_holds_a_part_of_the_places(attacked, honest):
         client = held.enter_context(httpx.Client(base_url=attacked.url, timeout=5))
         for _ in range(MAX_OPEN // 2):
             answer = client.stream("POST", path, json=endless, headers=bearer(ATTACKER))
-            assert held.enter_context(answer).status_code == 200
+            response = held.enter_context(answer)
+            assert response.status_code == 200, response.read()
         refused = client.post(path, json=fine, headers=bearer(ATTACKER))
         assert refused.status_code == 503
         assert refused.headers["Retry-After"] == "1"

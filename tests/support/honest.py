@@ -18,15 +18,10 @@ MEGABYTE = 2**20
 
 
 class Honest:
-    """A stream that is read, and a monitor that asks for `/health`, while others attack.
+    """A stream that is read, and a monitor that asks for `/health`, while others attack."""
 
-    It streams a scripted answer without end, or one answer to `body` after the other.
-    """
-
-    def __init__(self, service, headers=None, body=None):
-        endless = {"repeat": True, "tokens_per_s": 1 / TOKEN_S}
+    def __init__(self, service, headers):
         self._service, self._headers = service, headers
-        self._body = {**(body or service.ask(endless)), "stream": True}
         self._ending = threading.Event()
         self._streaming = threading.Event()
         self._threads = [threading.Thread(target=self._read), threading.Thread(target=self._look)]
@@ -58,27 +53,28 @@ class Honest:
             assert self.growth_mb < MOST_GROWTH_MB, f"{self.growth_mb:.0f} MB more"
 
     def _read(self):
+        script = {"repeat": True, "tokens_per_s": 1 / TOKEN_S}
+        body = self._service.ask(script, stream=True)
         try:
-            with httpx.Client(base_url=self._service.url, timeout=30) as client:
-                while not self._ending.is_set():
-                    self._stream(client)
+            with (
+                httpx.Client(base_url=self._service.url, timeout=30) as client,
+                client.stream(
+                    "POST", "/v1/chat/completions", json=body, headers=self._headers
+                ) as answer,
+            ):
+                assert answer.status_code == 200, answer.read()
+                last = None
+                for _ in answer.iter_raw():
+                    now = time.monotonic()
+                    if last is not None:
+                        self.gap_s = max(self.gap_s, now - last)
+                    last = now
+                    self._streaming.set()
+                    if self._ending.is_set():
+                        return
+                raise AssertionError("the honest stream has ended")
         except Exception as error:
             self._failures.append(error)
-
-    def _stream(self, client):
-        path = "/v1/chat/completions"
-        last, tail = None, b""
-        with client.stream("POST", path, json=self._body, headers=self._headers) as answer:
-            assert answer.status_code == 200, answer.read()
-            for piece in answer.iter_raw():
-                now = time.monotonic()
-                if last is not None:
-                    self.gap_s = max(self.gap_s, now - last)
-                last, tail = now, piece
-                self._streaming.set()
-                if self._ending.is_set():
-                    return
-        assert b"[DONE]" in tail, "the honest stream was cut"
 
     def _look(self):
         with httpx.Client(base_url=self._service.url, timeout=30) as client:

@@ -145,6 +145,9 @@ def test_a_users_own_model_lies_over_a_shipped_one(own):
         (MODEL + "reasoning: {open: '|', close: '|'}\n", "reasoning must have two tags"),
         ("- a list\n", "must be an object"),
         ("id: [", "is no YAML"),
+        ("[" * 5000, "is no YAML"),
+        (MODEL.replace("4096", "9" * 5000), "is no YAML"),
+        ("id: !!python/object/apply:os.getpid []", "is no YAML"),
     ],
 )
 def test_a_model_that_is_wrong_is_named_with_its_field(own, model, message):
