@@ -62,9 +62,9 @@ class CommandGroup(click.Group):
         words = ALIASES[name]
         command = self.get_command(ctx, words[0])
         for word in words[1:]:
-            assert isinstance(command, click.Group)
-            command = command.get_command(ctx, word)
-        assert command is not None
+            command = command.get_command(ctx, word) if isinstance(command, click.Group) else None
+        if command is None:
+            raise LookupError(f"{name!r} stands for {' '.join(words)}, which is no command")
         alias = copy.copy(command)
         alias.name = name
         alias.short_help = f"The same as: {' '.join(words)}."

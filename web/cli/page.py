@@ -38,7 +38,8 @@ def markdown(root: click.Command) -> str:
 
 
 def _commands(group: click.Command, context: click.Context, path: str) -> Iterator[str]:
-    assert isinstance(group, click.Group)
+    if not isinstance(group, click.Group):
+        return
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if command is None or command.hidden or (not path and name in ALIASES):

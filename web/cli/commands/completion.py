@@ -22,7 +22,8 @@ def completion(context: click.Context, shell: str) -> None:
     For fish, put this line into config.fish: inference-service completion fish | source
     """
     completer = get_completion_class(shell)
-    assert completer is not None
+    if completer is None:
+        raise LookupError(f"click completes nothing in {shell}")
     root = context.find_root().command
     # Not `source()`: that of bash runs bash to learn its version.
     script = completer(root, {}, _PROGRAM, _VARIABLE)
