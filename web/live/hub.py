@@ -29,6 +29,8 @@ IDLE_S = 1.0
 _RECONNECT_PAUSE_S = 0.2
 #: How long the hub's thread waits for a message before it looks whether it has to end.
 _POLL_S = 1.0
+#: Events that are kept for a reader that is slow; it reads those after them from the job's stream.
+MOST_ARRIVED = 1000
 
 
 class Reader:
@@ -53,8 +55,9 @@ class Reader:
         self._arrived.put(None)
 
     def put(self, raw: bytes | None) -> None:
-        """Take what the hub received."""
-        self._arrived.put(raw)
+        """Take what the hub received, unless the reader is far behind."""
+        if self._arrived.qsize() < MOST_ARRIVED:
+            self._arrived.put(raw)
 
     def batch(self, timeout_s: float) -> list[Event]:
         """Every event that is there by now; after `timeout_s` without any, one Heartbeat.
