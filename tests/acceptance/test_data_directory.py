@@ -125,7 +125,7 @@ def test_a_damaged_file_is_one_line_and_is_mended_by_the_command_it_names(tmp_pa
     assert "inference-service redis --repair" in said
     repaired = service.run("redis", "--repair")
     assert repaired.returncode == 0
-    assert f"{file}: cut the last " in repaired.stdout
+    assert f"{file}: the last " in repaired.stdout
     with service:
         assert service.post(service.ask({"text": "again"})).status_code == 200
 
