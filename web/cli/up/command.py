@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import select
 import signal
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -18,16 +15,22 @@ from redis.exceptions import RedisError
 
 from presets.catalogue import UnknownModel
 from presets.weights import weight_files
-from web.cli.up import memory_lines
 from web.cli.up.deaths import LocalDeaths
 from web.cli.up.model_workers import ModelWorkers
+from web.cli.up.preconditions import (
+    Refusal,
+    port_problem,
+    require_free_port,
+    require_memory,
+    require_no_other,
+)
 from web.cli.up.silent_workers import SilentWorkers
 from web.cli.up.standby import Standby
+from web.cli.up.stop_signals import StopSignals
 from web.cli.up.supervisor import Child, Supervisor
 from workers.cluster.directory import Directory
 from workers.cluster.presence import forget_loaded
 from workers.planning import catalogue as catalogue_
-from workers.planning import memory_plan
 from workers.settings import Settings
 from workers.store import connections, embedded
 
@@ -39,47 +42,21 @@ _LOOK_S = 0.1
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class _Signals:
-    """How often somebody asked the service to stop, and that a child has ended."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._take)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes `wait`, and nothing else
-        self._readable, written = os.pipe()
-        for descriptor in (self._readable, written):
-            os.set_blocking(descriptor, False)
-        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-
-    def wait(self, seconds: float) -> None:
-        """Wait for a signal, or so long."""
-        if select.select([self._readable], [], [], seconds)[0]:
-            os.read(self._readable, 4096)
-
-    def _take(self, *_: Any) -> None:
-        self.count += 1
-
-
-class _Refusal(Exception):
-    """The service cannot start; the message says why and what to do."""
-
-
 def run(settings: Settings, *, flower: bool, force: bool) -> int:
     """Start, watch and stop the service; returns the exit status.
 
     `force` starts models that do not fit the memory, too.
     """
-    signals = _Signals()
+    signals = StopSignals()
     standby = Standby(settings.data_dir / "logs" / "standby.log", _standby_models(settings))
     supervisor = Supervisor(_say, standby)
     try:
         wanted = _wanted(settings)
-        _require_free_port(settings)
-        _require_memory(settings, wanted, force=force)
+        require_free_port(settings)
+        require_memory(settings, wanted, _say, force=force)
         _start(settings, supervisor, signals, flower=flower)
         return _watch(settings, wanted, supervisor, standby, signals, force=force)
-    except _Refusal as refusal:
+    except Refusal as refusal:
         click.echo(f"inference-service cannot start: {refusal}", err=True)
         return 1
     finally:
@@ -90,7 +67,7 @@ def run(settings: Settings, *, flower: bool, force: bool) -> int:
 def _start(
     settings: Settings,
     supervisor: Supervisor,
-    signals: _Signals,
+    signals: StopSignals,
     *,
     flower: bool,
 ) -> None:
@@ -102,7 +79,7 @@ def _start(
 
     # Stopping goes the other way round: models end their answers while the rest still serves.
     if settings.redis_url is None:
-        _require_no_other(settings)
+        require_no_other(settings)
         diagnose = functools.partial(embedded.damage, settings.data_dir)
         server = start("redis", "redis", diagnose=diagnose)
     _await_redis(settings, supervisor, signals, server)
@@ -111,7 +88,7 @@ def _start(
     start("web", "web", grace_s=settings.grace_s)
     if flower:
         port = settings.flower_port
-        if problem := _port_problem("127.0.0.1", port):
+        if problem := port_problem("127.0.0.1", port):
             _say(
                 f"warning: Flower is not started: port {port} of 127.0.0.1 cannot be used "
                 f"({problem}). Set INFERENCE_FLOWER_PORT to another."
@@ -126,28 +103,28 @@ def _watch(
     wanted: tuple[str, ...],
     supervisor: Supervisor,
     standby: Standby,
-    signals: _Signals,
+    signals: StopSignals,
     *,
     force: bool,
 ) -> int:
     last_reason = ""
     ready = False
     redis = connections.client(settings)
-    absences = SilentWorkers(Directory(redis))
+    silent_workers = SilentWorkers(Directory(redis))
     deaths = LocalDeaths(redis)
     models = ModelWorkers(redis, settings, supervisor, _say)
     models.begin(wanted, force=force)
     while not signals.count:
         deaths.look(supervisor.pids())
         if hopeless := supervisor.look():
-            raise _Refusal(hopeless)
+            raise Refusal(hopeless)
         standby.look(calm=ready and supervisor.calm)
         models.look()
-        _end_silent(supervisor, absences)
+        _end_silent(supervisor, silent_workers)
         if not ready:
             ready, reason = _readiness(settings)
             if ready:
-                _say(_welcome(settings, wanted[0]))
+                _say(_ready_lines(settings, wanted[0]))
             elif reason != last_reason:
                 _say(f"waiting: {reason}")
                 last_reason = reason
@@ -157,10 +134,10 @@ def _watch(
     return 0
 
 
-def _end_silent(supervisor: Supervisor, absences: SilentWorkers) -> None:
+def _end_silent(supervisor: Supervisor, silent_workers: SilentWorkers) -> None:
     """End workers that live and do not say so; the supervisor starts others."""
     children = supervisor.pids()
-    for pid in absences.silent(children):
+    for pid in silent_workers.silent(children):
         _say(f"{children[pid].name} no longer responds and is restarted")
         children[pid].signal_group(signal.SIGKILL)
 
@@ -187,71 +164,26 @@ def _wanted(settings: Settings) -> tuple[str, ...]:
         try:
             spec = catalogue.get(model_id)
         except UnknownModel as error:
-            raise _Refusal(f"INFERENCE_PRELOAD_MODELS: {error}") from None
+            raise Refusal(f"INFERENCE_PRELOAD_MODELS: {error}") from None
         if absence := weight_files.absence(spec):
             absences[model_id] = absence
     for model_id, absence in absences.items():  # the others serve all the same
         _say(f"warning: {model_id} cannot be loaded: {absence}")
     if absences and len(absences) == len(wanted):  # it would wait for them for ever
-        raise _Refusal("the files of every model that it is to start are missing (see above).")
+        raise Refusal("the files of every model that it is to start are missing (see above).")
     return wanted
 
 
-def _require_memory(settings: Settings, wanted: tuple[str, ...], *, force: bool) -> None:
-    """Tell the plan of the memory, and refuse one that does not fit."""
-    catalogue = catalogue_.load(settings)
-    kept_bytes = memory_plan.standby_bytes(settings)
-    machine = memory_plan.at_hand().keeping(kept_bytes)
-    plan = memory_plan.plan(settings, map(catalogue.get, wanted), machine)
-    for line in memory_lines.lines(plan, kept_bytes):
-        _say(line)
-    if force:
-        return
-    if not plan.fits:
-        raise _Refusal(memory_lines.refusal(settings, catalogue, plan))
-    if settings.memory_limit_mb is not None and plan.least_bytes > settings.memory_limit_mb * 2**20:
-        raise _Refusal(memory_lines.over_limit(plan, settings.memory_limit_mb))
-
-
-def _require_free_port(settings: Settings) -> None:
-    host, port = settings.effective_host, settings.port
-    if problem := _port_problem(host, port):
-        raise _Refusal(
-            f"port {port} of {host} cannot be used ({problem}). "
-            "Is a service running there? Set INFERENCE_PORT to another."
-        )
-
-
-def _port_problem(host: str, port: int) -> str | None:
-    """Why nothing can listen there; None: something can."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
-
-
-def _require_no_other(settings: Settings) -> None:
-    if (pid := embedded.holder(settings.data_dir)) is not None:
-        raise _Refusal(
-            f"process {pid} already runs the embedded server of {settings.data_dir}. Is the "
-            "service up already? Set INFERENCE_DATA_DIR to another directory for a second one."
-        )
-
-
 def _await_redis(
-    settings: Settings, supervisor: Supervisor, signals: _Signals, server: Child | None
+    settings: Settings, supervisor: Supervisor, signals: StopSignals, server: Child | None
 ) -> None:
     redis = connections.client(settings)
     deadline = time.monotonic() + (_OTHER_REDIS_S if settings.redis_url else _REDIS_STARTS_S)
     while not signals.count:
         if hopeless := supervisor.look():
-            raise _Refusal(hopeless)
+            raise Refusal(hopeless)
         if server is not None and not server.running:
-            raise _Refusal(
+            raise Refusal(
                 embedded.problem(settings.data_dir, server.said())
                 or f"the embedded server has ended; it said:\n{server.last_lines(5)}"
             )
@@ -261,7 +193,7 @@ def _await_redis(
         except RedisError as error:
             if time.monotonic() > deadline:
                 named = "INFERENCE_REDIS_URL" if settings.redis_url else "the embedded server"
-                raise _Refusal(f"Redis ({named}) does not answer: {error}") from None
+                raise Refusal(f"Redis ({named}) does not answer: {error}") from None
         time.sleep(_LOOK_S)
 
 
@@ -288,7 +220,7 @@ def address(settings: Settings) -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def _welcome(settings: Settings, model_id: str) -> str:
+def _ready_lines(settings: Settings, model_id: str) -> str:
     body = {"model": model_id, "messages": [{"role": "user", "content": "Say hello."}]}
     key = "    -H 'Authorization: Bearer <your key>' \\\n" if settings.has_keys else ""
     return (
