@@ -52,7 +52,7 @@ def test_up_refuses_a_model_larger_than_the_machine(tmp_path):
     assert "These do not fit: huge." in ended.stderr
     assert "Presets of mode single that would fit: " in ended.stderr
     assert "--force" in ended.stderr
-    assert not (tmp_path / "data" / "logs").exists()  # nothing was launched
+    assert list((tmp_path / "data" / "logs").iterdir()) == []  # nothing was launched
 
 
 def test_up_refuses_more_than_its_models_may_take(tmp_path):
@@ -60,7 +60,7 @@ def test_up_refuses_more_than_its_models_may_take(tmp_path):
     ended = up(service, INFERENCE_PRELOAD_MODELS=f"{MODEL},{MODEL}-b")
     assert ended.returncode == 1
     assert "MB; INFERENCE_MEMORY_LIMIT_MB is 500. Raise it" in ended.stderr
-    assert not (tmp_path / "data" / "logs").exists()  # nothing was launched
+    assert list((tmp_path / "data" / "logs").iterdir()) == []  # nothing was launched
 
 
 def test_up_force_goes_on(tmp_path, own):
