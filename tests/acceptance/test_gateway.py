@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.front_end import MODEL
 
-#: The gateway gives up behind this.
+#: The gateway gives up after this.
 TIMEOUT_S = 120
 PREFIXES = ("inference:", "local:")
 _WANTED = ("id", "created", "model", "choices")

@@ -19,7 +19,7 @@ COSTLY = 'start: s\ns: s s s | s s | "a"'
 
 @pytest.fixture(scope="module")
 def real_service(tmp_path_factory):
-    """A service with the shipped model behind it."""
+    """A service with the shipped model."""
     directory = tmp_path_factory.mktemp("constrained")
     with Service(directory, INFERENCE_BACKEND="llamacpp") as running:
         yield running

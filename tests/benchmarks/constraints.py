@@ -61,7 +61,7 @@ class _Timed:
 def _round(engine, held: int, round_: int) -> float:
     """Tokens a second."""
 
-    def one(place: int) -> int:
+    def ask_one(place: int) -> int:
         constraint = Constraint(ConstraintKind.JSON_SCHEMA, SCHEMA) if place < held else None
         request = GenerationRequest(
             f"{round_}-{place}",
@@ -73,7 +73,7 @@ def _round(engine, held: int, round_: int) -> float:
 
     began = time.perf_counter()
     with ThreadPoolExecutor(STREAMS) as threads:
-        tokens = sum(threads.map(one, range(STREAMS)))
+        tokens = sum(threads.map(ask_one, range(STREAMS)))
     return tokens / (time.perf_counter() - began)
 
 

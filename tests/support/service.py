@@ -99,7 +99,7 @@ class Service(FrontEnd):
             self.kill()
             raise
         left = self.left_over()
-        assert not left, f"left behind: {left}\n{self.logs()}"
+        assert not left, f"left over: {left}\n{self.logs()}"
         assert status is None or self._process.returncode == status, self.logs()
 
     def kill(self):

@@ -21,7 +21,7 @@ SPECIAL = Reasoning("tags", "<|im_start|>", "<file_sep>")
 
 @pytest.fixture(scope="module")
 def make(models_dir):
-    """Makes an answer that is to come behind `PROMPT`."""
+    """Makes an answer that is to come after `PROMPT`."""
     tokenizer = AutoTokenizer.from_pretrained(models_dir / "smollm2-135m")
 
     def make(*, form=None, produced=(), **sampling):

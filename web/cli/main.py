@@ -15,7 +15,7 @@ from web.cli.startup import load_catalogue, load_settings, prepare_data_director
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(web.__version__, prog_name="inference-service")
 def cli() -> None:
-    """Serve language models behind one OpenAI endpoint."""
+    """Serve language models with one OpenAI endpoint."""
 
 
 @cli.command()
