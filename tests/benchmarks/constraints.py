@@ -16,7 +16,7 @@ from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.job import Message, Sampling
 from workers.engines import registry
 from workers.engines.base import EngineOptions, GenerationRequest
-from workers.engines.llamacpp.masks import Mask
+from workers.engines.constraint_masks import Mask
 
 STREAMS, HELD, TOKENS, ROUNDS = 16, 8, 64, 3
 #: An answer that does not end before its tokens do.

@@ -3,19 +3,22 @@
 import json
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
 from presets.model import Reasoning
 from tests.integration.engines.conftest import ask, ask_all
+from tests.support.constraints import choice, json_schema, lark, regex
 from tests.support.waiting import wait_for
+from workers.constraints import grammar
 from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.errors import (
+    ConstraintFailed,
     ModelLoadFailed,
     UnsupportedParameter,
     ValidationFailed,
-    WorkerLost,
 )
 from workers.contract.job import Message
 
@@ -31,7 +34,14 @@ PERSON = {
         "next": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/place"}]},
     },
     "required": ["name", "age", "tags", "born", "next"],
-    "$defs": {"place": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    "additionalProperties": False,
+    "$defs": {
+        "place": {
+            "type": "object",
+            "properties": {"city": {"type": "string", "maxLength": 12}},
+            "additionalProperties": False,
+        }
+    },
 }
 
 
@@ -88,10 +98,67 @@ def test_held_and_free_answers_run_side_by_side(kit, engine):
     assert of_held.text.lstrip()[0] in "{["
 
 
-def test_a_held_answer_does_not_go_on_in_the_middle(kit, engine):
-    request = kit.request(constraint=Constraint(ConstraintKind.JSON_OBJECT), produced=(1, 2, 3))
-    with pytest.raises(WorkerLost, match="schema or grammar"):
-        ask(engine, request)
+@pytest.mark.parametrize(
+    ("constraint", "begun"),
+    [
+        (json_schema(PERSON), '{"name": "Zoe", "a'),
+        (regex(r"([a-z]{2,6}, ){4}[a-z]{2,6}\\."), "oak, as"),
+        (choice("né à Köln", "né à Paris"), "né"),
+        (lark('start: "(" NAME ")"\nNAME: /[A-Z]{3,8}/'), "(AB"),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_a_held_answer_goes_on_in_the_middle(kit, engine, constraint, begun):
+    """After tokens that the model would not have chosen: the mask is the one after them."""
+    ids = engine._vocabulary.tokenize(begun)
+    requests = [
+        kit.request(
+            f"number {seed}",
+            constraint=constraint,
+            produced=ids[:cut],
+            temperature=0.8,
+            seed=seed,
+            max_tokens=300,
+        )
+        for seed, cut in enumerate((1, len(ids) // 2, len(ids)))
+    ]
+    for request, rest in zip(requests, ask_all(engine, requests), strict=True):
+        assert rest.reason == "stop"
+        assert rest.ids
+        text = engine._vocabulary.text((*request.produced, *rest.ids))
+        assert text.endswith(rest.text)
+        assert grammar.text_follows(constraint, text), text
+
+
+def test_a_held_answer_is_the_same_after_a_cut(kit, engine):
+    request = {"constraint": json_schema(PERSON), "max_tokens": 200}
+    whole = ask(engine, kit.request(**request))
+    for cut in (1, len(whole.ids) // 2, len(whole.ids) - 2):
+        rest = ask(engine, kit.request(**request, produced=whole.ids[:cut]))
+        assert rest.ids == whole.ids[cut:]
+        assert rest.usage.completion_tokens == len(whole.ids)
+
+
+def test_an_answer_whose_masks_cost_too_much_ends_alone(kit, engine):
+    costly = kit.request(
+        "costs", constraint=lark('start: s\ns: s s s | s s | "a"'), max_tokens=None
+    )
+    free = [kit.request(f"number {i}", max_tokens=24) for i in range(2)]
+    held = kit.request("short", constraint=choice("Lisbon", "Oslo"))
+    with ThreadPoolExecutor(1) as thread:
+        failing = thread.submit(ask, engine, costly)
+        *answers, of_held = ask_all(engine, [*free, held])
+        with pytest.raises(ConstraintFailed, match="guided_grammar"):
+            failing.result(60)
+    for request, answer in zip(free, answers, strict=True):
+        kit.assert_right(request, answer)
+    assert of_held.text in ("Lisbon", "Oslo")
+
+
+def test_what_was_produced_against_the_constraint_fails(kit, engine):
+    ids = engine._vocabulary.tokenize("Hello")
+    with pytest.raises(ConstraintFailed, match="response_format"):
+        ask(engine, kit.request(constraint=json_schema(PERSON), produced=ids))
 
 
 def test_a_schema_that_nothing_holds_is_the_callers_error(kit, engine):
@@ -169,15 +236,27 @@ def test_closing_leaves_no_process(kit):
 
 
 def test_a_model_that_thinks_is_not_held_to_a_format_in_its_thoughts(kit, engine):
-    plain = ask(engine, kit.request(max_tokens=24))
-    thinker = kit.load(reasoning=Reasoning("tags", plain.text[:4], plain.text[12:18]))
-    answer = ask(thinker, kit.request(max_tokens=24))
+    """Its prompt ends with the opening tag, and the first comma closes."""
+    plain = ask(engine, kit.request(max_tokens=40))
+    thought, comma, content = plain.text.partition(",")
+    assert comma
+    thinker = kit.load(reasoning=Reasoning("tags", "assistant", ","))
+    answer = ask(thinker, kit.request(max_tokens=40))
     assert answer.ids == plain.ids
-    thought = "".join(delta.reasoning for delta in answer.deltas)
-    assert thought == plain.text[4:12].strip()
-    assert answer.text == plain.text[18:].lstrip()
-    with pytest.raises(UnsupportedParameter, match="reasoning_parser"):
-        ask(thinker, kit.request(constraint=Constraint(ConstraintKind.JSON_OBJECT)))
+    assert reasoned(answer) == thought.strip()
+    assert answer.text == content.lstrip()
+    form = json_schema(PERSON)
+    whole = ask(thinker, kit.request(constraint=form, max_tokens=300))
+    assert reasoned(whole) == thought.strip()
+    assert grammar.text_follows(form, whole.text)
+    thoughts = whole.usage.reasoning_tokens
+    for cut in (thoughts // 2, thoughts, (thoughts + len(whole.ids)) // 2):
+        rest = ask(thinker, kit.request(constraint=form, max_tokens=300, produced=whole.ids[:cut]))
+        assert rest.ids == whole.ids[cut:]
+
+
+def reasoned(answer):
+    return "".join(delta.reasoning for delta in answer.deltas)
 
 
 def own_processes(engine):

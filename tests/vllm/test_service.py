@@ -12,6 +12,14 @@ from workers.contract.job import Message
 
 PROMPTS = [f"Tell me a long story about {topic}." for topic in ("the sea", "an owl", "a train")]
 TOKENS = 64
+#: Numbers of a held answer: about four tokens each.
+NUMBERS = 24
+LIST = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 100, "maximum": 999},
+    "minItems": NUMBERS,
+    "maxItems": NUMBERS,
+}
 
 
 service = service_fixture(
@@ -49,7 +57,12 @@ def test_the_models_page_tells_of_it(service):
 
 
 def test_an_answer_that_must_parse(service):
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
     form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
     answer = service.post(service.ask("A number, please.", response_format=form)).json()
     assert isinstance(json.loads(answer["choices"][0]["message"]["content"])["n"], int)
@@ -69,13 +82,19 @@ def test_streams_go_on_after_a_kill(service, reference, victim):
     before = engine_processes(service)
     assert len(before) >= 2
     bodies = [service.ask(prompt, temperature=0, max_tokens=TOKENS) for prompt in PROMPTS]
-    streams = Followers(service, bodies)
+    form = {"type": "json_schema", "json_schema": {"name": "numbers", "schema": LIST}}
+    held = service.ask("Numbers, please.", response_format=form, max_tokens=1000)
+    streams = Followers(service, [*bodies, held])
     streams.await_text(8, within_s=60)
     engine = next(process for process in before if process.name() == "VLLM::EngineCore")
     worker = engine.parent()  # which vLLM has renamed too
     (engine if victim == "the engine" else worker).kill()
     streams.join()
-    for follower, prompt in zip(streams.followers, PROMPTS, strict=True):
+    *free, of_held = streams.followers
+    logged(service, of_held.job_id)
+    assert of_held.finish_reason == "stop"
+    assert len(json.loads(of_held.text)) == NUMBERS
+    for follower, prompt in zip(free, PROMPTS, strict=True):
         ids = logged(service, follower.job_id)
         assert follower.usage["completion_tokens"] == len(ids) == TOKENS
         reference.assert_greedy([Message("user", prompt)], ids)

@@ -59,21 +59,6 @@ def of(constraint: Constraint, *, one_of_is_any_of: bool = True) -> str:
             return LLMatcher.grammar_from_lark(constraint.source)
 
 
-def as_lark(constraint: Constraint) -> str:
-    """The same grammar in Lark's form alone, for what takes no other.
-
-    Raises:
-        Unobeyable: as `of`.
-    """
-    compiled = of(constraint)
-    if not constraint.is_json and constraint.kind is not ConstraintKind.REGEX:
-        return compiled
-    (part,) = json.loads(compiled)["grammars"]
-    if constraint.is_json:
-        return f"start: %json {json.dumps(part['json_schema'])}"
-    return str(part["lark_grammar"])
-
-
 def check(constraint: Constraint) -> tuple[str, ...]:
     """Compile it without a model; returns what of it is relaxed.
 

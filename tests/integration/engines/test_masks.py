@@ -14,8 +14,8 @@ from tests.integration.engines.conftest import ask, ask_all
 from tests.support.constraints import AMBIGUOUS, CASES, choice, json_schema, lark, regex
 from tests.support.waiting import wait_for
 from workers.contract.errors import ConstraintFailed
-from workers.engines.llamacpp import masks as module
-from workers.engines.llamacpp.masks import ConstraintMasks
+from workers.engines import constraint_masks as module
+from workers.engines.constraint_masks import ConstraintMasks
 
 #: Schemas tried.
 SCHEMAS = 300
@@ -29,7 +29,7 @@ COSTLY = lark('start: s\ns: s s s | s s | "a"')
 
 @pytest.fixture(scope="module")
 def masks(llamacpp):
-    made = ConstraintMasks(llamacpp._vocabulary, concurrency=2)
+    made = ConstraintMasks(llamacpp._vocabulary.tree, threads=2)
     yield made
     made.close()
 

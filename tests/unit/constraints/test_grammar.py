@@ -10,7 +10,6 @@ import pytest
 from tests.support.constraints import AMBIGUOUS, CASES, choice, json_schema, lark, regex
 from workers.constraints import bounds, grammar
 from workers.constraints.gbnf import to_lark
-from workers.contract.constraint import Constraint, ConstraintKind
 
 
 def instances(kind):
@@ -207,24 +206,6 @@ def test_a_grammar_of_many_rules_is_refused():
     chain = "\n".join(f"r{i} ::= r{i + 1}" for i in range(rules))
     with pytest.raises(bounds.TooLarge, match="rules"):
         to_lark(f'root ::= r0\n{chain}\nr{rules} ::= "a"')
-
-
-@pytest.mark.parametrize(
-    ("constraint", "text"),
-    [
-        (Constraint(ConstraintKind.JSON_OBJECT), '{"a":\n  1}'),
-        (json_schema(CASES[10]["schema"]), '{"value": 1, "next": null}'),
-        (json_schema({"oneOf": [{"const": 1}, {"const": 2}]}), "2"),
-        (regex("a/b+"), "a/bb"),
-        (choice("a", "b"), "b"),
-        (lark('start: "x"'), "x"),
-    ],
-    ids=lambda value: getattr(value, "kind", ""),
-)
-def test_the_form_for_vllm_allows_the_same(constraint, text):
-    as_lark = lark(grammar.as_lark(constraint))
-    assert grammar.text_follows(as_lark, text)
-    assert not grammar.text_follows(as_lark, text + "]")
 
 
 def test_the_ambiguous_schema_costs_little_a_token():

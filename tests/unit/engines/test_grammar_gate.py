@@ -3,7 +3,7 @@
 import pytest
 
 from presets.model import Reasoning
-from workers.engines.llamacpp.grammar_gate import GrammarGate, TokenRole
+from workers.engines.grammar_gate import GrammarGate, TokenRole
 from workers.engines.reasoning import splitter
 
 TOKENS = [

@@ -17,9 +17,9 @@ from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
 from workers.engines.chat_template.template import CHATML, ChatTemplate
+from workers.engines.constraint_masks import ConstraintMasks
+from workers.engines.grammar_gate import GrammarGate
 from workers.engines.llamacpp import weights
-from workers.engines.llamacpp.grammar_gate import GrammarGate
-from workers.engines.llamacpp.masks import ConstraintMasks
 from workers.engines.llamacpp.native import Context, ContextSize, Model, usable_cores
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
@@ -71,7 +71,7 @@ class LlamaCppEngine:
         self._reasoning = spec.reasoning
         self.context_length = min(spec.context_length, model.trained_context, kv_tokens)
         self._vocabulary = Vocabulary(model, reasoning.tags(spec.reasoning))
-        self._masks = ConstraintMasks(self._vocabulary, concurrency)
+        self._masks = ConstraintMasks(self._vocabulary.tree, concurrency)
         self._template = self._chat_template(spec, model)
         self._prompt_tokens = PromptTokens(
             spec.id, self._vocabulary, self._template.own_texts, self.context_length

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from workers.contract.errors import EngineFailed
 from workers.contract.job import Sampling
 from workers.engines import seeds
-from workers.engines.llamacpp.grammar_gate import GrammarGate, TokenRole
-from workers.engines.llamacpp.masks import ConstraintMasks, Mask
+from workers.engines.constraint_masks import ConstraintMasks, Mask
+from workers.engines.grammar_gate import GrammarGate, TokenRole
 from workers.engines.llamacpp.native import Context
 from workers.engines.llamacpp.vocabulary import Vocabulary
 

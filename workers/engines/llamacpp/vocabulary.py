@@ -7,6 +7,8 @@ import functools
 from collections.abc import Iterator
 
 import llama_cpp
+from llguidance import LLTokenizer
+from llguidance.llamacpp import lltokenizer_from_vocab
 
 from workers.engines.llamacpp.native import Model
 
@@ -88,6 +90,11 @@ class Vocabulary:
         except KeyError:
             ends = self._ends[token] = bool(llama_cpp.llama_vocab_is_eog(self.pointer, token))
             return ends
+
+    def tree(self) -> LLTokenizer:
+        """The tokens as llguidance keeps them."""
+        ends = [token for token in range(self.size) if self.ends_turn(token)]
+        return lltokenizer_from_vocab(self.pointer, eos_token=ends or None)
 
     def _spelled(self, token: int) -> list[int]:
         """A special token's text, character by character."""

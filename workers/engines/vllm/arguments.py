@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 from typing import Any
 
-from vllm.config import StructuredOutputsConfig, VllmConfig
+from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
 
@@ -17,7 +17,10 @@ from workers.engines.vllm import sources
 from workers.engines.vllm.memory import kv_pool_bytes
 
 #: What the processes that sample load from us.
-_LOGITS_PROCESSORS = ["workers.engines.vllm.penalties:EarlierTokens"]
+_LOGITS_PROCESSORS = [
+    "workers.engines.vllm.penalties:EarlierTokens",
+    "workers.engines.vllm.held_rows:HeldRows",
+]
 #: Options of a model that are the worker's own.
 _OURS = ("concurrency",)
 #: Arguments that the rest of the catalogue, the settings or this engine decide.
@@ -28,7 +31,6 @@ _DECIDED = {
     "gpu_memory_utilization": "memory_fraction",
     "scheduling_policy": "nothing: the service's priorities are vLLM's",
     "logits_processors": "nothing: the service has its own",
-    "structured_outputs_config": "nothing: llguidance holds answers, as it checked them",
     "disable_log_stats": "nothing: the service watches vLLM's steps by them",
 }
 
@@ -52,7 +54,6 @@ def vllm_arguments(spec: ModelSpec, options: EngineOptions) -> AsyncEngineArgs:
         "max_num_seqs": options.concurrency,
         "scheduling_policy": "priority",
         "logits_processors": _LOGITS_PROCESSORS,
-        "structured_outputs_config": StructuredOutputsConfig(backend="guidance"),
         "disable_log_stats": True,
     }
     if spec.hf is not None and spec.hf.quantization is not None:

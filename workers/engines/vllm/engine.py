@@ -17,16 +17,19 @@ from vllm.outputs import RequestOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from presets.model import ModelSpec
-from workers.contract.errors import EngineFailed, ModelLoadFailed, UnsupportedParameter
+from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
 from workers.engines.chat_template.template import CHATML, ChatTemplate
+from workers.engines.constraint_masks import ConstraintMasks
 from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
 from workers.engines.vllm import processes
 from workers.engines.vllm.arguments import engine_config, vllm_arguments
 from workers.engines.vllm.error_file import ErrorFile
+from workers.engines.vllm.held_answer import HeldAnswer
 from workers.engines.vllm.loop import Loop
 from workers.engines.vllm.memory import device_bytes
+from workers.engines.vllm.pieces import Pieces
 from workers.engines.vllm.processes import EngineProcesses
 from workers.engines.vllm.prompt_tokens import PromptTokens
 from workers.engines.vllm.sampling import parameters, refused
@@ -84,7 +87,6 @@ class VllmEngine:
         on_progress(0.9)
         self._name = spec.id
         self._reasoning = spec.reasoning
-        self._can_hold_formats = spec.reasoning is None or bool(engine_arguments.reasoning_parser)
         self.context_length = int(llm.model_config.max_model_len)
         self._vocabulary = Vocabulary(
             spec.id,
@@ -92,6 +94,9 @@ class VllmEngine:
             llm.model_config.try_get_generation_config(),
             reasoning.tags(spec.reasoning),
         )
+        size = llm.model_config.get_vocab_size()
+        self._masks = ConstraintMasks(lambda: self._vocabulary.tree(size), threads=1)
+        self._pieces = Pieces(self._vocabulary, self._masks.tree)
         source = spec.chat_template or self._vocabulary.template
         if source is None:
             log.warning("%s has no chat template; ChatML is assumed", spec.id)
@@ -127,7 +132,8 @@ class VllmEngine:
 
         Raises:
             UnsupportedParameter: vLLM does not do what is asked for with this model.
-            WorkerLost: it goes on in the middle of an answer that is held to a format.
+            ValidationFailed: nothing can be held to the constraint.
+            ConstraintFailed: an answer could not be held to it to its end.
         """
         if self._llm is None:
             raise EngineFailed("The engine is closed.")
@@ -138,7 +144,8 @@ class VllmEngine:
             return iter([cancelled_delta(request)])
         if reason := answer.finished_before_start:
             return iter([answer.end(reason)])
-        chosen = parameters(request.sampling, request.produced, answer.room)
+        held_to = answer.held.held_to if answer.held is not None else None
+        chosen = parameters(request.sampling, request.produced, answer.room, held_to)
         return self._read(answer, chosen, cancelled)
 
     def count_tokens(self, text: str) -> int:
@@ -164,14 +171,19 @@ class VllmEngine:
         """A request's prompt, and what makes deltas of what vLLM puts out after it."""
         rendered = self._template.render(request.messages, request.template, budget)
         prompt = self._prompt_tokens.of(rendered, budget)
-        if request.sampling.constraint is not None and not self._can_hold_formats:
-            raise UnsupportedParameter(
-                f"{self._name} thinks before it answers, and vLLM would hold its thoughts to the "
-                "schema or grammar too; its operator may name options.reasoning_parser.",
-                details={"param": request.sampling.constraint.param},
-            )
         splitter = reasoning.splitter(self._reasoning, rendered)
-        return VllmAnswer(request, prompt, self._vocabulary, self.context_length, splitter)
+        held = None
+        if request.sampling.constraint is not None:
+            held = HeldAnswer(
+                request.sampling.constraint,
+                self._masks,
+                self._pieces,
+                self._reasoning,
+                str.__str__(rendered),
+                request.produced,
+            )
+            budget.check()
+        return VllmAnswer(request, prompt, self._vocabulary, self.context_length, splitter, held)
 
     def _start(self, spec: ModelSpec, arguments: AsyncEngineArgs, loop: Loop) -> AsyncLLM:
         async def make() -> AsyncLLM:

@@ -15,6 +15,9 @@ def prepare(options: EngineOptions) -> ErrorFile:
     os.environ["VLLM_NO_USAGE_STATS"] = os.environ["DO_NOT_TRACK"] = "1"
     # A fork of a process with threads and an open Redis is no process to load a model in.
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+    # Our logits processors have the interface of its first model runner. Where Triton is, vLLM
+    # would take the second, which refuses them.
+    os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "0"
     # They rename themselves, by writing over their environment: our entry in it must stay.
     os.environ["SPT_NOENV"] = "1"
     if options.threads is not None:

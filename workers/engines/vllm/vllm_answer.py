@@ -12,6 +12,7 @@ from workers.contract.step import Timings, Usage
 from workers.engines.base import Delta, GenerationRequest
 from workers.engines.reasoning import Splitter
 from workers.engines.text import Shown, TextAssembler
+from workers.engines.vllm.held_answer import HeldAnswer
 from workers.engines.vllm.vocabulary import Detokenizer, Vocabulary
 
 _NOTHING = Shown()
@@ -27,8 +28,11 @@ class VllmAnswer:
         vocabulary: Vocabulary,
         context_length: int,
         splitter: Splitter,
+        held: HeldAnswer | None = None,
     ) -> None:
+        """`held`: follows the tokens of an answer that is held to a constraint."""
         self.request = request
+        self.held = held
         #: Prompt, then answer.
         self.tokens = [*prompt, *request.produced]
         self._prompt_length = len(prompt)
@@ -62,12 +66,15 @@ class VllmAnswer:
 
         Raises:
             EngineFailed: vLLM has given it up.
+            ConstraintFailed: it does not follow what it is held to.
         """
         (completion,) = output.outputs
         self._measure(output)
         reason = completion.finish_reason
         if reason not in (None, "stop", "length"):
             raise EngineFailed(f"vLLM gave this answer up: {reason}.")
+        if self.held is not None:
+            self.held.take(completion.token_ids)
         last = len(completion.token_ids) - 1
         for place, token in enumerate(completion.token_ids):
             self.tokens.append(token)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from llguidance import LLTokenizer
+from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from workers.contract.errors import ModelLoadFailed
@@ -52,6 +54,25 @@ class Vocabulary:
             for token in self.tokenize(tag)
             if token in special and special[token].special
         }
+        #: A token that no text becomes: what samples says with it that an answer has failed. Where
+        #: there is none, an end says so, which the constraint may happen to allow.
+        meaningful = self.ends.union(self.visible)
+        self.failure = next(
+            (token for token in sorted(special.keys() - meaningful) if special[token].special),
+            min(self.ends, default=0),
+        )
+
+    def ends_turn(self, token: int) -> bool:
+        """Whether the model says with this token that it has finished."""
+        return token in self.ends
+
+    def tree(self, size: int) -> LLTokenizer:
+        """The tokens as llguidance keeps them, as many as the model's logits have (`size`)."""
+        fast = Tokenizer.from_str(self.fast.to_str())
+        fast.no_padding()
+        fast.no_truncation()
+        size = max(size, fast.get_vocab_size())
+        return LLTokenizer(fast.to_str(), n_vocab=size, eos_token=sorted(self.ends) or None)
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, without special tokens added; special tokens are recognised."""

@@ -1,27 +1,25 @@
 """Masks: which tokens of the vocabulary may come next in an answer that is held to a constraint.
 
-llguidance makes them, and drops the GIL meanwhile. The first is made on the caller's thread, with
-the compiling; every later one on a thread of the pool, from when its token is sampled: it is there
-before the batch with that token is decoded. An honest mask takes 0.1 ms.
+llguidance makes them, and drops the GIL meanwhile. The first is made with the compiling, on the
+thread that begins; every later one on a thread of the pool, from when its token is sampled: it is
+there before the batch with that token is decoded. An honest mask takes 0.1 ms.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
-from llguidance.llamacpp import lltokenizer_from_vocab
 from numpy.typing import NDArray
 
 from workers.constraints import grammar
 from workers.constraints.bounds import LIMITS
 from workers.contract.constraint import Constraint
 from workers.contract.errors import ConstraintFailed, ValidationFailed
-from workers.engines.llamacpp.vocabulary import Vocabulary
 
 #: Seconds of CPU for one answer's masks: at its start, and for each token more. The neighbours'
 #: decoding needs the same cores, and llguidance takes a token with the GIL held. An honest mask
@@ -35,24 +33,23 @@ WAIT_S = 5.0
 class ConstraintMasks:
     """What one model's answers are held with. Safe from any thread."""
 
-    def __init__(self, vocabulary: Vocabulary, concurrency: int) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, tree: Callable[[], LLTokenizer], threads: int) -> None:
+        """`tree`: makes the vocabulary as llguidance keeps it, once: in a third of a second for
+        50,000 tokens. `threads`: with one for each answer no mask waits for another's.
+        """
+        self._make_tree = tree
         self._lock = threading.Lock()
-        self._tokenizer: LLTokenizer | None = None
-        #: A thread for each answer: no mask waits for another's.
-        self._pool = ThreadPoolExecutor(concurrency, "mask")
+        self._tree: LLTokenizer | None = None
+        self._pool = ThreadPoolExecutor(threads, "mask")
 
-    def begin(self, constraint: Constraint, content: Iterable[int]) -> Mask:
-        """The mask after the tokens that an answer's content has already. It is made here.
+    def compile(self, constraint: Constraint) -> LLMatcher:
+        """What follows the constraint from its beginning.
 
         Raises:
             ValidationFailed: nothing can be held to the constraint.
-            ConstraintFailed: it took too long, or the content does not follow it.
         """
         try:
-            compiled = LLMatcher(
-                self._vocabulary_tree(), grammar.of(constraint), log_level=0, limits=LIMITS
-            )
+            compiled = LLMatcher(self.tree, grammar.of(constraint), log_level=0, limits=LIMITS)
             if compiled.is_error():
                 raise grammar.Unobeyable(
                     f"cannot be held to: {grammar.reason(compiled.get_error())}"
@@ -61,7 +58,21 @@ class ConstraintMasks:
             raise ValidationFailed(
                 f"{constraint.param} {error}", details={"param": constraint.param}
             ) from None
-        mask = Mask(compiled, self._vocabulary.size, self._pool, constraint.param)
+        return compiled
+
+    def begin(
+        self, constraint: Constraint, content: Iterable[int], cpu_s: float = START_CPU_S
+    ) -> Mask:
+        """The mask after the tokens that an answer's content has already. It is made here.
+
+        `cpu_s`: what the answer's masks may take at its start, besides what each token adds.
+
+        Raises:
+            ValidationFailed: nothing can be held to the constraint.
+            ConstraintFailed: it took too long, or the content does not follow it.
+        """
+        compiled = self.compile(constraint)
+        mask = Mask(compiled, self.tree.vocab_size, self._pool, constraint.param, cpu_s)
         mask.advance(content)
         return mask
 
@@ -69,26 +80,28 @@ class ConstraintMasks:
         """End the threads; what they make now is made to its end."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _vocabulary_tree(self) -> LLTokenizer:
-        """The vocabulary as llguidance keeps it; made once, in a third of a second for 50,000."""
+    @property
+    def tree(self) -> LLTokenizer:
+        """The vocabulary."""
         with self._lock:
-            if self._tokenizer is None:
-                vocabulary = self._vocabulary
-                ends = [token for token in range(vocabulary.size) if vocabulary.ends_turn(token)]
-                self._tokenizer = lltokenizer_from_vocab(vocabulary.pointer, eos_token=ends or None)
-            return self._tokenizer
+            if self._tree is None:
+                self._tree = self._make_tree()
+            return self._tree
 
 
 class Mask:
     """One answer's: the tokens that may come next."""
 
-    def __init__(self, matcher: LLMatcher, size: int, pool: ThreadPoolExecutor, param: str) -> None:
+    def __init__(
+        self, matcher: LLMatcher, size: int, pool: ThreadPoolExecutor, param: str, cpu_s: float
+    ) -> None:
         self._matcher = matcher
-        self._words = np.zeros((size + 31) // 32, dtype=np.int32)
+        #: A bit for each token, the lowest first; set where it may come next.
+        self.words = np.zeros((size + 31) // 32, dtype=np.int32)
         self._size = size
         self._pool = pool
         self._param = param
-        self._left_cpu_s = START_CPU_S
+        self._left_cpu_s = cpu_s
         #: The mask that is being made; None where there is none.
         self.pending: Future[None] | None = None
         self._asked_at = 0.0
@@ -98,8 +111,8 @@ class Mask:
         self._asked_at = time.monotonic()
         self.pending = self._pool.submit(self.advance, (token,))
 
-    def is_ready(self, wait_s: float) -> bool:
-        """Whether the mask can be asked; waits at most so long for it.
+    def is_ready(self, wait_s: float | None) -> bool:
+        """Whether the mask can be asked; waits at most so long for it, None: until it is made.
 
         Raises:
             ConstraintFailed: it cannot be made, or not in time.
@@ -119,11 +132,11 @@ class Mask:
 
     def allows(self, token: int) -> bool:
         """Whether this token may come next."""
-        return bool(self._words[token >> 5] >> (token & 31) & 1)
+        return bool(self.words[token >> 5] >> (token & 31) & 1)
 
     def allowed(self) -> NDArray[np.int32]:
         """All tokens that may come next, in order."""
-        bits = np.unpackbits(self._words.view(np.uint8), count=self._size, bitorder="little")
+        bits = np.unpackbits(self.words.view(np.uint8), count=self._size, bitorder="little")
         return np.flatnonzero(bits).astype(np.int32)
 
     def close(self) -> None:
@@ -144,7 +157,7 @@ class Mask:
             if not matcher.consume_token(token):
                 break
         if not matcher.is_error():
-            matcher.unsafe_compute_mask_ptr(self._words.ctypes.data, self._words.nbytes)
+            matcher.unsafe_compute_mask_ptr(self.words.ctypes.data, self.words.nbytes)
         if matcher.is_error():
             raise self._failed(_why(matcher))
         self._left_cpu_s -= time.thread_time() - began_s

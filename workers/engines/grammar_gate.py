@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import copy
 import enum
+from typing import Protocol
 
-from workers.engines.llamacpp.vocabulary import Vocabulary
 from workers.engines.reasoning import Splitter
 from workers.engines.text import TextAssembler
+
+
+class Vocabulary(Protocol):
+    """What the gate must know of a model's tokens."""
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token in an answer; special tokens have none, except tags of thinking."""
+
+    def ends_turn(self, token: int) -> bool:
+        """Whether the model says with this token that it has finished."""
 
 
 class TokenRole(enum.Enum):
