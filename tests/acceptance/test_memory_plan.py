@@ -93,9 +93,11 @@ def test_a_worker_by_hand_is_refused_with_the_numbers_unless_forced(tmp_path, ow
         for arguments, status in (("mine",), "failed"), (("--force", "mine"), "loaded"):
             command = [sys.executable, "-m", "web.cli", "worker", *arguments]
             with subprocess.Popen(command, cwd=ROOT, env=service.environment) as worker:
-                wait_for(lambda wanted=status: models()["mine"]["status"] == wanted, 60)
-                answer = service.post(asked)
-                worker.terminate()
+                try:
+                    wait_for(lambda wanted=status: models()["mine"]["status"] == wanted, 60)
+                    answer = service.post(asked)
+                finally:
+                    worker.terminate()
             if status == "failed":
                 assert answer.status_code == 507
                 error = answer.json()["error"]

@@ -25,6 +25,8 @@ queue = service_fixture(
     INFERENCE_MAX_QUEUED_JOBS="8",
     INFERENCE_AGING_S=str(AGING_S),
     INFERENCE_JOBS_FSYNC="true",
+    # What is tested is the bound of all keys together, which one key reaches here.
+    INFERENCE_MAX_KEY_SHARE="1",
     **SCRIPTED,
 )
 

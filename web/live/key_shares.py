@@ -23,10 +23,12 @@ class KeyShares:
     def holding(self, key: str | None, total: int) -> Iterator[None]:
         """Hold one of `total` in a key's name; None: nobody to share with.
 
+        A share of 1 bounds nothing here: the bound of all keys together holds.
+
         Raises:
             TemporaryResource: the key holds its share.
         """
-        if key is None:
+        if key is None or self._share >= 1:
             yield
             return
         most = max(1, int(self._share * total))
