@@ -241,8 +241,16 @@ def test_a_request_that_comes_again_at_the_other_front_end_is_one_job(fronts, fi
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     answer = first_front.post(body, headers=headers)
     again = second_front.post(body, headers=headers)
-    assert again.json() == answer.json()
+    assert of_both(again.json()) == of_both(answer.json())
     assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def of_both(completion):
+    """A completion without the empty fields that only this version's front end shows."""
+    for choice in completion["choices"]:
+        choice.pop("logprobs", None)
+        choice["message"].pop("refusal", None)
+    return completion
 
 
 def test_jobs_of_both_front_ends_are_listed_together(fronts):
