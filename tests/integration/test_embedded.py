@@ -138,6 +138,17 @@ def test_a_base_that_is_damaged_is_named(written, start):
     assert str(base.parent) in problem
 
 
+def test_a_server_that_is_killed_after_its_first_start_is_not_damaged(start, tmp_path):
+    """What it says of the files that it makes is no complaint about them."""
+    server = start()
+    wait_for(lambda: answers(tmp_path))
+    server.kill()
+    said, _ = server.communicate(timeout=20)
+    assert "Creating AOF base file" in said
+    assert embedded.damage(tmp_path, said) is None
+    assert embedded.problem(tmp_path, said) is None
+
+
 def test_a_running_server_is_not_repaired(start, tmp_path):
     start()
     wait_for(lambda: answers(tmp_path))

@@ -28,6 +28,9 @@ _NOT_MENDABLE = re.compile(
     r"AOF manifest|AOF base file|appendonly file missing|non-existent|AOF file .* missing",
     re.IGNORECASE,
 )
+#: The server marks a line of what goes wrong with `#`; other marks are of what it does as ever, as
+#: in "* Creating AOF base file".
+_GOES_WRONG = re.compile(r"^\d+:\w .*? # .*$", re.MULTILINE)
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _FORBIDDEN = re.compile(r"Permission denied|Read-only file system")
 
@@ -52,7 +55,8 @@ def damage(redis_dir: Path, said: str) -> str | None:
     if damaged := _DAMAGED.search(said):
         file = redis_dir / DIRECTORY / damaged[1]
         return f"{file} is damaged. Mend it with: inference-service redis --repair"
-    return _lost(redis_dir) if _NOT_MENDABLE.search(said) else None
+    went_wrong = "\n".join(_GOES_WRONG.findall(said))
+    return _lost(redis_dir) if _NOT_MENDABLE.search(went_wrong) else None
 
 
 def problem(redis_dir: Path, said: str) -> str | None:
