@@ -1,5 +1,6 @@
 """Services that tests share: each is started once for the whole run."""
 
+import signal
 import threading
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from presets.catalogue import SHIPPED, Catalogue
 from tests.support.receiver import Receiver
 from tests.support.service_fixture import MANY, SCRIPTED, service_fixture
+
+# What a shell starts in the background ignores Ctrl-C, and so would every process that a test
+# starts and sends one to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Models of the shipped catalogue whose files are links to the shipped model.
 LINKED = ("phi-4", "deepseek-r1-7b", "qwen2.5-7b", "llama-3.2-3b")
