@@ -12,8 +12,11 @@ from workers.contract.job import Message
 
 PROMPTS = [f"Tell me a long story about {topic}." for topic in ("the sea", "an owl", "a train")]
 TOKENS = 64
+#: Tokens of an answer that is killed in its middle: it must still run when the slowest of its
+#: neighbours has begun to answer, which is the held one.
+KILLED_TOKENS = 320
 #: Numbers of a held answer: about four tokens each.
-NUMBERS = 24
+NUMBERS = 80
 LIST = {
     "type": "array",
     "items": {"type": "integer", "minimum": 100, "maximum": 999},
@@ -81,7 +84,7 @@ def test_streams_go_on_after_a_kill(service, reference, victim):
     wait_for(service.is_ready, 300, every_s=0.2)
     before = engine_processes(service)
     assert len(before) >= 2
-    bodies = [service.ask(prompt, temperature=0, max_tokens=TOKENS) for prompt in PROMPTS]
+    bodies = [service.ask(prompt, temperature=0, max_tokens=KILLED_TOKENS) for prompt in PROMPTS]
     form = {"type": "json_schema", "json_schema": {"name": "numbers", "schema": LIST}}
     held = service.ask("Numbers, please.", response_format=form, max_tokens=1000)
     streams = Followers(service, [*bodies, held])
@@ -96,7 +99,8 @@ def test_streams_go_on_after_a_kill(service, reference, victim):
     assert len(json.loads(of_held.text)) == NUMBERS
     for follower, prompt in zip(free, PROMPTS, strict=True):
         ids = logged(service, follower.job_id)
-        assert follower.usage["completion_tokens"] == len(ids) == TOKENS
+        assert follower.usage["completion_tokens"] == len(ids)
+        assert TOKENS < len(ids) <= KILLED_TOKENS
         reference.assert_greedy([Message("user", prompt)], ids)
         assert follower.text == reference.text(ids)
     assert not any(process.is_running() for process in before)

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from workers.contract.errors import InferenceError
 from workers.contract.job import known_fields
 from workers.contract.step import Outcome
+from workers.contract.tools import CallPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,15 @@ class Token(Event):
     text: str
     #: What the model thinks; never part of the answer.
     reasoning: str = ""
+    #: Pieces of the calls that the answer makes.
+    calls: tuple[CallPart, ...] = ()
 
     def payload(self) -> dict[str, Any]:
-        """As `Event.payload`; `reasoning` only where there is some."""
+        """As `Event.payload`; `reasoning` and `calls` only where there are some."""
         body = Event.payload(self)
-        if not self.reasoning:
-            del body["reasoning"]
+        for name in ("reasoning", "calls"):
+            if not body[name]:
+                del body[name]
         return body
 
 
@@ -177,4 +181,6 @@ def decode(raw: bytes) -> Event:
         body["outcome"] = Outcome.from_dict(body["outcome"])
     if "token_ids" in body:
         body["token_ids"] = tuple(body["token_ids"])
+    if "calls" in body:
+        body["calls"] = tuple(CallPart(**known_fields(CallPart, part)) for part in body["calls"])
     return kind(**known_fields(kind, body))

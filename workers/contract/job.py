@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers.contract.constraint import Constraint
+from workers.contract.tools import Tools
 
 #: Raised when an old reader could misunderstand what a new writer wrote.
 VERSION = 1
@@ -165,6 +166,8 @@ class Job:
     routing: Mapping[str, str] | None = None
     #: What its caller asks of the chat template; a worker that does not know the field leaves it.
     template: TemplateOptions = field(default_factory=TemplateOptions)
+    #: What it offers the model to call; None: nothing.
+    tools: Tools | None = None
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -177,7 +180,9 @@ class Job:
         A reader of any version still reads it.
         """
         sampling = dataclasses.replace(self.sampling, stop=(), constraint=None)
-        return dataclasses.replace(self, messages=(), sampling=sampling, template=TemplateOptions())
+        return dataclasses.replace(
+            self, messages=(), sampling=sampling, template=TemplateOptions(), tools=None
+        )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
@@ -195,6 +200,8 @@ class Job:
         known["template"] = TemplateOptions(
             **known_fields(TemplateOptions, data.get("template", {}))
         )
+        if tools := data.get("tools"):
+            known["tools"] = Tools.from_dict(tools)
         known["cast"] = tuple(
             CastMember(**known_fields(CastMember, part)) for part in data.get("cast", ())
         )

@@ -16,6 +16,7 @@ from presets.model import ModelSpec
 from workers.contract.errors import ContextBudgetExceeded
 from workers.contract.job import Message, Priority, Sampling, TemplateOptions
 from workers.contract.step import Timings, Usage
+from workers.contract.tools import CallPart, Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class GenerationRequest:
     produced: tuple[int, ...] = ()
     #: What is asked of the chat template.
     template: TemplateOptions = field(default_factory=TemplateOptions)
+    #: What the model may call; None: nothing.
+    tools: Tools | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,20 @@ class Delta:
 
     text: str = ""
     token_ids: tuple[int, ...] = ()
-    #: `stop` (end of turn or stop string), `length` (max_tokens or context) or `cancelled`.
+    #: `stop` (end of turn or stop string), `tool_calls`, `length` (max_tokens or context) or
+    #: `cancelled`.
     finish_reason: str | None = None
     usage: Usage | None = None
     timings: Timings | None = None
     #: What the model thinks, by `ModelSpec.reasoning`; never part of the text.
     reasoning: str = ""
+    #: Pieces of the calls that the answer makes; their text is no part of the text.
+    calls: tuple[CallPart, ...] = ()
+
+    @property
+    def says_something(self) -> bool:
+        """It adds something to the answer."""
+        return bool(self.token_ids or self.text or self.reasoning or self.calls)
 
 
 def cancelled_delta(request: GenerationRequest) -> Delta:

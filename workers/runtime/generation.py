@@ -117,13 +117,14 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
         priority=job.priority,
         produced=lease.produced,
         template=job.template if lease.assignment is None else job.template.of_a_step(),
+        tools=job.tools if lease.assignment is None else None,
     )
     last = Delta()
     deltas = runner.engine.generate(generation, lease.stop)
     for last in deltas:
         output.texts.append(last.text)
         output.tokens += len(last.token_ids)
-        if last.finish_reason is None and (last.token_ids or last.text or last.reasoning):
+        if last.finish_reason is None and last.says_something:
             writer.write(_token(lease, last))
             runner.on_text()
         if writer.refused.is_set():
@@ -139,7 +140,7 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
 
 def _token(lease: Lease, delta: Delta) -> Token:
     step, attempt = lease.request.step, lease.attempt
-    return Token(0, step, attempt, delta.token_ids, delta.text, delta.reasoning)
+    return Token(0, step, attempt, delta.token_ids, delta.text, delta.reasoning, delta.calls)
 
 
 def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
@@ -176,7 +177,7 @@ def _finish(
     )
     # With the step's end: text that was held back until then has no ids by which a next attempt
     # would know that it is in the log.
-    token = _token(lease, last) if last.token_ids or last.text or last.reasoning else None
+    token = _token(lease, last) if last.says_something else None
     if request.ends_job:
         written = writer.end(
             Completed(0, outcome), token, ends_as=JobState.COMPLETED, outcome=outcome

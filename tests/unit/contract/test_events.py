@@ -5,6 +5,7 @@ import pytest
 from workers.contract import events
 from workers.contract.errors import WorkerLost
 from workers.contract.step import Outcome, Timings, Usage
+from workers.contract.tools import CallPart
 
 OUTCOME = Outcome("answer", "m", 1, "stop", Usage(3, 4), Timings(), 2048)
 
@@ -16,6 +17,7 @@ OUTCOME = Outcome("answer", "m", 1, "stop", Usage(3, 4), Timings(), 2048)
         events.Started(3, "answer", 1, "m"),
         events.Token(3, "answer", 1, (5, 6), "é🦊"),
         events.Token(3, "answer", 1, (5, 6), "so", "é🦊"),
+        events.Token(3, "answer", 1, (5,), "", calls=(CallPart(0, "call_1", "f"), CallPart(0))),
         events.StepFinished(3, OUTCOME),
         events.Heartbeat(3),
         events.Completed(3, OUTCOME),
@@ -45,6 +47,7 @@ def test_a_quoted_lone_surrogate_does_not_stop_the_log():
 
 def test_without_a_thought_a_token_does_not_speak_of_one():
     assert "reasoning" not in events.Token(1, "answer", 1, (5,), "so").payload()
+    assert "calls" not in events.Token(1, "answer", 1, (5,), "so").payload()
     assert events.Token(1, "answer", 1, (5,), "", "so").payload()["reasoning"] == "so"
 
 

@@ -5,6 +5,7 @@ import pytest
 from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.job import VERSION, Job, Message, Priority, Sampling, sampling_from
 from workers.contract.step import Outcome, Timings, Usage
+from workers.contract.tools import Tool, ToolChoice, Tools
 
 
 def job_factory(**changes):
@@ -31,6 +32,7 @@ def test_a_job_survives_the_journey():
         ),
         sampling=Sampling(max_tokens=5, stop=("a", "b"), seed=7),
         priority=Priority.HIGH,
+        tools=Tools((Tool("f", "does it", {"type": "object"}),), ToolChoice.NAMED, "f", False),
     )
 
     assert Job.from_dict(through_json(job)) == job
