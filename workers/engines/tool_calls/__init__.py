@@ -1,0 +1,1 @@
+"""How each family of models writes calls: one module a family, which registers it."""
