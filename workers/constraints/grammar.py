@@ -5,25 +5,20 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import json
-import re
 from collections.abc import Mapping
 
 from llguidance import LLMatcher, LLTokenizer
 
+from workers.constraints import lark
 from workers.constraints.bounds import LIMITS, require_bounded
 from workers.contract.constraint import Constraint, ConstraintKind
 
-#: White space between the parts of JSON. Without an end to it a small model writes nothing else;
-#: ten levels of an indentation of four are in it.
-WHITE_SPACE = r"[ \t\n\r]{0,40}"
 #: Seconds that compiling one constraint may take. An honest one takes a tenth of that.
 COMPILE_S = 3.0
 #: What llguidance says of alternatives that could hold together.
 _OVERLAPPING = "oneOf constraints are not supported"
 #: What a caller reads where that is relaxed.
 ONE_OF_RELAXED = "oneOf is held to as anyOf: an answer may follow several of its alternatives"
-#: Runs of text, and single control characters other than a newline and a tab.
-_CONTROL = re.compile(r"([^\x00-\x08\x0b-\x1f\x7f]+)|([\x00-\x08\x0b-\x1f\x7f])")
 #: A short reason is enough: the library quotes the source.
 _LONGEST_REASON = 300
 
@@ -53,7 +48,7 @@ def of(constraint: Constraint, *, one_of_is_any_of: bool = True) -> str:
             if not constraint.source:
                 raise Unobeyable("has no items to choose from")
             return LLMatcher.grammar_from_lark(
-                "start: " + " | ".join(_literal(text) for text in constraint.source)
+                "start: " + " | ".join(lark.literal(text) for text in constraint.source)
             )
         case ConstraintKind.LARK:
             return LLMatcher.grammar_from_lark(constraint.source)
@@ -159,25 +154,13 @@ def _json(schema: object, one_of_is_any_of: bool) -> str:
         return LLMatcher.grammar_from_json_schema(
             dict(schema),
             overrides={
-                "whitespace_pattern": WHITE_SPACE,
+                "whitespace_pattern": lark.WHITE_SPACE,
                 "lenient": False,
                 "coerce_one_of": one_of_is_any_of,
             },
         )
     except (ValueError, TypeError) as error:
         raise Unobeyable(f"cannot be read: {reason(str(error))}") from None
-
-
-def _literal(text: str) -> str:
-    """A text as Lark has it: strings, and expressions for what strings have no escape for."""
-    parts = []
-    for raw, marked in _CONTROL.findall(text):
-        if marked:
-            parts.append(f"/\\x{ord(marked):02x}/")
-        else:
-            escaped = raw.replace("\\", "\\\\").replace('"', '\\"')
-            parts.append('"' + escaped.replace("\n", "\\n").replace("\t", "\\t") + '"')
-    return " ".join(parts) or '""'
 
 
 @functools.cache

@@ -55,12 +55,17 @@ class CallParser(Protocol):
 class Family(Protocol):
     """One form of calls, as some models were trained to write them. It has no state."""
 
-    #: What the catalogue calls it.
-    name: str
-    #: Texts that a parser must see even where they are special tokens, which else have no text.
-    marks: tuple[str, ...]
-    #: The grammar is of the whole answer, thoughts included; else it begins with the content.
-    grammar_covers_thought: bool
+    @property
+    def name(self) -> str:
+        """What the catalogue calls it."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Texts that a parser must see even where they are special tokens, which else have none."""
+
+    @property
+    def grammar_covers_thought(self) -> bool:
+        """The grammar is of the whole answer, thoughts included; else it is of the content."""
 
     def recognises(self, template: str) -> bool:
         """Whether a chat template asks for this form."""

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from workers.engines import tool_calls
+from workers.engines.tool_calls import families as modules
 from workers.engines.tool_calls.base import Family
 
-#: The family of models whose template asks for no form: see `json_objects`.
+#: The family of models whose template asks for no form: see `families.plain_json`.
 FALLBACK = "json"
 #: Jinja's tags, and the texts inside one.
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -34,7 +34,7 @@ def register(family: Family) -> Family:
 
 
 def families() -> Mapping[str, Family]:
-    """Every family by its name: the modules of this package, and what registered itself."""
+    """Every family by its name: the modules of `families`, and what registered itself."""
     _import_modules()
     return MappingProxyType(_registered)
 
@@ -62,5 +62,5 @@ def find(name: str | None, template: str) -> Family:
 
 @functools.cache
 def _import_modules() -> None:
-    for module in pkgutil.iter_modules(tool_calls.__path__):
-        importlib.import_module(f"{tool_calls.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(modules.__path__):
+        importlib.import_module(f"{modules.__name__}.{module.name}")
