@@ -45,11 +45,12 @@ class ModeSelector:
 
         Raises:
             NotEnoughModels: its mode needs more models than are configured.
-            ValidationFailed: it asks for an end of the prompt, and its mode makes its own prompts.
+            ValidationFailed: it asks for what its mode, which makes its own prompts, cannot give.
             redis.RedisError: Redis is away.
         """
         mode = registry.classes()[job.mode or self.default_mode]
-        if mode.name != DEFAULT_MODE:
+        if not mode.asks_as_sent:
+            _require_one_answer(job, mode.name)
             _require_own_prompt_end(job, mode.name)
         running = self.preset
         inputs = CastingInputs(
@@ -73,6 +74,17 @@ class ModeSelector:
             bounds=mode.bounds(self._settings, inputs.preset),
             preset=None if running is None else running.id,
         )
+
+
+def _require_one_answer(job: Job, mode: str) -> None:
+    """Refuse several choices in a mode whose steps make one answer together."""
+    if job.choices == 1:
+        return
+    raise ValidationFailed(
+        f"n goes only with orchestration_mode {DEFAULT_MODE!r}; this request's mode is {mode!r}, "
+        "whose models make one answer together.",
+        details={"param": "n"},
+    )
 
 
 def _require_own_prompt_end(job: Job, mode: str) -> None:

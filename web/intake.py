@@ -97,6 +97,7 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         asynchronous=asynchronous,
         deadline_s=asked.deadline_s,
         webhook=asked.webhook,
+        choices=asked.choices,
     )
     flask.g.log_fields.enter_context(logs.bound(job_id=made.id, model=made.model))
     if services().settings.log_prompts:

@@ -30,8 +30,8 @@ class Reading:
     #: What the text says is wrong with another step's, and the quotes that show it.
     errors: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
-    #: The text is about others' and is handed to nobody as an answer: its own words are no sign of
-    #: contamination.
+    #: The text is about others' and is handed to nobody as an answer, or to the caller alone: its
+    #: own words are no sign of contamination.
     judges: bool = False
 
 
@@ -48,6 +48,9 @@ class Mode(abc.ABC):
     templates: ClassVar[tuple[Template, ...]] = ()
     #: Fields of a preset that say something to this mode, beside its models.
     preset_fields: ClassVar[tuple[str, ...]] = ()
+    #: The model is asked what the caller sent, and nothing else: the prompt's end and the number of
+    #: choices are the caller's. The steps of other modes have prompts of their own, and one answer.
+    asks_as_sent: ClassVar[bool] = False
 
     def __init__(self, prompts: Prompts) -> None:
         self._prompts = prompts

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestration.handoff import HandoffState
 from workers.contract.errors import InferenceError
-from workers.contract.step import Assignment, Outcome, is_answer
+from workers.contract.step import Assignment, Outcome, Usage, is_answer
 from workers.store.planned import Patience
 
 
@@ -40,6 +40,8 @@ class Round:
     patience: Patience | None = None
     #: The end of its one step is the job's end: nothing is decided after it.
     ends_job: bool = False
+    #: The first of its steps that fails is the job's failure; the others are stopped.
+    needs_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class JobAnswer:
     error: InferenceError | None = None
     #: What else `orchestration` has: `rounds`, `confidence`, `agreement`, ... as measured.
     facts: Mapping[str, Any] = field(default_factory=dict)
+    #: The tokens it took, where that is not the sum of all steps.
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

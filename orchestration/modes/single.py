@@ -1,20 +1,28 @@
-"""Mode `single`: one model answers, and its step's end is the job's end."""
+"""Mode `single`: one model answers what its caller sent, once or with several choices."""
 
 from __future__ import annotations
 
-from orchestration.modes.base import Mode
+from collections.abc import Iterable
+
+from orchestration.modes.base import Mode, Reading
 from orchestration.modes.casting import CastingInputs
 from orchestration.modes.registry import register
-from orchestration.modes.rounds import History, Next, Round, Step
+from orchestration.modes.rounds import FinishedStep, History, JobAnswer, Next, Round, Step
 from workers.contract.job import DEFAULT_MODE, CastMember, Job
-from workers.contract.step import ANSWER
+from workers.contract.step import ANSWER, Usage, answer_step
 
 
 @register
 class Single(Mode):
-    """One step. Its worker writes the terminal event itself: there is nothing to decide."""
+    """One step, or one for each choice.
+
+    Of one step its worker writes the terminal event itself: there is nothing to decide. Choices run
+    at once as far as there are places, and the job ends with the last; one that fails is the job's
+    failure, since an answer has no word for a choice that is missing.
+    """
 
     name = DEFAULT_MODE
+    asks_as_sent = True
 
     @classmethod
     def cast(cls, inputs: CastingInputs) -> tuple[CastMember, ...]:
@@ -23,12 +31,35 @@ class Single(Mode):
 
     def total_steps(self, job: Job) -> int:
         """See `Mode.total_steps`."""
-        return 1
+        return job.choices
 
     def plan(self, job: Job) -> Round:
         """See `Mode.plan`."""
-        return Round((Step(ANSWER, ANSWER, job.model),), ends_job=True)
+        steps = tuple(Step(answer_step(at), ANSWER, job.model) for at in range(job.choices))
+        alone = job.choices == 1
+        return Round(steps, ends_job=alone, needs_all=not alone)
 
     def advance(self, job: Job, history: History) -> Next:
-        """Nothing follows; never asked."""
-        return self.plan(job)
+        """All choices are there."""
+        choices = list(history.done.values())
+        return JobAnswer(
+            choices[0], self.total_steps(job), facts={"rounds": 1}, usage=_usage(choices)
+        )
+
+    def read(self, job: Job, done: FinishedStep) -> Reading:
+        """Nothing: the text goes to the caller as the model said it."""
+        return Reading(judges=True)
+
+
+def _usage(choices: Iterable[FinishedStep]) -> Usage:
+    """The tokens of all answers, and once those of the prompt that they share, as OpenAI counts.
+
+    Of the prompt counts what the choice that read most of it found in the cache.
+    """
+    used = [done.outcome.usage for done in choices]
+    return Usage(
+        prompt_tokens=max(usage.prompt_tokens for usage in used),
+        completion_tokens=sum(usage.completion_tokens for usage in used),
+        cached_tokens=min(usage.cached_tokens for usage in used),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in used),
+    )

@@ -22,7 +22,7 @@ from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, Failed, Token
 from workers.contract.job import Job, JobState
-from workers.contract.step import ANSWER, StepRequest
+from workers.contract.step import ANSWER, StepRequest, is_answer
 from workers.store.jobs import JobStore
 from workers.store.leases import Lease, Leases
 from workers.store.records import JobRecord
@@ -106,7 +106,7 @@ class RoundAdvancer:
         assessed: Sequence[Event],
     ) -> None:
         events = list(assessed)
-        if not answer.done.streamed and answer.done.text:
+        if not is_answer(answer.done.step.name) and answer.done.text:
             # Accepted only now: it becomes the answer's own tokens.
             events.append(Token(0, ANSWER, lease.attempt, (), answer.done.text))
         details = report.orchestration(job, ended, answer)

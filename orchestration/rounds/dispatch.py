@@ -32,7 +32,14 @@ NEXT_RANK = 0
 def plan(app: Celery, job: Job, number: int, round_: Round) -> list[PlannedStep]:
     """The steps of round `number`, and after them the one that decides what follows."""
     requests = [
-        StepRequest(job.id, step.name, step.model, ends_job=round_.ends_job, part=step.part)
+        StepRequest(
+            job.id,
+            step.name,
+            step.model,
+            ends_job=round_.ends_job,
+            part=step.part,
+            fails_job=round_.needs_all,
+        )
         for step in round_.steps
     ]
     if round_.ends_job:

@@ -19,7 +19,7 @@ def outcome(ended: Sequence[FinishedStep], answer: JobAnswer) -> Outcome:
         model=answer.done.step.model,
         attempt=own.attempt,
         finish_reason="partial" if answer.error is not None else own.finish_reason,
-        usage=sum((each.usage for each in outcomes), start=Usage(0, 0)),
+        usage=answer.usage or sum((each.usage for each in outcomes), start=Usage(0, 0)),
         timings=sum((each.timings for each in outcomes), start=Timings()),
         context_length=own.context_length,
     )

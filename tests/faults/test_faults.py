@@ -14,10 +14,12 @@ import pytest
 
 from tests.support.followers import SPOKEN, TEXT, WORDS, Followers
 from tests.support.front_end import MODEL
+from tests.support.jobs import await_end, await_step, submit
 from tests.support.service import ROOT, Service
 from tests.support.service_fixture import SCRIPTED, service_fixture
 from tests.support.waiting import wait_for
 from tests.support.websocket import Socket
+from workers.contract.step import answer_step
 
 STREAMS, ROUNDS = 8, 4
 #: It takes less than 5 s (docs/RECOVERY.md); the rest is for a busy machine.
@@ -88,6 +90,19 @@ def test_a_worker_that_is_killed_goes_on_where_it_was(service, round_):
     streams.assert_whole()
     assert attempts(service, streams) == [2] * STREAMS
     assert not any(follower.resumed for follower in streams.followers)
+
+
+def test_every_choice_goes_on_where_it_was(service):
+    wait_for(service.is_ready, 40)
+    job_id = submit(service, SPOKEN, n=4)["id"]
+    for choice in range(4):
+        await_step(service, job_id, answer_step(choice), tokens=10)
+    service.child("worker", MODEL).kill()
+    ended = await_end(service, job_id)
+    assert [step["attempt"] for step in ended["steps"]] == [2] * 4
+    choices = ended["result"]["choices"]
+    assert [choice["message"]["content"] for choice in choices] == [TEXT] * 4
+    assert ended["result"]["usage"]["completion_tokens"] == 4 * WORDS
 
 
 def test_every_kind_of_reader_sees_one_answer(service):

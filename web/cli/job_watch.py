@@ -10,11 +10,13 @@ import httpx
 from web.cli.answer_printer import AnswerPrinter
 from web.cli.connection import connect, service_address
 from web.cli.problem import INTERRUPTED
-from workers.contract.step import is_answer
+from workers.contract.step import choice_of, is_answer
 
 
 def watch(job_id: str, printer: AnswerPrinter) -> int:
     """Print a job's text up to its end; returns the exit status.
+
+    Of several choices the first is printed as it is made, the others after it.
 
     Where it stops before that it says that the job does not.
 
@@ -38,6 +40,7 @@ def watch(job_id: str, printer: AnswerPrinter) -> int:
 
 def _watch(job_id: str, printer: AnswerPrinter) -> int | None:
     """None where the events end before the job does."""
+    others: dict[int, str] = {}
     with connect() as client, client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
         if answer.is_error:
             answer.read()
@@ -47,10 +50,17 @@ def _watch(job_id: str, printer: AnswerPrinter) -> int | None:
                 continue
             event = json.loads(line.removeprefix("data: "))
             if event["type"] == "token" and is_answer(event["step"]):
+                if choice := choice_of(event["step"]):
+                    others[choice] = others.get(choice, "") + event["text"]
+                    continue
                 printer.think(event.get("reasoning", ""))
                 printer.say(event["text"])
             elif event["type"] == "completed":
                 printer.end()
+                for choice, text in sorted(others.items()):
+                    click.echo(f"[choice {choice}]", err=True)
+                    printer.say(text)
+                    printer.end()
                 return 0
             elif event["type"] in ("failed", "cancelled"):
                 reason = event.get("reason") or event["error"]["message"]

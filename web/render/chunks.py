@@ -14,8 +14,9 @@ from web.live.completion import PATIENCE_S, LiveCompletion
 from web.render import openai, sse
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
-from workers.contract.events import Completed, Event, Token
-from workers.contract.step import is_answer
+from workers.contract.events import Completed, Event, StepFinished, Token
+from workers.contract.job import Job
+from workers.contract.step import choice_of, is_answer
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +49,7 @@ def _frames(
         while first is None:
             yield sse.comment(completion.progress())
             first = completion.before_first_token(PATIENCE_S, of_steps=options.steps)
-        role = openai.chunk(completion.job, {"role": "assistant"})
-        # The role is no event of its own: who resumes after it still wants the first token.
-        yield sse.frame(first[0].seq - 1, role) + _batch(completion, first, options)
+        yield _roles(completion.job, first[0].seq - 1) + _batch(completion, first, options)
         for events in completion.rest():
             yield _batch(completion, events, options)
     except InferenceError as error:
@@ -69,6 +68,13 @@ def _log_fields(completion: LiveCompletion) -> contextlib.AbstractContextManager
     return logs.bound(request_id=job.request_id or "", job_id=job.id, model=job.model)
 
 
+def _roles(job: Job, seq: int) -> bytes:
+    """Who speaks, for each choice. That is no event: who resumes after it wants the first token."""
+    role = {"role": "assistant"}
+    frames = [sse.frame(seq, openai.chunk(job, role, index)) for index in range(job.choices)]
+    return b"".join(frames)
+
+
 def _batch(completion: LiveCompletion, events: list[Event], options: StreamOptions) -> bytes:
     """The frames of several events, to be sent as one."""
     job = completion.job
@@ -78,7 +84,10 @@ def _batch(completion: LiveCompletion, events: list[Event], options: StreamOptio
             frames.append(sse.frame(event.seq, chunk))
         if isinstance(event, Token) and is_answer(event.step):
             if delta := openai.delta(event):
-                frames.append(sse.frame(event.seq, openai.chunk(job, delta)))
+                chunk = openai.chunk(job, delta, choice_of(event.step))
+                frames.append(sse.frame(event.seq, chunk))
+        elif isinstance(event, StepFinished) and job.choices > 1:
+            frames.append(sse.frame(event.seq, openai.choice_chunk(job, event.outcome)))
         elif isinstance(event, Completed):
             frames.append(sse.frame(event.seq, openai.last_chunk(job, event)))
             if options.usage:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from web.render.choices import Choice, gather
 from workers.contract.events import Assessed, Completed, Event, Started, StepFinished, Token
 from workers.contract.job import Job
-from workers.contract.step import Usage, is_answer
+from workers.contract.step import Outcome, Usage, choice_of, is_answer
 
 
 def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:
@@ -15,34 +16,26 @@ def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:
 
     `reasoning_content` is what the model thought before this answer; left out where it did not.
     """
-    tokens: list[Token] = []
-    completed = None
-    for event in events:
-        if isinstance(event, Token) and is_answer(event.step):
-            tokens.append(event)
-        elif isinstance(event, Completed):
-            completed = event
-    if completed is None:
-        raise ValueError(f"{job.id} has not completed")
-    outcome = completed.outcome
-    reasoning = "".join(token.reasoning for token in tokens)
-    thought = {"reasoning_content": reasoning} if reasoning else {}
-    text = "".join(token.text for token in tokens)
+    choices, completed = gather(job, events)
     return {
         "id": job.id,
         "object": "chat.completion",
         "created": job.created,
         "model": job.model,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", **thought, "content": text, "refusal": None},
-                "logprobs": None,
-                "finish_reason": outcome.finish_reason,
-            }
-        ],
-        "usage": usage(outcome.usage),
-        **_about(job, completed),
+        "choices": [_whole_choice(index, choice) for index, choice in enumerate(choices)],
+        "usage": usage(completed.outcome.usage),
+        **about(job, completed),
+    }
+
+
+def _whole_choice(index: int, choice: Choice) -> dict[str, Any]:
+    reasoning = "".join(token.reasoning for token in choice.tokens)
+    thought = {"reasoning_content": reasoning} if reasoning else {}
+    return {
+        "index": index,
+        "message": {"role": "assistant", **thought, "content": choice.text, "refusal": None},
+        "logprobs": None,
+        "finish_reason": choice.finish_reason,
     }
 
 
@@ -52,15 +45,20 @@ def delta(token: Token) -> dict[str, str]:
     return {name: text for name, text in parts.items() if text}
 
 
-def chunk(job: Job, delta: dict[str, str]) -> dict[str, Any]:
-    """A frame of a stream, with a part of the answer."""
-    return _chunk(job, [_choice(delta, None)])
+def chunk(job: Job, delta: dict[str, str], index: int = 0) -> dict[str, Any]:
+    """A frame of a stream, with a part of the answer, or of the choice of this index."""
+    return _chunk(job, [_choice(delta, None, index)])
+
+
+def choice_chunk(job: Job, outcome: Outcome) -> dict[str, Any]:
+    """The frame that says how one choice of several ended."""
+    return _chunk(job, [_choice({}, outcome.finish_reason, choice_of(outcome.step))])
 
 
 def last_chunk(job: Job, completed: Completed) -> dict[str, Any]:
-    """The frame that says how the answer ended."""
-    choice = _choice({}, completed.outcome.finish_reason)
-    return {**_chunk(job, [choice]), **_about(job, completed)}
+    """The frame that says how the answer ended; where it has several choices, each has said it."""
+    ends = [] if job.choices > 1 else [_choice({}, completed.outcome.finish_reason)]
+    return {**_chunk(job, ends), **about(job, completed)}
 
 
 def usage_chunk(job: Job, completed: Completed) -> dict[str, Any]:
@@ -119,8 +117,8 @@ def routing(job: Job) -> dict[str, Any]:
     return {} if job.routing is None else {"routing": dict(job.routing)}
 
 
-def _choice(delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+def _choice(delta: dict[str, str], finish_reason: str | None, index: int = 0) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
 def _chunk(job: Job, choices: list[dict[str, Any]]) -> dict[str, Any]:
@@ -133,7 +131,7 @@ def _chunk(job: Job, choices: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _about(job: Job, completed: Completed) -> dict[str, Any]:
+def about(job: Job, completed: Completed) -> dict[str, Any]:
     """How the answer came about. What nothing measured is left out."""
     outcome = completed.outcome
     report = completed.report or {"mode": job.mode, "models_used": [outcome.model], "rounds": 1}
@@ -143,9 +141,12 @@ def _about(job: Job, completed: Completed) -> dict[str, Any]:
             "config": job.preset,
             "orchestration_mode": job.mode,
             "models_used": report["models_used"],
-            "handoff_steps": max(0, len(report.get("steps", ())) - 1),
+            # Choices are steps that hand nothing on.
+            "handoff_steps": max(0, len(report.get("steps", ())) - job.choices),
             "compression_applied": False,
-            "context_utilization": round(outcome.usage.total_tokens / outcome.context_length, 2),
+            "context_utilization": round(
+                outcome.usage.total_tokens / (job.choices * outcome.context_length), 2
+            ),
             **routing(job),
         },
     }

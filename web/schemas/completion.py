@@ -47,6 +47,8 @@ class Completion:
     include_steps: bool
     deadline_s: float | None
     webhook: str | None
+    #: How many answers.
+    choices: int
     #: Names of parameters that were taken and change nothing.
     ignored: tuple[str, ...]
     #: What of its constraint an answer is not held to, in words.
@@ -102,6 +104,7 @@ def load(
         include_steps=bool((options or {}).get("include_steps")),
         deadline_s=data.get("deadline_s"),
         webhook=data.get("webhook"),
+        choices=data.get("n") or 1,
         ignored=(*ignored, *messages.unknown_names(body.get("messages"))),
         relaxed=relaxed,
     )

@@ -20,6 +20,7 @@ from web.schemas.fields import Decimal, Flag, Items, Stop, Text, Whole
 from web.schemas.lenient import LenientSchema
 from web.schemas.messages import MessageSchema
 from web.schemas.template_options import EFFORTS
+from workers.contract.job import MOST_CHOICES
 from workers.contract.keys import ACCEPTED_TTL_S
 
 #: More tokens than any context has.
@@ -67,6 +68,11 @@ class CompletionSchema(LenientSchema):
     max_tokens = Whole(1, _MOST_TOKENS, description="The most tokens of the answer.")
     max_completion_tokens = Whole(
         1, _MOST_TOKENS, description="The newer name of `max_tokens`; the smaller one counts."
+    )
+    n = Whole(
+        1,
+        MOST_CHOICES,
+        description="How many answers; they have seeds that follow each other.",
     )
     temperature = Decimal(0, 2, description="0 takes the most likely token every time.")
     top_p = Decimal(0, 1, description="Sample from the most likely tokens of this total chance.")

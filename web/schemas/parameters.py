@@ -61,7 +61,6 @@ _EVERYWHERE = "OpenAI, Ollama, llama-server, vLLM, llama-cpp-python"
 _LLAMA_CPP = "llama-server, llama-cpp-python"
 _ROWS = [
     # What the OpenAI API has.
-    *_refused("n", _EVERYWHERE, "one answer is given; ask again for another", 1),
     *_refused("tools functions", _EVERYWHERE, "tools are not offered to models yet"),
     *_refused("tool_choice function_call", _EVERYWHERE, "there are no tools yet", "none", "auto"),
     *_refused("logprobs top_logprobs", _EVERYWHERE, "chances of tokens are not given yet"),
@@ -148,7 +147,7 @@ _ROWS = [
     *_ignored("logit_bias_type", LLAMA_CPP_PYTHON, "the parameter it goes with is refused"),
     *_refused("watermark watermarking", "vLLM, others", "answers bear no watermark"),
     *_refused("n_indent", LLAMA_SERVER, "lines are indented as the model writes them"),
-    *_refused("n_cmpl", LLAMA_SERVER, "one answer is given; ask again for another", 1),
+    *_refused("n_cmpl", LLAMA_SERVER, "send `n`", 1),
     *_refused("lora lora_path adapter_id", "llama-server, others", "name another `model`"),
     *_refused("vllm_xargs kv_transfer_params ec_transfer_params", VLLM,
               "the worker's engine is not reached from outside"),

@@ -15,8 +15,12 @@ from typing import Any
 from workers.contract.constraint import Constraint
 from workers.contract.tools import Tools
 
-#: Raised when an old reader could misunderstand what a new writer wrote.
-VERSION = 1
+#: The newest that is read. Raised when an old reader could misunderstand what a new writer wrote.
+VERSION = 2
+#: Of a job that a reader of the first version understands; it is written where it holds.
+FIRST_VERSION = 1
+#: Choices of an answer at most, as llama-server and vLLM count them in one step of theirs.
+MOST_CHOICES = 16
 #: The mode in which one model answers alone: what holds where none is named.
 DEFAULT_MODE = "single"
 
@@ -168,11 +172,24 @@ class Job:
     template: TemplateOptions = field(default_factory=TemplateOptions)
     #: What it offers the model to call; None: nothing.
     tools: Tools | None = None
-    version: int = VERSION
+    #: How many answers are asked for; each is a step of its own.
+    choices: int = 1
+
+    @property
+    def version(self) -> int:
+        """The oldest version whose readers understand it: the first one knows one choice."""
+        return FIRST_VERSION if self.choices == 1 else VERSION
+
+    def sampling_of(self, choice: int) -> Sampling:
+        """How a choice is sampled: the seeds of several follow each other."""
+        if self.sampling.seed is None or choice == 0:
+            return self.sampling
+        return dataclasses.replace(self.sampling, seed=self.sampling.seed + choice)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
-        return {**dataclasses.asdict(self), "sampling": self.sampling.to_dict()}
+        data = {**dataclasses.asdict(self), "sampling": self.sampling.to_dict()}
+        return {**data, "version": self.version}
 
     def without_request(self) -> Job:
         """What is kept of it once it has ended: who asked which model how, and no text of theirs.

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from workers.contract.job import Message, Sampling, known_fields, messages_from, sampling_from
 
-#: Name of the step whose tokens are the answer; tokens of other steps are not.
+#: Name of the step whose tokens are the answer; tokens of other steps are not. Where several
+#: choices are asked for, the others' are `answer-1`, `answer-2`, ...
 ANSWER = "answer"
 #: Stands for the model of steps that need none: what decides between two rounds. No model id
 #: begins with such a character.
 ORCHESTRATOR = "@orchestration"
 #: Finish reason of a step that was not waited for any longer; it is not done again.
 LATE = "late"
+#: A step that answers, with the number of its try after a dot.
+_ANSWER = re.compile(rf"{ANSWER}(-(?P<choice>\d+))?(\.\d+)?")
 
 
 class StepState(enum.StrEnum):
@@ -86,6 +90,8 @@ class StepRequest:
     ends_job: bool
     #: What its model does in the job.
     part: str = ANSWER
+    #: True where its failure is the job's, though other steps run beside it.
+    fails_job: bool = False
 
     @property
     def answers(self) -> bool:
@@ -152,6 +158,17 @@ class Outcome:
         return cls(**known)
 
 
+def answer_step(choice: int) -> str:
+    """Name of the step that answers with this choice, counted from 0."""
+    return f"{ANSWER}-{choice}" if choice else ANSWER
+
+
 def is_answer(step: str) -> bool:
-    """Whether the tokens of the step of this name are the answer."""
-    return step.partition(".")[0] == ANSWER
+    """Whether the tokens of the step of this name are the answer, or one choice of it."""
+    return _ANSWER.fullmatch(step) is not None
+
+
+def choice_of(step: str) -> int:
+    """Which choice the step of this name answers with; 0 for steps that are no answer."""
+    answer = _ANSWER.fullmatch(step)
+    return int(answer["choice"] or 0) if answer else 0

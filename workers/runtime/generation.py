@@ -13,7 +13,14 @@ from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Failed, Started, StepFinished, Token
 from workers.contract.job import JobState
-from workers.contract.step import Assignment, Outcome, StepRequest, Timings, Usage
+from workers.contract.step import (
+    Assignment,
+    Outcome,
+    StepRequest,
+    Timings,
+    Usage,
+    choice_of,
+)
 from workers.engines.base import Delta, Engine, GenerationRequest
 from workers.runtime.isolation import Isolation
 from workers.store.leases import Lease, Leases
@@ -107,7 +114,9 @@ def _run(lease: Lease, runner: StepRunner) -> bool:
 
 def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Output) -> bool:
     request, job = lease.request, lease.job
-    assignment = lease.assignment or Assignment(job.messages, job.sampling)
+    assignment = lease.assignment or Assignment(
+        job.messages, job.sampling_of(choice_of(request.step))
+    )
     loading_ms = runner.loaded.part_of(lease.waited_ms) if runner.loaded else 0.0
     writer.write(Started(0, request.step, lease.attempt, request.model, request.part))
     generation = GenerationRequest(
@@ -198,7 +207,7 @@ def _fail(
 ) -> bool:
     """End the job with an error, or only the step where the job can do without it."""
     request = lease.request
-    if request.ends_job:
+    if request.ends_job or request.fails_job:
         return writer.end(Failed(seq=0, error=error.to_dict()), ends_as=JobState.FAILED)
     outcome = Outcome(
         step=request.step,

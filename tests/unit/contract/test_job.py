@@ -54,6 +54,13 @@ def test_a_newer_version_is_refused():
         Job.from_dict(data)
 
 
+def test_a_job_that_older_readers_would_misread_has_a_newer_version():
+    assert through_json(job_factory())["version"] == 1
+    several = through_json(job_factory(choices=3))
+    assert several["version"] == VERSION
+    assert Job.from_dict(several) == job_factory(choices=3)
+
+
 def test_an_outcome_survives_the_journey():
     outcome = Outcome("answer", "m", 2, "stop", Usage(3, 4, 1), Timings(1.5, 2.5, 3.5), 2048)
 

@@ -29,6 +29,7 @@ _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 )
 @click.option("--priority", type=_PRIORITIES, help="The priority of the job.")
 @click.option("--max-tokens", type=int, help="The most tokens of the answer.")
+@click.option("--choices", "n", type=int, help="How many answers, up to 16.")
 @click.option(
     "--deadline",
     "deadline_s",
