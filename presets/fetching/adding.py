@@ -1,4 +1,4 @@
-"""Adding: a GGUF file of a user's own becomes a model of the user's catalogue."""
+"""Adding: weights of a user's own become a model of the user's catalogue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from presets import files
 from presets.catalogue import Catalogue
 from presets.fetching import description
-from presets.model import ModelSpec
+from presets.model import GgufSource, HfSource, ModelSpec
 from presets.schema import MODEL_ID, CatalogueError
 from presets.weights import split
 from presets.weights.gguf import NotGGUF, Value, context_length, read_metadata
@@ -42,10 +42,12 @@ def add(
     *,
     model_id: str | None = None,
     copy: bool = False,
+    source: GgufSource | None = None,
 ) -> Added:
     """Put a file, or all parts of it, into the models directory, and describe it.
 
-    One that lies there already, in a directory of its own, stays and is only described.
+    One that lies there already, in a directory of its own, stays and is only described. `source`
+    is where it came from.
 
     Raises:
         AddError: it is no whole model, or its id cannot be used.
@@ -61,7 +63,7 @@ def add(
         _require_free(model_id, parts[0], catalogue, directory)
     if described_in.exists():
         raise AddError(f"there is a {described_in} already; {_OTHER_ID}")
-    text = description.text(model_id, parts, metadata)
+    text = description.text(model_id, parts, metadata, source)
     with _undone_on_error(directory) as made:
         directory.mkdir(exist_ok=True)
         for part in parts if model_id != placed else ():
@@ -70,12 +72,32 @@ def add(
                 shutil.copyfile(part, made[-1])
             else:
                 made[-1].symlink_to(part.resolve())
-        described_in.parent.mkdir(exist_ok=True)
-        made.append(described_in)
-        described_in.write_text(text, encoding="utf-8")
-        # The whole catalogue, as the service will read it.
-        spec = files.models(catalogue_dir)[model_id]
-    return Added(spec, described_in)
+        return _described(model_id, text, described_in, catalogue_dir, made)
+
+
+def describe_safetensors(directory: Path, source: HfSource, catalogue_dir: Path) -> Added:
+    """Describe the safetensors in a model's directory, whose name is the model's id.
+
+    Raises:
+        AddError: there is a description already, or the catalogue cannot be read with it.
+        OSError: the catalogue's directory cannot be written.
+    """
+    described_in = catalogue_dir / "models" / f"{directory.name}.yaml"
+    if described_in.exists():
+        raise AddError(f"there is a {described_in} already; {_OTHER_ID}")
+    text = description.text_of_safetensors(directory, source)
+    with _undone_on_error(directory) as made:
+        return _described(directory.name, text, described_in, catalogue_dir, made)
+
+
+def _described(
+    model_id: str, text: str, described_in: Path, catalogue_dir: Path, made: list[Path]
+) -> Added:
+    described_in.parent.mkdir(exist_ok=True)
+    made.append(described_in)
+    described_in.write_text(text, encoding="utf-8")
+    # The whole catalogue, as the service will read it.
+    return Added(files.models(catalogue_dir)[model_id], described_in)
 
 
 @contextmanager

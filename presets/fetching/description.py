@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from presets.weights import split
+from presets.model import GgufSource, HfSource
+from presets.weights import safetensors, split
 from presets.weights.gguf import Value, context_length
 
 #: The format at the end of a file's name, e.g. `-Q4_K_M` or `.f16`: no part of the model's name.
@@ -28,6 +29,8 @@ _HARMONY = "<|channel|>"
 _FAST_BYTES = 2_500_000_000
 #: From this on a context counts as long.
 _LONG_CONTEXT = 65_536
+#: Context of a model whose configuration does not say how long it is.
+_UNKNOWN_CONTEXT = 4096
 
 
 def suggested_id(name: str, metadata: Mapping[str, Value]) -> str:
@@ -40,24 +43,50 @@ def suggested_id(name: str, metadata: Mapping[str, Value]) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")[:100]
 
 
-def text(model_id: str, parts: list[Path], metadata: Mapping[str, Value]) -> str:
+def text(
+    model_id: str,
+    parts: list[Path],
+    metadata: Mapping[str, Value],
+    source: GgufSource | None = None,
+) -> str:
     """The YAML that describes a model in these files, for a person to go on with."""
     size = sum(part.stat().st_size for part in parts)
     reasoning = _reasoning(metadata)
+    from_hub = {"repo": source.repo, "file": source.file} if source else None
     entry: dict[str, Any] = {
         "id": model_id,
-        "sources": {"gguf": {"file": parts[0].name}},
+        "sources": {"gguf": from_hub or {"file": parts[0].name}},
         "size_gb": round(size / 1e9, 3),
         "context_length": context_length(metadata),
-        "roles": _roles(model_id, size, metadata, reasons=reasoning is not None),
+        "roles": _roles(
+            model_id, size, metadata, context_length(metadata) or 0, reasons=reasoning is not None
+        ),
     }
     if reasoning is not None:
         entry["reasoning"] = reasoning
     if name := metadata.get("general.name"):
         entry["notes"] = str(name)
+    return _yaml(entry, "pull" if source else "models add")
+
+
+def text_of_safetensors(directory: Path, source: HfSource) -> str:
+    """The YAML that describes the safetensors in a directory of the model's id."""
+    size = sum(file.stat().st_size for file in safetensors.files(directory))
+    trained = safetensors.context_length(directory, _UNKNOWN_CONTEXT)
+    entry = {
+        "id": directory.name,
+        "sources": {"hf": {"repo": source.repo}},
+        "size_gb": round(size / 1e9, 3),
+        "context_length": trained,
+        "roles": _roles(directory.name, size, {}, trained, reasons=False),
+    }
+    return _yaml(entry, "pull")
+
+
+def _yaml(entry: Mapping[str, Any], command: str) -> str:
     body = yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, default_flow_style=None)
     return (
-        "# Written by `inference-service models add` from the file's metadata. The context is\n"
+        f"# Written by `inference-service {command}` from the file's metadata. The context is\n"
         "# what the model was trained on; a shorter one takes less memory.\n" + body
     )
 
@@ -73,7 +102,12 @@ def _reasoning(metadata: Mapping[str, Value]) -> str | dict[str, str] | None:
 
 
 def _roles(
-    model_id: str, size_bytes: int, metadata: Mapping[str, Value], *, reasons: bool
+    model_id: str,
+    size_bytes: int,
+    metadata: Mapping[str, Value],
+    context: int,
+    *,
+    reasons: bool,
 ) -> list[str]:
     roles = ["primary"]
     if "cod" in f"{model_id} {metadata.get('general.name', '')}".lower():
@@ -82,6 +116,6 @@ def _roles(
         roles.append("thinker")
     if size_bytes <= _FAST_BYTES:
         roles.append("fast")
-    if (context_length(metadata) or 0) >= _LONG_CONTEXT:
+    if context >= _LONG_CONTEXT:
         roles.append("longctx")
     return roles

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from presets.fetching.repository import HubFile, PullError
 
@@ -16,6 +17,22 @@ if TYPE_CHECKING:
 
 #: How long the hub may take for the list of a repository's files.
 _LIST_WITHIN_S = 20.0
+#: What is read of a file to see what it is.
+BEGINNING_BYTES = 2**20
+
+
+class _Enough(Exception):
+    """The beginning is there: a server that knows no ranges would send the rest."""
+
+
+class _Beginning(BytesIO):
+    """Takes a file's first bytes, and ends what sends them after that."""
+
+    def write(self, data: Any) -> int:
+        written = super().write(data)
+        if self.tell() >= BEGINNING_BYTES:
+            raise _Enough
+        return written
 
 
 class Hub:
@@ -74,19 +91,39 @@ class Hub:
             PullError: the hub cannot be reached any more, or refuses.
             OSError: the file cannot be written.
         """
+        self._get(file, into, resume_size=at_bytes, expected_size=file.size_bytes)
+
+    def beginning(self, file: HubFile) -> bytes:
+        """The first megabyte of a file, which says what is in it.
+
+        Raises:
+            PullError: the hub cannot be reached, or refuses.
+        """
+        size = min(file.size_bytes, BEGINNING_BYTES)
+        if not size:
+            return b""
+        into = _Beginning()
+        try:
+            with suppress(_Enough):
+                self._get(file, into, {"Range": f"bytes=0-{size - 1}"}, expected_size=size)
+        except OSError:
+            raise PullError(f"the hub sends {file.name} with another length than it says") from None
+        return into.getvalue()[:size]
+
+    def _get(
+        self, file: HubFile, into: BinaryIO, headers: dict[str, str] | None = None, **options: Any
+    ) -> None:
         from huggingface_hub import hf_hub_url
         from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers
 
+        # Compressed bytes could not be taken up again in the middle.
+        sent = {**build_hf_headers(), "Accept-Encoding": "identity", **(headers or {})}
         with self._explained(file.repo):
-            http_get(
-                hf_hub_url(file.repo, file.name, revision=file.revision, endpoint=self.endpoint),
-                into,
-                resume_size=at_bytes,
-                # Compressed bytes could not be taken up again in the middle.
-                headers={**build_hf_headers(), "Accept-Encoding": "identity"},
-                expected_size=file.size_bytes,
+            address = hf_hub_url(
+                file.repo, file.name, revision=file.revision, endpoint=self.endpoint
             )
+            http_get(address, into, headers=sent, **options)
 
     @contextmanager
     def _explained(self, repo: str) -> Iterator[None]:

@@ -7,9 +7,11 @@ a catalogue needs.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -102,13 +104,32 @@ def read_metadata(path: Path) -> dict[str, Value]:
     with path.open("rb") as file:
         if file.read(4) != _MAGIC:
             raise NotGGUF(f"{path} does not begin with 'GGUF'")
+        head = _Head(file, os.fstat(file.fileno()).st_size)
         try:
-            metadata = _Head(file).read()
+            head.read()
         except _Damaged as damage:
             raise NotGGUF(f"{path} is cut off or damaged within its metadata: {damage}") from None
-    if problem := _absurdity(metadata):
+    if problem := _absurdity(head.metadata):
         raise NotGGUF(f"{path} is no model: {problem}")
-    return metadata
+    return head.metadata
+
+
+def read_beginning(raw: bytes) -> dict[str, Value]:
+    """What the first bytes of a file say: those of its pairs that lie whole within them.
+
+    Writers put what the file is (`general.*`, the architecture's sizes) before the vocabulary.
+
+    Raises:
+        NotGGUF: it is another kind of file.
+    """
+    if not raw.startswith(_MAGIC):
+        raise NotGGUF("it does not begin with 'GGUF'")
+    file = io.BytesIO(raw)
+    file.seek(len(_MAGIC))
+    head = _Head(file, len(raw))
+    with suppress(_Damaged):
+        head.read()
+    return head.metadata
 
 
 class _Damaged(ValueError):
@@ -118,13 +139,15 @@ class _Damaged(ValueError):
 class _Head:
     """A reader of what follows the magic. It never reads or skips beyond the file's end."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, size_bytes: int) -> None:
+        #: What was read so far.
+        self.metadata: dict[str, Value] = {}
         self._file = file
-        self._left = os.fstat(file.fileno()).st_size - file.tell()
+        self._left = size_bytes - file.tell()
         #: Items of arrays that may still be walked over one by one.
         self._items_left = _MOST_ITEMS
 
-    def read(self) -> dict[str, Value]:
+    def read(self) -> None:
         version = self._number("I")
         if version not in (2, 3):
             raise _Damaged(f"it is of GGUF version {version}; 2 and 3 are known")
@@ -132,19 +155,17 @@ class _Head:
         pairs = self._count()
         if pairs > _MOST_KEYS:
             raise _Damaged(f"it has {pairs} keys; at most {_MOST_KEYS} are read")
-        metadata: dict[str, Value] = {}
         for _ in range(pairs):
             key = self._text()
             kind = int(self._number("I"))
             if kind == _ARRAY:
                 numbers = self._array()
                 if numbers and not key.startswith(_VOCABULARY):
-                    metadata[key] = numbers
+                    self.metadata[key] = numbers
             elif kind == _STRING:
-                metadata[key] = self._text()
+                self.metadata[key] = self._text()
             else:
-                metadata[key] = self._number(self._format(kind))
-        return metadata
+                self.metadata[key] = self._number(self._format(kind))
 
     def _take(self, count: int) -> bytes:
         raw = self._file.read(count) if count <= self._left else b""

@@ -99,19 +99,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._refuse(404, code="EntryNotFound")
         sibling = _sibling(name, content)
         content = hub.wrong.get(name, content)
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if hub.ranges else None
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        asked = asked if hub.ranges else None
         begin = int(asked[1]) if asked else 0
+        end = min(len(content), int(asked[2]) + 1) if asked and asked[2] else len(content)
         self.send_response(206 if asked else 200)
         if asked:
-            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+            self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(content)}")
         etag = sibling["lfs"]["sha256"] if "lfs" in sibling else sibling["blobId"]
         self.send_header("ETag", f'"{etag}"')
         self.send_header("X-Linked-Etag", f'"{etag}"')
         self.send_header("X-Linked-Size", str(sibling["size"]))
         self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Content-Length", str(len(content) - begin))
+        self.send_header("Content-Length", str(end - begin))
         self.end_headers()
-        return self._body(memoryview(content)[begin:]) if self.command == "GET" else None
+        return self._body(memoryview(content)[begin:end]) if self.command == "GET" else None
 
     def _body(self, content):
         hub = self.server

@@ -11,7 +11,7 @@ from huggingface_hub import constants
 
 from presets.catalogue import Catalogue
 from tests.support.front_end import free_port
-from tests.support.gguf import gguf
+from tests.support.gguf import gguf, head
 from tests.support.hub import StandInHub
 from web.cli.main import cli
 
@@ -175,3 +175,144 @@ def test_adding_needs_both_directories(command, monkeypatch, variable):
     monkeypatch.delenv(variable)
     result = command("models", "add", "mine.gguf")
     assert (result.exit_code, f"{variable} is not set" in result.stderr) == (2, True)
+
+
+CHOICES = {
+    "README.md": b"words",
+    "My-Model-Q4_K_M.gguf": gguf(2048, size=4000, general__name="My Model"),
+    "My-Model-Q8_0.gguf": gguf(2048, size=8000),
+    "mmproj-My-Model-F16.gguf": gguf(None, general__type="mmproj"),
+}
+HUB_REPO = "someone/My-Model-GGUF"
+
+
+@pytest.fixture
+def repository(hub):
+    hub.repos[HUB_REPO] = dict(CHOICES)
+    return hub
+
+
+def shown(command, model):
+    return json.loads(command("show", model, "--json").stdout)
+
+
+@pytest.mark.parametrize("host", ["hf.co/", "huggingface.co/", "https://huggingface.co/", ""])
+def test_a_model_of_the_hub_is_pulled_and_described(command, repository, tmp_path, host):
+    result = command("pull", host + HUB_REPO)
+    assert result.exit_code == 0, result.output
+    there = tmp_path / "models" / "my-model" / "My-Model-Q4_K_M.gguf"
+    assert there.read_bytes() == CHOICES["My-Model-Q4_K_M.gguf"]
+    assert "The file is My-Model-Q4_K_M.gguf." in result.stdout
+    assert "INFERENCE_PRELOAD_MODELS=my-model inference-service up" in result.stdout
+    spec = Catalogue.load(tmp_path / "models", "llamacpp", own=tmp_path / "own").get("my-model")
+    assert (spec.context_length, spec.notes, spec.path) == (2048, "My Model", there)
+    document = shown(command, "my-model")
+    assert (document["status"], document["source"]) == ("present", HUB_REPO)
+
+
+def test_it_is_pulled_again_by_either_name_and_deleted(command, repository, tmp_path):
+    command("pull", HUB_REPO)
+    for name in (HUB_REPO, f"{HUB_REPO}:q4_k_m", "my-model"):
+        again = command("pull", name)
+        assert (again.exit_code, "its checksum is right" in again.stdout) == (0, True), again.output
+    # One to see what it is, each time, and one for all of it.
+    whole = [asked for asked in repository.sent("My-Model-Q4_K_M.gguf") if asked is None]
+    assert len(whole) == 1
+    assert command("rm", "my-model", "--yes").exit_code == 0
+    assert not (tmp_path / "models" / "my-model").exists()
+    assert shown(command, "my-model")["status"] == "missing"
+    assert command("pull", "my-model").exit_code == 0
+
+
+def test_another_quantisation_is_another_model(command, repository, tmp_path):
+    command("pull", HUB_REPO)
+    assert command("pull", f"{HUB_REPO}:Q8_0").exit_code == 0
+    assert (tmp_path / "models" / "my-model-q8_0" / "My-Model-Q8_0.gguf").is_file()
+    assert command("pull", f"{HUB_REPO}:Q8_0", "--id", "mine").exit_code == 0
+    assert (tmp_path / "models" / "mine" / "My-Model-Q8_0.gguf").is_file()
+    taken = command("pull", f"{HUB_REPO}:Q8_0", "--id", "my-model")
+    assert (taken.exit_code, "give this one an id with --id" in taken.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "refusal"),
+    [
+        (f"{HUB_REPO}:Q5_K_M", (), "has no Q5_K_M; it has Q4_K_M (0.00 GB), Q8_0 (0.00 GB)"),
+        (f"{HUB_REPO}:mmproj-My-Model-F16.gguf", (), "is a projector of images or sound"),
+        ("someone/nothing", (), "shows no someone/nothing (401)"),
+        ("some one/nothing", (), "is no repository"),
+        ("hf.co/../../etc", (), "is no repository"),
+        ("hf.co/a/b/c/d", (), "is no repository"),
+        (HUB_REPO, ("--id", "../up"), "can be no id"),
+        (HUB_REPO, ("--id", "one"), "there is another model 'one' already"),
+        (HUB_REPO, ("--hf",), "has no config.json with *.safetensors"),
+        (f"{HUB_REPO}:Q8_0", ("--hf",), "is fetched whole"),
+    ],
+)
+def test_what_the_hub_has_not_is_one_line(command, repository, tmp_path, name, options, refusal):
+    result = command("pull", name, *options)
+    assert (result.exit_code, refusal in result.stderr) == (1, True), result.output
+    assert len(result.stderr.splitlines()) == 1
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal"),
+    [
+        (gguf(general__type="adapter") + bytes(3_000_000), "an adapter (LoRA)"),
+        (head(architecture="nomic-bert") + bytes(3_000_000), "an embedding model"),
+        (b"<html>", "is no GGUF file"),
+        (b"", "is no GGUF file"),
+    ],
+)
+@pytest.mark.parametrize("ranges", [True, False])
+def test_what_answers_no_chat_is_refused_before_it_comes(
+    command, hub, tmp_path, content, refusal, ranges
+):
+    hub.ranges = ranges
+    hub.repos["x/other"] = {"other.gguf": content}
+    result = command("pull", "x/other")
+    assert (result.exit_code, refusal in result.stderr) == (1, True), result.output
+    assert list((tmp_path / "models").iterdir()) == []
+    assert len(hub.sent("other.gguf")) <= 1
+
+
+def test_a_gated_model_of_the_hub_wants_a_token(command, repository, monkeypatch):
+    repository.gated.add(HUB_REPO)
+    result = command("pull", HUB_REPO)
+    assert (result.exit_code, "is gated: accept its terms at" in result.stderr) == (1, True)
+    monkeypatch.setenv("HF_TOKEN", repository.token)
+    assert command("pull", HUB_REPO).exit_code == 0
+
+
+def test_a_split_model_of_the_hub(command, hub, tmp_path):
+    parts = {f"Q8_0/big-Q8_0-0000{n}-of-00002.gguf": gguf(1024, size=n) for n in (1, 2)}
+    hub.repos["x/big"] = parts
+    assert command("pull", "x/big").exit_code == 0
+    assert len(list((tmp_path / "models" / "big").iterdir())) == 2
+    assert shown(command, "big")["status"] == "present"
+    del hub.repos["x/big"]["Q8_0/big-Q8_0-00002-of-00002.gguf"]
+    assert "has not all parts" in command("pull", "x/big").stderr
+
+
+def test_safetensors_of_the_hub_are_for_vllm(command, hub, tmp_path, monkeypatch):
+    config = b'{"max_position_embeddings": 2048}'
+    hub.repos["x/Small"] = {"config.json": config, "model.safetensors": b"weights"}
+    assert command("pull", "x/Small", "--hf").exit_code == 0
+    monkeypatch.setenv("INFERENCE_BACKEND", "vllm")
+    assert command("pull", "x/Small").exit_code == 0
+    spec = Catalogue.load(tmp_path / "models", "vllm", own=tmp_path / "own").get("small")
+    assert (spec.context_length, spec.hf.repo) == (2048, "x/Small")
+
+
+def test_without_an_own_catalogue_the_files_place_is_enough(command, repository, monkeypatch):
+    monkeypatch.delenv("INFERENCE_CATALOGUE_DIR")
+    for _ in range(2):
+        result = command("pull", HUB_REPO)
+        assert (result.exit_code, "is not set" in result.stdout) == (0, True), result.output
+    assert shown(command, "my-model")["status"] == "present"
+
+
+def test_an_id_is_for_models_of_the_hub_alone(command):
+    result = command("pull", "one", "--id", "other")
+    assert (result.exit_code, "--id is for a model of a REPOSITORY" in result.stderr) == (2, True)

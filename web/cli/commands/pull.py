@@ -1,74 +1,137 @@
-"""`inference-service pull`: download the files of a model, or of a preset's models."""
+"""`inference-service pull`: download a model of the catalogue or the hub, or a preset's models."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from presets import backends
 from presets.backends import Weights
 from presets.catalogue import Catalogue, UnknownModel, UnknownPreset
 from presets.model import ModelSpec
 from presets.weights import weight_files
+from web.cli import download, model_names
+from web.cli.problem import INTERRUPTED
 from web.cli.startup import load_catalogue, load_settings
+from workers.settings import Settings
 
 if TYPE_CHECKING:
     from presets.fetching.hub import Hub
+    from presets.fetching.hub_model import HubModel
     from presets.fetching.pulling import Pull
-
-#: The shell's status of a command that Ctrl-C ended.
-_INTERRUPTED = 130
 
 
 @click.command()
-@click.argument("name", metavar="MODEL|PRESET")
+@click.argument("name", metavar="MODEL|PRESET|REPOSITORY", shell_complete=model_names.complete)
 @click.option(
     "--hf", is_flag=True, help="Download the safetensors files that vLLM reads, not the GGUF file."
 )
-def pull(name: str, hf: bool) -> None:
-    """Download MODEL, or the missing models of PRESET, into INFERENCE_MODELS_DIR.
+@click.option(
+    "--id", "model_id", help="The id of a model of REPOSITORY. Default: the name of its file."
+)
+def pull(name: str, hf: bool, model_id: str | None) -> None:
+    """Download a model, or the missing models of a preset, into INFERENCE_MODELS_DIR.
+
+    REPOSITORY is one of the Hugging Face hub: hf.co/USER/REPO, or hf.co/USER/REPO:Q8_0 for that
+    quantisation. Default: Q4_K_M. Its model is added to the catalogue.
 
     A download that stops is kept: the same command continues it. HF_TOKEN gives access to gated
-    models. HF_ENDPOINT names another hub.
+    and private models. HF_ENDPOINT names another hub.
     """
-    from presets.fetching.hub import Hub
-    from presets.fetching.pulling import require_room
+    from presets.fetching.adding import AddError
+    from presets.fetching.reference import is_reference
     from presets.fetching.repository import PullError
 
+    if model_id is not None and not is_reference(name):
+        _fail("--id is for a model of a REPOSITORY; others have their id.", status=2)
     settings = load_settings()
     catalogue = load_catalogue(settings)
+    try:
+        if is_reference(name):
+            to_run = _pull_from_hub(name, settings, catalogue, hf=hf, model_id=model_id)
+        else:
+            to_run = _pull_described(name, settings, catalogue, hf=hf)
+    except (PullError, AddError) as error:
+        _fail(str(error), status=1)
+    except OSError as error:
+        _fail(f"{error.filename} cannot be used: {error.strerror}", status=1)
+    except KeyboardInterrupt:
+        _fail("The download stopped. The same command continues it.", status=INTERRUPTED)
+    click.echo(f"Start it with: {to_run}")
+
+
+def _pull_described(name: str, settings: Settings, catalogue: Catalogue, *, hf: bool) -> str:
+    """Download what the catalogue knows; returns the command that starts it."""
+    from presets.fetching.hub import Hub
+
     specs, to_run = _named(catalogue, name, hf=hf)
+    models_dir = _models_dir(settings)
+    hub = Hub()
+    pulls = [pull for spec in specs for pull in _pulls(hub, spec, models_dir, hf=hf)]
+    download.bring(hub, pulls, models_dir)
+    return to_run
+
+
+def _pull_from_hub(
+    name: str, settings: Settings, catalogue: Catalogue, *, hf: bool, model_id: str | None
+) -> str:
+    """Download a model of a repository and describe it; returns the command that starts it."""
+    from presets.fetching import hub_model, reference
+    from presets.fetching.hub import Hub
+    from presets.model import GgufSource
+
+    asked = reference.parse(name)
+    models_dir = _models_dir(settings)
+    hub = Hub()
+    reads_safetensors = backends.get(settings.backend).weights is Weights.SAFETENSORS
+    find = hub_model.find_safetensors if hf or reads_safetensors else hub_model.find_gguf
+    model = find(hub, asked, catalogue, models_dir, model_id)
+    pulls = download.announced(model.id, asked.repo, model.files, models_dir / model.id)
+    if isinstance(model.source, GgufSource):
+        click.echo(f"The file is {model.source.file}.")
+    download.bring(hub, pulls, models_dir)
+    _describe(model, settings.catalogue_dir, catalogue, models_dir)
+    return f"INFERENCE_PRELOAD_MODELS={model.id} inference-service up"
+
+
+def _describe(
+    model: HubModel, catalogue_dir: Path | None, catalogue: Catalogue, models_dir: Path
+) -> None:
+    """Write a file of the catalogue for a model that has none."""
+    from presets.fetching import adding
+    from presets.model import GgufSource
+
+    known = catalogue.get(model.id) if catalogue.has(model.id) else None
+    if known is not None and model.source in (known.gguf, known.hf):
+        return
+    if catalogue_dir is None:
+        click.echo(
+            f"{model.id} is a model by its file's place. INFERENCE_CATALOGUE_DIR is not set: "
+            "where it came from is not kept."
+        )
+        return
+    directory = models_dir / model.id
+    if isinstance(model.source, GgufSource):
+        added = adding.add(
+            directory / model.files[0].local_name,
+            catalogue,
+            models_dir,
+            catalogue_dir,
+            model_id=model.id,
+            source=model.source,
+        )
+    else:
+        added = adding.describe_safetensors(directory, model.source, catalogue_dir)
+    click.echo(f"Its description is {added.description}, which you may edit.")
+
+
+def _models_dir(settings: Settings) -> Path:
     if settings.models_dir is None:
         _fail("INFERENCE_MODELS_DIR is not set. Set it to the directory for model files.", status=2)
-    models_dir = settings.models_dir.absolute()
-    try:
-        hub = Hub()
-        pulls = [pull for spec in specs for pull in _pulls(hub, spec, models_dir, hf=hf)]
-        left = sum(pull.left_bytes for pull in pulls)
-        require_room(pulls, models_dir)
-        if left:
-            click.echo(f"{left / 1e9:.2f} GB to download into {models_dir}")
-        for pull_ in pulls:
-            _bring(hub, pull_)
-    except PullError as error:
-        _fail(str(error), status=1)
-    except KeyboardInterrupt:
-        _fail("The download stopped. The same command continues it.", status=_INTERRUPTED)
-    click.echo(f"Start it with: {to_run}")
+    return settings.models_dir.absolute()
 
 
 def _named(catalogue: Catalogue, name: str, *, hf: bool) -> tuple[list[ModelSpec], str]:
@@ -96,9 +159,8 @@ def _named(catalogue: Catalogue, name: str, *, hf: bool) -> tuple[list[ModelSpec
     return wanted, f"inference-service up --preset {preset.id}"
 
 
-def _pulls(hub: Hub, spec: ModelSpec, models_dir: Path, *, hf: bool) -> Iterator[Pull]:
+def _pulls(hub: Hub, spec: ModelSpec, models_dir: Path, *, hf: bool) -> list[Pull]:
     """The files that a model needs."""
-    from presets.fetching.pulling import Pull
     from presets.fetching.repository import PullError, gguf_files, safetensors_files
 
     if hf or backends.get(spec.backend).weights is Weights.SAFETENSORS:
@@ -110,52 +172,11 @@ def _pulls(hub: Hub, spec: ModelSpec, models_dir: Path, *, hf: bool) -> Iterator
         if weight_files.missing(spec):
             raise PullError(f"{spec.id} cannot be downloaded: {weight_files.absence(spec)}")
         click.echo(f"{spec.id} is there. The catalogue names no repository to compare it with.")
-        return
+        return []
     else:
         repo = spec.gguf.repo
         files = gguf_files(hub.files(repo), repo, spec.gguf.file)
-    size = sum(file.size_bytes for file in files)
-    number = "1 file" if len(files) == 1 else f"{len(files)} files"
-    click.echo(f"{spec.id}: {number}, {size / 1e9:.2f} GB, of {repo}")
-    for file in files:
-        yield Pull(file, models_dir / spec.id)
-
-
-def _bring(hub: Hub, pull: Pull) -> None:
-    from presets.fetching.pulling import fetch, is_right
-
-    name, size = pull.file.local_name, pull.file.size_bytes
-    with _progress() as progress:
-        checking = progress.add_task(f"checking {name}", total=size, visible=pull.target.exists())
-        if is_right(pull, lambda done: progress.update(checking, completed=done)):
-            click.echo(f"{pull.target} is there, and its checksum is right.")
-            return
-        kept = pull.kept_bytes
-        if kept:
-            click.echo(f"{name}: continuing after {kept / 1e9:.2f} GB")
-        getting = progress.add_task(name, total=size, completed=kept)
-        fetch(
-            hub,
-            pull,
-            lambda done: progress.update(getting, completed=done),
-            lambda done: progress.update(checking, completed=done, visible=True),
-        )
-    click.echo(f"{pull.target} is downloaded, and its checksum is right.")
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Progress bars on a terminal, and nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as it:
-        yield it
+    return download.announced(spec.id, repo, files, models_dir / spec.id)
 
 
 def _fail(reason: str, *, status: int) -> NoReturn:

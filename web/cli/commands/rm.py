@@ -45,6 +45,9 @@ def rm(model: str, yes: bool) -> None:
     except OSError as error:
         raise CommandError(f"{error.filename} cannot be deleted: {error.strerror}") from None
     click.echo(f"The files of {spec.id} are deleted.")
+    described = (settings.catalogue_dir or Path()) / "models" / f"{spec.id}.yaml"
+    if settings.catalogue_dir is not None and described.is_file():
+        click.echo(f"Its description stays. To forget the model, delete {described}")
 
 
 def _shown(file: Path) -> str:
