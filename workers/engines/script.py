@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from workers.contract import keys
 from workers.contract.errors import BY_CODE, EngineFailed, ValidationFailed
+from workers.contract.job import Message
 from workers.engines.base import GenerationRequest
 
 #: The answer where none is scripted.
@@ -105,7 +106,7 @@ def _fits(name: str, value: Any) -> bool:
 
 def asked(request: GenerationRequest, model: str) -> Mapping[str, Any]:
     """What the last user message scripts for this step of this model, if it does."""
-    last = next((m.content or "" for m in reversed(request.messages) if m.role == "user"), "")
+    last, answered = _last_question(request.messages)
     begin = _BEGIN.search(last)
     if begin is None:
         return {}
@@ -117,11 +118,31 @@ def asked(request: GenerationRequest, model: str) -> Mapping[str, Any]:
         return {}
     _, step = keys.split_lease_member(request.id)
     of_models, of_steps = script.pop("models", None), script.pop("steps", None)
-    for changes, name in (
-        (of_models, model),
-        (of_steps, step.partition(".")[0]),
-        (of_steps, step),
+    of_turn = _turn(script.pop("turns", None), answered)
+    for override in (
+        _member(of_models, model),
+        _member(of_steps, step.partition(".")[0]),
+        _member(of_steps, step),
+        of_turn,
     ):
-        override = changes.get(name) if isinstance(changes, dict) else None
         script |= override if isinstance(override, dict) else {}
     return script
+
+
+def _last_question(messages: Sequence[Message]) -> tuple[str, int]:
+    """The last user message, and how many answers there are after it: calls of tools."""
+    answered = 0
+    for message in reversed(messages):
+        if message.role == "user":
+            return message.content or "", answered
+        answered += message.role == "assistant"
+    return "", answered
+
+
+def _member(changes: Any, name: str) -> Any:
+    return changes.get(name) if isinstance(changes, dict) else None
+
+
+def _turn(turns: Any, answered: int) -> Any:
+    """The turn after so many answers; the last one goes on."""
+    return turns[min(answered, len(turns) - 1)] if isinstance(turns, list) and turns else None

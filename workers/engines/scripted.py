@@ -10,6 +10,9 @@ Where several steps or models answer one request, `steps` and `models` in it ove
 the step's name (with the number of its try, or without) and by the model's id:
 
     {"scripted": {"text": "a draft", "steps": {"critique-1": {"text": "{}"}}}}
+
+Where tools are called, the user message stays the last one: `turns` override it in their order, one
+for each answer after it.
 """
 
 from __future__ import annotations

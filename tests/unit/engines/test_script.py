@@ -45,5 +45,20 @@ def test_what_is_no_script_says_nothing(content):
 
 
 def test_parts_that_are_no_objects_are_passed_over():
-    content = json.dumps({"scripted": {"text": "x", "models": 1, "steps": {"answer": 2}}})
+    content = json.dumps(
+        {"scripted": {"text": "x", "models": 1, "steps": {"answer": 2}, "turns": 3}}
+    )
     assert asked(request(content), "m") == {"text": "x"}
+
+
+def test_each_answer_after_the_question_has_a_turn_of_its_own():
+    turns = [{"text": "a call"}, {"text": "the answer"}]
+    content = json.dumps({"scripted": {"tokens_per_s": 5, "turns": turns}})
+    messages = [Message("assistant", "before"), Message("user", content)]
+    texts = []
+    for _ in range(3):
+        script = asked(GenerationRequest("chatcmpl-1|answer", tuple(messages)), "m")
+        assert script.keys() == {"tokens_per_s", "text"}
+        texts.append(script["text"])
+        messages += [Message("assistant", script["text"]), Message("tool", "sunny")]
+    assert texts == ["a call", "the answer", "the answer"]
