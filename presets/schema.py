@@ -15,11 +15,13 @@ from marshmallow import (
     validates_schema,
 )
 
-from presets.model import GgufSource, HfSource, ModelSpec, Reasoning
+from presets.model import GgufSource, HfSource, ModelSpec, PackageSource, Reasoning
 from presets.preset import PARTS, STAGES, Preset, Stage
 
 #: What a model may be called: it stands in addresses, file and queue names.
 MODEL_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+#: What pip installs: one version, so that the file is known, and never one of pip's options.
+DISTRIBUTION = r"^[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*$"
 ROLES = ("primary", "fast", "coder", "thinker", "longctx")
 #: What a mode may be called. Which modes there are is checked where they are (`orchestration`).
 MODE_NAME = r"[a-z][a-z0-9_-]{0,39}"
@@ -55,6 +57,14 @@ def _whole(least: int, **options: Any) -> fields.Integer:
 class _PackageSchema(_Strict):
     name = fields.String(required=True)
     file = fields.String(required=True)
+    distribution = fields.String(
+        load_default=None,
+        validate=validate.Regexp(DISTRIBUTION, error="must be a name with its version, a==1.0"),
+    )
+    sha256 = fields.String(
+        load_default=None,
+        validate=validate.Regexp("^[0-9a-f]{64}$", error="must be 64 digits of a SHA-256, in hex"),
+    )
 
 
 class _GgufSchema(_Strict):
@@ -89,7 +99,7 @@ class _ReasoningField(fields.Field[Reasoning]):
 
 
 class ModelSchema(_Strict):
-    """One model; `load` gives a `ModelSpec` without its path, and the package it comes with."""
+    """One model; `load` gives a `ModelSpec` without its path."""
 
     id = _id(required=True)
     aliases = fields.List(_id(), load_default=())
@@ -133,19 +143,19 @@ class ModelSchema(_Strict):
             raise ValidationError("must not be more than usable_tokens", "generation_tokens")
 
     @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> tuple[ModelSpec, Mapping[str, str] | None]:
+    def _make(self, data: dict[str, Any], **_: Any) -> ModelSpec:
         sources = data.pop("sources")
-        gguf, hf = sources.get("gguf"), sources.get("hf")
+        gguf, hf, package = (sources.get(kind) for kind in ("gguf", "hf", "package"))
         rest = _frozen(data)
-        spec = ModelSpec(
+        return ModelSpec(
             path=None,
             backend=rest.pop("backend") or "",
             size_bytes=round(rest.pop("size_gb") * _GB),
             gguf=GgufSource(**gguf) if gguf else None,
             hf=HfSource(**hf) if hf else None,
+            package=PackageSource(**package) if package else None,
             **rest,
         )
-        return spec, sources.get("package")
 
 
 class _StageSchema(_Strict):

@@ -2,7 +2,9 @@
 
 from importlib import metadata
 
+from presets.installation import DISTRIBUTION
+
 try:
-    __version__ = metadata.version("inference-service")
+    __version__ = metadata.version(DISTRIBUTION)
 except metadata.PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"

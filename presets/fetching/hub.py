@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from presets import installation
 from presets.fetching.repository import HubFile, PullError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Hub:
             from huggingface_hub import constants, utils
         except ImportError:
             raise PullError(
-                "fetching needs huggingface_hub: pip install 'inference-service[pull]'"
+                f"fetching needs huggingface_hub: {installation.command('pull')}"
             ) from None
         except ValueError as error:
             raise PullError(f"HF_ENDPOINT is no address of a hub: {error}") from None

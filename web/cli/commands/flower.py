@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from presets import installation
 from web.access import hosts
 from workers.app import make_app
 from workers.runtime import ending
@@ -22,7 +23,7 @@ def run(settings: Settings) -> int:
         import flower  # noqa: F401 - only whether it is there
     except ImportError:
         click.echo(
-            "Flower is not installed. Install it with: pip install 'inference-service[flower]'",
+            f"Flower is not installed. Install it with: {installation.command('flower')}",
             err=True,
         )
         return 2

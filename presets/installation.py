@@ -1,0 +1,18 @@
+"""Where this program was installed from, and how more of it is installed there."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+#: The name of the distribution. `inference-service`, which the command is called, is another
+#: project on PyPI.
+DISTRIBUTION = "durable-inference"
+_ROOT = Path(__file__).parents[1]
+
+
+def command(extra: str) -> str:
+    """The command that adds what an extra needs: from this checkout, or by the distribution."""
+    if (_ROOT / "setup.cfg").is_file():
+        return f"pip install --editable {shlex.quote(f'{_ROOT}[{extra}]')}"
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
