@@ -87,6 +87,8 @@ class ModelSpec:
     #: A chat template (Jinja) that replaces the file's own.
     chat_template: str | None = None
     reasoning: Reasoning | None = None
+    #: The family that it writes calls of tools like; None: the one that its template asks for.
+    tools: str | None = None
     #: The format the file is requantised to at its first load, e.g. `q8_0`; None: used as it is.
     requantise: str | None = None
     #: The format of the file itself, as its metadata say; None where they do not.

@@ -125,6 +125,7 @@ class ModelSchema(_Strict):
     )
     chat_template = fields.String(load_default=None)
     reasoning = _ReasoningField(load_default=None)
+    tools = fields.String(load_default=None)
     requantise = fields.String(load_default=None)
     options = fields.Dict(keys=fields.String(), load_default=dict)
     notes = fields.String(load_default="")

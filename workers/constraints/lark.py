@@ -26,7 +26,10 @@ def literal(text: str) -> str:
     return " ".join(parts) or '""'
 
 
-def json_value(schema: Mapping[str, Any]) -> str:
-    """A JSON value that obeys a schema; its `x-guidance` is ours, whatever it has."""
-    options = {"whitespace_pattern": WHITE_SPACE, "lenient": False, "coerce_one_of": True}
+def json_value(schema: Mapping[str, Any], *, lenient: bool = False) -> str:
+    """A JSON value that obeys a schema; its `x-guidance` is ours, whatever it has.
+
+    `lenient`: what llguidance does not know of the schema is passed over.
+    """
+    options = {"whitespace_pattern": WHITE_SPACE, "lenient": lenient, "coerce_one_of": True}
     return "%json " + json.dumps({**schema, "x-guidance": options})

@@ -52,8 +52,9 @@ class Plain:
         return []
 
 
-def splitter(form: Reasoning | None, prompt: str) -> Splitter:
-    """A splitter for the answer after a rendered prompt.
+def splitter(form: Reasoning | None, prompt: str, *, calls: bool = False) -> Splitter:
+    """A splitter for the answer after a rendered prompt. `calls`: tools are offered, and what a
+    thought's form says of calls is content.
 
     Whether thinking is open already is read from the prompt's end and nowhere else: templates of
     one model differ in that, and with what they are given.
@@ -61,7 +62,7 @@ def splitter(form: Reasoning | None, prompt: str) -> Splitter:
     if form is None:
         return Plain()
     if form.form == "harmony":
-        return Harmony(prompt)
+        return Harmony(prompt, calls=calls)
     return ThinkTags(form.open, form.close, is_open=prompt.rstrip().endswith(form.open))
 
 

@@ -55,7 +55,7 @@ class CallWriter:
         """A call begins; False where there is no such tool, which a note says."""
         tool = self.tools.get(name)
         if tool is None:
-            self.note(f"The model called {quoted(name)}, which is none of the tools.")
+            self.note(f"{quoted(name)} is none of the tools: what looks like a call of it is text.")
             return False
         self.tool = tool
         self._pieces.append(CallPart(self.calls, self._make_id(self._prefix, self.calls), name))

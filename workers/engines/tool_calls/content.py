@@ -19,20 +19,16 @@ class Content:
 
     def push(self, text: str) -> None:
         """Content that comes next."""
+        if self.is_empty and self._writer.calls:
+            text = text.lstrip()  # it would begin with the space after a call
+        text = self._space + text
         shown = text.rstrip()
-        if shown:
-            # Before the first words, and after a call, white space would begin the content.
-            space = self._space if self._writer.calls == 0 or not self.is_empty else ""
-            text = space + (text if space or self._writer.calls == 0 else text.lstrip())
-            shown = text.rstrip()
-            self.is_empty = False
-            self._writer.text(shown)
-            self._space = text[len(shown) :]
-        else:
-            self._space += text
-        if len(self._space) > _MOST_HELD and self._writer.calls == 0:
-            self._writer.text(self._space[:-_MOST_HELD])
-        self._space = self._space[-_MOST_HELD:]
+        self._space = text[len(shown) :]
+        if len(self._space) > _MOST_HELD:
+            shown = text[:-_MOST_HELD]
+            self._space = text[-_MOST_HELD:]
+        self.is_empty &= not shown.strip()
+        self._writer.text(shown)
 
     def before_call(self) -> None:
         """A call comes next."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workers.constraints import lark
@@ -53,7 +53,8 @@ class LarkRules:
 
     def arguments(self, index: int, tool: Tool) -> str:
         """The JSON object of a tool's arguments."""
-        return self.add(f"arguments_{index}", lark.json_value(schema_of(tool)))
+        value = lark.json_value(schema_of(tool), lenient=not tool.strict)
+        return self.add(f"arguments_{index}", value)
 
     def __str__(self) -> str:
         rules = "\n".join(f"{name}: {body}" for name, body in self._rules.items())
@@ -73,3 +74,13 @@ def schema_of(tool: Tool) -> dict[str, Any]:
 def json_literal(text: str) -> str:
     """A text as a JSON string, in Lark."""
     return lark.literal(json.dumps(text, ensure_ascii=False))
+
+
+def argument_value(schema: Any, tool: Tool) -> str:
+    """One argument as JSON by its schema, which may refer to the definitions of the tool's."""
+    root = schema_of(tool)
+    definitions: dict[str, Any] = {
+        name: root[name] for name in ("$defs", "definitions") if name in root
+    }
+    own = schema if isinstance(schema, Mapping) else {}
+    return lark.json_value({**definitions, **own}, lenient=not tool.strict)

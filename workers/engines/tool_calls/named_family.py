@@ -71,12 +71,7 @@ class NamedFamily:
 
     def _rules(self, tools: Tools, token_of: TokenOf) -> LarkRules:
         rules = LarkRules(self.marks, token_of)
-        between = rules.text(self.between)
-        named = [
-            f"{lark.literal(tool.name)} {between} {rules.arguments(index, tool)}"
-            for index, tool in enumerate(tools.callable)
-        ]
-        rules.add("named", *named)
+        rules.add("named", *self._named(rules, tools, self.between))
         before, after = rules.text(self.before), rules.text(self.after)
         separator = rules.text(self.separator)
         many = "*" if tools.parallel else "{0}"
@@ -84,6 +79,15 @@ class NamedFamily:
         rules.add("after_before", f"named {after} {again} {rules.text(self.end)}")
         rules.add("calls", f"{before} after_before")
         return rules
+
+    @staticmethod
+    def _named(rules: LarkRules, tools: Tools, between: str) -> list[str]:
+        """A call from its name on, for each tool."""
+        marks = rules.text(between)
+        return [
+            f"{lark.literal(tool.name)} {marks} {rules.arguments(index, tool)}"
+            for index, tool in enumerate(tools.callable)
+        ]
 
     def write(self, calls: Sequence[WrittenCall]) -> str:
         """See `base.Family`."""

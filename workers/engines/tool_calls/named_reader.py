@@ -36,6 +36,9 @@ class NamedReader:
             return end, Outcome.ARGUMENTS
         return end, Outcome.BROKEN if self._scanner.broken else Outcome.MORE
 
+    def finish(self, rest: str) -> None:
+        """See `parser.Reader`."""
+
     def _read_head(self, text: str, at: int) -> tuple[int, Outcome]:
         brace = text.find("{", at, at + _LONGEST_HEAD + 1)
         if brace < 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 
-from workers.engines.tool_calls.call_writer import CallWriter
+from workers.engines.tool_calls.call_writer import CallWriter, quoted
 from workers.engines.tool_calls.json_scanner import SPACE, JsonScanner
 from workers.engines.tool_calls.parser import Outcome
 
@@ -63,6 +63,11 @@ class ObjectReader:
             if outcome is not None:
                 return at, outcome
 
+    def finish(self, rest: str) -> None:
+        """See `parser.Reader`."""
+        if self._place is _Place.HELD and self._key in ARGUMENTS and not self._has_arguments:
+            self._writer.arguments("".join(self._held))
+
     def _structure(self, text: str, at: int) -> tuple[int, Outcome | None]:
         mark = text[at]
         if self._place is _Place.OBJECT and mark == "{":
@@ -119,11 +124,13 @@ class ObjectReader:
             if self._early is not None:
                 self._give(self._early)
             return Outcome.BEGUN
-        if self._key in ARGUMENTS and not self._has_arguments:
+        if self._key in ARGUMENTS and not self._has_arguments and self._early is None:
             if not self._has_begun:
                 self._early = held
             else:
                 self._give(held)
+        elif self._key not in _OTHERS:
+            self._writer.note(f"{quoted(self._key)} is no part of a call and was left out.")
         return None
 
     def _give(self, held: str) -> None:

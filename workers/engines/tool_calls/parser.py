@@ -41,7 +41,16 @@ class Reader(Protocol):
     """Reads one call after what opened it, and gives it to the writer."""
 
     def read(self, text: str, at: int) -> tuple[int, Outcome]:
-        """Read from a place of the text on: up to where, and what that was."""
+        """Read from a place of the text on: up to where, and what that was.
+
+        What is left of the text comes again with more of it: little, since it is copied each time.
+        """
+
+    def finish(self, rest: str) -> None:
+        """The answer ends in the call's middle: give the writer what of its arguments is held.
+
+        `rest`: the text that was left.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,7 @@ class FormParser:
         if self._state is _State.BROKEN:
             self._writer.abandon(_BROKEN)
         elif self._state is _State.CALL and self._has_begun:
+            self._reader.finish(self._text[self._at :])
             self._writer.abandon("end before they are whole")
         elif self._state is not _State.AFTER:
             self._give_back("The answer ends in a call that has no name yet.")
@@ -191,6 +201,7 @@ class FormParser:
         self._mark = mark
         self._keep(end)
         self._state = _State.OPENED
+        self._has_begun = False
         self._in_list = mark.endswith("[")
 
     def _keep(self, end: int) -> None:
@@ -218,6 +229,7 @@ class FormParser:
         end, outcome = self._reader.read(self._text, self._at)
         if outcome is Outcome.ARGUMENTS:
             self._at = end
+            self._forget()
             return True
         self._keep(end)
         match outcome:
@@ -232,6 +244,8 @@ class FormParser:
             case Outcome.DONE:
                 self._forget()
                 self._state = _State.AFTER
+            case Outcome.NONE if self._writer.tool is not None:
+                self._break()
             case Outcome.NONE:
                 self._give_back(f"{self._mark} was not followed by a call.")
             case Outcome.BROKEN:
@@ -268,7 +282,7 @@ class FormParser:
                 return False
             if any(mark.startswith(rest) and len(rest) > 1 for mark in self._form.closes):
                 self._at = len(text)  # the length cut what closes
-        self._give_back("")
+        self._give_back()
         return True
 
     def _drain(self, at_end: bool) -> bool:
@@ -302,11 +316,11 @@ class FormParser:
         self._forget()
         self._state = _State.BROKEN
 
-    def _give_back(self, note: str) -> None:
+    def _give_back(self, note: str = "") -> None:
         """What was held is content."""
         raw = "".join(self._raw)
-        # A bare character is not sure to open anything, and after a name there was a call.
-        if self._mark and self._state is not _State.AFTER and not self._has_begun and raw.strip():
+        # Only a mark says that a call was meant; after a name there was one.
+        if note and self._mark in self._form.opens and not self._has_begun:
             self._writer.note(note)
         if self._writer.calls == 0:
             self._opened = ""

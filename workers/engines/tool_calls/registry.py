@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from workers.contract.errors import ModelLoadFailed
 from workers.engines.tool_calls import families as modules
 from workers.engines.tool_calls.base import Family
 
@@ -48,9 +49,12 @@ def find(name: str | None, template: str) -> Family:
     """The family of a model: the one that the catalogue names, or the one its template asks for.
 
     Raises:
-        KeyError: there is none of that name.
+        ModelLoadFailed: there is none of that name.
     """
     known = families()
+    if name is not None and name not in known:
+        names = ", ".join(sorted(known))
+        raise ModelLoadFailed(f"unknown family of tool calls {name!r}; known: {names}")
     if name is not None:
         return known[name]
     if knows_tools(template):
