@@ -14,7 +14,7 @@ def started():
         yield started
 
 
-@pytest.mark.parametrize("kind", ["tls", "socket", "tcp, database as option", "sentinel"])
+@pytest.mark.parametrize("kind", ["tls", "socket", "tcp, database as option", "sentinel, tls"])
 def test_models_answer_together_in_one_database(kind, started, tmp_path):
     url, database = address(started, kind)
     with started.server.client() as whole:

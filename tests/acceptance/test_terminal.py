@@ -10,6 +10,7 @@ import pytest
 from tests.support.front_end import MODEL, free_port
 from tests.support.service import ROOT, Service
 from tests.support.terminal import COLUMNS, Terminal
+from tests.support.waiting import wait_for
 
 SCRIPTED = {"INFERENCE_BACKEND": "scripted"}
 CTRL_C, CTRL_D, LEFT, UP = "\x03", "\x04", "\x1b[D", "\x1b[A"
@@ -267,9 +268,13 @@ def test_up_goes_on_without_flower_where_its_port_is_taken(tmp_path):
         )
         with service:
             assert service.post(service.ask({"text": "hi"})).status_code == 200
+            log = service.data_dir / "up.log"
+            wait_for(lambda: "Flower is not started" in log.read_text(), 30)
+            # It is given up, and the service is as ready as without it.
             assert service.pids("flower") == []
-            said = (service.data_dir / "up.log").read_text()
+            said = log.read_text()
     assert said.count("Flower is not started") == 1
+    assert f"Port {port} of 127.0.0.1 cannot be used" in said
     assert "Flower: http" not in said
 
 

@@ -1,5 +1,6 @@
 """Every kind of address, at servers that are really started: three libraries, one place."""
 
+import asyncio
 import contextlib
 import tempfile
 import time
@@ -12,8 +13,10 @@ from tests.support.front_end import free_port
 from tests.support.redis_addresses import ADDRESSES, LOGIN, address, servers
 from tests.support.valkey import Sentinel, Valkey
 from tests.support.waiting import wait_for
+from web.cli.flower_queues import FlowerQueues
 from workers import broker
 from workers.app import make_app, model_queue, queue
+from workers.contract import keys
 from workers.settings import read
 from workers.store import connections
 
@@ -57,11 +60,50 @@ def test_clients_queues_and_results_are_in_one_database(kind, started):
     app.close()
 
 
+@pytest.mark.parametrize("kind", ADDRESSES)
+def test_flower_counts_the_queues_of_that_database(kind, started):
+    url, _ = address(started, kind)
+    with started.server.client() as whole:
+        whole.flushall()
+    app = make_app(settings(url))
+    send(app)
+    app.close()
+    with contextlib.closing(connections.client(settings(url))) as client:
+        client.sadd(keys.MODELS, "m")
+        counted = asyncio.run(FlowerQueues(client).queues())
+    assert counted == [{"name": QUEUE, "messages": 1}, {"name": "orchestration", "messages": 0}]
+
+
 def test_a_server_that_cannot_prove_who_it_is_is_refused(started):
     url = f"rediss://{LOGIN}@localhost:{started.tls_port}/5"
     with (
         contextlib.closing(connections.client(settings(url))) as client,
         pytest.raises(RedisError, match="certificate verify failed"),
+    ):
+        client.ping()
+
+
+def test_with_tls_through_sentinel_nothing_goes_plain(started):
+    front = started.named_by_sentinel
+    wait_for(lambda: front.taken["plain"] >= 2)  # the sentinel's own two
+    before = dict(front.taken)
+    chosen = settings(address(started, "sentinel, tls")[0])
+    app = make_app(chosen)
+    with contextlib.closing(connections.client(chosen)) as client:
+        client.ping()
+    send(app)
+    broker.expect_members(app, "group", 3)
+    app.close()
+    assert front.taken["tls"] >= before["tls"] + 3
+    assert front.taken["plain"] == before["plain"]
+
+
+def test_a_sentinel_that_wants_a_login_is_asked_with_it(started):
+    url, _ = address(started, "sentinel with a login of its own")
+    without = settings(url.replace("&sentinel_username=watcher", ""))
+    with (
+        contextlib.closing(connections.client(without)) as client,
+        pytest.raises(RedisError, match="No master found"),
     ):
         client.ping()
 

@@ -5,6 +5,8 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import trustme
+
 from tests.support.front_end import free_port
 from tests.support.tls import TlsFront
 from tests.support.valkey import Sentinel, Valkey
@@ -15,6 +17,10 @@ _QUOTED = PASSWORD.replace('"', r"\"")
 LOGIN = "me:p%40%2F%23%3B%2541%22w"
 #: Whoever does not say who he is may do nothing.
 _ACCESS = ("user default off", f'user {USER} on ~* &* +@all ">{_QUOTED}"')
+
+#: Who may ask the closed sentinel.
+SENTINEL_LOGIN = ("watcher", "w@/#")
+_SENTINEL_ACCESS = ("user default off", "user watcher on ~* &* +@all >w@/#")
 
 ADDRESSES = {
     "tcp": ("redis://{login}@127.0.0.1:{port}/1", 1),
@@ -32,6 +38,16 @@ ADDRESSES = {
         "sentinel://{login}@127.0.0.1:1,127.0.0.1:{sentinel}/8?master_name=primary",
         8,
     ),
+    "sentinel with a login of its own": (
+        "sentinel://{login}@127.0.0.1:{closed_sentinel}/9?master_name=primary"
+        "&sentinel_username=watcher&sentinel_password=w%40%2F%23",
+        9,
+    ),
+    "sentinel, tls": (
+        "rediss+sentinel://{login}@localhost:{tls_sentinel}/10?master_name=primary"
+        "&sentinel_username=watcher&sentinel_password=w%40%2F%23&ssl_ca_certs={authority}",
+        10,
+    ),
 }
 
 
@@ -44,12 +60,29 @@ def servers():
         server = open_.enter_context(
             Valkey(directory, port=port, configuration=_ACCESS, login=(USER, PASSWORD))
         )
-        tls = open_.enter_context(TlsFront(directory, server.socket))
+        authority = trustme.CA()
+        tls = open_.enter_context(TlsFront(directory, server.socket, authority=authority))
         login = (
             f"sentinel auth-user primary {USER}",
             f'sentinel auth-pass primary "{_QUOTED}"',
         )
         open_.enter_context(Sentinel(directory, sentinel, port, configuration=login))
+        # A sentinel of this binary speaks no TLS either, and names the port that it watches: that
+        # port must take both.
+        both = TlsFront(directory, server.socket, takes_plain=True, authority=authority)
+        open_.enter_context(both)
+        closed = free_port()
+        open_.enter_context(
+            Sentinel(
+                directory,
+                closed,
+                both.port,
+                configuration=(*login, *_SENTINEL_ACCESS),
+                login=SENTINEL_LOGIN,
+            )
+        )
+        tls_sentinel = TlsFront(directory, closed, authority=authority)
+        open_.enter_context(tls_sentinel)
         yield SimpleNamespace(
             server=server,
             login=LOGIN,
@@ -58,6 +91,9 @@ def servers():
             tls_port=tls.port,
             authority=tls.authority,
             sentinel=sentinel,
+            closed_sentinel=closed,
+            tls_sentinel=tls_sentinel.port,
+            named_by_sentinel=both,
         )
 
 

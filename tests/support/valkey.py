@@ -74,10 +74,16 @@ def everything(redis):
 
 
 class Sentinel:
-    """The same binary as a sentinel that watches a server on a port of loopback."""
+    """The same binary as a sentinel that watches a server on a port of loopback.
 
-    def __init__(self, directory, port, watched_port, *, master="primary", configuration=()):
-        self._file = directory / "sentinel.conf"
+    `login`: user and password of who asks it.
+    """
+
+    def __init__(
+        self, directory, port, watched_port, *, master="primary", configuration=(), login=()
+    ):
+        self._login = dict(zip(("username", "password"), login, strict=False))
+        self._file = directory / f"sentinel-{port}.conf"
         self._file.write_text(
             "\n".join(
                 (
@@ -98,7 +104,7 @@ class Sentinel:
 
     def master_port(self):
         """The port of the server that it names now; None while it names none."""
-        with Redis(port=self._port, socket_timeout=2) as client:
+        with Redis(port=self._port, socket_timeout=2, **self._login) as client:
             try:
                 where = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
             except RedisError:
@@ -107,7 +113,7 @@ class Sentinel:
 
     def replicas(self):
         """How many replicas it knows."""
-        with Redis(port=self._port, socket_timeout=2) as client:
+        with Redis(port=self._port, socket_timeout=2, **self._login) as client:
             return len(client.sentinel_slaves(self._master))
 
     def __enter__(self):

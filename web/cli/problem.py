@@ -9,6 +9,8 @@ import click
 
 #: The exit status of a command that Ctrl-C ended, as shells give it.
 INTERRUPTED = 130
+#: The exit status of a process that cannot start as it is set up: starting it again is no use.
+MISUSE = 2
 
 
 class CommandError(click.ClickException):

@@ -19,6 +19,7 @@ _CELERY_NAMES = {"health_check_interval": "redis_backend_health_check_interval"}
 class RedisAddress:
     """Where Redis is and who asks. Exactly one of `hosts` and `path` is set."""
 
+    #: As kombu and Celery have it.
     scheme: str
     #: Hosts and ports: one, or those of the sentinels.
     hosts: tuple[tuple[str, int], ...] = ()
@@ -31,8 +32,8 @@ class RedisAddress:
     tls: Mapping[str, Any] | None = None
     #: What Sentinel calls the server.
     master_name: str | None = None
-    #: Who asks the sentinels themselves, in redis-py's words.
-    sentinel_login: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Arguments of the connections to the sentinels themselves, in redis-py's words: who asks, TLS.
+    sentinel_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Further arguments of every connection, in redis-py's words.
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ class RedisAddress:
         sentinel: dict[str, Any] = {}
         if self.master_name is not None:
             sentinel["master_name"] = self.master_name
-            sentinel["sentinel_kwargs"] = dict(self.sentinel_login)
+            sentinel["sentinel_kwargs"] = dict(self.sentinel_options)
         chosen: dict[str, Any] = {
             "broker_url": self.kombu_url(),
             "result_backend": self.kombu_url(),

@@ -5,6 +5,7 @@ redis://user:password@host:6379/0        TCP
 rediss://user:password@host:6380/0       TLS, the server's certificate is checked
 unix://user:password@/path/socket?db=0   a socket of this machine
 sentinel://user:password@host:26379,host:26379/0?master_name=name
+rediss+sentinel://...                    the same, with TLS to the sentinels and to the server
 ```
 
 What stands in user, password and path is percent-encoded where it is no letter or digit.
@@ -21,7 +22,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from workers.settings.kinds import NotAllowed, SettingKind
 from workers.settings.redis_address import RedisAddress
 
-SCHEMES = ("redis", "rediss", "unix", "sentinel")
+SCHEMES = ("redis", "rediss", "unix", "sentinel", "rediss+sentinel")
 _PORT, _SENTINEL_PORT = 6379, 26379
 _MOST_DATABASES = 2**16
 _LONGEST_WAIT_S = 600.0
@@ -52,8 +53,10 @@ def parse(text: str) -> RedisAddress:
     }
     if parts.scheme == "unix":
         where: dict[str, Any] = {"path": _socket_path(parts)}
-    elif parts.scheme == "sentinel":
-        where = {"hosts": tuple(_hosts(parts, _SENTINEL_PORT)), **_sentinel(options)}
+    elif parts.scheme in _SENTINEL_SCHEMES:
+        tls = _tls(options) if parts.scheme == "rediss+sentinel" else None
+        hosts = tuple(_hosts(parts, _SENTINEL_PORT))
+        where = {"scheme": "sentinel", "hosts": hosts, "tls": tls, **_sentinel(options, tls)}
     else:
         hosts = tuple(_hosts(parts, _PORT))
         if len(hosts) > 1:
@@ -63,7 +66,7 @@ def parse(text: str) -> RedisAddress:
     kept = {name: read(options.take(name)) for name, read, tcp in _OPTIONS
             if name in options and (network or not tcp)}  # fmt: skip
     options.refuse_others()
-    return RedisAddress(**common, **where, options=kept)
+    return RedisAddress(**{**common, **where}, options=kept)
 
 
 class _Options:
@@ -99,7 +102,8 @@ class _Options:
 def _known_options(scheme: str) -> Iterator[str]:
     yield from ("db", "username", "password")
     yield from (name for name, _, tcp in _OPTIONS if not tcp or scheme != "unix")
-    yield from {"rediss": _TLS_OPTIONS, "sentinel": _SENTINEL_OPTIONS}.get(scheme, ())
+    yield from _TLS_OPTIONS if scheme in ("rediss", "rediss+sentinel") else ()
+    yield from _SENTINEL_OPTIONS if scheme in _SENTINEL_SCHEMES else ()
 
 
 def _login(parts: SplitResult, options: _Options) -> tuple[str | None, str | None]:
@@ -149,8 +153,8 @@ def _hosts(parts: SplitResult, default_port: int) -> Iterator[tuple[str, int]]:
         yield unquote(name), port or default_port
 
 
-def _sentinel(options: _Options) -> dict[str, Any]:
-    login = {
+def _sentinel(options: _Options, tls: dict[str, Any] | None) -> dict[str, Any]:
+    asking: dict[str, Any] = {
         name: value
         for name in ("username", "password")
         if (value := options.take_or_none(f"sentinel_{name}")) is not None
@@ -158,9 +162,12 @@ def _sentinel(options: _Options) -> dict[str, Any]:
     name = options.take_or_none("master_name")
     if not name:
         raise NotAllowed("sentinel:// with master_name, such as ?master_name=mymaster")
-    return {"master_name": name, "sentinel_login": login}
+    if tls is not None:
+        asking |= {"ssl": True, **tls}
+    return {"master_name": name, "sentinel_options": asking}
 
 
+_SENTINEL_SCHEMES = ("sentinel", "rediss+sentinel")
 _SENTINEL_OPTIONS = ("master_name", "sentinel_username", "sentinel_password")
 #: In lower case and without `cert_` before it.
 _VERIFICATION = {

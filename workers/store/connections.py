@@ -13,7 +13,7 @@ from redis import (
 )
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedSSLConnection
 
 from workers.settings import Settings, redis_url
 from workers.settings.redis_address import RedisAddress
@@ -66,6 +66,8 @@ def client(settings: Settings) -> Redis:
     options |= {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
     options |= where.options
     if where.master_name is not None:
+        if where.tls is not None:
+            options |= {"connection_class": SentinelManagedSSLConnection, **where.tls}
         return Redis.from_pool(
             _SentinelPool(where.master_name, _sentinels(where, options), **options)
         )
@@ -79,8 +81,8 @@ def client(settings: Settings) -> Redis:
 def _sentinels(where: RedisAddress, options: dict[str, Any]) -> Sentinel:
     """The sentinels, asked with the timeouts that the server itself is asked with."""
     kept = ("socket_timeout", "socket_connect_timeout", "socket_keepalive", "retry")
-    login = {**where.sentinel_login, **{name: options[name] for name in kept}}
-    return Sentinel(where.hosts, sentinel_kwargs=login)
+    asking = {**where.sentinel_options, **{name: options[name] for name in kept}}
+    return Sentinel(where.hosts, sentinel_kwargs=asking)
 
 
 def redis_time_ms(redis: Redis) -> int:

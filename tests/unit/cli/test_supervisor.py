@@ -55,6 +55,17 @@ def test_what_cannot_start_as_it_is_set_up_is_not_started_again(watched, tmp_pat
     assert wait_for(watched.look, 10).startswith("child says:")
 
 
+def test_what_is_optional_is_given_up_where_it_cannot_start(watched, said, tmp_path):
+    watched_child = child(tmp_path, MISUSED)
+    watched_child.optional, watched_child.essential = True, False
+    watched.start(watched_child)
+    wait_for(lambda: watched_child.given_up, 10)
+    for _ in range(3):
+        assert watched.look() is None
+    assert watched.calm
+    assert said == []
+
+
 def test_stopping_leaves_nothing(watched, tmp_path):
     watched_child = child(tmp_path, LIVES)
     watched.start(watched_child)

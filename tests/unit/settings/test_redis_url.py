@@ -36,7 +36,7 @@ def parsed(text):
                 "hosts": (("a", 26379), ("b", 7001)),
                 "database": 4,
                 "master_name": "m",
-                "sentinel_login": {"password": "s"},
+                "sentinel_options": {"password": "s"},
                 "password": "pw",
             },
         ),
@@ -70,6 +70,14 @@ def test_tls_checks_the_server_unless_the_address_says_otherwise(spelled, verifi
         "ssl_check_hostname": verification is not ssl.CERT_NONE,
     }
     assert parsed("redis://h").tls is None
+
+
+def test_tls_through_sentinel_is_to_the_sentinels_and_to_the_server():
+    address = parsed("rediss+sentinel://h?master_name=m&sentinel_username=w&ssl_cert_reqs=none")
+    tls = {"ssl_cert_reqs": ssl.CERT_NONE, "ssl_check_hostname": False}
+    assert (address.scheme, address.tls) == ("sentinel", tls)
+    assert address.sentinel_options == {"username": "w", "ssl": True, **tls}
+    assert address.kombu_url() == "sentinel://h:26379/0"
 
 
 def test_tls_takes_files_that_can_be_read(tmp_path):
@@ -117,6 +125,9 @@ def test_tls_takes_files_that_can_be_read(tmp_path):
         ("sentinel://h:26379/0", "master_name"),
         ("sentinel://:hunter2@h/0;sentinel://:hunter2@i/0?master_name=m", "a database"),
         ("sentinel://h/0?master_name=m&ssl_cert_reqs=none", "without ssl_cert_reqs"),
+        ("rediss+sentinel://h/0", "master_name"),
+        ("rediss+sentinel://h/0?master_name=m&ssl_cert_reqs=perhaps", "required, optional or none"),
+        ("rediss://h?master_name=m", "without master_name"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_the_name_of_the_variable(text, says):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from typing import Any
 
@@ -9,12 +10,17 @@ import click
 
 from presets import installation
 from web.access import hosts
+from web.cli.flower_queues import FlowerQueues
+from web.cli.problem import MISUSE
 from workers.app import make_app
 from workers.runtime import ending
 from workers.settings import Settings
+from workers.store import connections
 
 #: Seconds that Flower's open requests get when it is asked to stop.
 GRACE_S = 1.0
+#: Why a port cannot be listened on.
+_PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 
 
 def run(settings: Settings) -> int:
@@ -26,13 +32,31 @@ def run(settings: Settings) -> int:
             f"Flower is not installed. Install it with: {installation.command('flower')}",
             err=True,
         )
-        return 2
+        return MISUSE
     check_hosts(settings)
+    show_queues(FlowerQueues(connections.client(settings)))
     ending.watch(GRACE_S)
     app = make_app(settings)
     options = [f"--port={settings.flower_port}", "--address=127.0.0.1"]
-    app.start(argv=["flower", *options])
+    try:
+        app.start(argv=["flower", *options])
+    except OSError as error:
+        if error.errno not in _PORT_ERRORS:
+            raise
+        click.echo(
+            f"Port {settings.flower_port} of 127.0.0.1 cannot be used ({error.strerror}). "
+            "Set INFERENCE_FLOWER_PORT to another.",
+            err=True,
+        )
+        return MISUSE
     return 0
+
+
+def show_queues(queues: FlowerQueues) -> None:
+    """Let the Broker page, and the API beside it, ask our client (read in flower 2.2)."""
+    views: Any = importlib.import_module("flower.views")
+    views.BaseHandler.get_broker = lambda _handler: queues
+    views.BaseHandler.get_active_queue_names = lambda _handler: ()
 
 
 def check_hosts(settings: Settings) -> None:

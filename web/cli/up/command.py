@@ -16,10 +16,10 @@ from redis.exceptions import RedisError
 from presets.catalogue import UnknownModel
 from presets.weights import weight_files
 from web.cli.up.deaths import LocalDeaths
+from web.cli.up.flower_page import FlowerPage
 from web.cli.up.model_workers import ModelWorkers
 from web.cli.up.preconditions import (
     Refusal,
-    port_problem,
     require_free_port,
     require_memory,
     require_no_other,
@@ -54,8 +54,8 @@ def run(settings: Settings, *, flower: bool, force: bool) -> int:
         wanted = _wanted(settings)
         require_free_port(settings)
         require_memory(settings, wanted, _say, force=force)
-        _start(settings, supervisor, signals, flower=flower)
-        return _watch(settings, wanted, supervisor, standby, signals, force=force)
+        page = FlowerPage(settings, _start(settings, supervisor, signals, flower=flower), _say)
+        return _watch(settings, wanted, supervisor, standby, signals, page, force=force)
     except Refusal as refusal:
         click.echo(f"inference-service cannot start: {refusal}", err=True)
         return 1
@@ -70,7 +70,8 @@ def _start(
     signals: StopSignals,
     *,
     flower: bool,
-) -> None:
+) -> Child | None:
+    """Start what serves no model; returns Flower, where that is wanted."""
     logs = settings.data_dir / "logs"
     server: Child | None = None
 
@@ -86,16 +87,9 @@ def _start(
     forget_loaded(connections.client(settings))
     start("orchestration", "worker", "--orchestration")
     start("web", "web", grace_s=settings.grace_s)
-    if flower:
-        port = settings.flower_port
-        if problem := port_problem("127.0.0.1", port):
-            _say(
-                f"warning: Flower is not started: port {port} of 127.0.0.1 cannot be used "
-                f"({problem}). Set INFERENCE_FLOWER_PORT to another."
-            )
-        else:
-            start("flower", "flower")
-            _say(f"Flower: http://127.0.0.1:{port}")
+    if not flower:
+        return None
+    return start("flower", "flower", essential=False, optional=True)
 
 
 def _watch(
@@ -104,6 +98,7 @@ def _watch(
     supervisor: Supervisor,
     standby: Standby,
     signals: StopSignals,
+    page: FlowerPage,
     *,
     force: bool,
 ) -> int:
@@ -120,6 +115,7 @@ def _watch(
             raise Refusal(hopeless)
         standby.look(calm=ready and supervisor.calm)
         models.look()
+        page.look()
         _end_silent(supervisor, silent_workers)
         if not ready:
             ready, reason = _readiness(settings)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from web.cli.problem import MISUSE
 from web.cli.up.standby import Standby
 from workers.cluster.supervision import SUPERVISOR
 
@@ -25,8 +26,6 @@ STABLE_S = 60.0
 #: A log file larger than this begins anew; one older file is kept. Whoever reaches the front end
 #: adds a line with each request, so that logs without a bound would fill the disk.
 LARGEST_LOG_BYTES = 20 * 2**20
-#: The exit status of a process that cannot start as it is set up: starting it again is no use.
-MISUSE = 2
 _KILL_AFTER_S = 5.0
 #: What of a log's end is looked through for the reason of an end.
 _SAID_BYTES = 64 * 1024
@@ -45,6 +44,8 @@ class Child:
     rests: bool = False
     #: The service is nothing without it: where it cannot run as it is set up, nothing runs.
     essential: bool = True
+    #: Where it cannot run as it is set up the others run without it, and it is not tried again.
+    optional: bool = False
     #: Why it is no use to start it again, from what it said; None where it may be.
     diagnose: Callable[[str], str | None] = lambda said: None
     #: It is started again in the process that waits for that, where one does.
@@ -112,9 +113,16 @@ class Child:
 
     @property
     def resting(self) -> bool:
-        """Whether it has ended because it is not wanted."""
-        ended = self.process is not None and self.process.poll() == 0
-        return self.rests and ended and self.restart_at is None
+        """Whether it has ended because it is not wanted, or cannot run and need not."""
+        status = self.process.poll() if self.process is not None else None
+        ended = (self.rests and status == 0) or self.given_up
+        return ended and self.restart_at is None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it cannot run as it is set up, and is not tried again."""
+        status = self.process.poll() if self.process is not None else None
+        return self.optional and status == MISUSE
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to it and all that it started."""
