@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workers.constraints import lark
-from workers.contract.tools import Tool
+from workers.contract.tools import Tool, Tools
 from workers.engines.tool_calls.base import TokenOf
 
 #: White space between the parts of a call. What models write is one space or one line break.
@@ -55,6 +55,11 @@ class LarkRules:
         """The JSON object of a tool's arguments."""
         value = lark.json_value(schema_of(tool), lenient=not tool.strict)
         return self.add(f"arguments_{index}", value)
+
+    @staticmethod
+    def further(call: str, tools: Tools) -> str:
+        """More calls, where an answer may have several."""
+        return f"({call})*" if tools.parallel else ""
 
     def __str__(self) -> str:
         rules = "\n".join(f"{name}: {body}" for name, body in self._rules.items())

@@ -74,8 +74,7 @@ class NamedFamily:
         rules.add("named", *self._named(rules, tools, self.between))
         before, after = rules.text(self.before), rules.text(self.after)
         separator = rules.text(self.separator)
-        many = "*" if tools.parallel else "{0}"
-        again = f"({separator} {before} named {after}){many}"
+        again = rules.further(f"{separator} {before} named {after}", tools)
         rules.add("after_before", f"named {after} {again} {rules.text(self.end)}")
         rules.add("calls", f"{before} after_before")
         return rules

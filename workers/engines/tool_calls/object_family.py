@@ -78,18 +78,19 @@ class ObjectFamily:
         rules.add("members", *members)
         rules.add("call", '"{" SPACE "\\"name\\"" SPACE ":" SPACE members SPACE "}"')
         close = f"SPACE {rules.text(self.close)}" if self.close else ""
-        many = "*" if tools.parallel else "{0}"
+        in_list = rules.further('SPACE "," SPACE call', tools)
+        rules.add("list_end", f'{in_list} SPACE "]"')
         if self.is_list:
-            rules.add("in_list", f'SPACE call (SPACE "," SPACE call){many} SPACE "]"')
+            rules.add("in_list", "SPACE call list_end")
             rules.add("calls", "call", '"[" in_list')
             rules.add("after_bracket", f"in_list {close}")
             rules.add("after_mark", 'SPACE "[" after_bracket')
         elif self.close:
-            again = f"(SPACE {rules.text(self.open)} SPACE call {close})"
-            rules.add("after_mark", f"SPACE call {close} {again}{many}")
+            again = f"SPACE {rules.text(self.open)} SPACE call {close}"
+            rules.add("after_mark", f"SPACE call {close} {rules.further(again, tools)}")
         else:
-            separator = rules.text(self.separator)
-            rules.add("calls", f"call ({separator} SPACE call){many}")
+            again = f"{rules.text(self.separator)} SPACE call"
+            rules.add("calls", f"call {rules.further(again, tools)}")
             rules.add("after_mark", "SPACE calls")
 
     @property
@@ -105,11 +106,10 @@ class ObjectFamily:
         index = next(i for i, tool in enumerate(tools.callable) if tool.name == name)
         rest = f'{self._member} arguments_{index} SPACE "}}"'
         fence = next((fence for fence in self.form.fences if opened.startswith(fence)), "")
-        many = "*" if tools.parallel else "{0}"
         if opened.removeprefix(fence).lstrip().startswith("["):
-            rest += f' (SPACE "," SPACE call){many} SPACE "]"'
+            rest += " list_end"
         elif not self.is_list and not fence:
-            rest += f" ({rules.text(self.separator)} SPACE call){many}"
+            rest += " " + rules.further(f"{rules.text(self.separator)} SPACE call", tools)
         return rest + (' SPACE "```"' if fence else "")
 
     def write(self, calls: Sequence[WrittenCall]) -> str:

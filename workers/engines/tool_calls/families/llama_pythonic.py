@@ -89,8 +89,8 @@ def _rules(tools: Tools, token_of: TokenOf) -> LarkRules:
         rules.add(f"call_{index}", f'SPACE {_arguments(rules, index, tool)} SPACE ")"')
         calls.append(f"{lark.literal(f'{tool.name}(')} call_{index}")
     rules.add("call", *calls)
-    many = "*" if tools.parallel else "{0}"
-    rules.add("more", f'(SPACE "," SPACE call){many} SPACE "]"')
+    further = rules.further('SPACE "," SPACE call', tools)
+    rules.add("more", f'{further} SPACE "]"')
     rules.add("calls", "SPACE call more")
     return rules
 

@@ -86,8 +86,7 @@ def _rules(tools: Tools, token_of: TokenOf) -> LarkRules:
         for index, tool in enumerate(tools.callable)
     ]
     rules.add("function", *functions)
-    many = "*" if tools.parallel else "{0}"
-    again = f'(SPACE {rules.text(_OPEN)} SPACE "{FUNCTION}" call){many}'
+    again = rules.further(f'SPACE {rules.text(_OPEN)} SPACE "{FUNCTION}" call', tools)
     rules.add("call", f'function "{END}" SPACE {rules.text(_CLOSE)}')
     rules.add("after_function", f"call {again}")
     rules.add("after_mark", f'SPACE "{FUNCTION}" after_function')
