@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
 from workers.contract.job import Message, Sampling
+from workers.contract.tools import Tools
 
 #: Bytes of UTF-8 that make a token, on the safe side: English prose has about 4.5, code about 3,
 #: Chinese 3 to 4 with the vocabularies of the models in the catalogue.
@@ -17,11 +20,20 @@ ANSWER_TOKENS = 512
 MOST_TOKENS = 131_072
 
 
-def tokens(messages: Iterable[Message], sampling: Sampling) -> int:
+def tokens(messages: Iterable[Message], sampling: Sampling, tools: Tools | None = None) -> int:
     """Prompt and answer together: the prompt by its length, the answer by `max_tokens`."""
-    prompt = sum(
-        PER_MESSAGE + len((turn.content or "").encode(errors="replace")) // BYTES_PER_TOKEN
-        for turn in messages
+    offered = () if tools is None else tools.offered
+    prompt = sum(PER_MESSAGE + _bytes(turn) // BYTES_PER_TOKEN for turn in messages) + sum(
+        PER_MESSAGE + _length(tool.to_dict()) // BYTES_PER_TOKEN for tool in offered
     )
     limit = sampling.max_tokens
     return min(prompt + (ANSWER_TOKENS if limit is None else limit), MOST_TOKENS)
+
+
+def _bytes(turn: Message) -> int:
+    said = len((turn.content or "").encode(errors="replace"))
+    return said + (_length(turn.tool_calls) if turn.tool_calls else 0)
+
+
+def _length(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="replace"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestration.modes import registry
+from orchestration.modes.base import Mode
 from orchestration.modes.casting import CastingInputs
 from orchestration.routing.resolve import configured
 from presets.catalogue import Catalogue
@@ -48,8 +49,9 @@ class ModeSelector:
             ValidationFailed: it asks for what its mode, which makes its own prompts, cannot give.
             redis.RedisError: Redis is away.
         """
-        mode = registry.classes()[job.mode or self.default_mode]
+        mode = self._mode(job)
         if not mode.asks_as_sent:
+            _require_no_tools(job, mode.name)
             _require_one_answer(job, mode.name)
             _require_own_prompt_end(job, mode.name)
         running = self.preset
@@ -74,6 +76,32 @@ class ModeSelector:
             bounds=mode.bounds(self._settings, inputs.preset),
             preset=None if running is None else running.id,
         )
+
+    def _mode(self, job: Job) -> type[Mode]:
+        """The mode that is named; else the default, where it can give what the request asks for.
+
+        A request with tools is an agent's: it knows of no modes, and wants calls.
+        """
+        mode = registry.classes()[job.mode or self.default_mode]
+        if not job.mode and _offers_tools(job) and not mode.asks_as_sent:
+            return registry.classes()[DEFAULT_MODE]
+        return mode
+
+
+def _offers_tools(job: Job) -> bool:
+    return job.tools is not None and bool(job.tools.offered)
+
+
+def _require_no_tools(job: Job, mode: str) -> None:
+    """Refuse tools in a mode whose steps pass on texts."""
+    if not _offers_tools(job):
+        return
+    name = "functions" if job.tools and job.tools.as_functions else "tools"
+    raise ValidationFailed(
+        f"{name} goes only with orchestration_mode {DEFAULT_MODE!r}; this request's mode is "
+        f"{mode!r}, whose steps pass on texts and call nothing.",
+        details={"param": name},
+    )
 
 
 def _require_one_answer(job: Job, mode: str) -> None:

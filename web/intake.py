@@ -88,6 +88,7 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         created=int(time.time()),
         sampling=asked.sampling,
         template=asked.template,
+        tools=asked.tools,
         mode=asked.mode or "",
         priority=asked.priority,
         task_type=asked.task_type,

@@ -89,8 +89,9 @@ def round_of(deciding: str | None) -> int:
 
 
 def _tokens(job: Job, step: Step) -> int:
-    source = step.assignment or job
-    return estimate.tokens(source.messages, source.sampling)
+    if step.assignment is None:
+        return estimate.tokens(job.messages, job.sampling, job.tools)
+    return estimate.tokens(step.assignment.messages, step.assignment.sampling)
 
 
 def _linked(follows: dict[str, Any], number: int, steps: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class AnswerPrinter:
     def __init__(self, *, shows_reasoning: bool) -> None:
         self._shows_reasoning = shows_reasoning
         self._thinking = False
+        self._calling = False
 
     def think(self, text: str) -> None:
         """Print a part of the reasoning, if it is to be shown."""
@@ -35,10 +36,24 @@ class AnswerPrinter:
             self._end_thought()
             click.echo(_CONTROLS.sub("", text) if sys.stdout.isatty() else text, nl=False)
 
+    def call(self, name: str, arguments: str) -> None:
+        """Print a piece of a call, as `name(arguments)` on a line of its own; a name begins one."""
+        if name:
+            self._end_call()
+            self.say(f"\n{name}(")
+            self._calling = True
+        self.say(arguments)
+
     def end(self) -> None:
         """End the line of the answer, also of an empty one."""
         self._end_thought()
+        self._end_call()
         click.echo()
+
+    def _end_call(self) -> None:
+        if self._calling:
+            self._calling = False
+            self.say(")")
 
     def _end_thought(self) -> None:
         if self._thinking:

@@ -55,6 +55,8 @@ def _watch(job_id: str, printer: AnswerPrinter) -> int | None:
                     continue
                 printer.think(event.get("reasoning", ""))
                 printer.say(event["text"])
+                for part in event.get("calls", ()):
+                    printer.call(part.get("name", ""), part.get("arguments", ""))
             elif event["type"] == "completed":
                 printer.end()
                 for choice, text in sorted(others.items()):

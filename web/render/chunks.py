@@ -83,7 +83,7 @@ def _batch(completion: LiveCompletion, events: list[Event], options: StreamOptio
         if options.steps and (chunk := openai.step_chunk(job, event)) is not None:
             frames.append(sse.frame(event.seq, chunk))
         if isinstance(event, Token) and is_answer(event.step):
-            if delta := openai.delta(event):
+            if delta := openai.delta(job, event):
                 chunk = openai.chunk(job, delta, choice_of(event.step))
                 frames.append(sse.frame(event.seq, chunk))
         elif isinstance(event, StepFinished) and job.choices > 1:

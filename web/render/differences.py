@@ -25,6 +25,11 @@ OF_OPENAI = (
     "seed",
     "presence_penalty",
     "frequency_penalty",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "functions",
+    "function_call",
     "response_format",
     "reasoning_effort",
     "user",
@@ -45,6 +50,12 @@ DIFFERENCES = {
     "seed": "every whole number repeats its answer, -1 too; see [ENGINES.md](ENGINES.md)",
     "presence_penalty": "",
     "frequency_penalty": "",
+    "tools": "functions alone; see [TOOLS.md](TOOLS.md)",
+    "tool_choice": "a named tool ends with `tool_calls`, too, not with `stop`; without tools "
+    "`none` and `auto` are let pass",
+    "parallel_tool_calls": "",
+    "functions": "the older form of `tools`; the answer has `function_call`, as in OpenAI's",
+    "function_call": "",
     "response_format": "what cannot be held is refused; see "
     "[ENGINES.md](ENGINES.md#json-and-grammars)",
     "reasoning_effort": "where the model's chat template knows it; `none` switches thinking off",
@@ -90,9 +101,20 @@ MESSAGES: dict[str, tuple[dict[str, Any], str]] = {
     "role `developer`": ({"role": "developer", "content": "Be brief."}, "as `system`"),
     "role `tool`, `tool_calls` of the assistant": (
         {"role": "assistant", "content": None, "tool_calls": [_CALL]},
-        "as the template shows them",
+        "as the template shows them; a call needs no result",
     ),
-    "role `function`": ({"role": "function", "name": "f", "content": "1"}, "send the role `tool`"),
+    "a result without its call": (
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+        "the call stands in a message before it",
+    ),
+    "a result with a picture": (
+        {"role": "tool", "tool_call_id": "c", "content": [_PICTURE]},
+        "models read text",
+    ),
+    "`function_call` of the assistant, role `function`": (
+        {"role": "assistant", "content": None, "function_call": _CALL["function"]},
+        "as a call and its result",
+    ),
     "`reasoning_content` of the assistant": (
         {"role": "assistant", "content": "Hi", "reasoning_content": "They greet."},
         "as the template shows it",
@@ -106,8 +128,6 @@ ABSENT = {
     "moderation": "nothing is moderated",
     "obfuscation": "chunks have the length of their text",
     "shutdown_date": "models stay as long as their files",
-    "tool_calls": "there are no tools yet",
-    "function_call": "there are no tools yet",
     "annotations": "nothing is searched",
     "audio": "answers are text",
     "accepted_prediction_tokens": "there are no predictions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from web.render import calls
 from web.render.choices import Choice, gather
 from workers.contract.events import Assessed, Completed, Event, Started, StepFinished, Token
 from workers.contract.job import Job
@@ -22,42 +23,48 @@ def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:
         "object": "chat.completion",
         "created": job.created,
         "model": job.model,
-        "choices": [_whole_choice(index, choice) for index, choice in enumerate(choices)],
+        "choices": [_whole_choice(job, index, choice) for index, choice in enumerate(choices)],
         "usage": usage(completed.outcome.usage),
         **about(job, completed),
     }
 
 
-def _whole_choice(index: int, choice: Choice) -> dict[str, Any]:
+def _whole_choice(job: Job, index: int, choice: Choice) -> dict[str, Any]:
     reasoning = "".join(token.reasoning for token in choice.tokens)
     thought = {"reasoning_content": reasoning} if reasoning else {}
+    called = calls.message(job, (part for token in choice.tokens for part in token.calls))
+    # As OpenAI has it: an answer of calls alone has no content, not an empty one.
+    said = {"content": choice.text or (None if called else ""), **called}
     return {
         "index": index,
-        "message": {"role": "assistant", **thought, "content": choice.text, "refusal": None},
+        "message": {"role": "assistant", **thought, **said, "refusal": None},
         "logprobs": None,
-        "finish_reason": choice.finish_reason,
+        "finish_reason": calls.finish_reason(job, choice.finish_reason),
     }
 
 
-def delta(token: Token) -> dict[str, str]:
+def delta(job: Job, token: Token) -> dict[str, Any]:
     """What a token adds to the answer; empty where it shows nothing yet."""
     parts = {"reasoning_content": token.reasoning, "content": token.text}
-    return {name: text for name, text in parts.items() if text}
+    said = {name: text for name, text in parts.items() if text}
+    return {**said, **calls.delta(job, token.calls)}
 
 
-def chunk(job: Job, delta: dict[str, str], index: int = 0) -> dict[str, Any]:
+def chunk(job: Job, delta: dict[str, Any], index: int = 0) -> dict[str, Any]:
     """A frame of a stream, with a part of the answer, or of the choice of this index."""
     return _chunk(job, [_choice(delta, None, index)])
 
 
 def choice_chunk(job: Job, outcome: Outcome) -> dict[str, Any]:
     """The frame that says how one choice of several ended."""
-    return _chunk(job, [_choice({}, outcome.finish_reason, choice_of(outcome.step))])
+    reason = calls.finish_reason(job, outcome.finish_reason)
+    return _chunk(job, [_choice({}, reason, choice_of(outcome.step))])
 
 
 def last_chunk(job: Job, completed: Completed) -> dict[str, Any]:
     """The frame that says how the answer ended; where it has several choices, each has said it."""
-    ends = [] if job.choices > 1 else [_choice({}, completed.outcome.finish_reason)]
+    reason = calls.finish_reason(job, completed.outcome.finish_reason)
+    ends = [] if job.choices > 1 else [_choice({}, reason)]
     return {**_chunk(job, ends), **about(job, completed)}
 
 
@@ -117,7 +124,7 @@ def routing(job: Job) -> dict[str, Any]:
     return {} if job.routing is None else {"routing": dict(job.routing)}
 
 
-def _choice(delta: dict[str, str], finish_reason: str | None, index: int = 0) -> dict[str, Any]:
+def _choice(delta: dict[str, Any], finish_reason: str | None, index: int = 0) -> dict[str, Any]:
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 

@@ -74,10 +74,10 @@ def of_view(view: Callable[..., Any] | None) -> Bounds:
     return declared
 
 
-def check(raw: bytes, bounds: Bounds) -> None:
+def check(raw: bytes, bounds: Bounds) -> int:
     """Hold a JSON text against its bounds, in one pass that ends at the first excess.
 
-    What is no JSON in other ways is left to the parser.
+    What is no JSON in other ways is left to the parser. Returns how many values and names it has.
 
     Raises:
         PayloadTooLarge: too many values, or too long a string.
@@ -111,6 +111,7 @@ def check(raw: bytes, bounds: Bounds) -> None:
                 f"The body has more than {bounds.nodes} values.",
                 details={"bound": "values", "limit": bounds.nodes},
             )
+    return nodes
 
 
 def _check_length(kind: str, length: int, bounds: Bounds) -> None:

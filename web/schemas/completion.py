@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.routing.resolve import AUTO
-from web.schemas import constraints, messages, template_options, unknown_parameters
+from web.schemas import constraints, messages, template_options, tools, unknown_parameters
 from web.schemas.completion_schema import ROUTED, CompletionSchema, JobSchema
 from workers.contract.constraint import Constraint
 from workers.contract.errors import ValidationFailed
 from workers.contract.fields import without_none
 from workers.contract.job import Message, Priority, Sampling, TemplateOptions
+from workers.contract.tools import Tools
 from workers.store.admission import Idempotency
 
 #: Parameters that go to the sampler under the names that callers use.
@@ -36,6 +37,7 @@ class Completion:
     messages: tuple[Message, ...]
     sampling: Sampling
     template: TemplateOptions
+    tools: Tools | None
     #: None: as the settings and the preset say.
     mode: str | None
     priority: Priority
@@ -51,7 +53,7 @@ class Completion:
     choices: int
     #: Names of parameters that were taken and change nothing.
     ignored: tuple[str, ...]
-    #: What of its constraint an answer is not held to, in words.
+    #: What of its constraint or its tools' schemas an answer is not held to, in words.
     relaxed: tuple[str, ...]
     #: What its Idempotency-Key stands for, which is no part of the body.
     idempotency: Idempotency | None = None
@@ -90,11 +92,13 @@ def load(
         )
     conversation = messages.read(data["messages"])
     constraint, relaxed = constraints.read(data, known)
+    offered, relaxed_tools = tools.read(data)
     return Completion(
         model=data.get("model", AUTO),
         messages=conversation,
         sampling=_sampling(data, constraint),
         template=template_options.read(data, conversation),
+        tools=offered,
         mode=data.get("orchestration_mode"),
         priority=Priority(data.get("priority", default_priority)),
         task_type=data.get("task_type"),
@@ -106,7 +110,7 @@ def load(
         webhook=data.get("webhook"),
         choices=data.get("n") or 1,
         ignored=(*ignored, *messages.unknown_names(body.get("messages"))),
-        relaxed=relaxed,
+        relaxed=(*relaxed, *relaxed_tools),
     )
 
 

@@ -20,6 +20,13 @@ from web.schemas.fields import Decimal, Flag, Items, Stop, Text, Whole
 from web.schemas.lenient import LenientSchema
 from web.schemas.messages import MessageSchema
 from web.schemas.template_options import EFFORTS
+from web.schemas.tools import (
+    FunctionCallField,
+    FunctionSchema,
+    ToolChoiceField,
+    ToolSchema,
+    ToolsField,
+)
 from workers.contract.job import MOST_CHOICES
 from workers.contract.keys import ACCEPTED_TTL_S
 
@@ -86,6 +93,14 @@ class CompletionSchema(LenientSchema):
     )
     presence_penalty = Decimal(-2, 2, description="Above 0: tokens that occurred become rarer.")
     frequency_penalty = Decimal(-2, 2, description="The same, for each time a token occurred.")
+    tools = ToolsField(ToolSchema, "Functions that the model may call.")
+    tool_choice = ToolChoiceField(
+        description="`auto`: the model decides; `required`: it calls one at least; `none`: it "
+        "calls none; or the function that it calls. `auto` if absent."
+    )
+    parallel_tool_calls = Flag(description="Let several calls stand in one answer; true if absent.")
+    functions = ToolsField(FunctionSchema, "The older form of `tools`.")
+    function_call = FunctionCallField(description="The older form of `tool_choice`.")
     response_format = fields.Nested(
         ResponseFormatSchema,
         allow_none=True,

@@ -103,7 +103,8 @@ class Text(JsonField[str]):
         if not isinstance(value, str):
             raise ValidationError(f"must be a string, not {_kind(value)}")
         if self.choices and value not in self.choices:
-            raise ValidationError(f"must be one of {', '.join(self.choices)}")
+            several = "one of " if len(self.choices) > 1 else ""
+            raise ValidationError(f"must be {several}{', '.join(self.choices)}")
         if len(value) < self.least:
             raise ValidationError("must not be empty")
         if self.most is not None and len(value) > self.most:

@@ -7,13 +7,17 @@ from typing import Any
 
 from marshmallow import fields
 
-from web.schemas.fields import Content, Items, Text
+from web.schemas.fields import Content, Text
 from web.schemas.lenient import LenientSchema
 from web.schemas.refusals import excerpt, header_safe, invalid
+from web.schemas.tool_history import CalledFunctionSchema, CallsField, ToolHistory
 from workers.contract.errors import UnsupportedParameter
 from workers.contract.job import Message
 
-ROLES = ("system", "developer", "user", "assistant", "tool")
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+#: Templates know neither; OpenAI's own rule is that `developer` replaces `system`, and `tool`
+#: `function`.
+_SHOWN_AS = {"developer": "system", "function": "tool"}
 
 
 class MessageSchema(LenientSchema):
@@ -22,8 +26,10 @@ class MessageSchema(LenientSchema):
     role = Text(required=True, choices=ROLES)
     content = Content()
     name = Text(most=256)
-    tool_calls = Items(fields.Dict(), allow_none=True)
+    tool_calls = CallsField()
     tool_call_id = Text(most=256)
+    #: The older form of one call.
+    function_call = fields.Nested(CalledFunctionSchema, allow_none=True)
     reasoning_content = Text()
 
 
@@ -34,10 +40,14 @@ def read(turns: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
     """Messages from turns that `MessageSchema` has loaded.
 
     Raises:
-        ValidationFailed: a turn says nothing, or a part of it is no text part.
+        ValidationFailed: a turn says nothing, a part of it is no text part, or it is the result of
+            a call that is not there.
         UnsupportedParameter: a part holds something else than text.
     """
-    return tuple(_message(f"messages.{position}", turn) for position, turn in enumerate(turns))
+    history = ToolHistory()
+    return tuple(
+        _message(f"messages.{position}", turn, history) for position, turn in enumerate(turns)
+    )
 
 
 def unknown_names(turns: Any) -> list[str]:
@@ -54,18 +64,24 @@ def unknown_names(turns: Any) -> list[str]:
     return [header_safe(f"messages.{name}") for name in sorted(names)]
 
 
-def _message(path: str, turn: Mapping[str, Any]) -> Message:
+def _message(path: str, turn: Mapping[str, Any], history: ToolHistory) -> Message:
     role, content = turn["role"], turn.get("content")
-    calls = turn.get("tool_calls")
     if content is None and role != "assistant":
         raise invalid(f"{path}.content", "is missing")
+    name = turn.get("name")
+    calls: tuple[Mapping[str, Any], ...] = ()
+    call_id = None
+    if role == "assistant":
+        calls = history.calls(path, turn)
+    elif role in ("tool", "function"):
+        call_id, called = history.answered(path, turn)
+        name = name or called  # templates that show names would show none
     return Message(
-        # Templates know no `developer`; OpenAI's own rule is that it replaces `system`.
-        role="system" if role == "developer" else role,
+        role=_SHOWN_AS.get(role, role),
         content=_joined(f"{path}.content", content) if isinstance(content, list) else content,
-        name=turn.get("name"),
-        tool_calls=tuple(calls) if calls else None,
-        tool_call_id=turn.get("tool_call_id"),
+        name=name,
+        tool_calls=calls or None,
+        tool_call_id=call_id,
         reasoning_content=turn.get("reasoning_content"),
     )
 

@@ -61,8 +61,6 @@ _EVERYWHERE = "OpenAI, Ollama, llama-server, vLLM, llama-cpp-python"
 _LLAMA_CPP = "llama-server, llama-cpp-python"
 _ROWS = [
     # What the OpenAI API has.
-    *_refused("tools functions", _EVERYWHERE, "tools are not offered to models yet"),
-    *_refused("tool_choice function_call", _EVERYWHERE, "there are no tools yet", "none", "auto"),
     *_refused("logprobs top_logprobs", _EVERYWHERE, "chances of tokens are not given yet"),
     *_refused("logit_bias", _EVERYWHERE, "chances of tokens cannot be changed one by one"),
     *_refused("audio", OPENAI, "answers are text"),
@@ -71,7 +69,6 @@ _ROWS = [
     *_refused("web_search_options", OPENAI, "nothing is searched", None),
     *_refused("moderation", OPENAI, "nothing is moderated"),
     *_ignored("metadata store", OPENAI, "answers are kept as jobs only, see JOBS.md"),
-    *_ignored("parallel_tool_calls", "OpenAI, vLLM", "there are no tools yet"),
     *_ignored(
         "prompt_cache_key prompt_cache_options prompt_cache_retention", OPENAI,
         "prefixes are kept by what they say, and as long as there is room",

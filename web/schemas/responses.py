@@ -27,6 +27,20 @@ ERROR = Component(
         },
     },
 )
+_FUNCTION = {
+    "type": "object",
+    "required": ["name", "arguments"],
+    "properties": {"name": {"type": "string"}, "arguments": {"type": "string"}},
+}
+_CALL = {
+    "type": "object",
+    "required": ["id", "type", "function"],
+    "properties": {
+        "id": {"type": "string"},
+        "type": {"type": "string", "const": "function"},
+        "function": _FUNCTION,
+    },
+}
 _CHOICE = {
     "type": "object",
     "required": ["index", "message", "logprobs", "finish_reason"],
@@ -39,6 +53,8 @@ _CHOICE = {
                 "role": {"type": "string", "const": "assistant"},
                 "reasoning_content": {"type": "string"},
                 "content": {"type": ["string", "null"]},
+                "tool_calls": {"type": "array", "minItems": 1, "items": _CALL},
+                "function_call": _FUNCTION,
                 "refusal": {"type": "null"},
             },
         },

@@ -27,8 +27,10 @@ class Unobeyable(ValueError):
     """No answer can be held to it; the message goes on from its name and says why."""
 
 
-def of(constraint: Constraint, *, one_of_is_any_of: bool = True) -> str:
+def of(constraint: Constraint, *, one_of_is_any_of: bool = True, lenient: bool = False) -> str:
     """The grammar in llguidance's form. It is not compiled.
+
+    `lenient`: what llguidance does not know of a schema is passed over.
 
     Raises:
         Unobeyable: it is too large, or has a part that nothing can be held to.
@@ -39,9 +41,9 @@ def of(constraint: Constraint, *, one_of_is_any_of: bool = True) -> str:
         raise Unobeyable(str(error)) from None
     match constraint.kind:
         case ConstraintKind.JSON_OBJECT:
-            return _json({"type": "object"}, one_of_is_any_of)
+            return _json({"type": "object"}, one_of_is_any_of, lenient)
         case ConstraintKind.JSON_SCHEMA:
-            return _json(constraint.source, one_of_is_any_of)
+            return _json(constraint.source, one_of_is_any_of, lenient)
         case ConstraintKind.REGEX:
             return LLMatcher.grammar_from_regex(constraint.source)
         case ConstraintKind.CHOICE:
@@ -54,15 +56,20 @@ def of(constraint: Constraint, *, one_of_is_any_of: bool = True) -> str:
             return LLMatcher.grammar_from_lark(constraint.source)
 
 
-def check(constraint: Constraint) -> tuple[str, ...]:
+def check(
+    constraint: Constraint, *, lenient: bool = False, within_s: float | None = None
+) -> tuple[str, ...]:
     """Compile it without a model; returns what of it is relaxed.
+
+    `lenient`: what llguidance does not know of a schema is relaxed, too. `within_s`: COMPILE_S
+    where it is None.
 
     Raises:
         Unobeyable: it cannot be obeyed; names what.
     """
-    done = _compilers().submit(_compile, constraint)
+    done = _compilers().submit(_compile, constraint, lenient)
     try:
-        return done.result(COMPILE_S)
+        return done.result(COMPILE_S if within_s is None else within_s)
     except concurrent.futures.TimeoutError:
         done.cancel()
         raise Unobeyable(f"takes longer than {COMPILE_S:g} s to compile; send less") from None
@@ -117,7 +124,12 @@ def reason(error: str) -> str:
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}..."
 
 
-def _compile(constraint: Constraint) -> tuple[str, ...]:
+def reads(pattern: str) -> bool:
+    """Whether a regular expression is one that llguidance can hold a text to."""
+    return _problem(LLMatcher.grammar_from_regex(pattern)) is None
+
+
+def _compile(constraint: Constraint, lenient: bool) -> tuple[str, ...]:
     problem = _problem(of(constraint, one_of_is_any_of=False))
     if problem is None:
         return ()
@@ -125,6 +137,8 @@ def _compile(constraint: Constraint) -> tuple[str, ...]:
         problem = _problem(of(constraint))
         if problem is None:
             return (ONE_OF_RELAXED,)
+    if lenient and _problem(of(constraint, lenient=True)) is None:
+        return (reason(problem),)
     raise Unobeyable(f"cannot be held to: {reason(problem)}")
 
 
@@ -143,7 +157,7 @@ def _problem(grammar: str) -> str | None:
     return matcher.get_error()
 
 
-def _json(schema: object, one_of_is_any_of: bool) -> str:
+def _json(schema: object, one_of_is_any_of: bool, lenient: bool) -> str:
     if isinstance(schema, bool):
         schema = {} if schema else {"anyOf": []}
     if not isinstance(schema, Mapping):
@@ -155,7 +169,7 @@ def _json(schema: object, one_of_is_any_of: bool) -> str:
             dict(schema),
             overrides={
                 "whitespace_pattern": lark.WHITE_SPACE,
-                "lenient": False,
+                "lenient": lenient,
                 "coerce_one_of": one_of_is_any_of,
             },
         )

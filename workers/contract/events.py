@@ -77,6 +77,7 @@ class Token(Event):
     def payload(self) -> dict[str, Any]:
         """As `Event.payload`; `reasoning` and `calls` only where there are some."""
         body = Event.payload(self)
+        body["calls"] = [part.to_dict() for part in self.calls]
         for name in ("reasoning", "calls"):
             if not body[name]:
                 del body[name]

@@ -197,8 +197,9 @@ class Job:
         A reader of any version still reads it.
         """
         sampling = dataclasses.replace(self.sampling, stop=(), constraint=None)
+        tools = None if self.tools is None else self.tools.without_request()
         return dataclasses.replace(
-            self, messages=(), sampling=sampling, template=TemplateOptions(), tools=None
+            self, messages=(), sampling=sampling, template=TemplateOptions(), tools=tools
         )
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,8 @@ class Tools:
     name: str | None = None
     #: Several calls may stand in one answer.
     parallel: bool = True
+    #: The request has them as OpenAI's older `functions`: its answer has the older form, too.
+    as_functions: bool = False
 
     @property
     def offered(self) -> tuple[Tool, ...]:
@@ -70,6 +72,10 @@ class Tools:
         """The answer is a call from its first token."""
         return self.choice in (ToolChoice.REQUIRED, ToolChoice.NAMED)
 
+    def without_request(self) -> Tools | None:
+        """What is kept once the job has ended: in which form its calls are shown."""
+        return Tools((), as_functions=True) if self.as_functions else None
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tools:
         """Rebuild what `dataclasses.asdict` wrote."""
@@ -79,7 +85,11 @@ class Tools:
             for tool in data["tools"]
         )
         return cls(
-            tools, ToolChoice(data["choice"]), data.get("name"), bool(data.get("parallel", True))
+            tools,
+            ToolChoice(data["choice"]),
+            data.get("name"),
+            bool(data.get("parallel", True)),
+            bool(data.get("as_functions")),
         )
 
 
@@ -93,3 +103,25 @@ class CallPart:
     name: str = ""
     #: The next characters of the arguments, which are JSON once all have come.
     arguments: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict of what it adds, without what it leaves as it was."""
+        said = {"id": self.id, "name": self.name, "arguments": self.arguments}
+        return {"index": self.index, **{name: text for name, text in said.items() if text}}
+
+
+def join(parts: Iterable[CallPart]) -> tuple[CallPart, ...]:
+    """The same pieces, each with those of its call that come right after it."""
+    joined: list[CallPart] = []
+    for part in parts:
+        if not joined or joined[-1].index != part.index:
+            joined.append(part)
+            continue
+        before = joined[-1]
+        joined[-1] = CallPart(
+            part.index,
+            before.id or part.id,
+            before.name or part.name,
+            before.arguments + part.arguments,
+        )
+    return tuple(joined)

@@ -62,6 +62,8 @@ class _Output:
 
     texts: list[str]
     tokens: int
+    #: Calls of tools.
+    calls: int = 0
 
     @property
     def text(self) -> str:
@@ -133,13 +135,14 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
     for last in deltas:
         output.texts.append(last.text)
         output.tokens += len(last.token_ids)
+        output.calls = max([output.calls, *(part.index + 1 for part in last.calls)])
         if last.finish_reason is None and last.says_something:
             writer.write(_token(lease, last))
             runner.on_text()
         if writer.refused.is_set():
             lease.stop.set()
     if last.finish_reason != "cancelled":
-        return _finish(lease, runner.engine, writer, last, loading_ms, output.text)
+        return _finish(lease, runner.engine, writer, last, loading_ms, output)
     if lease.giving_back.is_set():
         _give_back(lease, runner.leases, writer)
     else:
@@ -164,7 +167,12 @@ def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
 
 
 def _finish(
-    lease: Lease, engine: Engine, writer: StepWriter, last: Delta, loading_ms: float, text: str
+    lease: Lease,
+    engine: Engine,
+    writer: StepWriter,
+    last: Delta,
+    loading_ms: float,
+    output: _Output,
 ) -> bool:
     request = lease.request
     if last.finish_reason is None or last.usage is None:
@@ -192,12 +200,13 @@ def _finish(
             Completed(0, outcome), token, ends_as=JobState.COMPLETED, outcome=outcome
         )
     else:
-        written = writer.end(StepFinished(0, outcome), token, outcome=outcome, text=text)
+        written = writer.end(StepFinished(0, outcome), token, outcome=outcome, text=output.text)
     log.info(
-        "answered: %d prompt and %d completion tokens, %s",
+        "answered: %d prompt and %d completion tokens, %s%s",
         outcome.usage.prompt_tokens,
         outcome.usage.completion_tokens,
         outcome.finish_reason,
+        f", {output.calls} calls" if output.calls else "",
     )
     return written
 

@@ -23,6 +23,7 @@ from workers.contract import events, keys
 from workers.contract.events import Event, Token
 from workers.contract.job import JobState
 from workers.contract.step import Outcome
+from workers.contract.tools import join
 from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
@@ -217,6 +218,7 @@ def _merge(batch: list[_Pending]) -> list[_Pending]:
                 token_ids=before.entry.event.token_ids + token.token_ids,
                 text=before.entry.event.text + token.text,
                 reasoning=before.entry.event.reasoning + token.reasoning,
+                calls=join((*before.entry.event.calls, *token.calls)),
             )
             # The later number: both are written, or neither.
             before.entry = replace(pending.entry, event=joined)

@@ -1,5 +1,6 @@
 """In which mode a job is answered, who leads, and the bounds that go with it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,17 +9,33 @@ from orchestration.mode_selection import ModeSelector
 from presets.catalogue import Catalogue
 from workers.contract.errors import ValidationFailed
 from workers.contract.job import Job, Message, TemplateOptions
+from workers.contract.tools import Tool, ToolChoice, Tools
 from workers.settings import read
 
 CATALOGUE = Catalogue.load(None, "scripted")
 ROUTED = {"model": "llama-3.2-3b", "requested": "auto", "strategy": "least_busy", "reason": "idle"}
 
 
-def selected(lead, *, mode="", routing=None, template=TemplateOptions(), **environ):  # noqa: B008
+def selected(
+    lead,
+    *,
+    mode="",
+    routing=None,
+    template=TemplateOptions(),  # noqa: B008
+    tools=None,
+    **environ,
+):
     settings = read({f"INFERENCE_{name}": value for name, value in environ.items()}, env_file=None)
     mode_selector = ModeSelector(settings, CATALOGUE, SimpleNamespace(workers=tuple))
     job = Job(
-        "j", lead, (Message("user", "?"),), created=1, mode=mode, routing=routing, template=template
+        "j",
+        lead,
+        (Message("user", "?"),),
+        created=1,
+        mode=mode,
+        routing=routing,
+        template=template,
+        tools=tools,
     )
     return mode_selector.select(job, CATALOGUE.get(lead))
 
@@ -64,6 +81,27 @@ def test_an_end_of_the_prompt_goes_with_one_prompt_alone(options, param):
     assert selected("phi-4", mode="single", template=options).template == options
     variables = TemplateOptions({"enable_thinking": False})
     assert selected("phi-4", mode="critique", template=variables).template == variables
+
+
+@pytest.mark.parametrize(
+    ("tools", "param"),
+    [(Tools((Tool("f"),)), "tools"), (Tools((Tool("f"),), as_functions=True), "functions")],
+)
+def test_tools_go_with_a_mode_that_asks_what_was_sent(tools, param):
+    with pytest.raises(ValidationFailed, match="'critique'") as refused:
+        selected("phi-4", mode="critique", tools=tools)
+    assert refused.value.details == {"param": param}
+    assert selected("phi-4", mode="single", tools=tools).tools == tools
+    hidden = replace(tools, choice=ToolChoice.NONE)
+    assert selected("phi-4", mode="critique", tools=hidden).mode == "critique"
+
+
+def test_an_agent_that_knows_of_no_modes_is_answered_by_one_model():
+    tools = Tools((Tool("f"),))
+    job = selected("llama-3.2-3b", routing=ROUTED, tools=tools, CONFIG="T2")
+    assert (job.mode, job.model, job.cast) == ("single", "llama-3.2-3b", ())
+    job = selected("phi-4", tools=tools, ORCHESTRATION_MODE="debate")
+    assert (job.mode, job.model, job.cast) == ("single", "phi-4", ())
 
 
 @pytest.mark.parametrize(
