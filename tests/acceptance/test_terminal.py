@@ -37,7 +37,17 @@ def chat(scripted_service):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("models",), ("ls",), ("presets", "list"), ("jobs", "list"), ("ps",), ("status",)]
+    "arguments",
+    [
+        ("models",),
+        ("ls",),
+        ("presets", "list"),
+        ("jobs", "list"),
+        ("ps",),
+        ("status",),
+        ("show", MODEL),
+        ("config",),
+    ],
 )
 def test_no_line_is_broken_at_80_columns(scripted_service, arguments):
     assert scripted_service.post(scripted_service.ask({"text": "x"})).status_code == 200
@@ -47,6 +57,18 @@ def test_no_line_is_broken_at_80_columns(scripted_service, arguments):
         lines = terminal.written_lines()
     assert max(map(len, lines)) <= COLUMNS
     assert len(lines) > 1
+
+
+def test_keys_are_listed_at_80_columns_one_line_each(tmp_path):
+    service = Service(tmp_path / ("a-name-of-a-directory-that-goes-on-and-on" * 2))
+    for name in ("of-the-gateway", "b"):
+        service.run("keys", "add", name, "--admin", "--per-minute", "1000000")
+    service.run("keys", "rotate", "b")
+    with Terminal(service, "keys", "list") as terminal:
+        assert terminal.end() == 0
+        lines = terminal.written_lines()
+    assert [line.split()[0] for line in lines] == ["name", "of-the-gateway", "b"]
+    assert max(map(len, lines)) <= COLUMNS
 
 
 def test_models_has_one_line_for_each_model(scripted_service):

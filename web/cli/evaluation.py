@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 from presets.catalogue import UnknownPreset
 from presets.preset import Preset
 from web.cli.connection import connect, service_address
-from web.cli.console import console
+from web.cli.console import console, print_text
 from web.cli.startup import load_catalogue, load_settings
 from web.cli.up.command import address
 from web.cli.up.preset_service import StartError, serving
@@ -129,10 +129,12 @@ def _write(out: Path, written: dict[str, Any], rows: Sequence[comparison.ResultR
 
 def _print(rows: Sequence[comparison.ResultRow], skipped: dict[str, str], out: Path) -> None:
     if rows:
-        console().print(report.table(rows))
-        click.echo()
+        terminal = console()
+        for table in report.tables(rows, terminal.width):
+            terminal.print(table)
+            click.echo()
         for line in [*report.verdicts(rows), *report.LEGEND]:
-            click.echo(line)
+            print_text(line)
     for name, reason in skipped.items():
         click.echo(f"{name} did not run: {reason}", err=True)
     click.echo(f"{out / 'report.html'}, {out / 'report.json'}")

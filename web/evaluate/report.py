@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -13,6 +13,9 @@ from web.evaluate.statistics import Change
 
 #: Version of the object; it grows when a field changes its meaning or goes.
 VERSION = 1
+#: From this width on all columns have room beside each other; below it, so many are in the first of
+#: two tables.
+_WIDE, _FIRST_COLUMNS = 140, 4
 #: What the columns mean, for those who read the table.
 LEGEND = (
     "accuracy: share of right answers, with the interval in which it lies at 95 % (Wilson)",
@@ -39,38 +42,46 @@ def report(
     }
 
 
-def table(rows: Sequence[ResultRow]) -> Table:
-    """The rows, side by side."""
-    table = Table(box=None)
-    table.add_column("", no_wrap=True)
-    table.add_column("mode", no_wrap=True)
-    titles = (
-        "right",
-        "accuracy",
-        "failed",
-        "tokens",
-        "s p50/p95",
-        "vs lead + - p",
-        "at equal tokens + - p",
-    )
-    for title in titles:
-        table.add_column(title, justify="right", no_wrap=True)
+def tables(rows: Sequence[ResultRow], width: int) -> list[Table]:
+    """The rows, side by side: in one table, or in two where `width` has no room for one."""
+    names = [row.name for row in rows]
+    columns = _columns(rows)
+    parts = [columns] if width >= _WIDE else [columns[:_FIRST_COLUMNS], columns[_FIRST_COLUMNS:]]
+    made = []
+    for part in parts:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("", overflow="fold")
+        for title, _ in part:
+            table.add_column(title, justify="left" if title == "mode" else "right", no_wrap=True)
+        for cells in zip(names, *(cells for _, cells in part), strict=True):
+            table.add_row(*cells)
+        made.append(table)
+    return made
+
+
+def _columns(rows: Sequence[ResultRow]) -> list[tuple[str, list[str]]]:
+    """The titles, and of each the cells of all rows."""
     by_name = {row.name: row for row in rows}
-    for row in rows:
+
+    def accuracy(row: ResultRow) -> str:
         low, high = row.interval
+        return f"{row.accuracy:.0%} ({low:.0%} to {high:.0%})"
+
+    def tokens(row: ResultRow) -> str:
         times = row.completion_tokens / max(1.0, by_name[row.model].completion_tokens)
-        table.add_row(
-            row.name,
-            row.mode,
-            f"{row.right}/{len(row.answers)}",
-            f"{row.accuracy:.0%} ({low:.0%} to {high:.0%})",
-            str(row.failed or ""),
-            f"{row.completion_tokens:.0f} ({times:.1f} x)",
-            _seconds(row),
-            _change(row.beside_single),
-            _change(row.beside_consistency),
-        )
-    return table
+        return f"{row.completion_tokens:.0f} ({times:.1f} x)"
+
+    shown: dict[str, Callable[[ResultRow], str]] = {
+        "mode": lambda row: row.mode,
+        "right": lambda row: f"{row.right}/{len(row.answers)}",
+        "accuracy": accuracy,
+        "failed": lambda row: str(row.failed or ""),
+        "tokens": tokens,
+        "s p50/p95": _seconds,
+        "vs lead + - p": lambda row: _change(row.beside_single),
+        "at equal tokens + - p": lambda row: _change(row.beside_consistency),
+    }
+    return [(title, [cell(row) for row in rows]) for title, cell in shown.items()]
 
 
 def verdicts(rows: Sequence[ResultRow]) -> list[str]:

@@ -75,11 +75,23 @@ def test_the_object_is_json_and_whole(evaluation_report):
 
 def test_the_table_says_what_the_object_says(rows):
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(report.table(rows))
+    (table,) = report.tables(rows, 200)
+    console.print(table)
     lines = console.export_text().splitlines()
     assert "2/4" in lines[1]
     assert "10 (2.0 x)" in lines[3]
     assert "+2 -0 0.50" in lines[3]
+
+
+def test_at_80_columns_the_table_is_two(rows):
+    console = Console(width=80, record=True, file=io.StringIO())
+    for table in report.tables(rows, 80):
+        console.print(table)
+    lines = console.export_text().splitlines()
+    assert len(lines) == 2 * (1 + len(rows))
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert "at equal tokens + - p" in lines[1 + len(rows)]
+    assert "…" not in "".join(lines)
 
 
 class Addresses(html.parser.HTMLParser):

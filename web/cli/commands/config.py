@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from web.cli.console import column_widths, print_rows
 from web.cli.startup import load_settings
 from workers.settings import Settings, pages, warnings
 from workers.settings.table import SUBJECTS, variables
@@ -61,12 +62,14 @@ def _document(settings: Settings) -> dict[str, Any]:
 
 
 def _print(settings: Settings) -> None:
-    entries = [row for subject in SUBJECTS.values() for row in _rows(settings, subject)]
-    width = max(len(row["variable"]) for row in entries)
-    for heading, subject in SUBJECTS.items():
+    by_heading = {
+        heading: [(row["variable"], row["source"], _shown(row)) for row in _rows(settings, subject)]
+        for heading, subject in SUBJECTS.items()
+    }
+    widths = column_widths([row for rows in by_heading.values() for row in rows])
+    for heading, rows in by_heading.items():
         click.echo(f"# {heading}")
-        for row in _rows(settings, subject):
-            click.echo(f"{row['variable']:<{width}}  {row['source']:<11}  {_shown(row)}")
+        print_rows(rows, widths)
         click.echo()
     click.echo(f"The service listens on {settings.bind}.")
     click.echo(f"API keys are {'needed' if settings.has_keys else 'not needed'}.")

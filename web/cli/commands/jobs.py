@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from web.cli.answer_printer import AnswerPrinter
 from web.cli.connection import request, service_command
-from web.cli.console import console
+from web.cli.console import console, print_rows
 from web.cli.job_watch import watch as watch_job
 from workers.contract.fields import without_none
 from workers.contract.job import JobState, Priority
@@ -104,8 +104,8 @@ def dead(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(letters, indent=2, ensure_ascii=False))
         return
-    for entry in letters:
-        click.echo(f"{entry['id']}  {entry['model']}  {entry['error']['message']}")
+    if letters:
+        print_rows([(entry["id"], entry["model"], entry["error"]["message"]) for entry in letters])
 
 
 @jobs.command()

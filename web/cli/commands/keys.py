@@ -7,11 +7,14 @@ import functools
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.table import Column, Table
+from rich.text import Text
 
+from web.cli.console import console
 from web.cli.startup import load_settings
 from workers.contract.job import Priority
 
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 #: The longest time in which a replaced key may stay valid.
 _MOST_GRACE_S = 30 * 86_400
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+#: What of a time in ISO 8601 is its day.
+_DAY = len("2026-01-31")
+#: From this width on the table says when keys were rotated.
+_WIDE = 100
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
 
 
@@ -96,19 +103,28 @@ def list_(as_json: bool) -> None:
     if not known:
         click.echo("There are no keys.", err=True)
         return
-    name_width, id_width = (
-        max(len(text) for text in texts)
-        for texts in ([key.name for key in known], [key.id for key in known])
-    )
+    terminal = console()
+    terminal.print(_table(known, terminal.width))
+
+
+def _table(known: Sequence[Key], width: int) -> Table:
+    """A line for each key; of times the day, of which `--json` has the second."""
+    wide = width >= _WIDE
+    # A name that is cut off cannot be revoked: it is folded where it has no room.
+    table = Table(Column("name", overflow="fold"), box=None, pad_edge=False)
+    for title in ("id", "admin", "priority", "/min", "made", *(["rotated"] if wide else [])):
+        table.add_column(title, no_wrap=True)
     for key in known:
-        highest = "any" if key.highest_priority is None else key.highest_priority.name.lower()
-        rate = "any" if key.requests_per_minute is None else str(key.requests_per_minute)
-        made = key.created or "of the environment"
-        rotated = f"  rotated {key.rotated}" if key.rotated else ""
-        click.echo(
-            f"{key.name:<{name_width}}  {key.id:<{id_width}}  {'admin' if key.admin else '-':<5}  "
-            f"priority {highest:<6}  per minute {rate:<7}  {made}{rotated}"
+        table.add_row(
+            Text(key.name),
+            key.id,
+            "yes" if key.admin else "",
+            "any" if key.highest_priority is None else key.highest_priority.name.lower(),
+            "any" if key.requests_per_minute is None else str(key.requests_per_minute),
+            key.created[:_DAY] or "environ.",
+            *([key.rotated[:_DAY]] if wide else []),
         )
+    return table
 
 
 def _described(key: Key) -> dict[str, Any]:

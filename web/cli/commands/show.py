@@ -9,8 +9,12 @@ import click
 
 from web.cli import model_names
 from web.cli.connection import service_address, service_command
+from web.cli.console import print_rows
 from web.cli.problem import CommandError
 from web.cli.startup import load_catalogue, load_settings
+
+#: Of the column of names.
+_NAMES_WIDTH = 14
 
 
 @click.command()
@@ -23,11 +27,13 @@ def show(model: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
+    rows = []
     for name, value in document.items():
         values = value if isinstance(value, list) else [value]
         for line, text in enumerate(values):
             if text not in (None, ""):
-                click.echo(f"{name.replace('_', ' ') if line == 0 else '':<16}{text}")
+                rows.append((name.replace("_", " ") if line == 0 else "", str(text)))
+    print_rows(rows, [_NAMES_WIDTH])
 
 
 def _document(model: str) -> dict[str, Any]:

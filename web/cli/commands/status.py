@@ -9,7 +9,11 @@ from typing import Any
 import click
 
 from web.cli.connection import connect, service_address, service_command
+from web.cli.console import print_rows
 from web.cli.problem import CommandError
+
+#: Of the column of names.
+_NAMES_WIDTH = 8
 
 
 @click.command()
@@ -22,14 +26,17 @@ def status(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         sys.exit(0 if ready else 1)
-    click.echo(f"{'service':<10}{document['url']}, version {document['version']}")
-    click.echo(f"{'state':<10}{document['status']}")
+    rows = [
+        ("service", f"{document['url']}, version {document['version']}"),
+        ("state", document["status"]),
+    ]
     if not ready:
-        click.echo(f"{'reason':<10}{document.get('reason', 'unknown')}")
+        rows.append(("reason", document.get("reason", "unknown")))
     if document.get("config"):
-        click.echo(f"{'preset':<10}{document['config']}")
+        rows.append(("preset", document["config"]))
     for number, model in enumerate(document.get("models", [])):
-        click.echo(f"{'models' if number == 0 else '':<10}{model['id']}: {model['status']}")
+        rows.append(("models" if number == 0 else "", f"{model['id']}: {model['status']}"))
+    print_rows(rows, [_NAMES_WIDTH])
     sys.exit(0 if ready else 1)
 
 

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from web.cli.console import console
+from web.cli.console import console, print_text
 from web.cli.startup import load_settings
 
 #: Mean divergence, in nats per token, up to which a format counts as the same model: below it the
@@ -71,11 +71,23 @@ def _named(formats: list[Any], form: str) -> Any:
 
 
 def _print(formats: list[Any], chosen: Any) -> None:
+    console().print(table(formats, chosen))
+    print_text(
+        "Tokens per second on this machine, of one answer and of "
+        f"{formats[0].rows} at once; seconds of a 256-token prompt and a 128-token answer; "
+        "perplexity, and KL divergence from the original in nats per token, of a shipped text."
+    )
+
+
+def table(formats: list[Any], chosen: Any) -> Table:
+    """A line for each format that was measured."""
     rows = formats[0].rows
     titles = ("format", "MB", "prefill", "decode", f"at {rows}", "a chat", "perplexity", "KL", "")
-    table = Table(*titles, box=None)
+    made = Table(box=None, pad_edge=False)
+    for title in titles:
+        made.add_column(title, no_wrap=True)
     for measured in formats:
-        table.add_row(
+        made.add_row(
             measured.form or "original",
             f"{measured.size_bytes / 2**20:.0f}",
             f"{measured.prefill_tokens_s:.0f}/s",
@@ -86,9 +98,4 @@ def _print(formats: list[Any], chosen: Any) -> None:
             f"{measured.divergence:.4f}",
             "chosen" if measured is chosen else "",
         )
-    console().print(table)
-    click.echo(
-        f"Tokens per second on this machine, of one answer and of {rows} at once; seconds of a "
-        "256-token prompt and a 128-token answer;\nperplexity, and KL "
-        "divergence from the original in nats per token, of a shipped text."
-    )
+    return made
