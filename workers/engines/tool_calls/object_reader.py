@@ -125,10 +125,10 @@ class ObjectReader:
                 self._give(self._early)
             return Outcome.BEGUN
         if self._key in ARGUMENTS and not self._has_arguments and self._early is None:
-            if not self._has_begun:
-                self._early = held
-            else:
+            if self._has_begun:
                 self._give(held)
+                return Outcome.ARGUMENTS
+            self._early = held
         elif self._key not in _OTHERS:
             self._writer.note(f"{quoted(self._key)} is no part of a call and was left out.")
         return None

@@ -137,9 +137,12 @@ class FormParser:
         if self._state is _State.BROKEN:
             self._writer.abandon(_BROKEN)
         elif self._state is _State.CALL and self._has_begun:
+            if self._writer.tool is None and "".join(self._raw).strip():
+                self._writer.note("The answer ends in the middle of a call.")
             self._reader.finish(self._text[self._at :])
             self._writer.abandon("end before they are whole")
         elif self._state is not _State.AFTER:
+            self._keep(len(self._text))
             self._give_back("The answer ends in a call that has no name yet.")
         self._content.finish()
         return self._writer.take()

@@ -87,7 +87,7 @@ class PythonReader:
         self._writer.arguments(written)
         if self._value.ended:
             self._place = _Place.NEXT
-        elif self._value.broken:
+        elif end == at and self._value.broken:
             self._writer.arguments(self._value.part)
             return end, Outcome.BROKEN
-        return end, Outcome.ARGUMENTS if end > at or self._value.ended else Outcome.MORE
+        return end, Outcome.ARGUMENTS if end > at else Outcome.MORE

@@ -163,7 +163,7 @@ class PythonValue:
         mark = text[at]
         if mark in _CODE_POINTS:
             self._place, self._digits_left = _Place.DIGITS, _CODE_POINTS[mark]
-            self.part = ""
+            self.part = f"\\{mark}"
             return at + 1
         self._place = _Place.STRING
         if mark in _ESCAPES:
@@ -179,10 +179,11 @@ class PythonValue:
         self.part += text[at]
         self._digits_left -= 1
         if not self._digits_left:
-            code = int(self.part, 16)
-            self.broken = code > 0x10FFFF
-            if not self.broken:
-                self._give(f"\\u{code:04x}" if code <= 0xFFFF else json.dumps(chr(code))[1:-1])
+            code = int(self.part[2:], 16)
+            if code > 0x10FFFF:
+                self.broken = True
+                return at + 1
+            self._give(f"\\u{code:04x}" if code <= 0xFFFF else json.dumps(chr(code))[1:-1])
             self.part, self._place = "", _Place.STRING
         return at + 1
 

@@ -20,7 +20,7 @@ from workers.engines.tool_calls.registry import register
 
 _OPEN, _ARGS, _ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
 _FORM = Form(opens=(_OPEN,), in_list=True)
-_HEAD = re.compile(r"(?P<name>[^\s\[\]{}]+)\s*(?:\[CALL_ID\]\s*\w*\s*)?(?:\[ARGS\]\s*)?")
+_HEAD = re.compile(r"(?P<name>[^\s\[\]{}]+)\s*(?:\[CALL_ID\]\s*[A-Za-z0-9]*\s*)?(?:\[ARGS\]\s*)?")
 
 
 def _reader(writer: CallWriter, mark: str, in_list: bool) -> Reader:
