@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from workers.contract.job import Message, Sampling
+from workers.contract.job import Job, Message, Sampling
+from workers.contract.prompt import Prompt
 from workers.contract.tools import Tools
 
 #: Bytes of UTF-8 that make a token, on the safe side: English prose has about 4.5, code about 3,
@@ -26,6 +27,24 @@ def tokens(messages: Iterable[Message], sampling: Sampling, tools: Tools | None 
     prompt = sum(PER_MESSAGE + _bytes(turn) // BYTES_PER_TOKEN for turn in messages) + sum(
         PER_MESSAGE + _length(tool.to_dict()) // BYTES_PER_TOKEN for tool in offered
     )
+    return _with_answer(prompt, sampling)
+
+
+def tokens_of_prompt(prompt: Prompt, sampling: Sampling) -> int:
+    """The same of a prompt that its caller wrote whole."""
+    if prompt.token_ids is not None:
+        return _with_answer(len(prompt.token_ids), sampling)
+    return _with_answer(prompt.characters // BYTES_PER_TOKEN, sampling)
+
+
+def tokens_of_job(job: Job) -> int:
+    """What the longest of a job's own answers takes."""
+    if job.prompts:
+        return max(tokens_of_prompt(prompt, job.sampling) for prompt in job.prompts)
+    return tokens(job.messages, job.sampling, job.tools)
+
+
+def _with_answer(prompt: int, sampling: Sampling) -> int:
     limit = sampling.max_tokens
     return min(prompt + (ANSWER_TOKENS if limit is None else limit), MOST_TOKENS)
 

@@ -51,6 +51,7 @@ class ModeSelector:
         """
         mode = self._mode(job)
         if not mode.asks_as_sent:
+            _require_messages(job, mode.name)
             _require_no_tools(job, mode.name)
             _require_one_answer(job, mode.name)
             _require_own_prompt_end(job, mode.name)
@@ -80,10 +81,12 @@ class ModeSelector:
     def _mode(self, job: Job) -> type[Mode]:
         """The mode that is named; else the default, where it can give what the request asks for.
 
-        A request with tools is an agent's: it knows of no modes, and wants calls.
+        A request with tools is an agent's: it knows of no modes, and wants calls. A prompt that its
+        caller wrote whole is of no use in another.
         """
         mode = registry.classes()[job.mode or self.default_mode]
-        if not job.mode and _offers_tools(job) and not mode.asks_as_sent:
+        needs_own = _offers_tools(job) or job.prompts
+        if not job.mode and needs_own and not mode.asks_as_sent:
             return registry.classes()[DEFAULT_MODE]
         return mode
 
@@ -101,6 +104,17 @@ def _require_no_tools(job: Job, mode: str) -> None:
         f"{name} goes only with orchestration_mode {DEFAULT_MODE!r}; this request's mode is "
         f"{mode!r}, whose steps pass on texts and call nothing.",
         details={"param": name},
+    )
+
+
+def _require_messages(job: Job, mode: str) -> None:
+    """Refuse a caller's own prompt in a mode whose steps have prompts of their own."""
+    if not job.prompts:
+        return
+    raise ValidationFailed(
+        f"A prompt without messages goes only with orchestration_mode {DEFAULT_MODE!r}; this "
+        f"request's mode is {mode!r}, whose steps have prompts of their own.",
+        details={"param": "orchestration_mode"},
     )
 
 

@@ -49,6 +49,10 @@ class Backend:
     #: The Python package whose `lib` folder has one library for each kind of device that it was
     #: built for, `libggml-cuda` or `libggml-metal`; None: it can use every device it finds.
     device_libraries: str | None = None
+    #: Its answers can be held to a JSON Schema.
+    holds_answers: bool = True
+    #: It fills gaps whatever the model; else where the model's vocabulary has the marks.
+    fills_gaps: bool = False
     #: What to do where that package was built without the library of this machine's devices.
     build_hint: str = ""
 
@@ -79,7 +83,8 @@ _ROWS = (
         uses_metal=False,
         falls_back_to_ram=False,
     ),
-    Backend("scripted", weights=Weights.NONE),
+    # It says its script, whatever its answers are to be held to.
+    Backend("scripted", weights=Weights.NONE, holds_answers=False, fills_gaps=True),
 )
 
 _BACKENDS = {row.name: row for row in _ROWS}

@@ -25,7 +25,7 @@ from web.schemas.refusals import excerpt, header_safe, invalid
 from web.services import services
 from workers import logs
 from workers.contract import errors
-from workers.contract.job import Job
+from workers.contract.job import Api, Job
 from workers.keeper import destinations
 from workers.store.admission import Idempotency
 from workers.store.records import JobRecord
@@ -56,8 +56,12 @@ ERRORS = (
 )
 
 
-def read(body: dict[str, Any] | None = None, *, asynchronous: bool = False) -> Completion:
+def read(
+    body: dict[str, Any] | None = None, *, api: Api = Api.CHAT, asynchronous: bool = False
+) -> Completion:
     """What the present request asks for, in its own body or in another that is given.
+
+    A job is what its body looks like: with `prompt` a text completion, else that of a chat.
 
     Raises:
         InferenceError: the body is wrong, or its key does not allow the priority.
@@ -66,9 +70,12 @@ def read(body: dict[str, Any] | None = None, *, asynchronous: bool = False) -> C
         body = read_object()
         limits.release()
     priority = auth.default_priority(services().settings)
+    if asynchronous and body.get("prompt") is not None:
+        api = Api.TEXT
     asked = completion.load(
         body,
         priority,
+        api=api,
         most_messages=services().settings.max_messages,
         asynchronous=asynchronous,
         auto_route=services().settings.auto_route_enabled,
@@ -76,13 +83,14 @@ def read(body: dict[str, Any] | None = None, *, asynchronous: bool = False) -> C
     auth.check_priority(asked.priority)
     if asked.webhook is not None:
         _check_webhook(asked.webhook)
-    return replace(asked, idempotency=_idempotency(body, asynchronous=asynchronous))
+    endpoint = "jobs" if asynchronous else asked.api.value
+    return replace(asked, idempotency=_idempotency(body, endpoint))
 
 
 def job(asked: Completion, *, asynchronous: bool = False) -> Job:
     """A new job; the log lines of the request name it from now on."""
     made = Job(
-        id=new_id(),
+        id=new_id(asked.api),
         model=asked.model,
         messages=asked.messages,
         created=int(time.time()),
@@ -99,16 +107,25 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         deadline_s=asked.deadline_s,
         webhook=asked.webhook,
         choices=asked.choices,
+        prompts=asked.prompts,
+        api=asked.api,
     )
     flask.g.log_fields.enter_context(logs.bound(job_id=made.id, model=made.model))
     if services().settings.log_prompts:
-        log.info("messages: %s", json.dumps([turn.to_dict() for turn in made.messages]))
+        _log_request(made)
     return made
 
 
-def new_id() -> str:
-    """An id for a job and its completion."""
-    return f"chatcmpl-{uuid.uuid4().hex}"
+def new_id(api: Api = Api.CHAT) -> str:
+    """An id for a job and its completion, which begins as OpenAI's do."""
+    return f"{'chatcmpl' if api is Api.CHAT else 'cmpl'}-{uuid.uuid4().hex}"
+
+
+def _log_request(made: Job) -> None:
+    if made.prompts:
+        log.info("prompts: %s", json.dumps([prompt.to_dict() for prompt in made.prompts]))
+    else:
+        log.info("messages: %s", json.dumps([turn.to_dict() for turn in made.messages]))
 
 
 def note(asked: Completion, accepted: Job, response: Response) -> None:
@@ -162,14 +179,13 @@ def last_event_id(record: JobRecord) -> int:
     )
 
 
-def _idempotency(body: dict[str, Any], *, asynchronous: bool) -> Idempotency | None:
+def _idempotency(body: dict[str, Any], endpoint: str) -> Idempotency | None:
     """What the present request's Idempotency-Key stands for, within its API key and endpoint."""
     key = flask.request.headers.get("Idempotency-Key")
     if key is None:
         return None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise invalid("Idempotency-Key", "must have 1 to 255 printable ASCII characters")
-    endpoint = "jobs" if asynchronous else "chat"
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return Idempotency(
         scope=f"{endpoint}:{auth.owner() or ''}:{hashlib.sha256(key.encode()).hexdigest()}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from orchestration.modes.base import Mode, Reading
 from orchestration.modes.casting import CastingInputs
@@ -42,24 +42,25 @@ class Single(Mode):
     def advance(self, job: Job, history: History) -> Next:
         """All choices are there."""
         choices = list(history.done.values())
-        return JobAnswer(
-            choices[0], self.total_steps(job), facts={"rounds": 1}, usage=_usage(choices)
-        )
+        usage = _usage(choices, prompts=max(1, len(job.prompts)))
+        return JobAnswer(choices[0], self.total_steps(job), facts={"rounds": 1}, usage=usage)
 
     def read(self, job: Job, done: FinishedStep) -> Reading:
         """Nothing: the text goes to the caller as the model said it."""
         return Reading(judges=True)
 
 
-def _usage(choices: Iterable[FinishedStep]) -> Usage:
-    """The tokens of all answers, and once those of the prompt that they share, as OpenAI counts.
+def _usage(choices: Sequence[FinishedStep], prompts: int) -> Usage:
+    """The tokens of all answers, and once those of each prompt, as OpenAI counts.
 
-    Of the prompt counts what the choice that read most of it found in the cache.
+    Of a prompt counts what the choice that read most of it found in the cache.
     """
+    each = len(choices) // prompts
     used = [done.outcome.usage for done in choices]
+    sharing = [used[begin : begin + each] for begin in range(0, len(used), each)]
     return Usage(
-        prompt_tokens=max(usage.prompt_tokens for usage in used),
+        prompt_tokens=sum(max(usage.prompt_tokens for usage in group) for group in sharing),
         completion_tokens=sum(usage.completion_tokens for usage in used),
-        cached_tokens=min(usage.cached_tokens for usage in used),
+        cached_tokens=sum(min(usage.cached_tokens for usage in group) for group in sharing),
         reasoning_tokens=sum(usage.reasoning_tokens for usage in used),
     )

@@ -20,7 +20,7 @@ from orchestration.modes.rounds import Round, Step
 from workers import broker
 from workers.app import ORCHESTRATION_QUEUE, generate_task, model_queue
 from workers.contract.job import Job
-from workers.contract.step import ORCHESTRATOR, StepRequest
+from workers.contract.step import ORCHESTRATOR, StepRequest, choice_of
 from workers.store.planned import PlannedStep
 
 #: Name of the task that decides what follows a round.
@@ -89,9 +89,11 @@ def round_of(deciding: str | None) -> int:
 
 
 def _tokens(job: Job, step: Step) -> int:
-    if step.assignment is None:
-        return estimate.tokens(job.messages, job.sampling, job.tools)
-    return estimate.tokens(step.assignment.messages, step.assignment.sampling)
+    if step.assignment is not None:
+        return estimate.tokens(step.assignment.messages, step.assignment.sampling)
+    if (prompt := job.prompt_of(choice_of(step.name))) is not None:
+        return estimate.tokens_of_prompt(prompt, job.sampling)
+    return estimate.tokens(job.messages, job.sampling, job.tools)
 
 
 def _linked(follows: dict[str, Any], number: int, steps: int) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class Router:
         contexts = self._contexts()
         models = self._candidates(wanted, contexts)
         if self._settings.auto_route_strategy == "capability_match":
-            needed = estimate.tokens(job.messages, job.sampling, job.tools)
+            needed = estimate.tokens_of_job(job)
             return strategies.capability_match(models, contexts, needed)
         first = models[0]
         if first.id not in contexts:

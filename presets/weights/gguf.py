@@ -1,8 +1,8 @@
 """The metadata at the head of a GGUF file, read without loading the model.
 
 Format: GGUF specification of ggml (versions 2 and 3, little endian). Of arrays only short ones of
-numbers are kept, such as the heads of each layer: a vocabulary of 150,000 words says nothing that
-a catalogue needs.
+numbers are kept, such as the heads of each layer. Of a vocabulary of 150,000 words a catalogue
+needs to know one thing: whether it has the marks of gaps that the model fills (`KNOWS_GAPS`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from presets.weights.infill_tokens import INFILL_TOKENS
 
 Scalar = int | float | bool | str
 #: A value of the metadata: one, or one for each layer.
@@ -74,6 +76,16 @@ _SIZES = {
     "attention.value_length": (0, 2**20),
 }
 _VOCABULARY = "tokenizer."
+_TOKENS = "tokenizer.ggml.tokens"
+#: Of a vocabulary in which every mark of some family has a token.
+KNOWS_GAPS = "tokenizer.knows_gaps"
+#: Keys by which a file names its marks itself (llama.cpp's `llm_kv`), now and before.
+_NAMED_MARKS = (
+    tuple(f"tokenizer.ggml.fim_{mark}_token_id" for mark in ("pre", "suf", "mid")),
+    tuple(f"tokenizer.ggml.{mark}_token_id" for mark in ("prefix", "suffix", "middle")),
+)
+_MARKS = frozenset(mark.encode() for family in INFILL_TOKENS for mark in family)
+_LONGEST_MARK = max(map(len, _MARKS))
 #: No honest name or template is longer; a broken file must not ask for gigabytes.
 _LONGEST_TEXT = 16 * 1024 * 1024
 
@@ -146,6 +158,8 @@ class _Head:
         self._left = size_bytes - file.tell()
         #: Items of arrays that may still be walked over one by one.
         self._items_left = _MOST_ITEMS
+        self._looks_for_marks = False
+        self._marks: set[bytes] = set()
 
     def read(self) -> None:
         version = self._number("I")
@@ -159,6 +173,7 @@ class _Head:
             key = self._text()
             kind = int(self._number("I"))
             if kind == _ARRAY:
+                self._looks_for_marks = key == _TOKENS
                 numbers = self._array()
                 if numbers and not key.startswith(_VOCABULARY):
                     self.metadata[key] = numbers
@@ -166,6 +181,10 @@ class _Head:
                 self.metadata[key] = self._text()
             else:
                 self.metadata[key] = self._number(self._format(kind))
+        named = any(all(key in self.metadata for key in keys) for keys in _NAMED_MARKS)
+        written = any(all(mark.encode() in self._marks for mark in f) for f in INFILL_TOKENS)
+        if named or written:
+            self.metadata[KNOWS_GAPS] = True
 
     def _take(self, count: int) -> bytes:
         raw = self._file.read(count) if count <= self._left else b""
@@ -201,6 +220,14 @@ class _Head:
         except KeyError:
             raise _Damaged(f"it has a value of the unknown type {kind}") from None
 
+    def _word(self) -> None:
+        """Pass over a text of an array; one of the marks is noted."""
+        length = self._count()
+        if not self._looks_for_marks or length > _LONGEST_MARK:
+            self._skip(length)
+        elif (word := self._take(length)) in _MARKS:
+            self._marks.add(word)
+
     def _array(self, depth: int = 1) -> tuple[int | float | bool, ...]:
         """The numbers of a short array; of any other none, and the file stands after it."""
         kind, count = int(self._number("I")), self._count()
@@ -212,7 +239,7 @@ class _Head:
                 raise _Damaged(f"its arrays are nested deeper than {_DEEPEST_ARRAY}")
             for _ in range(count):
                 if kind == _STRING:
-                    self._skip(self._count())
+                    self._word()
                 else:
                     self._array(depth + 1)
             return ()

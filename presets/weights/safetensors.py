@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from presets.weights.infill_tokens import INFILL_TOKENS
+
 
 def files(directory: Path) -> tuple[Path, ...]:
     """The files of a model in this directory, there or not: its configuration, and weights."""
@@ -25,3 +27,26 @@ def context_length(directory: Path, unknown: int) -> int:
     except (OSError, ValueError, AttributeError):
         return unknown
     return length if isinstance(length, int) and length > 0 else unknown
+
+
+def chat_template(directory: Path) -> str:
+    """The chat template, in a file of its own or among the tokenizer's settings; "" without one."""
+    try:
+        return (directory / "chat_template.jinja").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        pass
+    try:
+        settings = json.loads((directory / "tokenizer_config.json").read_text(encoding="utf-8"))
+        return json.dumps(settings.get("chat_template") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def knows_gaps(directory: Path) -> bool:
+    """Whether the tokenizer has the marks of gaps that the model fills."""
+    try:
+        tokens = json.loads((directory / "tokenizer.json").read_text(encoding="utf-8"))
+        names = {token["content"] for token in tokens["added_tokens"]}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return False
+    return any(names.issuperset(family) for family in INFILL_TOKENS)

@@ -40,7 +40,9 @@ def test_it_describes_every_endpoint(scripted_service):
     document = scripted_service.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
+        "/infill",
         "/v1/chat/completions",
+        "/v1/completions",
         "/v1/jobs",
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/events",

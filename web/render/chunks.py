@@ -11,12 +11,12 @@ from flask import Response
 
 from web import errors
 from web.live.completion import PATIENCE_S, LiveCompletion
-from web.render import openai, sse
+from web.render import answer_streams, openai, sse
+from web.render.answer_streams import AnswerStream, Bodies
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, StepFinished, Token
-from workers.contract.job import Job
-from workers.contract.step import choice_of, is_answer
+from workers.contract.step import is_answer
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,12 @@ def _frames(
         while first is None:
             yield sse.comment(completion.progress())
             first = completion.before_first_token(PATIENCE_S, of_steps=options.steps)
-        yield _roles(completion.job, first[0].seq - 1) + _batch(completion, first, options)
+        stream = answer_streams.of(completion.job, with_usage=options.usage)
+        # The beginning is no event of its own: who resumes after it still wants the first token.
+        begin = [sse.frame(first[0].seq - 1, body) for body in stream.begin()]
+        yield b"".join(begin) + _batch(completion, stream, first, options)
         for events in completion.rest():
-            yield _batch(completion, events, options)
+            yield _batch(completion, stream, events, options)
     except InferenceError as error:
         with _log_fields(completion):
             log.warning("the stream ends with %s", error.for_log())
@@ -68,29 +71,23 @@ def _log_fields(completion: LiveCompletion) -> contextlib.AbstractContextManager
     return logs.bound(request_id=job.request_id or "", job_id=job.id, model=job.model)
 
 
-def _roles(job: Job, seq: int) -> bytes:
-    """Who speaks, for each choice. That is no event: who resumes after it wants the first token."""
-    role = {"role": "assistant"}
-    frames = [sse.frame(seq, openai.chunk(job, role, index)) for index in range(job.choices)]
-    return b"".join(frames)
-
-
-def _batch(completion: LiveCompletion, events: list[Event], options: StreamOptions) -> bytes:
+def _batch(
+    completion: LiveCompletion, stream: AnswerStream, events: list[Event], options: StreamOptions
+) -> bytes:
     """The frames of several events, to be sent as one."""
     job = completion.job
     frames: list[bytes] = []
     for event in events:
         if options.steps and (chunk := openai.step_chunk(job, event)) is not None:
             frames.append(sse.frame(event.seq, chunk))
+        bodies: Bodies = []
         if isinstance(event, Token) and is_answer(event.step):
-            if delta := openai.delta(job, event):
-                chunk = openai.chunk(job, delta, choice_of(event.step))
-                frames.append(sse.frame(event.seq, chunk))
+            bodies = stream.take(event)
         elif isinstance(event, StepFinished) and job.choices > 1:
-            frames.append(sse.frame(event.seq, openai.choice_chunk(job, event.outcome)))
+            bodies = stream.end_choice(event.outcome)
         elif isinstance(event, Completed):
-            frames.append(sse.frame(event.seq, openai.last_chunk(job, event)))
-            if options.usage:
-                frames.append(sse.frame(event.seq, openai.usage_chunk(job, event)))
-            frames.append(sse.DONE)
+            bodies = stream.end(event)
+        frames += [sse.frame(event.seq, body) for body in bodies]
+        if isinstance(event, Completed):
+            frames.append(stream.done)
     return b"".join(frames)

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestration.submit import Accepted
 from web import errors
-from web.render import openai
+from web.render import answers, openai
 from workers.contract.errors import InferenceError
 from workers.contract.events import Cancelled, Completed, Event, Failed
 from workers.contract.fields import without_none
@@ -139,7 +139,7 @@ def _timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
 def _end(job: Job, events: list[Event]) -> dict[str, Any]:
     last = events[-1] if events else None
     if isinstance(last, Completed):
-        return {"result": openai.completion(job, events)}
+        return {"result": answers.completion(job, events)}
     if isinstance(last, Failed):
         return errors.body(last.exception())
     if isinstance(last, Cancelled):

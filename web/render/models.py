@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestration.routing import resolve
+from presets import capabilities
 from presets.model import ModelSpec
 from web.services import services
 from workers.cluster.presence import Worker, WorkerStatus
@@ -41,6 +42,7 @@ def entry(spec: ModelSpec) -> dict[str, Any]:
         "context_available": (best and best.context_length) or planned.context_available,
         "fits": planned.fits or (best is not None and best.status is WorkerStatus.LOADED),
         "roles": list(spec.roles),
+        "capabilities": list(capabilities.of(spec)),
     }
     if form := (best and best.format) or spec.format:
         described["format"] = form

@@ -9,10 +9,10 @@ from flask import Blueprint, Response
 
 from web import intake
 from web.edge.connection import client_socket
-from web.live.completion import LiveCompletion
 from web.operation import Answer, Component, Operation, describe
-from web.render import chunks, openai
+from web.render import answers, chunks
 from web.schemas.bounds import bounded
+from web.schemas.completion import Completion
 from web.schemas.completion_schema import BOUNDS, CompletionSchema
 from web.schemas.responses import COMPLETION
 from web.services import services
@@ -27,6 +27,16 @@ REQUEST = Component(
         "model": "smollm2-135m",
         "messages": [{"role": "user", "content": "What is the capital of France?"}],
     },
+)
+#: What may be wrong with an answer that its caller waits for.
+ANSWERING = (
+    *intake.ERRORS,
+    errors.ModelLoading,
+    errors.NoWorker,
+    errors.QueueFull,
+    errors.RequestTimeout,
+    errors.EngineFailed,
+    errors.OrchestrationFailed,
 )
 _STREAM = """\
 id: 2
@@ -62,21 +72,17 @@ data: {"id":"chatcmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33","object":"chat.completio
                 stream=_STREAM,
             )
         },
-        errors=(
-            *intake.ERRORS,
-            errors.ModelLoading,
-            errors.NoWorker,
-            errors.QueueFull,
-            errors.RequestTimeout,
-            errors.EngineFailed,
-            errors.OrchestrationFailed,
-        ),
+        errors=ANSWERING,
     )
 )
 @bounded(BOUNDS)
 def create() -> Response:
     """Answer a conversation, whole or as a stream."""
-    asked = intake.read()
+    return respond(intake.read())
+
+
+def respond(asked: Completion) -> Response:
+    """Answer what is asked for, whole or as a stream."""
     job = intake.job(asked)
     with contextlib.ExitStack() as closing:
         closing.enter_context(services().open_request())
@@ -88,14 +94,10 @@ def create() -> Response:
             options = chunks.StreamOptions(usage=asked.include_usage, steps=asked.include_steps)
             response = chunks.respond(completion, closing.pop_all(), options)
         else:
-            response = _plain(completion)
+            response = flask.jsonify(answers.completion(completion.job, completion.answer()))
     if completion.queue_position is not None:
         response.headers["X-Queue-Position"] = str(completion.queue_position)
     if completion.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     intake.note(asked, completion.job, response)
     return response
-
-
-def _plain(completion: LiveCompletion) -> Response:
-    return flask.jsonify(openai.completion(completion.job, completion.answer()))

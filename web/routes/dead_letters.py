@@ -83,7 +83,7 @@ def retry(job_id: str) -> Response:
     jobs, submitter = services().jobs, services().submitter
     job = replace(
         record.job,
-        id=intake.new_id(),
+        id=intake.new_id(record.job.api),
         created=int(time.time()),
         request_id=flask.g.request_id,
         asynchronous=True,

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint
 
 from orchestration.routing import resolve
+from presets.capabilities import CAPABILITIES
 from web.operation import Answer, Component, Operation, describe, path
 from web.render import models as render_models
 from web.services import services
@@ -29,6 +30,7 @@ MODEL = Component(
             "context_available",
             "fits",
             "roles",
+            "capabilities",
         ],
         "properties": {
             "id": {"type": "string"},
@@ -45,6 +47,10 @@ MODEL = Component(
             "context_available": {"type": "integer"},
             "fits": {"type": "boolean"},
             "roles": {"type": "array", "items": {"type": "string"}},
+            "capabilities": {
+                "type": "array",
+                "items": {"type": "string", "enum": list(CAPABILITIES)},
+            },
             "error": {"type": "object", "required": ["code", "message"]},
         },
     },
@@ -59,6 +65,7 @@ MODEL = Component(
         "context_available": 8192,
         "fits": True,
         "roles": ["primary", "fast"],
+        "capabilities": ["json"],
     },
 )
 MODELS = Component(
@@ -109,12 +116,18 @@ def index() -> dict[str, Any]:
     }
 
 
-@blueprint.get("/v1/models/<model_id>")
+@blueprint.get("/v1/models/<path:model_id>")
 @describe(
     Operation(
         operation_id="getModel",
         tag="Models",
-        summary="One model: its status, and how far its loading is.",
+        summary="One model: what it can do, its status, and how far its loading is.",
+        description=(
+            "The same entry as in the list. A name may have slashes, and a gateway's prefix. "
+            "`capabilities`: `tools` where the chat template shows the model what it may call, "
+            "`json` where answers are held to a schema, `reasoning` where thoughts come apart, "
+            "`fim` where the model fills gaps."
+        ),
         parameters=(MODEL_ID,),
         answers={200: Answer("The model.", MODEL)},
         errors=(errors.ModelNotFound,),

@@ -7,12 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.routing.resolve import AUTO
-from web.schemas import constraints, messages, template_options, tools, unknown_parameters
+from web.schemas import (
+    constraints,
+    messages,
+    prompt_reading,
+    template_options,
+    tools,
+    unknown_parameters,
+)
 from web.schemas.completion_schema import ROUTED, CompletionSchema, JobSchema
+from web.schemas.text_schema import (
+    DEFAULT_MAX_TOKENS,
+    OF_CHATS,
+    OF_EDITORS,
+    InfillSchema,
+    TextJobSchema,
+    TextSchema,
+)
 from workers.contract.constraint import Constraint
-from workers.contract.errors import ValidationFailed
+from workers.contract.errors import UnsupportedParameter, ValidationFailed
 from workers.contract.fields import without_none
-from workers.contract.job import Message, Priority, Sampling, TemplateOptions
+from workers.contract.job import Api, Message, Priority, Sampling, TemplateOptions
+from workers.contract.prompt import Prompt
 from workers.contract.tools import Tools
 from workers.store.admission import Idempotency
 
@@ -57,10 +73,13 @@ class Completion:
     relaxed: tuple[str, ...]
     #: What its Idempotency-Key stands for, which is no part of the body.
     idempotency: Idempotency | None = None
+    #: What the model reads instead of messages.
+    prompts: tuple[Prompt, ...] = ()
+    api: Api = Api.CHAT
 
 
-_SCHEMA = CompletionSchema()
-_JOB_SCHEMA = JobSchema()
+_SCHEMAS = {Api.CHAT: CompletionSchema(), Api.TEXT: TextSchema(), Api.INFILL: InfillSchema()}
+_JOB_SCHEMAS = {Api.CHAT: JobSchema(), Api.TEXT: TextJobSchema()}
 
 
 def load(
@@ -68,10 +87,11 @@ def load(
     default_priority: Priority,
     *,
     most_messages: int,
+    api: Api = Api.CHAT,
     asynchronous: bool = False,
     auto_route: bool = False,
 ) -> Completion:
-    """Validate a body: of a chat completion or, `asynchronous`, of a job.
+    """Validate a body: of a completion or, `asynchronous`, of a job.
 
     With `auto_route` one without a model asks for any. `most_messages` is
     INFERENCE_MAX_MESSAGES.
@@ -80,8 +100,10 @@ def load(
         ValidationFailed: a field is missing or wrong; names it.
         UnsupportedParameter: it asks for what is not there yet.
     """
-    schema = _JOB_SCHEMA if asynchronous else _SCHEMA
-    known, ignored = unknown_parameters.sort_out(body, schema.fields)
+    schema = _JOB_SCHEMAS[api] if asynchronous else _SCHEMAS[api]
+    if api is not Api.CHAT:
+        _require_no_chat(body)
+    known, ignored = unknown_parameters.sort_out(body, schema.fields, OF_EDITORS[api])
     _require_few(known.get("messages"), most_messages)
     data = schema.read(known, **(ROUTED if auto_route else {}))
     stream = bool(data.get("stream"))
@@ -90,7 +112,8 @@ def load(
         raise ValidationFailed(
             "stream_options goes only with stream: true.", details={"param": "stream_options"}
         )
-    conversation = messages.read(data["messages"])
+    conversation = messages.read(data.get("messages", ()))
+    prompts, choices = _prompts(data, api)
     constraint, relaxed = constraints.read(data, known)
     offered, relaxed_tools = tools.read(data)
     return Completion(
@@ -108,10 +131,37 @@ def load(
         include_steps=bool((options or {}).get("include_steps")),
         deadline_s=data.get("deadline_s"),
         webhook=data.get("webhook"),
-        choices=data.get("n") or 1,
+        choices=choices,
         ignored=(*ignored, *messages.unknown_names(body.get("messages"))),
         relaxed=(*relaxed, *relaxed_tools),
+        prompts=prompts,
+        api=api,
     )
+
+
+def _prompts(data: dict[str, Any], api: Api) -> tuple[tuple[Prompt, ...], int]:
+    """What a body has instead of messages, and how many answers it asks for.
+
+    Each address has a name and a default of its own for the most tokens of an answer: they become
+    those of chat completions.
+    """
+    if api is Api.TEXT:
+        if data.get("max_tokens") is None:
+            data["max_tokens"] = DEFAULT_MAX_TOKENS
+        return prompt_reading.of_text(data)
+    if api is Api.INFILL:
+        most = data.get("n_predict")
+        data["max_tokens"] = None if most == -1 else most
+        return (prompt_reading.of_infill(data),), 1
+    return (), data.get("n") or 1
+
+
+def _require_no_chat(body: Mapping[str, Any]) -> None:
+    for name in OF_CHATS:
+        if body.get(name) is not None:
+            raise UnsupportedParameter(
+                f"{name!r} goes only with POST /v1/chat/completions.", details={"param": name}
+            )
 
 
 def _require_few(turns: Any, most: int) -> None:

@@ -149,8 +149,8 @@ class CompletionSchema(LenientSchema):
     priority = Whole(1, 3, description="3 is taken first, 1 last.")
 
 
-class JobSchema(CompletionSchema):
-    """A completion that runs in the background."""
+class JobFields:
+    """What a completion has that runs in the background."""
 
     priority = Whole(0, 3, description="3 is taken first, 0 (bulk) last.")
     deadline_s = Decimal(
@@ -159,6 +159,10 @@ class JobSchema(CompletionSchema):
     webhook = Text(
         least=1, most=2000, description="An address to which the job's end is sent, signed."
     )
+
+
+class JobSchema(JobFields, CompletionSchema):
+    """A chat completion that runs in the background."""
 
 
 #: What a schema is made with, besides, where a request without a model is routed.

@@ -77,12 +77,13 @@ _ROWS = [
     *_ignored("service_tier", OPENAI, "send `priority`"),
     *_ignored("verbosity", OPENAI, "only models of OpenAI read it"),
     # Of OpenAI's other endpoints.
-    *_refused("prompt input suffix", "OpenAI, llama-server, vLLM, llama-cpp-python",
-              "send `messages`"),
+    *_refused("prompt suffix", "OpenAI, llama-server, vLLM, llama-cpp-python",
+              "send `messages`, or a prompt to `POST /v1/completions`"),
+    *_refused("input", OPENAI, "send `messages`"),
     *_refused("instructions system", "OpenAI, Ollama, others",
               "send a message of the role `system`"),
     *_refused("best_of", "OpenAI, vLLM, others", "one answer is given", 1),
-    *_refused("echo", "OpenAI, vLLM, llama-cpp-python", "the answer does not repeat the prompt"),
+    *_refused("echo", "OpenAI, vLLM, llama-cpp-python", "`POST /v1/completions` takes it"),
     # How many tokens.
     *_refused("max_output_tokens max_new_tokens max_length max_tokens_to_sample", "OpenAI, others",
               "send `max_tokens`"),

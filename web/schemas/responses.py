@@ -113,6 +113,83 @@ COMPLETION = Component(
         },
     },
 )
+TEXT_COMPLETION = Component(
+    "TextCompletion",
+    {
+        "type": "object",
+        "required": ["id", "object", "created", "model", "choices", "usage"],
+        "properties": {
+            "id": {"type": "string", "pattern": "^cmpl-"},
+            "object": {"type": "string", "const": "text_completion"},
+            "created": {"type": "integer"},
+            "model": {"type": "string"},
+            "choices": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "required": ["text", "index", "logprobs", "finish_reason"],
+                    "properties": {
+                        "text": {"type": "string"},
+                        "index": {"type": "integer"},
+                        "logprobs": {"type": "null"},
+                        "finish_reason": {"type": "string"},
+                    },
+                },
+            },
+            "usage": {"type": "object"},
+            "orchestration": {"type": "object"},
+            "inference_metadata": {"type": "object"},
+        },
+    },
+    example={
+        **COMPLETION.example,
+        "id": "cmpl-5f1d0c5be6d04d3c9b8b7b6f1a9d2e33",
+        "object": "text_completion",
+        "choices": [
+            {
+                "text": " Paris, a city of two million people.",
+                "index": 0,
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+    },
+)
+INFILL = Component(
+    "Infill",
+    {
+        "type": "object",
+        "required": ["content", "stop", "model", "tokens_predicted", "tokens_evaluated", "timings"],
+        "properties": {
+            "index": {"type": "integer"},
+            "content": {"type": "string"},
+            "tokens": {"type": "array"},
+            "model": {"type": "string"},
+            "stop": {"type": "boolean"},
+            "stop_type": {"type": "string", "enum": ["eos", "limit", "none"]},
+            "tokens_predicted": {"type": "integer"},
+            "tokens_evaluated": {"type": "integer"},
+            "tokens_cached": {"type": "integer"},
+            "timings": {"type": "object"},
+        },
+    },
+    example={
+        "index": 0,
+        "content": "return a + b",
+        "tokens": [],
+        "model": "qwen2.5-coder-7b",
+        "stop": True,
+        "stop_type": "eos",
+        "stopping_word": "",
+        "truncated": False,
+        "has_new_line": False,
+        "tokens_predicted": 4,
+        "tokens_evaluated": 21,
+        "tokens_cached": 0,
+        "timings": {"prompt_n": 21, "prompt_ms": 61.3, "predicted_n": 4, "predicted_ms": 40.1},
+    },
+)
 JOB = Component(
     "Job",
     {
@@ -124,7 +201,7 @@ JOB = Component(
             "state": {"type": "string", "enum": list(JobState)},
             "position": {"type": "integer", "minimum": 1},
             "estimated_wait_s": {"type": "number", "minimum": 0},
-            "result": COMPLETION.ref,
+            "result": {"anyOf": [COMPLETION.ref, TEXT_COMPLETION.ref]},
             "deleted": {"type": "boolean", "const": True},
         },
     },

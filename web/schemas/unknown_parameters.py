@@ -16,10 +16,12 @@ _MOST_UNKNOWN = 50
 _OF_JOBS = frozenset({"webhook", "deadline_s"})
 
 
-def sort_out(body: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
+def sort_out(
+    body: Mapping[str, Any], known: Iterable[str], harmless: frozenset[str] = frozenset()
+) -> tuple[dict[str, Any], list[str]]:
     """The parameters a schema knows, and the names of those that are ignored.
 
-    A null counts as absent.
+    `harmless` are ignored whatever the table says of them. A null counts as absent.
 
     Raises:
         UnsupportedParameter: one would change the answer, and cannot.
@@ -33,7 +35,7 @@ def sort_out(body: Mapping[str, Any], known: Iterable[str]) -> tuple[dict[str, A
             continue
         if name in known:
             kept[name] = value
-        elif _is_ignored(name, value, known):
+        elif name in harmless or _is_ignored(name, value, known):
             ignored.append(header_safe(name))
             if len(ignored) > _MOST_UNKNOWN:
                 raise ValidationFailed(

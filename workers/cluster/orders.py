@@ -18,7 +18,7 @@ from typing import Any
 from redis import Redis
 
 from workers.contract import keys
-from workers.contract.job import known_fields
+from workers.contract.fields import known_fields
 from workers.lua.scripts import run
 
 

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from workers.background import BackgroundThread
 from workers.contract import keys
 from workers.contract.errors import EngineFailed, InferenceError
-from workers.contract.job import known_fields
+from workers.contract.fields import known_fields
 from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from workers.contract.errors import InferenceError
-from workers.contract.job import known_fields
+from workers.contract.fields import known_fields
 from workers.contract.step import Outcome
 from workers.contract.tools import CallPart
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers.contract.constraint import Constraint
+from workers.contract.fields import known_fields
+from workers.contract.prompt import Prompt
 from workers.contract.tools import Tools
 
 #: The newest that is read. Raised when an old reader could misunderstand what a new writer wrote.
@@ -21,6 +23,8 @@ VERSION = 2
 FIRST_VERSION = 1
 #: Choices of an answer at most, as llama-server and vLLM count them in one step of theirs.
 MOST_CHOICES = 16
+#: Choices of all prompts of a request together.
+MOST_CHOICES_OF_PROMPTS = 64
 #: The mode in which one model answers alone: what holds where none is named.
 DEFAULT_MODE = "single"
 
@@ -50,6 +54,17 @@ class Priority(enum.IntEnum):
     LOW = 1
     NORMAL = 2
     HIGH = 3
+
+
+class Api(enum.StrEnum):
+    """What a job's answer looks like: the bodies of the address at which it was asked for."""
+
+    #: `/v1/chat/completions`: messages.
+    CHAT = "chat"
+    #: `/v1/completions`: texts.
+    TEXT = "text"
+    #: `/infill` of llama-server: what stands in a gap.
+    INFILL = "infill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +187,34 @@ class Job:
     template: TemplateOptions = field(default_factory=TemplateOptions)
     #: What it offers the model to call; None: nothing.
     tools: Tools | None = None
-    #: How many answers are asked for; each is a step of its own.
+    #: How many answers are asked for, of all prompts; each is a step of its own.
     choices: int = 1
+    #: What the model reads instead of messages; each has as many choices.
+    prompts: tuple[Prompt, ...] = ()
+    api: Api = Api.CHAT
 
     @property
     def version(self) -> int:
-        """The oldest version whose readers understand it: the first one knows one choice."""
-        return FIRST_VERSION if self.choices == 1 else VERSION
+        """The oldest version whose readers understand it: the first one knows one conversation and
+        one choice.
+        """
+        is_known = self.choices == 1 and self.api is Api.CHAT
+        return FIRST_VERSION if is_known else VERSION
+
+    def prompt_of(self, choice: int) -> Prompt | None:
+        """What the model reads for a choice; None: the messages."""
+        return self.prompts[choice // self._choices_of_prompt] if self.prompts else None
 
     def sampling_of(self, choice: int) -> Sampling:
-        """How a choice is sampled: the seeds of several follow each other."""
-        if self.sampling.seed is None or choice == 0:
+        """How a choice is sampled: the seeds of several of one prompt follow each other."""
+        further = choice % self._choices_of_prompt
+        if self.sampling.seed is None or further == 0:
             return self.sampling
-        return dataclasses.replace(self.sampling, seed=self.sampling.seed + choice)
+        return dataclasses.replace(self.sampling, seed=self.sampling.seed + further)
+
+    @property
+    def _choices_of_prompt(self) -> int:
+        return self.choices // max(1, len(self.prompts))
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
@@ -199,7 +229,12 @@ class Job:
         sampling = dataclasses.replace(self.sampling, stop=(), constraint=None)
         tools = None if self.tools is None else self.tools.without_request()
         return dataclasses.replace(
-            self, messages=(), sampling=sampling, template=TemplateOptions(), tools=tools
+            self,
+            messages=(),
+            prompts=(),
+            sampling=sampling,
+            template=TemplateOptions(),
+            tools=tools,
         )
 
     @classmethod
@@ -215,6 +250,8 @@ class Job:
         known["messages"] = messages_from(data["messages"])
         known["sampling"] = sampling_from(data["sampling"])
         known["priority"] = Priority(data["priority"])
+        known["prompts"] = tuple(Prompt.from_dict(each) for each in data.get("prompts", ()))
+        known["api"] = Api(data.get("api", Api.CHAT))
         known["template"] = TemplateOptions(
             **known_fields(TemplateOptions, data.get("template", {}))
         )
@@ -243,12 +280,6 @@ def sampling_from(data: Mapping[str, Any]) -> Sampling:
     if written := data.get("response_format"):
         known["constraint"] = Constraint.from_dict(written)
     return Sampling(**known)
-
-
-def known_fields(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the data that are fields of the class: a newer version may have written more."""
-    names = {f.name for f in dataclasses.fields(cls)}
-    return {name: value for name, value in data.items() if name in names}
 
 
 def _tuple(value: Any) -> tuple[Any, ...] | None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.contract.job import Message, Sampling, known_fields, messages_from, sampling_from
+from workers.contract.fields import known_fields
+from workers.contract.job import Message, Sampling, messages_from, sampling_from
 
 #: Name of the step whose tokens are the answer; tokens of other steps are not. Where several
 #: choices are asked for, the others' are `answer-1`, `answer-2`, ...

@@ -15,6 +15,7 @@ from typing import Protocol
 from presets.model import ModelSpec
 from workers.contract.errors import ContextBudgetExceeded
 from workers.contract.job import Message, Priority, Sampling, TemplateOptions
+from workers.contract.prompt import Prompt
 from workers.contract.step import Timings, Usage
 from workers.contract.tools import CallPart, Tools
 
@@ -57,6 +58,8 @@ class GenerationRequest:
     template: TemplateOptions = field(default_factory=TemplateOptions)
     #: What the model may call; None: nothing.
     tools: Tools | None = None
+    #: What the model reads instead of the messages; None: those.
+    prompt: Prompt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,16 @@ def cancelled_delta(request: GenerationRequest) -> Delta:
 
 
 def require_room(
-    model: str, prompt_tokens: int, context_length: int, *, at_least: bool = False
+    model: str,
+    prompt_tokens: int,
+    context_length: int,
+    *,
+    at_least: bool = False,
+    param: str = "messages",
 ) -> None:
     """Refuse a prompt after which no token of an answer fits.
 
-    `at_least`: the prompt was not counted to its end.
+    `at_least`: the prompt was not counted to its end. `param`: the parameter that holds it.
 
     Raises:
         ContextBudgetExceeded: with both numbers.
@@ -104,11 +112,17 @@ def require_room(
     if prompt_tokens < context_length:
         return
     count = f"at least {prompt_tokens}" if at_least else str(prompt_tokens)
-    raise _too_long(model, context_length, f"The prompt has {count} tokens", prompt_tokens)
+    what = f"The prompt has {count} tokens"
+    raise _too_long(model, context_length, what, prompt_tokens, param)
 
 
 def require_possible(
-    model: str, prompt_bytes: int, longest_piece: int, context_length: int
+    model: str,
+    prompt_bytes: int,
+    longest_piece: int,
+    context_length: int,
+    *,
+    param: str = "messages",
 ) -> None:
     """Refuse by its length alone what cannot fit, before it is tokenised.
 
@@ -120,10 +134,12 @@ def require_possible(
     least = -(-prompt_bytes // max(1, longest_piece))
     if least > context_length:
         what = f"The prompt has {prompt_bytes} bytes, which are at least {least} tokens"
-        raise _too_long(model, context_length, what, least)
+        raise _too_long(model, context_length, what, least, param)
 
 
-def _too_long(model: str, context_length: int, what: str, tokens: int) -> ContextBudgetExceeded:
+def _too_long(
+    model: str, context_length: int, what: str, tokens: int, param: str
+) -> ContextBudgetExceeded:
     # Clients of OpenAI's API know a context overflow by the first sentence, by the parameter, or by
     # OpenAI's own code, which they look for in the text of an exception.
     return ContextBudgetExceeded(
@@ -134,7 +150,7 @@ def _too_long(model: str, context_length: int, what: str, tokens: int) -> Contex
             "budget": context_length,
             "model": model,
             "compression_attempted": False,
-            "param": "messages",
+            "param": param,
             "reason": "context_length_exceeded",
         },
     )
@@ -177,13 +193,18 @@ class Engine(Protocol):
 
         Raises:
             ContextBudgetExceeded: the prompt leaves no room to answer; before any delta.
-            ValidationFailed: the chat template refuses these messages; before any delta.
+            ValidationFailed: the chat template refuses these messages, or the prompt has an id that
+                is no token; before any delta.
+            UnsupportedParameter: the model cannot do what is asked for; before any delta.
             TimeBudgetExceeded: preparing it took too long; before any delta.
             EngineFailed: decoding failed.
         """
 
     def count_tokens(self, text: str) -> int:
         """Tokens in a text, without special tokens added."""
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        """What an answer repeats of a prompt that `generate` has taken."""
 
     def close(self) -> None:
         """End all generations and give the memory back. Safe to call twice."""

@@ -26,11 +26,12 @@ def require_fitting(
     budget: TimeBudget,
     *,
     before: int,
+    param: str = "messages",
 ) -> None:
     """Refuse a long text that does not fit, before it is tokenised whole.
 
     `before`: tokens that the prompt has already; below 0 where so many tokens of the text may be
-    counted that it will not have.
+    counted that it will not have. `param`: the parameter that holds it.
 
     Raises:
         ContextBudgetExceeded: no answer fits after it.
@@ -42,4 +43,4 @@ def require_fitting(
         budget.check()
         count += max(0, count_tokens(text[begin : begin + _CHUNK]) - _OF_A_CUT)
         if count >= context_length:
-            require_room(model, count, context_length, at_least=True)
+            require_room(model, count, context_length, at_least=True, param=param)

@@ -105,8 +105,10 @@ def _fits(name: str, value: Any) -> bool:
 
 
 def asked(request: GenerationRequest, model: str) -> Mapping[str, Any]:
-    """What the last user message scripts for this step of this model, if it does."""
+    """What the last user message or the prompt scripts for this step of this model, if it does."""
     last, answered = _last_question(request.messages)
+    if request.prompt is not None:
+        last = request.prompt.text
     begin = _BEGIN.search(last)
     if begin is None:
         return {}

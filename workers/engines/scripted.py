@@ -1,8 +1,8 @@
 """The scripted engine: fixed text at a fixed pace, faults on demand. No model, no GPU.
 
 For demonstrations, tests and measurements of everything around the engine. What it does comes from
-the model's options; a JSON object with the key `scripted` in the last user message overrides them
-for its request:
+the model's options; a JSON object with the key `scripted` in the last user message, or in a prompt,
+overrides them for its request:
 
     {"scripted": {"text": "one two three", "tokens_per_s": 50, "die_after": 2}}
 
@@ -33,12 +33,22 @@ from workers.contract.errors import (
     UnsupportedParameter,
     ValidationFailed,
 )
+from workers.contract.prompt import Prompt
 from workers.contract.step import Timings, Usage
 from workers.engines import reasoning
-from workers.engines.base import Delta, EngineOptions, GenerationRequest, require_room
+from workers.engines.base import (
+    Delta,
+    EngineOptions,
+    GenerationRequest,
+    cancelled_delta,
+    require_room,
+)
+from workers.engines.raw_prompts import RawPrompts
 from workers.engines.registry import register
 from workers.engines.script import TOKEN, Script, asked
+from workers.engines.scripted_vocabulary import ScriptedVocabulary
 from workers.engines.text import Shown, TextAssembler
+from workers.engines.time_budget import Cancelled, TimeBudget
 
 #: How often a wait checks, in seconds, whether the engine was closed; cancelling wakes it at once.
 _CLOSE_CHECK_S = 0.2
@@ -84,6 +94,7 @@ class ScriptedEngine:
         self._name = spec.id
         self._reasoning = spec.reasoning
         self.context_length = spec.context_length
+        self._raw_prompts = RawPrompts(spec.id, ScriptedVocabulary(), spec.context_length)
 
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
         """Say the script; see `Engine.generate`."""
@@ -92,9 +103,11 @@ class ScriptedEngine:
         script = self._script.overridden(asked(request, self._name))
         if (constraint := request.sampling.constraint) is not None:
             self._check(constraint, self._content(script))
-        prompt_tokens = script.prompt_tokens
-        if prompt_tokens is None:
-            prompt_tokens = sum(self.count_tokens(m.content or "") for m in request.messages)
+        try:
+            counted = self._count(request, cancelled)
+        except Cancelled:
+            return iter([cancelled_delta(request)])
+        prompt_tokens = counted if script.prompt_tokens is None else script.prompt_tokens
         require_room(self._name, prompt_tokens, self.context_length)
         return self._moving(self._say(script, request, prompt_tokens, cancelled), cancelled)
 
@@ -102,9 +115,20 @@ class ScriptedEngine:
         """Words in a text."""
         return len(TOKEN.findall(text))
 
+    def prompt_text(self, prompt: Prompt) -> str:
+        """See `Engine.prompt_text`."""
+        return self._raw_prompts.text_of(prompt)
+
     def close(self) -> None:
         """End all generations."""
         self._closed.set()
+
+    def _count(self, request: GenerationRequest, cancelled: Event) -> int:
+        """The tokens of a request's prompt."""
+        if request.prompt is not None:
+            budget = TimeBudget(cancelled)
+            return len(self._raw_prompts.of(request.prompt, request.sampling, budget))
+        return sum(self.count_tokens(turn.content or "") for turn in request.messages)
 
     @staticmethod
     def _check(constraint: Constraint, content: str) -> None:
@@ -145,7 +169,9 @@ class ScriptedEngine:
         if request.sampling.max_tokens is not None:
             limit = min(limit, request.sampling.max_tokens)
         natural = limit if script.repeat else len(words)
-        splitter = reasoning.splitter(self._reasoning, script.prompt_end)
+        # What is made of a caller's own prompt is text.
+        form = None if request.prompt is not None else self._reasoning
+        splitter = reasoning.splitter(form, script.prompt_end)
         text = TextAssembler(request.sampling.stop, splitter)
         for token in request.produced:
             text.push(words[token % len(words)])

@@ -116,9 +116,9 @@ def _run(lease: Lease, runner: StepRunner) -> bool:
 
 def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Output) -> bool:
     request, job = lease.request, lease.job
-    assignment = lease.assignment or Assignment(
-        job.messages, job.sampling_of(choice_of(request.step))
-    )
+    choice = choice_of(request.step)
+    assignment = lease.assignment or Assignment(job.messages, job.sampling_of(choice))
+    prompt = job.prompt_of(choice) if lease.assignment is None else None
     loading_ms = runner.loaded.part_of(lease.waited_ms) if runner.loaded else 0.0
     writer.write(Started(0, request.step, lease.attempt, request.model, request.part))
     generation = GenerationRequest(
@@ -129,9 +129,12 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
         produced=lease.produced,
         template=job.template if lease.assignment is None else job.template.of_a_step(),
         tools=job.tools if lease.assignment is None else None,
+        prompt=prompt,
     )
     last = Delta()
     deltas = runner.engine.generate(generation, lease.stop)
+    if prompt is not None and prompt.echo and not lease.said:  # else an earlier attempt has said it
+        writer.write(_token(lease, Delta(runner.engine.prompt_text(prompt))))
     for last in deltas:
         output.texts.append(last.text)
         output.tokens += len(last.token_ids)

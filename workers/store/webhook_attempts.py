@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 
 from workers.contract import keys
-from workers.contract.job import known_fields
+from workers.contract.fields import known_fields
 
 #: An answer that asks for no further call.
 _GONE = 410

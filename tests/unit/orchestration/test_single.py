@@ -10,6 +10,7 @@ from orchestration.prompts.rendering import Prompts
 from orchestration.rounds import report
 from orchestration.rounds.policy import decide
 from tests.support.finished_steps import ended, job, shape
+from workers.contract.prompt import Prompt
 from workers.contract.step import Usage, answer_step, choice_of, is_answer
 
 MODE = Single(Prompts(()))
@@ -44,6 +45,21 @@ def test_the_prompt_counts_once_and_every_answer_counts():
     end = decide(asked(3), MODE, done).next
     assert isinstance(end, JobAnswer)
     assert report.outcome(done, end).usage == Usage(10, 6, 0, 1)
+
+
+def test_each_prompt_counts_once():
+    request = replace(asked(4), prompts=(Prompt("a"), Prompt("b")))
+    done = [ended(step, 1) for step in MODE.plan(request).steps]
+    usages = [Usage(3, 1), Usage(3, 1), Usage(5, 1, 5), Usage(5, 1, 4)]
+    done = [
+        replace(each, outcome=replace(each.outcome, usage=usage))
+        for each, usage in zip(done, usages, strict=True)
+    ]
+    end = decide(request, MODE, done).next
+    assert report.outcome(done, end).usage == Usage(8, 4, 4)
+    assert [request.prompt_of(choice).text for choice in range(4)] == ["a", "a", "b", "b"]
+    seeded = replace(request, sampling=replace(request.sampling, seed=7))
+    assert [seeded.sampling_of(choice).seed for choice in range(4)] == [7, 8, 7, 8]
 
 
 def test_a_text_is_the_callers_whatever_it_says():

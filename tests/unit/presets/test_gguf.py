@@ -6,8 +6,8 @@ import pytest
 
 from presets.catalogue import Catalogue
 from presets.memory import footprint
-from presets.weights.gguf import NotGGUF, context_length, read_metadata
-from tests.support.gguf import gguf, text
+from presets.weights.gguf import KNOWS_GAPS, NotGGUF, context_length, read_metadata
+from tests.support.gguf import gguf, text, u32
 
 STRING, ARRAY, INT64 = 8, 9, 11
 
@@ -95,3 +95,29 @@ def test_arrays_of_arrays_are_passed_over(tmp_path):
     file = tmp_path / "nested.gguf"
     file.write_bytes(head(nested(3), text("after") + struct.pack("<I", STRING) + text("it")))
     assert read_metadata(file)["after"] == "it"
+
+
+@pytest.mark.parametrize(
+    ("words", "knows"),
+    [
+        (("a", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"), True),
+        (("<PRE>", "b", "<SUF>", "<MID>"), True),
+        (("<|fim_prefix|>", "<fim_suffix>", "<MID>"), False),
+        (("a", "<|fim_prefix|>" * 1000), False),
+    ],
+)
+def test_a_vocabulary_with_the_marks_of_gaps_says_so(tmp_path, words, knows):
+    tokens = b"".join(text(word) for word in words)
+    pair = text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, len(words)) + tokens
+    file = tmp_path / "m.gguf"
+    file.write_bytes(head(pair))
+    assert read_metadata(file).get(KNOWS_GAPS, False) is knows
+
+
+def test_a_file_may_name_its_marks_itself(tmp_path):
+    file = tmp_path / "m.gguf"
+    file.write_bytes(head(*(u32(f"tokenizer.ggml.fim_{m}_token_id", 1) for m in ("pre", "suf"))))
+    assert KNOWS_GAPS not in read_metadata(file)
+    marks = ("pre", "suf", "mid")
+    file.write_bytes(head(*(u32(f"tokenizer.ggml.fim_{m}_token_id", 1) for m in marks)))
+    assert read_metadata(file)[KNOWS_GAPS] is True

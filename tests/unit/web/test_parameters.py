@@ -114,6 +114,8 @@ def test_a_name_stands_once_and_has_a_reason_that_goes_on_from_a_colon():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("best_of", 1),
+        ("best_of", 1.0),
         ("repetition_penalty", 1.0),
         ("min_tokens", 0),
         ("ignore_eos", False),
@@ -131,6 +133,9 @@ def test_a_value_that_asks_for_what_is_done_anyway_is_let_pass(name, value):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("best_of", True),
+        ("best_of", 0),
+        ("best_of", 2),
         ("repetition_penalty", True),
         ("think", False),
         ("skip_special_tokens", False),

@@ -14,9 +14,11 @@ import psutil
 from presets.memory import footprint
 from presets.model import ModelSpec, Reasoning
 from workers.contract.errors import EngineFailed, ModelLoadFailed
+from workers.contract.prompt import Prompt
 from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
 from workers.engines.chat_template.template import CHATML, ChatTemplate
+from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.constraint_masks import ConstraintMasks
 from workers.engines.grammar_gate import GrammarGate
 from workers.engines.llamacpp import weights
@@ -28,6 +30,7 @@ from workers.engines.llamacpp.sampling import sampler
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
 from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.raw_prompts import RawPrompts
 from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
 
 log = logging.getLogger(__name__)
@@ -77,6 +80,7 @@ class LlamaCppEngine:
             spec.id, self._vocabulary, self._template.own_texts, self.context_length
         )
         batch_tokens = min(BATCH_TOKENS, kv_tokens)
+        self._raw_prompts = RawPrompts(spec.id, self._vocabulary, self.context_length)
         self._context = context = Context(
             model,
             ContextSize(
@@ -140,6 +144,10 @@ class LlamaCppEngine:
         """Tokens in a text, without special tokens added."""
         return len(self._vocabulary.plain(text))
 
+    def prompt_text(self, prompt: Prompt) -> str:
+        """See `Engine.prompt_text`."""
+        return self._raw_prompts.text_of(prompt)
+
     def close(self) -> None:
         """End all generations and give the memory back. Safe to call twice."""
         scheduler, self._scheduler = self._scheduler, None
@@ -158,10 +166,14 @@ class LlamaCppEngine:
         self, request: GenerationRequest, cancelled: Event, budget: TimeBudget
     ) -> Sequence:
         """A request as the scheduler takes it: prompt, sampler, and what sorts its answer."""
-        rendered = self._template.render(request.messages, request.template, budget)
-        prompt = self._prompt_tokens.of(rendered, budget)
+        if request.prompt is None:
+            rendered = self._template.render(request.messages, request.template, budget)
+            prompt, form = self._prompt_tokens.of(rendered, budget), self._reasoning
+        else:  # what a model makes of a caller's own prompt is text, its thoughts too
+            prompt = self._raw_prompts.of(request.prompt, request.sampling, budget)
+            rendered, form = TracedText(""), None
         budget.phase = "compiling what the answer is held to"
-        gate = GrammarGate(self._vocabulary, reasoning.splitter(self._reasoning, rendered))
+        gate = GrammarGate(self._vocabulary, reasoning.splitter(form, rendered))
         chain = sampler(request.sampling, self._vocabulary, request.produced, self._masks, gate)
         try:
             budget.check()
@@ -175,7 +187,7 @@ class LlamaCppEngine:
             self._vocabulary,
             self.context_length,
             cancelled,
-            reasoning.splitter(self._reasoning, rendered),
+            reasoning.splitter(form, rendered),
         )
 
     def _on_gpu(self) -> bool:

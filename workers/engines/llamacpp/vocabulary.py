@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import llama_cpp
 from llguidance import LLTokenizer
 from llguidance.llamacpp import lltokenizer_from_vocab
 
+from workers.engines.infill import InfillMarks
 from workers.engines.llamacpp.native import Model
 
 _FIRST_PIECE_BYTES = 64
@@ -62,6 +63,39 @@ class Vocabulary:
             for token in ids
             for spelled in (self._spelled(token) if token in self.never_in_text else (token,))
         ]
+
+    def parsed(self, text: str) -> list[int]:
+        """Token ids of a text in which special tokens are read as such."""
+        return self.tokenize(text, add_special=False, parse_special=True)
+
+    def whole_text(self, token_ids: Iterable[int]) -> str:
+        """The text of tokens, special ones' too."""
+        raw = b"".join(self._read_piece(token, special=True) for token in token_ids)
+        return raw.decode("utf-8", "replace")
+
+    @functools.cached_property
+    def longest_piece(self) -> int:
+        """Bytes of the longest token."""
+        return max(len(text) for _, text, _ in self.tokens())
+
+    @functools.cached_property
+    def infill_marks(self) -> InfillMarks | None:
+        """The tokens that the model knows a gap by, as its file names them or llama.cpp knows them
+        by their texts; None: it has none.
+        """
+        pre, suf, mid, rep, sep = (
+            None if token < 0 else int(token)
+            for token in (
+                llama_cpp.llama_vocab_fim_pre(self.pointer),
+                llama_cpp.llama_vocab_fim_suf(self.pointer),
+                llama_cpp.llama_vocab_fim_mid(self.pointer),
+                llama_cpp.llama_vocab_fim_rep(self.pointer),
+                llama_cpp.llama_vocab_fim_sep(self.pointer),
+            )
+        )
+        if pre is None or suf is None or mid is None:
+            return None
+        return InfillMarks(pre, suf, mid, rep, sep)
 
     def beginning(self) -> list[int]:
         """The BOS that a prompt begins with, if the model has one."""

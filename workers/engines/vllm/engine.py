@@ -18,10 +18,13 @@ from vllm.v1.engine.async_llm import AsyncLLM
 
 from presets.model import ModelSpec
 from workers.contract.errors import EngineFailed, ModelLoadFailed
+from workers.contract.prompt import Prompt
 from workers.engines import reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
 from workers.engines.chat_template.template import CHATML, ChatTemplate
+from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.constraint_masks import ConstraintMasks
+from workers.engines.raw_prompts import RawPrompts
 from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
 from workers.engines.vllm import processes
 from workers.engines.vllm.arguments import engine_config, vllm_arguments
@@ -32,6 +35,7 @@ from workers.engines.vllm.memory import device_bytes
 from workers.engines.vllm.pieces import Pieces
 from workers.engines.vllm.processes import EngineProcesses
 from workers.engines.vllm.prompt_tokens import PromptTokens
+from workers.engines.vllm.raw_vocabulary import RawVocabulary
 from workers.engines.vllm.sampling import parameters, refused
 from workers.engines.vllm.step_monitor import StepMonitor
 from workers.engines.vllm.vllm_answer import VllmAnswer
@@ -104,6 +108,9 @@ class VllmEngine:
         self._prompt_tokens = PromptTokens(
             spec.id, self._vocabulary.fast, self._template.own_texts, self.context_length
         )
+        self._raw_prompts = RawPrompts(
+            spec.id, RawVocabulary(self._vocabulary, self._prompt_tokens), self.context_length
+        )
         self._warm_up()
         self._errors.forget()
         self.memory_bytes = device_bytes(llm.vllm_config) or (
@@ -152,6 +159,10 @@ class VllmEngine:
         """Tokens in a text, without special tokens added."""
         return self._prompt_tokens.count(text)
 
+    def prompt_text(self, prompt: Prompt) -> str:
+        """See `Engine.prompt_text`."""
+        return self._raw_prompts.text_of(prompt)
+
     def close(self) -> None:
         """End all generations and vLLM's processes. Safe to call twice."""
         self._closed.set()
@@ -169,16 +180,20 @@ class VllmEngine:
 
     def _answer(self, request: GenerationRequest, budget: TimeBudget) -> VllmAnswer:
         """A request's prompt, and what makes deltas of what vLLM puts out after it."""
-        rendered = self._template.render(request.messages, request.template, budget)
-        prompt = self._prompt_tokens.of(rendered, budget)
-        splitter = reasoning.splitter(self._reasoning, rendered)
+        if request.prompt is None:
+            rendered = self._template.render(request.messages, request.template, budget)
+            prompt, form = self._prompt_tokens.of(rendered, budget), self._reasoning
+        else:  # what a model makes of a caller's own prompt is text, its thoughts too
+            prompt = self._raw_prompts.of(request.prompt, request.sampling, budget)
+            rendered, form = TracedText(""), None
+        splitter = reasoning.splitter(form, rendered)
         held = None
         if request.sampling.constraint is not None:
             held = HeldAnswer(
                 request.sampling.constraint,
                 self._masks,
                 self._pieces,
-                self._reasoning,
+                form,
                 str.__str__(rendered),
                 request.produced,
             )

@@ -41,11 +41,11 @@ class PromptTokens:
             if token.special or written_by(own_texts, str(token.content))
         ]
         self._special = SpecialTokens(SpecialToken(str(t.content), id_) for id_, t in added)
-        self._plain = _plain(fast, frozenset(id_ for id_, _ in added))
+        self._tokenizer = _plain(fast, frozenset(id_ for id_, _ in added))
         secret = secrets.token_hex(8)
         #: Id of a special token -> the name that stands for it in a text.
         self._names = {id_: f"\ufdd0{secret}{id_:x}\ufdd1" for id_, _ in added}
-        self._plain.add_tokens(
+        self._tokenizer.add_tokens(
             [
                 AddedToken(
                     self._names[id_],
@@ -58,9 +58,9 @@ class PromptTokens:
                 for id_, token in added
             ]
         )
-        self._ids = {self._plain.token_to_id(name): id_ for id_, name in self._names.items()}
+        self._ids = {self._tokenizer.token_to_id(name): id_ for id_, name in self._names.items()}
         #: Bytes of the longest token: no more of a text can be in one.
-        self._longest = max(len(token.encode()) for token in fast.get_vocab())
+        self.longest_piece = max(len(token.encode()) for token in fast.get_vocab())
 
     def of(self, prompt: TracedText, budget: TimeBudget) -> list[int]:
         """The ids; a BOS is the template's own.
@@ -72,23 +72,24 @@ class PromptTokens:
         """
         budget.phase = _PHASE
         size_bytes = len(prompt.encode("utf-8", "replace"))
-        require_possible(self._model, size_bytes, self._longest, self._context_length)
+        require_possible(self._model, size_bytes, self.longest_piece, self._context_length)
         self._require_fitting(prompt, budget)
         named = "".join(
             self._names[part.id] if isinstance(part, SpecialToken) else part
             for part in self._special.cut(prompt)
         )
-        ids = [self._ids.get(id_, id_) for id_ in self._encode(named)]
+        ids = [self._ids.get(id_, id_) for id_ in self.plain(named)]
         budget.check()
         require_room(self._model, len(ids), self._context_length)
         return ids
 
     def count(self, text: str) -> int:
         """The tokens of a text in which nothing is special."""
-        return len(self._encode(text))
+        return len(self.plain(text))
 
-    def _encode(self, text: str) -> list[int]:
-        return list(self._plain.encode(text, add_special_tokens=False).ids)
+    def plain(self, text: str) -> list[int]:
+        """The ids of a text in which nothing is special."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _require_fitting(self, prompt: TracedText, budget: TimeBudget) -> None:
         text = str.__str__(prompt)

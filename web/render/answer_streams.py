@@ -1,0 +1,125 @@
+"""An answer as a stream, in the bodies of the address at which it was asked for."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from web.render import infill, openai, sse, texts
+from workers.contract.events import Completed, Token
+from workers.contract.job import Api, Job
+from workers.contract.step import Outcome, choice_of
+
+Bodies = list[dict[str, Any]]
+
+
+class AnswerStream(Protocol):
+    """Makes the bodies of the frames of one answer."""
+
+    #: The last frame.
+    done: bytes
+
+    def begin(self) -> Bodies:
+        """What stands before the first token."""
+
+    def take(self, token: Token) -> Bodies:
+        """What a token of the answer shows; nothing where that is nothing yet."""
+
+    def end_choice(self, outcome: Outcome) -> Bodies:
+        """How one choice of several ended."""
+
+    def end(self, completed: Completed) -> Bodies:
+        """How the answer ended, or the last of its choices."""
+
+
+class ChatStream:
+    """Chunks of a chat completion."""
+
+    done = sse.DONE
+
+    def __init__(self, job: Job, *, with_usage: bool) -> None:
+        self._job = job
+        self._with_usage = with_usage
+
+    def begin(self) -> Bodies:
+        """Who speaks, for each choice."""
+        role = {"role": "assistant"}
+        return [openai.chunk(self._job, role, index) for index in range(self._job.choices)]
+
+    def take(self, token: Token) -> Bodies:
+        """See `AnswerStream.take`."""
+        delta = openai.delta(self._job, token)
+        return [openai.chunk(self._job, delta, choice_of(token.step))] if delta else []
+
+    def end_choice(self, outcome: Outcome) -> Bodies:
+        """See `AnswerStream.end_choice`."""
+        return [openai.choice_chunk(self._job, outcome)]
+
+    def end(self, completed: Completed) -> Bodies:
+        """See `AnswerStream.end`."""
+        usage = [openai.usage_chunk(self._job, completed)] if self._with_usage else []
+        return [openai.last_chunk(self._job, completed), *usage]
+
+
+class TextStream:
+    """Parts of a text completion."""
+
+    done = sse.DONE
+
+    def __init__(self, job: Job, *, with_usage: bool) -> None:
+        self._job = job
+        self._with_usage = with_usage
+
+    def begin(self) -> Bodies:
+        """Nothing: texts have no roles."""
+        return []
+
+    def take(self, token: Token) -> Bodies:
+        """See `AnswerStream.take`."""
+        return [texts.part(self._job, token)] if token.text else []
+
+    def end_choice(self, outcome: Outcome) -> Bodies:
+        """See `AnswerStream.end_choice`."""
+        return [texts.choice_end(self._job, outcome)]
+
+    def end(self, completed: Completed) -> Bodies:
+        """See `AnswerStream.end`."""
+        usage = [texts.usage_part(self._job, completed)] if self._with_usage else []
+        return [texts.last_part(self._job, completed), *usage]
+
+
+class InfillStream:
+    """Parts of what fills a gap; llama-server sends no `[DONE]` after them."""
+
+    done = b""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._tokens = 0
+
+    def begin(self) -> Bodies:
+        """Nothing."""
+        return []
+
+    def take(self, token: Token) -> Bodies:
+        """See `AnswerStream.take`."""
+        self._tokens += len(token.token_ids)
+        return [infill.part(token, self._tokens)] if token.text else []
+
+    def end_choice(self, outcome: Outcome) -> Bodies:
+        """Nothing: there is one."""
+        return []
+
+    def end(self, completed: Completed) -> Bodies:
+        """See `AnswerStream.end`."""
+        return [infill.last_part(self._job, completed)]
+
+
+def of(job: Job, *, with_usage: bool) -> AnswerStream:
+    """The stream that a job's caller reads."""
+    match job.api:
+        case Api.TEXT:
+            return TextStream(job, with_usage=with_usage)
+        case Api.INFILL:
+            return InfillStream(job)
+        case Api.CHAT:
+            return ChatStream(job, with_usage=with_usage)
