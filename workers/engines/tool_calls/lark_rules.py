@@ -13,6 +13,10 @@ from workers.engines.tool_calls.base import TokenOf
 
 #: White space between the parts of a call. What models write is one space or one line break.
 _SPACE = r"/[ \t\n\r]{0,8}/"
+#: Where schemas keep what several arguments refer to.
+_DEFINITIONS = ("$defs", "definitions")
+#: Characters of the schemas of single arguments. Each has a copy of all definitions.
+_MOST_ARGUMENT_CHARACTERS = 1_000_000
 _NO_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
@@ -24,6 +28,7 @@ class LarkRules:
         self._token_of = token_of
         self._rules = {"SPACE": _SPACE}
         self._special = {mark: token for mark in marks if (token := token_of(mark)) is not None}
+        self._argument_characters_left = _MOST_ARGUMENT_CHARACTERS
         longest = sorted(self._special, key=len, reverse=True)
         self._cut = re.compile(f"({'|'.join(map(re.escape, longest))})") if longest else None
 
@@ -56,6 +61,19 @@ class LarkRules:
         value = lark.json_value(schema_of(tool), lenient=not tool.strict)
         return self.add(f"arguments_{index}", value)
 
+    def argument(self, schema: Any, tool: Tool) -> str:
+        """One argument by itself, as JSON by its schema.
+
+        What its schema refers to is written with it. Where that is too much, it is any JSON.
+        """
+        own = schema if isinstance(schema, Mapping) else {}
+        if "$ref" in json.dumps(own):
+            root = schema_of(tool)
+            own = {**{name: root[name] for name in _DEFINITIONS if name in root}, **own}
+        value = lark.json_value(own, lenient=not tool.strict)
+        self._argument_characters_left -= len(value)
+        return value if self._argument_characters_left >= 0 else lark.json_value({})
+
     @staticmethod
     def further(call: str, tools: Tools) -> str:
         """More calls, where an answer may have several."""
@@ -79,13 +97,3 @@ def schema_of(tool: Tool) -> dict[str, Any]:
 def json_literal(text: str) -> str:
     """A text as a JSON string, in Lark."""
     return lark.literal(json.dumps(text, ensure_ascii=False))
-
-
-def argument_value(schema: Any, tool: Tool) -> str:
-    """One argument as JSON by its schema, which may refer to the definitions of the tool's."""
-    root = schema_of(tool)
-    definitions: dict[str, Any] = {
-        name: root[name] for name in ("$defs", "definitions") if name in root
-    }
-    own = schema if isinstance(schema, Mapping) else {}
-    return lark.json_value({**definitions, **own}, lenient=not tool.strict)

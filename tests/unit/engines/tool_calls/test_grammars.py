@@ -156,3 +156,14 @@ def test_many_tools(vocabulary, family):
     many = Tools(tuple(Tool(f"tool_{n}", parameters=WEATHER.parameters) for n in range(128)))
     text = written(family, (("tool_77", {"city": "Paris"}),))
     assert follows(vocabulary, family.grammar(many, AS_TEXT), text)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_a_grammar_has_a_bound(vocabulary, family):
+    """Where each argument has a grammar of its own, each would have a copy of all definitions."""
+    definitions = {f"d{n}": {"type": "object", "description": "x" * 400} for n in range(100)}
+    properties = {f"p{n}": {"$ref": f"#/$defs/d{n % 100}"} for n in range(300)}
+    schema = {"type": "object", "properties": properties, "$defs": definitions}
+    grammar = family.grammar(Tools((Tool("f", parameters=schema),)), AS_TEXT)
+    assert len(grammar) < 2_000_000
+    assert follows(vocabulary, grammar, written(family, (("f", {"p0": {}, "p299": {"a": 1}}),)))

@@ -19,7 +19,7 @@ from workers.contract.tools import Tool, Tools
 from workers.engines.tool_calls.argument_types import properties_of, types_of
 from workers.engines.tool_calls.base import CallParser, TokenOf, WrittenCall
 from workers.engines.tool_calls.call_writer import CallWriter
-from workers.engines.tool_calls.lark_rules import LarkRules, argument_value, schema_of
+from workers.engines.tool_calls.lark_rules import LarkRules, schema_of
 from workers.engines.tool_calls.parser import Form, FormParser
 from workers.engines.tool_calls.python_reader import PythonReader
 from workers.engines.tool_calls.registry import register
@@ -113,7 +113,7 @@ def _arguments(rules: LarkRules, index: int, tool: Tool) -> str:
     rules.add(later, '""')
     for place, (name, value) in reversed(list(enumerate(properties.items()))):
         rule = rules.add(
-            f"argument_{index}_{place}", f"{lark.literal(f'{name}=')} {_value(value, tool)}"
+            f"argument_{index}_{place}", f"{lark.literal(f'{name}=')} {_value(rules, value, tool)}"
         )
         may_lack = name not in needed
         next_first, next_later = f"first_{index}_{place}", f"later_{index}_{place}"
@@ -123,9 +123,9 @@ def _arguments(rules: LarkRules, index: int, tool: Tool) -> str:
     return first
 
 
-def _value(schema: Any, tool: Tool) -> str:
+def _value(rules: LarkRules, schema: Any, tool: Tool) -> str:
     types = types_of(schema, tool.parameters)
-    value = argument_value(schema, tool)
+    value = rules.argument(schema, tool)
     words = [*(['"True"', '"False"'] if types == {"boolean"} else [])]
     words += ['"None"'] if "null" in types else []
     return f"({' | '.join([value, *words])})"

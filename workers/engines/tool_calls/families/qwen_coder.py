@@ -25,7 +25,7 @@ from workers.contract.tools import Tool, Tools
 from workers.engines.tool_calls.argument_types import properties_of, types_of
 from workers.engines.tool_calls.base import CallParser, TokenOf, WrittenCall
 from workers.engines.tool_calls.call_writer import CallWriter
-from workers.engines.tool_calls.lark_rules import LarkRules, argument_value, schema_of
+from workers.engines.tool_calls.lark_rules import LarkRules, schema_of
 from workers.engines.tool_calls.parser import Form, FormParser
 from workers.engines.tool_calls.registry import register
 from workers.engines.tool_calls.xml_reader import END, FUNCTION, PARAMETER, PARAMETER_END, XmlReader
@@ -104,16 +104,16 @@ def _parameters(rules: LarkRules, index: int, tool: Tool) -> str:
     parts = []
     for place, (name, value) in enumerate(properties.items()):
         tag = lark.literal(f"{PARAMETER}{name}>\n")
-        rule = rules.add(f"parameter_{index}_{place}", f"{tag} {_value(value, tool)}")
+        rule = rules.add(f"parameter_{index}_{place}", f"{tag} {_value(rules, value, tool)}")
         parts.append(rule if name in names else f"{rule}?")
     return " ".join(parts)
 
 
-def _value(schema: Any, tool: Tool) -> str:
+def _value(rules: LarkRules, schema: Any, tool: Tool) -> str:
     """A value, and the tag that ends it."""
     types = types_of(schema, tool.parameters)
     if types and "string" not in types:
-        return f"{argument_value(schema, tool)} {lark.literal(_VALUE_END)}"
+        return f"{rules.argument(schema, tool)} {lark.literal(_VALUE_END)}"
     values = schema.get("enum") if isinstance(schema, dict) else None
     if isinstance(schema, dict) and "const" in schema:
         values = [schema["const"]]
