@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from workers.contract.job import Job, Message, Sampling
+from workers.contract.job import Job, Message
 from workers.contract.prompt import Prompt
+from workers.contract.sampling import Sampling
 from workers.contract.tools import Tools
 
 #: Bytes of UTF-8 that make a token, on the safe side: English prose has about 4.5, code about 3,

@@ -11,6 +11,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from orchestration import sampling_extras
 from orchestration.admission import Admission
 from orchestration.mode_selection import ModeSelector
 from orchestration.modes.base import Mode
@@ -92,6 +93,7 @@ class Submitter:
             ModelNotFound, ModelLoading, ModelLoadFailed, InsufficientMemory, NoWorker: as in
                 `routing`, of every model that takes part.
             NotEnoughModels: as `ModeSelector.select`.
+            UnsupportedParameter, ValidationFailed: as `sampling_extras.require`.
             TemporaryResource, DeadlineUnreachable: as `Admission.terms`.
             TemporaryResource: its API key's jobs take as many bytes as they may.
             QueueFull: as many jobs of its kind are there as may be.
@@ -103,10 +105,11 @@ class Submitter:
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = resolve.resolve(job.model, self._catalogue)
         job = self._mode_selector.select(job, spec)
-        for model in dict.fromkeys([job.model, *(part.model for part in job.cast)]):
-            resolve.require_worker(
-                self._catalogue.get(model), self._directory, on_demand=self._load_on_demand
-            )
+        names = dict.fromkeys([job.model, *(part.model for part in job.cast)])
+        models = [self._catalogue.get(name) for name in names]
+        sampling_extras.require(job, models)
+        for model in models:
+            resolve.require_worker(model, self._directory, on_demand=self._load_on_demand)
         terms = self._admission.terms(job, idempotency)
         steps = dispatch.plan(self._app, job, 1, self._modes[job.mode].plan(job))
         match self._store_in_share(job, steps, terms):

@@ -53,6 +53,9 @@ class Backend:
     holds_answers: bool = True
     #: It fills gaps whatever the model; else where the model's vocabulary has the marks.
     fills_gaps: bool = False
+    #: What its answers can be asked beyond what all engines do, by the parameters' names: those of
+    #: `workers.contract.sampling.EXTRAS`. Others are refused before a job is stored.
+    sampling: frozenset[str] = frozenset()
     #: What to do where that package was built without the library of this machine's devices.
     build_hint: str = ""
 
@@ -65,6 +68,20 @@ class Backend:
 #: The engine of models and settings that name none.
 DEFAULT = "llamacpp"
 
+_OF_ALL_THAT_SHIP = frozenset(
+    {
+        "repetition_penalty",
+        "min_tokens",
+        "ignore_eos",
+        "stop_token_ids",
+        "include_stop_str_in_output",
+        "logprobs",
+    }
+)
+_OF_LLAMA_CPP = frozenset(
+    {"repeat_last_n", "typical_p", "top_n_sigma", "xtc_probability", "dry_multiplier"}
+)
+
 _ROWS = (
     Backend(
         "llamacpp",
@@ -74,6 +91,7 @@ _ROWS = (
             "the installed llama-cpp-python is built for the CPU alone; build it with "
             "CMAKE_ARGS=-DGGML_CUDA=on"
         ),
+        sampling=_OF_ALL_THAT_SHIP | _OF_LLAMA_CPP | {"logit_bias"},
     ),
     Backend(
         "vllm",
@@ -82,9 +100,17 @@ _ROWS = (
         offload=Offload.WHOLE,
         uses_metal=False,
         falls_back_to_ram=False,
+        sampling=_OF_ALL_THAT_SHIP | {"logit_bias"},
     ),
-    # It says its script, whatever its answers are to be held to.
-    Backend("scripted", weights=Weights.NONE, holds_answers=False, fills_gaps=True),
+    # It says its script, whatever its answers are to be held to. Its tokens are certain: what only
+    # changes chances changes nothing, except to ban one.
+    Backend(
+        "scripted",
+        weights=Weights.NONE,
+        holds_answers=False,
+        fills_gaps=True,
+        sampling=_OF_ALL_THAT_SHIP | _OF_LLAMA_CPP,
+    ),
 )
 
 _BACKENDS = {row.name: row for row in _ROWS}

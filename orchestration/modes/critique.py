@@ -22,7 +22,8 @@ from orchestration.prompts.trajectory import Trajectory
 from orchestration.routing.roles import ANY
 from presets.preset import Preset
 from workers.contract.constraint import Constraint, ConstraintKind
-from workers.contract.job import CastMember, Job, Sampling
+from workers.contract.job import CastMember, Job
+from workers.contract.sampling import Sampling
 from workers.contract.step import Assignment
 from workers.settings import Settings
 

@@ -17,7 +17,8 @@ from orchestration.prompts.rendering import Prompts
 from orchestration.prompts.template import Template
 from orchestration.prompts.trajectory import Trajectory
 from workers.contract.constraint import Constraint, ConstraintKind
-from workers.contract.job import CastMember, Job, Sampling
+from workers.contract.job import CastMember, Job
+from workers.contract.sampling import Sampling
 from workers.contract.step import Assignment
 
 PART = "judge"

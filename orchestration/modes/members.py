@@ -14,7 +14,8 @@ from orchestration.modes.base import Bounds
 from orchestration.modes.rounds import FinishedStep, History, JobAnswer, JobFailure
 from presets.preset import Preset
 from workers.contract.errors import OrchestrationFailed
-from workers.contract.job import CastMember, Job, Sampling
+from workers.contract.job import CastMember, Job
+from workers.contract.sampling import Sampling
 from workers.settings import Settings
 from workers.store.planned import Patience
 

@@ -11,7 +11,8 @@ import psutil
 
 from presets.catalogue import SHIPPED, Catalogue
 from tests.benchmarks.processes import DECODE_CORE, pin
-from workers.contract.job import Message, Sampling
+from workers.contract.job import Message
+from workers.contract.sampling import Sampling
 from workers.engines import registry
 from workers.engines.base import EngineOptions, GenerationRequest
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from presets.catalogue import SHIPPED, Catalogue
 from tests.benchmarks.processes import percentile
 from workers.contract.constraint import Constraint, ConstraintKind
-from workers.contract.job import Message, Sampling
+from workers.contract.job import Message
+from workers.contract.sampling import Sampling
 from workers.engines import registry
 from workers.engines.base import EngineOptions, GenerationRequest
 from workers.engines.constraint_masks import Mask

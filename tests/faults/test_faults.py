@@ -105,6 +105,22 @@ def test_every_choice_goes_on_where_it_was(service):
     assert ended["result"]["usage"]["completion_tokens"] == 4 * WORDS
 
 
+def test_logprobs_that_were_told_are_kept_and_go_on(service):
+    """The stop string holds back every word's text, so that the log is ahead of the text."""
+    wait_for(service.is_ready, 40)
+    asked = {"logprobs": True, "top_logprobs": 20, "stop": [f"{WORDS * ' '}x"]}
+    job_id = submit(service, SPOKEN, **asked)["id"]
+    await_step(service, job_id, answer_step(0), tokens=10)
+    service.child("worker", MODEL).kill()
+    ended = await_end(service, job_id)
+    assert ended["attempt"] == 2
+    (choice,) = ended["result"]["choices"]
+    assert choice["message"]["content"] == TEXT
+    content = choice["logprobs"]["content"]
+    assert "".join(entry["token"] for entry in content) == TEXT
+    assert {len(entry["top_logprobs"]) for entry in content} == {20}
+
+
 def test_every_kind_of_reader_sees_one_answer(service):
     """A plain response, a WebSocket and a poller, while the worker is killed."""
     wait_for(service.is_ready, 40)

@@ -15,7 +15,8 @@ from workers.contract import keys
 from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.errors import JobPoisoned
 from workers.contract.events import Cancelled, Completed, StepFinished, Token
-from workers.contract.job import Job, JobState, Message, Sampling, TemplateOptions
+from workers.contract.job import Job, JobState, Message, TemplateOptions
+from workers.contract.sampling import Sampling
 from workers.contract.step import ANSWER, Assignment, Outcome, StepRequest, Timings, Usage
 from workers.keeper.job_index import JobIndex
 from workers.settings import read

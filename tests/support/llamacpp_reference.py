@@ -36,8 +36,23 @@ class Reference:
         """The text that tokens stand for."""
         return b"".join(map(self.bytes_of, tokens)).decode(errors="replace")
 
+    def logprobs(self, messages, tokens):
+        """The log probabilities of all tokens, a row for each of these: the one that chose it."""
+        begin = self._decode(messages, tokens)
+        rows = self._llama.scores[begin : begin + len(tokens)].astype(np.float64)
+        rows -= rows.max(axis=1, keepdims=True)
+        return rows - np.log(np.exp(rows).sum(axis=1, keepdims=True))
+
     def assert_greedy(self, messages, tokens, near_tie=NEAR_TIE):
         """Every token is the most likely one after those before it, or as good as that."""
+        begin = self._decode(messages, tokens)
+        for place, token in enumerate(tokens):
+            logits = self._llama.scores[begin + place]
+            gap = float(logits.max() - logits[token])
+            assert gap <= near_tie, f"token {place} is {gap:.2f} below the most likely one"
+
+    def _decode(self, messages, tokens):
+        """Decode a conversation with this answer; the row that chose the first of its tokens."""
         prompt = self.prompt(messages)
         ids = [*prompt, *tokens]
         # Beginnings that the last conversation had too are not decoded again.
@@ -48,10 +63,7 @@ class Reference:
         )
         self._llama.n_tokens = known
         self._llama.eval(ids[known:])
-        for place, token in enumerate(tokens):
-            logits = self._llama.scores[len(prompt) + place - 1]
-            gap = float(logits.max() - logits[token])
-            assert gap <= near_tie, f"token {place} is {gap:.2f} below the most likely one"
+        return len(prompt) - 1
 
     def noise(self, messages, tokens):
         """How far the best logits of two decodes of the same ids are apart: all ids at once, and

@@ -8,7 +8,8 @@ from transformers import AutoTokenizer
 from presets.model import Reasoning
 from tests.integration.engines.conftest import Answer as Whole
 from workers.contract.errors import EngineFailed
-from workers.contract.job import Message, Sampling
+from workers.contract.job import Message
+from workers.contract.sampling import Sampling
 from workers.engines import reasoning
 from workers.engines.base import GenerationRequest
 from workers.engines.vllm.vllm_answer import VllmAnswer
@@ -30,15 +31,18 @@ def make(models_dir):
             "a|b", (Message("user", "Hi"),), Sampling(**sampling), produced=tuple(produced)
         )
         splitter = reasoning.splitter(form, PROMPT)
-        return VllmAnswer(
-            request, vocabulary.tokenize(PROMPT), vocabulary, 8192, splitter
-        ), vocabulary
+        prompt = vocabulary.tokenize(PROMPT)
+
+        def spelling(token):
+            return tokenizer.convert_ids_to_tokens(token).encode()
+
+        return VllmAnswer(request, prompt, vocabulary, 8192, splitter, spelling), vocabulary
 
     return make
 
 
 def output(ids, reason=None, cached=0):
-    completion = SimpleNamespace(token_ids=list(ids), finish_reason=reason)
+    completion = SimpleNamespace(token_ids=list(ids), finish_reason=reason, logprobs=None)
     return SimpleNamespace(outputs=[completion], num_cached_tokens=cached, metrics=None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from web.render import infill, openai, sse, texts
+from web.render.logprobs import AnswerLogprobs, TextLogprobs
 from workers.contract.events import Completed, Token
 from workers.contract.job import Api, Job
 from workers.contract.step import Outcome, choice_of
@@ -39,6 +40,7 @@ class ChatStream:
     def __init__(self, job: Job, *, with_usage: bool) -> None:
         self._job = job
         self._with_usage = with_usage
+        self._logprobs = AnswerLogprobs(job)
 
     def begin(self) -> Bodies:
         """Who speaks, for each choice."""
@@ -47,8 +49,10 @@ class ChatStream:
 
     def take(self, token: Token) -> Bodies:
         """See `AnswerStream.take`."""
+        logprobs = self._logprobs.take(token)
         delta = openai.delta(self._job, token)
-        return [openai.chunk(self._job, delta, choice_of(token.step))] if delta else []
+        index = choice_of(token.step)
+        return [openai.chunk(self._job, delta, index, logprobs)] if delta else []
 
     def end_choice(self, outcome: Outcome) -> Bodies:
         """See `AnswerStream.end_choice`."""
@@ -68,6 +72,7 @@ class TextStream:
     def __init__(self, job: Job, *, with_usage: bool) -> None:
         self._job = job
         self._with_usage = with_usage
+        self._steps: dict[str, TextLogprobs] = {}
 
     def begin(self) -> Bodies:
         """Nothing: texts have no roles."""
@@ -75,7 +80,10 @@ class TextStream:
 
     def take(self, token: Token) -> Bodies:
         """See `AnswerStream.take`."""
-        return [texts.part(self._job, token)] if token.text else []
+        logprobs = None
+        if self._job.sampling.logprobs is not None:
+            logprobs = self._steps.setdefault(token.step, TextLogprobs()).take(token)
+        return [texts.part(self._job, token, logprobs)] if token.text else []
 
     def end_choice(self, outcome: Outcome) -> Bodies:
         """See `AnswerStream.end_choice`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.contract.job import Sampling
+from workers.contract.sampling import Sampling
 
 #: Parameters of the schema that OpenAI's API has.
 OF_OPENAI = (
@@ -30,9 +30,16 @@ OF_OPENAI = (
     "parallel_tool_calls",
     "functions",
     "function_call",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
     "response_format",
     "reasoning_effort",
     "user",
+    "metadata",
+    "store",
+    "service_tier",
+    "prompt_cache_key",
 )
 _DEFAULTS = Sampling()
 #: Parameter of the schema -> what is otherwise than in OpenAI's API.
@@ -60,6 +67,14 @@ DIFFERENCES = {
     "[ENGINES.md](ENGINES.md#json-and-grammars)",
     "reasoning_effort": "where the model's chat template knows it; `none` switches thinking off",
     "user": "kept with the job",
+    "logprobs": "each entry has its token's `id`; the model's own chances, of the content's tokens "
+    "alone; see [ENGINES.md](ENGINES.md#what-is-told-of-tokens)",
+    "top_logprobs": "",
+    "logit_bias": "also llama-server's list of pairs",
+    "metadata": "kept and shown with the job; `GET /v1/jobs/{id}` has it",
+    "store": "kept and shown with the job; every answer is kept, as long as the operator says",
+    "service_tier": "a `priority` in other words: `priority` 3, `default` 2, `flex` 1",
+    "prompt_cache_key": "a hint that is not needed: beginnings are known by what they say",
 }
 #: Parameter of the schema that OpenAI's API does not have -> who knows it, and what is otherwise.
 OF_OTHERS = {
@@ -71,6 +86,31 @@ OF_OTHERS = {
         "Ollama, llama-server, vLLM, llama-cpp-python",
         f"{_DEFAULTS.min_p:g} where it is left out",
     ),
+    "repetition_penalty": (
+        "vLLM",
+        "vLLM looks back over prompt and answer; llama.cpp over `repeat_last_n` tokens of them",
+    ),
+    "repeat_penalty": (
+        "Ollama, llama-server, llama-cpp-python",
+        "another name of `repetition_penalty`; 1 where it is left out, not Ollama's 1.1",
+    ),
+    "repeat_last_n": ("Ollama, llama-server", "-1: as far as the context reaches"),
+    "typical_p": ("Ollama, llama-server, llama-cpp-python", ""),
+    "top_n_sigma": ("llama-server", "0 and less: off"),
+    "xtc_probability": ("llama-server", ""),
+    "xtc_threshold": ("llama-server", ""),
+    "dry_multiplier": ("llama-server", ""),
+    "dry_base": ("llama-server", ""),
+    "dry_allowed_length": ("llama-server", ""),
+    "dry_penalty_last_n": ("llama-server", ""),
+    "dry_sequence_breakers": ("llama-server", "up to 16 texts of 40 characters"),
+    "min_tokens": ("vLLM, llama-cpp-python", "also before `stop` and `stop_token_ids`"),
+    "ignore_eos": (
+        "llama-server, vLLM",
+        "an answer that is held to a format still ends where the format ends",
+    ),
+    "stop_token_ids": ("vLLM", "up to 128"),
+    "include_stop_str_in_output": ("vLLM", ""),
     "chat_template_kwargs": ("llama-server, vLLM", ""),
     "add_generation_prompt": ("vLLM", ""),
     "continue_final_message": ("vLLM", ""),
@@ -123,8 +163,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], str]] = {
 #: Field of an OpenAI answer -> why it never comes.
 ABSENT = {
     "system_fingerprint": "models change with their files alone",
-    "service_tier": "there is one",
-    "metadata": "answers are kept as jobs only",
+    "metadata": "`GET /v1/jobs/{id}` has it",
     "moderation": "nothing is moderated",
     "obfuscation": "chunks have the length of their text",
     "shutdown_date": "models stay as long as their files",

@@ -9,8 +9,8 @@ from flask import Response
 
 from web.live.completion import PATIENCE_S
 from web.live.hub import Reader
-from web.render import sse
-from workers.contract.events import TERMINAL, Event, Heartbeat
+from web.render import logprobs, sse
+from workers.contract.events import TERMINAL, Event, Heartbeat, Token
 
 #: A reader gives up on a job of which nothing comes any longer: its record has expired.
 LONGEST_SILENCE_S = 86_400.0
@@ -23,7 +23,10 @@ def respond(reader: Reader, closing: sse.Closing) -> Response:
 
 def body(event: Event) -> dict[str, object]:
     """An event as every reader gets it, whatever carries it."""
-    return {"seq": event.seq, **event.payload()}
+    payload = event.payload()
+    if isinstance(event, Token) and event.logprobs:
+        payload["logprobs"] = [logprobs.entry(each) if each else None for each in event.logprobs]
+    return {"seq": event.seq, **payload}
 
 
 def live_events(reader: Reader) -> Iterator[list[Event]]:

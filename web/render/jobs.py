@@ -95,12 +95,19 @@ def _described(record: JobRecord) -> dict[str, Any]:
         "priority": job.priority.value,
         "created": record.created_ms // 1000,
         **openai.routing(job),
+        **_kept_for_caller(job),
         **({} if record.deadline_ms is None else {"deadline": record.deadline_ms // 1000}),
         **_addresses(job.id),
         "attempt": max((step.attempt for step in record.steps), default=0),
         "steps": [_step(step, over=record.ended_ms is not None) for step in record.steps],
         **measured,
     }
+
+
+def _kept_for_caller(job: Job) -> dict[str, Any]:
+    """What the job's caller sent to be kept with it."""
+    metadata = {"metadata": dict(job.metadata)} if job.metadata else {}
+    return {**metadata, **without_none({"store": job.store, "user": job.user}), **openai.tier(job)}
 
 
 def _addresses(job_id: str) -> dict[str, str]:

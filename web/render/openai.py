@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from web.render import calls
+from web.render import calls, logprobs
 from web.render.choices import Choice, gather
+from web.schemas import service_tier
 from workers.contract.events import Assessed, Completed, Event, Started, StepFinished, Token
 from workers.contract.job import Job
 from workers.contract.step import Outcome, Usage, choice_of, is_answer
@@ -38,7 +39,7 @@ def _whole_choice(job: Job, index: int, choice: Choice) -> dict[str, Any]:
     return {
         "index": index,
         "message": {"role": "assistant", **thought, **said, "refusal": None},
-        "logprobs": None,
+        "logprobs": logprobs.of_answer(job, choice.tokens),
         "finish_reason": calls.finish_reason(job, choice.finish_reason),
     }
 
@@ -50,9 +51,11 @@ def delta(job: Job, token: Token) -> dict[str, Any]:
     return {**said, **calls.delta(job, token.calls)}
 
 
-def chunk(job: Job, delta: dict[str, Any], index: int = 0) -> dict[str, Any]:
+def chunk(
+    job: Job, delta: dict[str, Any], index: int = 0, logprobs: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """A frame of a stream, with a part of the answer, or of the choice of this index."""
-    return _chunk(job, [_choice(delta, None, index)])
+    return _chunk(job, [_choice(delta, None, index, logprobs)])
 
 
 def choice_chunk(job: Job, outcome: Outcome) -> dict[str, Any]:
@@ -124,8 +127,18 @@ def routing(job: Job) -> dict[str, Any]:
     return {} if job.routing is None else {"routing": dict(job.routing)}
 
 
-def _choice(delta: dict[str, Any], finish_reason: str | None, index: int = 0) -> dict[str, Any]:
-    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+def tier(job: Job) -> dict[str, str]:
+    """OpenAI's word for the job's priority; nothing where its caller named no tier."""
+    return {} if job.service_tier is None else {"service_tier": service_tier.of(job.priority)}
+
+
+def _choice(
+    delta: dict[str, Any],
+    finish_reason: str | None,
+    index: int = 0,
+    logprobs: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
 
 
 def _chunk(job: Job, choices: list[dict[str, Any]]) -> dict[str, Any]:
@@ -143,6 +156,7 @@ def about(job: Job, completed: Completed) -> dict[str, Any]:
     outcome = completed.outcome
     report = completed.report or {"mode": job.mode, "models_used": [outcome.model], "rounds": 1}
     return {
+        **tier(job),
         "orchestration": report,
         "inference_metadata": {
             "config": job.preset,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from web.render import openai
+from web.render import logprobs, openai
 from web.render.choices import gather
 from workers.contract.events import Completed, Event, Token
 from workers.contract.job import Job
@@ -16,7 +16,8 @@ def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:
     """The body of a plain answer, from all events of a job that has completed."""
     choices, completed = gather(job, events)
     described = [
-        _choice(index, choice.text, choice.finish_reason) for index, choice in enumerate(choices)
+        _choice(index, choice.text, choice.finish_reason, logprobs.of_text(job, choice.tokens))
+        for index, choice in enumerate(choices)
     ]
     return {
         **_body(job, described),
@@ -25,9 +26,9 @@ def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:
     }
 
 
-def part(job: Job, token: Token) -> dict[str, Any]:
+def part(job: Job, token: Token, logprobs: dict[str, Any] | None) -> dict[str, Any]:
     """A frame of a stream, with a part of a choice."""
-    return _body(job, [_choice(choice_of(token.step), token.text, None)])
+    return _body(job, [_choice(choice_of(token.step), token.text, None, logprobs)])
 
 
 def choice_end(job: Job, outcome: Outcome) -> dict[str, Any]:
@@ -46,8 +47,10 @@ def usage_part(job: Job, completed: Completed) -> dict[str, Any]:
     return {**_body(job, []), "usage": openai.usage(completed.outcome.usage)}
 
 
-def _choice(index: int, text: str, finish_reason: str | None) -> dict[str, Any]:
-    return {"text": text, "index": index, "logprobs": None, "finish_reason": finish_reason}
+def _choice(
+    index: int, text: str, finish_reason: str | None, logprobs: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    return {"text": text, "index": index, "logprobs": logprobs, "finish_reason": finish_reason}
 
 
 def _body(job: Job, choices: list[dict[str, Any]]) -> dict[str, Any]:

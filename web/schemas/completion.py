@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from web.schemas import (
     constraints,
     messages,
     prompt_reading,
+    sampling,
+    service_tier,
     template_options,
     tools,
     unknown_parameters,
@@ -18,31 +20,19 @@ from web.schemas import (
 from web.schemas.completion_schema import ROUTED, CompletionSchema, JobSchema
 from web.schemas.text_schema import (
     DEFAULT_MAX_TOKENS,
+    NOT_OF_GAPS,
     OF_CHATS,
     OF_EDITORS,
     InfillSchema,
     TextJobSchema,
     TextSchema,
 )
-from workers.contract.constraint import Constraint
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
-from workers.contract.fields import without_none
-from workers.contract.job import Api, Message, Priority, Sampling, TemplateOptions
+from workers.contract.job import Api, Message, Priority, TemplateOptions
 from workers.contract.prompt import Prompt
+from workers.contract.sampling import Sampling
 from workers.contract.tools import Tools
 from workers.store.admission import Idempotency
-
-#: Parameters that go to the sampler under the names that callers use.
-_SAMPLER_FIELDS = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "stop",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +49,10 @@ class Completion:
     priority: Priority
     task_type: str | None
     user: str | None
+    #: What its caller keeps with it.
+    metadata: Mapping[str, str]
+    store: bool | None
+    service_tier: str | None
     stream: bool
     include_usage: bool
     #: The stream carries what the steps do, too.
@@ -102,7 +96,7 @@ def load(
     """
     schema = _JOB_SCHEMAS[api] if asynchronous else _SCHEMAS[api]
     if api is not Api.CHAT:
-        _require_no_chat(body)
+        _require_no_chat(body, NOT_OF_GAPS if api is Api.INFILL else OF_CHATS)
     known, ignored = unknown_parameters.sort_out(body, schema.fields, OF_EDITORS[api])
     _require_few(known.get("messages"), most_messages)
     data = schema.read(known, **(ROUTED if auto_route else {}))
@@ -119,13 +113,16 @@ def load(
     return Completion(
         model=data.get("model", AUTO),
         messages=conversation,
-        sampling=_sampling(data, constraint),
+        sampling=sampling.read(data, constraint),
         template=template_options.read(data, conversation),
         tools=offered,
         mode=data.get("orchestration_mode"),
-        priority=Priority(data.get("priority", default_priority)),
+        priority=service_tier.priority(data, default_priority),
+        service_tier=data.get("service_tier"),
         task_type=data.get("task_type"),
         user=data.get("user"),
+        metadata=data.get("metadata") or {},
+        store=data.get("store"),
         stream=stream,
         include_usage=bool((options or {}).get("include_usage")),
         include_steps=bool((options or {}).get("include_steps")),
@@ -156,8 +153,8 @@ def _prompts(data: dict[str, Any], api: Api) -> tuple[tuple[Prompt, ...], int]:
     return (), data.get("n") or 1
 
 
-def _require_no_chat(body: Mapping[str, Any]) -> None:
-    for name in OF_CHATS:
+def _require_no_chat(body: Mapping[str, Any], names: Iterable[str]) -> None:
+    for name in names:
         if body.get(name) is not None:
             raise UnsupportedParameter(
                 f"{name!r} goes only with POST /v1/chat/completions.", details={"param": name}
@@ -171,16 +168,3 @@ def _require_few(turns: Any, most: int) -> None:
             f"messages must have at most {most} items (INFERENCE_MAX_MESSAGES).",
             details={"param": "messages", "bound": "messages", "limit": most},
         )
-
-
-def _sampling(data: Mapping[str, Any], constraint: Constraint | None) -> Sampling:
-    given = without_none(data)
-    limits = [given[name] for name in ("max_tokens", "max_completion_tokens") if name in given]
-    chosen = {name: given[name] for name in _SAMPLER_FIELDS if name in given}
-    if chosen.get("top_k") == -1:  # vLLM's spelling of "all"
-        chosen["top_k"] = 0
-    return Sampling(
-        max_tokens=min(limits, default=None),
-        constraint=constraint,
-        **chosen,
-    )

@@ -16,9 +16,12 @@ from web.schemas.constraints import (
     SourceField,
     StructuredOutputsSchema,
 )
-from web.schemas.fields import Decimal, Flag, Items, Stop, Text, Whole
+from web.schemas.fields import Decimal, Flag, Items, Text, Whole
 from web.schemas.lenient import LenientSchema
 from web.schemas.messages import MessageSchema
+from web.schemas.metadata import Metadata
+from web.schemas.sampling_schema import SamplingSchema
+from web.schemas.service_tier import TIERS
 from web.schemas.template_options import EFFORTS
 from web.schemas.tools import (
     FunctionCallField,
@@ -29,10 +32,8 @@ from web.schemas.tools import (
 )
 from workers.contract.job import MOST_CHOICES
 from workers.contract.keys import ACCEPTED_TTL_S
+from workers.contract.logprobs import MOST_ALTERNATIVES
 
-#: More tokens than any context has.
-_MOST_TOKENS = 10_000_000
-_SEED = 2**63
 #: A record of a job that does not end is kept this long.
 LONGEST_DEADLINE_S = ACCEPTED_TTL_S
 #: A conversation is text: few values, of which some are long.
@@ -46,7 +47,7 @@ class StreamOptionsSchema(LenientSchema):
     include_steps = Flag(description="Send what the steps of a mode do, as frames without choices.")
 
 
-class CompletionSchema(LenientSchema):
+class CompletionSchema(SamplingSchema):
     """A chat completion. `unknown_parameters.sort_out` deals with names that are not here."""
 
     #: `ROUTED` loads a body without it.
@@ -72,27 +73,17 @@ class CompletionSchema(LenientSchema):
         allow_none=True,
         metadata={"description": "`include_usage` and `include_steps`; only with `stream`."},
     )
-    max_tokens = Whole(1, _MOST_TOKENS, description="The most tokens of the answer.")
-    max_completion_tokens = Whole(
-        1, _MOST_TOKENS, description="The newer name of `max_tokens`; the smaller one counts."
+    logprobs: Flag | Whole = Flag(description="Tell each token's log probability, the model's own.")
+    top_logprobs = Whole(
+        0,
+        MOST_ALTERNATIVES,
+        description="So many of the likeliest tokens with each; only with `logprobs`.",
     )
     n = Whole(
         1,
         MOST_CHOICES,
         description="How many answers; they have seeds that follow each other.",
     )
-    temperature = Decimal(0, 2, description="0 takes the most likely token every time.")
-    top_p = Decimal(0, 1, description="Sample from the most likely tokens of this total chance.")
-    top_k = Whole(-1, _MOST_TOKENS, description="Sample from this many tokens; 0 and -1: all.")
-    min_p = Decimal(0, 1, description="Leave out tokens less likely than this part of the best.")
-    stop = Stop(description="Strings that end the answer; they are no part of it.")
-    seed = Whole(
-        -_SEED,
-        _SEED - 1,
-        description="The same seed draws the same tokens, -1 too; leave it out for a fresh one.",
-    )
-    presence_penalty = Decimal(-2, 2, description="Above 0: tokens that occurred become rarer.")
-    frequency_penalty = Decimal(-2, 2, description="The same, for each time a token occurred.")
     tools = ToolsField(ToolSchema, "Functions that the model may call.")
     tool_choice = ToolChoiceField(
         description="`auto`: the model decides; `required`: it calls one at least; `none`: it "
@@ -139,6 +130,16 @@ class CompletionSchema(LenientSchema):
     grammar = SourceField(description="A grammar in GBNF, as llama.cpp has it, or in Lark's form.")
     json_schema = SchemaField(description="A JSON Schema, as llama.cpp takes it.")
     user = Text(most=512, description="Who asks, as the caller names them; kept with the job.")
+    metadata = Metadata(description="Pairs of texts, kept and shown with the job.")
+    store = Flag(description="Kept and shown with the job; how long is the operator's to say.")
+    service_tier = Text(
+        choices=TIERS,
+        description="A `priority` in other words: `priority` is 3, `default` 2, `flex` 1; `auto`: "
+        "as if absent.",
+    )
+    prompt_cache_key = Text(
+        most=512, description="A hint; beginnings are known again by what they say, without it."
+    )
     task_type = Text(
         most=64, description="The kind of task, for routing: `code`, `reason`, `quick`, ..."
     )

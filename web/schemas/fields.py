@@ -43,7 +43,7 @@ class Whole(JsonField[int]):
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ValidationError(f"must be a whole number, not {_kind(value)}")
+            raise ValidationError(f"must be a whole number, not {kind(value)}")
         if not self.least <= value <= self.most:
             raise ValidationError(f"must be from {self.least} to {self.most}")
         return value
@@ -61,7 +61,7 @@ class Decimal(JsonField[float]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValidationError(f"must be a number, not {_kind(value)}")
+            raise ValidationError(f"must be a number, not {kind(value)}")
         if not self.least <= value <= self.most:  # NaN and infinity are not
             raise ValidationError(f"must be from {self.least:g} to {self.most:g}")
         return float(value)
@@ -78,7 +78,7 @@ class Flag(JsonField[bool]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if not isinstance(value, bool):
-            raise ValidationError(f"must be true or false, not {_kind(value)}")
+            raise ValidationError(f"must be true or false, not {kind(value)}")
         return value
 
     def _json_schema(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class Text(JsonField[str]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str):
-            raise ValidationError(f"must be a string, not {_kind(value)}")
+            raise ValidationError(f"must be a string, not {kind(value)}")
         if self.choices and value not in self.choices:
             several = "one of " if len(self.choices) > 1 else ""
             raise ValidationError(f"must be {several}{', '.join(self.choices)}")
@@ -145,7 +145,7 @@ class Content(JsonField[str | list[Any]]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str | list[Any]:
         if not isinstance(value, str | list):
-            raise ValidationError(f"must be a string or a list of text parts, not {_kind(value)}")
+            raise ValidationError(f"must be a string or a list of text parts, not {kind(value)}")
         return value
 
     def json_schema(self) -> dict[str, Any]:
@@ -179,6 +179,7 @@ class Stop(JsonField[tuple[str, ...]]):
         return {"anyOf": [text, texts, {"type": "null"}]}
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
+    """What a JSON value is, for a message."""
     names = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
     return "null" if value is None else names.get(type(value), "a number")

@@ -27,6 +27,8 @@ def of_text(data: Mapping[str, Any]) -> tuple[tuple[Prompt, ...], int]:
             f"asks for {len(given) * of_each} answers, {of_each} of each prompt; there are "
             f"{MOST_CHOICES_OF_PROMPTS} at most",
         )
+    if data.get("echo") and data.get("logprobs") is not None:
+        raise invalid("logprobs", "does not go with echo: it tells of the answer's tokens alone")
     suffix = data.get("suffix") or None
     if suffix is not None and not all(isinstance(prompt, str) for prompt in given):
         raise invalid("suffix", "goes only with a prompt that is text")

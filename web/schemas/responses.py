@@ -58,7 +58,13 @@ _CHOICE = {
                 "refusal": {"type": "null"},
             },
         },
-        "logprobs": {"type": "null"},
+        "logprobs": {
+            "type": ["object", "null"],
+            "properties": {
+                "content": {"type": "array", "items": {"type": "object"}},
+                "refusal": {"type": "null"},
+            },
+        },
         "finish_reason": {"type": "string"},
     },
 }
@@ -74,6 +80,7 @@ COMPLETION = Component(
             "model": {"type": "string"},
             "choices": {"type": "array", "minItems": 1, "items": _CHOICE},
             "usage": {"type": "object"},
+            "service_tier": {"type": "string", "enum": ["flex", "default", "priority"]},
             "orchestration": {"type": "object"},
             "inference_metadata": {"type": "object"},
         },
@@ -102,6 +109,7 @@ COMPLETION = Component(
             "prompt_tokens_details": {"cached_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 0},
         },
+        "service_tier": "default",
         "orchestration": {"mode": "single", "models_used": ["smollm2-135m"], "rounds": 1},
         "inference_metadata": {
             "config": None,
@@ -201,6 +209,10 @@ JOB = Component(
             "state": {"type": "string", "enum": list(JobState)},
             "position": {"type": "integer", "minimum": 1},
             "estimated_wait_s": {"type": "number", "minimum": 0},
+            "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+            "store": {"type": "boolean"},
+            "user": {"type": "string"},
+            "service_tier": {"type": "string"},
             "result": {"anyOf": [COMPLETION.ref, TEXT_COMPLETION.ref]},
             "deleted": {"type": "boolean", "const": True},
         },

@@ -12,6 +12,7 @@ from web.schemas.fields import Flag, Items, Text, Whole
 from web.schemas.lenient import LenientSchema
 from web.schemas.prompts import PromptsField
 from workers.contract.job import MOST_CHOICES, Api
+from workers.contract.logprobs import MOST_ALTERNATIVES
 
 #: What OpenAI's endpoint gives where `max_tokens` is left out.
 DEFAULT_MAX_TOKENS = 16
@@ -38,6 +39,8 @@ OF_CHATS = tuple(
     )
     if name in CompletionSchema().fields
 )
+#: What gaps do not have either: llama-server's answer has no place for it.
+NOT_OF_GAPS = (*OF_CHATS, "logprobs")
 #: What plugins of editors send with every request, and what is done without it here: samplers are
 #: in llama.cpp's own order, the answer ends by `n_predict` and comes whole.
 OF_EDITORS: Mapping[Api, frozenset[str]] = {
@@ -68,6 +71,11 @@ class TextSchema(CompletionSchema):
         _MOST_TOKENS,
         description=f"The most tokens of the answer; {DEFAULT_MAX_TOKENS} if absent.",
     )
+    logprobs = Whole(
+        0,
+        MOST_ALTERNATIVES,
+        description="So many of the likeliest tokens with each of the answer; 0: the chosen alone.",
+    )
     suffix = Text(description="What comes after the answer, which fills in between.")
     echo = Flag(description="Begin the answer with the prompt.")
     parse_special = Flag(
@@ -97,7 +105,7 @@ class InfillSchema(CompletionSchema):
         """Marshmallow's options."""
 
         unknown = EXCLUDE
-        exclude = (*OF_CHATS, "n", "max_tokens", "stream_options")
+        exclude = (*NOT_OF_GAPS, "n", "max_tokens", "stream_options")
 
     model = Text(
         least=1,

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from workers.contract.errors import InferenceError
 from workers.contract.fields import known_fields
+from workers.contract.logprobs import PackedLogprobs
 from workers.contract.step import Outcome
 from workers.contract.tools import CallPart
 
@@ -73,12 +74,17 @@ class Token(Event):
     reasoning: str = ""
     #: Pieces of the calls that the answer makes.
     calls: tuple[CallPart, ...] = ()
+    #: Where they are asked for, of each of the ids; empty for one that is known to be no content.
+    logprobs: tuple[PackedLogprobs, ...] = ()
+    #: Places in the step's answer of tokens whose text is content, as it is known by now. They are
+    #: logged with the ids and told apart from them: text is held back, and a worker may die then.
+    content_tokens: tuple[int, ...] = ()
 
     def payload(self) -> dict[str, Any]:
-        """As `Event.payload`; `reasoning` and `calls` only where there are some."""
+        """As `Event.payload`; the optional fields only where there are some."""
         body = Event.payload(self)
         body["calls"] = [part.to_dict() for part in self.calls]
-        for name in ("reasoning", "calls"):
+        for name in ("reasoning", "calls", "logprobs", "content_tokens"):
             if not body[name]:
                 del body[name]
         return body
@@ -182,6 +188,10 @@ def decode(raw: bytes) -> Event:
         body["outcome"] = Outcome.from_dict(body["outcome"])
     if "token_ids" in body:
         body["token_ids"] = tuple(body["token_ids"])
+    if "logprobs" in body:
+        body["logprobs"] = tuple(tuple(packed) for packed in body["logprobs"])
+    if "content_tokens" in body:
+        body["content_tokens"] = tuple(body["content_tokens"])
     if "calls" in body:
         body["calls"] = tuple(CallPart(**known_fields(CallPart, part)) for part in body["calls"])
     return kind(**known_fields(kind, body))

@@ -1,4 +1,4 @@
-"""What is asked: a job, its conversation, and how tokens are chosen.
+"""What is asked: a job and its conversation.
 
 These travel between processes as JSON. `version` lets old and new workers run side by side while
 an upgrade rolls: readers ignore fields they do not know and refuse a newer major version.
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workers.contract.constraint import Constraint
 from workers.contract.fields import known_fields
 from workers.contract.prompt import Prompt
+from workers.contract.sampling import Sampling, sampling_from
 from workers.contract.tools import Tools
 
 #: The newest that is read. Raised when an old reader could misunderstand what a new writer wrote.
@@ -95,36 +95,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are chosen. The defaults are llama.cpp's own (`common_params_sampling`)."""
-
-    #: Tokens to produce at most; None: as many as the context has room for.
-    max_tokens: int | None = None
-    #: 0 takes the most likely token every time.
-    temperature: float = 0.8
-    top_p: float = 0.95
-    #: 0 keeps every token.
-    top_k: int = 40
-    min_p: float = 0.05
-    #: Texts that end the answer; they are not part of it.
-    stop: tuple[str, ...] = ()
-    #: None: a fresh seed for every request.
-    seed: int | None = None
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    #: None: any text.
-    constraint: Constraint | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dict; the constraint keeps its first name, `response_format`."""
-        constraint = self.constraint
-        data = dataclasses.asdict(dataclasses.replace(self, constraint=None))
-        del data["constraint"]
-        data["response_format"] = None if constraint is None else constraint.to_dict()
-        return data
-
-
-@dataclass(frozen=True, slots=True)
 class TemplateOptions:
     """What a caller asks of the model's chat template."""
 
@@ -192,6 +162,12 @@ class Job:
     #: What the model reads instead of messages; each has as many choices.
     prompts: tuple[Prompt, ...] = ()
     api: Api = Api.CHAT
+    #: What its caller keeps with it.
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    #: Whether its caller asked to store it; it is kept as any other.
+    store: bool | None = None
+    #: The tier that its caller named; what it means is in `priority`.
+    service_tier: str | None = None
 
     @property
     def version(self) -> int:
@@ -226,7 +202,7 @@ class Job:
 
         A reader of any version still reads it.
         """
-        sampling = dataclasses.replace(self.sampling, stop=(), constraint=None)
+        sampling = self.sampling.without_texts()
         tools = None if self.tools is None else self.tools.without_request()
         return dataclasses.replace(
             self,
@@ -271,15 +247,6 @@ def messages_from(data: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
         )
         for message in data
     )
-
-
-def sampling_from(data: Mapping[str, Any]) -> Sampling:
-    """Rebuild a sampling."""
-    known = known_fields(Sampling, data)
-    known["stop"] = tuple(known["stop"])
-    if written := data.get("response_format"):
-        known["constraint"] = Constraint.from_dict(written)
-    return Sampling(**known)
 
 
 def _tuple(value: Any) -> tuple[Any, ...] | None:

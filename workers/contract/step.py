@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.contract.fields import known_fields
-from workers.contract.job import Message, Sampling, messages_from, sampling_from
+from workers.contract.job import Message, messages_from
+from workers.contract.sampling import Sampling, sampling_from
 
 #: Name of the step whose tokens are the answer; tokens of other steps are not. Where several
 #: choices are asked for, the others' are `answer-1`, `answer-2`, ...

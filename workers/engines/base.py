@@ -14,8 +14,10 @@ from typing import Protocol
 
 from presets.model import ModelSpec
 from workers.contract.errors import ContextBudgetExceeded
-from workers.contract.job import Message, Priority, Sampling, TemplateOptions
+from workers.contract.job import Message, Priority, TemplateOptions
+from workers.contract.logprobs import PackedLogprobs
 from workers.contract.prompt import Prompt
+from workers.contract.sampling import Sampling
 from workers.contract.step import Timings, Usage
 from workers.contract.tools import CallPart, Tools
 
@@ -82,6 +84,12 @@ class Delta:
     reasoning: str = ""
     #: Pieces of the calls that the answer makes; their text is no part of the text.
     calls: tuple[CallPart, ...] = ()
+    #: Where they are asked for, for each of the ids: its log probabilities, or nothing where it is
+    #: known to be no content.
+    logprobs: tuple[PackedLogprobs, ...] = ()
+    #: Places in the answer, from 0, of tokens whose text is content, as it is known by now; some of
+    #: them may have come before.
+    content_tokens: tuple[int, ...] = ()
 
     @property
     def says_something(self) -> bool:

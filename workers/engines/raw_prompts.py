@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
-from workers.contract.job import Sampling
 from workers.contract.prompt import Prompt
+from workers.contract.sampling import Sampling
 from workers.engines.base import require_possible, require_room
 from workers.engines.infill import ROOM_FOR_ANSWER, InfillMarks, assemble
 from workers.engines.long_texts import is_long, require_fitting

@@ -33,9 +33,11 @@ from workers.contract.errors import (
     UnsupportedParameter,
     ValidationFailed,
 )
+from workers.contract.logprobs import LEAST_LOGPROB, Logprob, PackedLogprobs, pack
 from workers.contract.prompt import Prompt
+from workers.contract.sampling import Sampling
 from workers.contract.step import Timings, Usage
-from workers.engines import reasoning
+from workers.engines import named_tokens, reasoning
 from workers.engines.base import (
     Delta,
     EngineOptions,
@@ -103,6 +105,7 @@ class ScriptedEngine:
         script = self._script.overridden(asked(request, self._name))
         if (constraint := request.sampling.constraint) is not None:
             self._check(constraint, self._content(script))
+        named_tokens.require_known(request.sampling, ScriptedVocabulary.size)
         try:
             counted = self._count(request, cancelled)
         except Cancelled:
@@ -168,20 +171,24 @@ class ScriptedEngine:
         limit = self.context_length - prompt_tokens
         if request.sampling.max_tokens is not None:
             limit = min(limit, request.sampling.max_tokens)
-        natural = limit if script.repeat else len(words)
+        sampling = request.sampling
+        natural = max(len(words), min(sampling.min_tokens, limit))
+        if script.repeat or sampling.ignore_eos:
+            natural = limit
         # What is made of a caller's own prompt is text.
         form = None if request.prompt is not None else self._reasoning
         splitter = reasoning.splitter(form, script.prompt_end)
-        text = TextAssembler(request.sampling.stop, splitter)
+        text = TextAssembler.of(sampling, splitter)
         for token in request.produced:
             text.push(words[token % len(words)])
         produced = len(request.produced)
+        stopped = _ends_with_stop_token(sampling, request.produced)
         first_at = due = begun_at + script.prefill_s
         reason = None
         while reason is None:
             if produced == script.hang_after:
                 Event().wait()
-            if text.stopped or produced >= natural < limit:
+            if stopped or text.stopped or produced >= natural < limit:
                 reason = "stop"
             elif produced >= limit:
                 reason = "length"
@@ -190,10 +197,19 @@ class ScriptedEngine:
             else:
                 _fault(script, produced)
                 token = produced % len(words)
+                stopped = _is_stop_token(sampling, token, produced)
+                if stopped and not sampling.include_stop_str_in_output:
+                    continue
                 produced += 1
                 due += 1 / script.tokens_per_s
                 shown = text.push(words[token])
-                yield Delta(shown.text, (token,), reasoning=shown.reasoning)
+                yield Delta(
+                    shown.text,
+                    (token,),
+                    reasoning=shown.reasoning,
+                    logprobs=_logprobs(sampling, words, token, text.may_be_content),
+                    content_tokens=shown.content_tokens,
+                )
         # What is held back of a cancelled answer comes from the worker that goes on with it.
         rest = Shown() if reason == "cancelled" else text.finish(cut=reason == "length")
         yield Delta(
@@ -206,6 +222,7 @@ class ScriptedEngine:
                 decode_ms=round(max(0.0, time.perf_counter() - first_at) * 1e3, 3),
             ),
             rest.reasoning,
+            content_tokens=rest.content_tokens,
         )
 
     def _wait_until(self, due: float, cancelled: Event) -> bool:
@@ -217,6 +234,27 @@ class ScriptedEngine:
                 return True
             cancelled.wait(min(left_s, _CLOSE_CHECK_S))
         return False
+
+
+def _is_stop_token(sampling: Sampling, token: int, produced: int) -> bool:
+    return produced >= sampling.min_tokens and token in sampling.stop_token_ids
+
+
+def _ends_with_stop_token(sampling: Sampling, produced: tuple[int, ...]) -> bool:
+    return bool(produced) and _is_stop_token(sampling, produced[-1], len(produced) - 1)
+
+
+def _logprobs(
+    sampling: Sampling, words: list[bytes], token: int, may_be_content: bool
+) -> tuple[PackedLogprobs, ...]:
+    """A script's token is certain; the alternatives are the words that are not said now."""
+    if sampling.logprobs is None:
+        return ()
+    if not may_be_content:
+        return ((),)
+    chosen = Logprob(token, words[token], 0.0)
+    others = [Logprob(t, word, LEAST_LOGPROB) for t, word in enumerate(words) if t != token]
+    return (pack([chosen, *[chosen, *others][: sampling.logprobs]]),)
 
 
 def _fault(script: Script, produced: int) -> None:

@@ -155,7 +155,17 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
 
 def _token(lease: Lease, delta: Delta) -> Token:
     step, attempt = lease.request.step, lease.attempt
-    return Token(0, step, attempt, delta.token_ids, delta.text, delta.reasoning, delta.calls)
+    return Token(
+        0,
+        step,
+        attempt,
+        delta.token_ids,
+        delta.text,
+        delta.reasoning,
+        delta.calls,
+        delta.logprobs,
+        delta.content_tokens,
+    )
 
 
 def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:

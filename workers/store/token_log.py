@@ -219,6 +219,8 @@ def _merge(batch: list[_Pending]) -> list[_Pending]:
                 text=before.entry.event.text + token.text,
                 reasoning=before.entry.event.reasoning + token.reasoning,
                 calls=join((*before.entry.event.calls, *token.calls)),
+                logprobs=before.entry.event.logprobs + token.logprobs,
+                content_tokens=before.entry.event.content_tokens + token.content_tokens,
             )
             # The later number: both are written, or neither.
             before.entry = replace(pending.entry, event=joined)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from presets.catalogue import Catalogue
-from workers.contract.job import Message, Priority, Sampling
+from workers.contract.job import Message, Priority
+from workers.contract.sampling import Sampling
 from workers.engines import registry
 from workers.engines.base import EngineOptions, GenerationRequest
 

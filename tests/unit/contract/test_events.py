@@ -18,6 +18,9 @@ OUTCOME = Outcome("answer", "m", 1, "stop", Usage(3, 4), Timings(), 2048)
         events.Token(3, "answer", 1, (5, 6), "é🦊"),
         events.Token(3, "answer", 1, (5, 6), "so", "é🦊"),
         events.Token(3, "answer", 1, (5,), "", calls=(CallPart(0, "call_1", "f"), CallPart(0))),
+        events.Token(
+            3, "answer", 1, (5, 6), "", logprobs=((5, "\xf0", -1.5), ()), content_tokens=(2,)
+        ),
         events.StepFinished(3, OUTCOME),
         events.Heartbeat(3),
         events.Completed(3, OUTCOME),
@@ -47,6 +50,7 @@ def test_a_quoted_lone_surrogate_does_not_stop_the_log():
 
 def test_without_a_thought_a_token_does_not_speak_of_one():
     assert "reasoning" not in events.Token(1, "answer", 1, (5,), "so").payload()
+    assert "logprobs" not in events.Token(1, "answer", 1, (5,), "so").payload()
     assert "calls" not in events.Token(1, "answer", 1, (5,), "so").payload()
     assert events.Token(1, "answer", 1, (5,), "", "so").payload()["reasoning"] == "so"
 

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from workers.contract.constraint import Constraint, ConstraintKind
-from workers.contract.job import VERSION, Job, Message, Priority, Sampling, sampling_from
+from workers.contract.job import VERSION, Job, Message, Priority
+from workers.contract.sampling import Sampling, sampling_from
 from workers.contract.step import Outcome, Timings, Usage
 from workers.contract.tools import Tool, ToolChoice, Tools
 
@@ -30,7 +31,18 @@ def test_a_job_survives_the_journey():
             Message("assistant", None, tool_calls=({"id": "c1", "function": {"name": "f"}},)),
             Message("tool", "42", tool_call_id="c1"),
         ),
-        sampling=Sampling(max_tokens=5, stop=("a", "b"), seed=7),
+        sampling=Sampling(
+            max_tokens=5,
+            stop=("a", "b"),
+            seed=7,
+            logit_bias=((5, -1.5),),
+            stop_token_ids=(1, 2),
+            dry_sequence_breakers=("x",),
+            logprobs=3,
+        ),
+        metadata={"run": "7"},
+        store=True,
+        service_tier="flex",
         priority=Priority.HIGH,
         tools=Tools((Tool("f", "does it", {"type": "object"}),), ToolChoice.NAMED, "f", False),
     )

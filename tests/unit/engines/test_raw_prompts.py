@@ -9,8 +9,8 @@ from workers.contract.errors import (
     UnsupportedParameter,
     ValidationFailed,
 )
-from workers.contract.job import Sampling
 from workers.contract.prompt import Prompt
+from workers.contract.sampling import Sampling
 from workers.engines.infill import InfillMarks
 from workers.engines.raw_prompts import RawPrompts
 from workers.engines.time_budget import TimeBudget

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from workers.contract.errors import EngineFailed
-from workers.contract.job import Priority, Sampling
+from workers.contract.job import Priority
+from workers.contract.sampling import Sampling
 from workers.engines.base import GenerationRequest
 from workers.engines.llamacpp import scheduler as module
 from workers.engines.llamacpp.prefill_chunks import PATIENCE_S, TILE, PrefillChunks

@@ -17,7 +17,8 @@ from workers.contract.errors import (
     UnsupportedParameter,
 )
 from workers.contract.errors import ValidationFailed as Refused
-from workers.contract.job import Message, Sampling
+from workers.contract.job import Message
+from workers.contract.sampling import Sampling
 from workers.engines.base import EngineOptions, GenerationRequest
 from workers.engines.script import PANGRAM
 from workers.engines.scripted import ScriptedEngine

@@ -202,3 +202,15 @@ def test_a_cut_keeps_what_was_held_for_a_stop_string():
     assembler = TextAssembler(["STOP"])
     assert assembler.push("go ST🙂".encode()[:-1]).text == "go "
     assert assembler.finish(cut=True).text == "ST"
+
+
+def test_before_so_many_tokens_nothing_ends_the_answer():
+    assembler = TextAssembler(("b",), min_tokens=2)
+    shown = [assembler.push(piece).text for piece in (b"ab", b"b", b"a", b"b")]
+    assert (shown, assembler.stopped) == (["ab", "b", "a", ""], True)
+
+
+def test_a_stop_string_is_shown_where_it_is_asked_for():
+    assembler = TextAssembler(("wo t", "three"), shows_stop=True)
+    shown = [assembler.push(piece).text for piece in (b"one tw", b"o th", b"ree")]
+    assert ("".join(shown), assembler.stopped) == ("one two t", True)

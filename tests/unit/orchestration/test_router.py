@@ -10,7 +10,8 @@ from presets.model import ModelSpec
 from tests.support.fixed_directory import FixedDirectory
 from workers.cluster.presence import Worker, WorkerStatus
 from workers.contract.errors import ModelNotFound, NoWorker
-from workers.contract.job import Job, Message, Sampling
+from workers.contract.job import Job, Message
+from workers.contract.sampling import Sampling
 from workers.settings import read
 
 LLAMA = ModelSpec("llama", None, 8192, roles=("fast", "primary"))

@@ -7,7 +7,8 @@ import pytest
 from web.schemas import completion
 from workers.contract.constraint import ConstraintKind
 from workers.contract.errors import InferenceError
-from workers.contract.job import Priority, sampling_from
+from workers.contract.job import Priority
+from workers.contract.sampling import sampling_from
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 OVERLAPPING = {"oneOf": [{"type": "integer"}, {"type": "number"}]}

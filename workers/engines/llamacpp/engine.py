@@ -15,7 +15,7 @@ from presets.memory import footprint
 from presets.model import ModelSpec, Reasoning
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.contract.prompt import Prompt
-from workers.engines import reasoning
+from workers.engines import named_tokens, reasoning
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
 from workers.engines.chat_template.template import CHATML, ChatTemplate
 from workers.engines.chat_template.traced_text import TracedText
@@ -26,6 +26,7 @@ from workers.engines.llamacpp.native import Context, ContextSize, Model, usable_
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.prompt_tokens import PromptTokens
+from workers.engines.llamacpp.sampler_chain import History
 from workers.engines.llamacpp.sampling import sampler
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
@@ -166,6 +167,7 @@ class LlamaCppEngine:
         self, request: GenerationRequest, cancelled: Event, budget: TimeBudget
     ) -> Sequence:
         """A request as the scheduler takes it: prompt, sampler, and what sorts its answer."""
+        named_tokens.require_known(request.sampling, self._vocabulary.size)
         if request.prompt is None:
             rendered = self._template.render(request.messages, request.template, budget)
             prompt, form = self._prompt_tokens.of(rendered, budget), self._reasoning
@@ -174,7 +176,8 @@ class LlamaCppEngine:
             rendered, form = TracedText(""), None
         budget.phase = "compiling what the answer is held to"
         gate = GrammarGate(self._vocabulary, reasoning.splitter(form, rendered))
-        chain = sampler(request.sampling, self._vocabulary, request.produced, self._masks, gate)
+        history = History(prompt, request.produced, self.context_length)
+        chain = sampler(request.sampling, self._vocabulary, history, self._masks, gate)
         try:
             budget.check()
         except BaseException:

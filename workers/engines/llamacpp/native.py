@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
 
 from workers.contract.errors import ModelLoadFailed
 
@@ -163,6 +165,8 @@ class Context:
                 f"llama.cpp cannot make a pool of {size.kv_tokens} tokens: {_words}"
             )
         self.pointer = pointer
+        vocabulary = llama_cpp.llama_model_get_vocab(model.pointer)
+        self._vocabulary_size = int(llama_cpp.llama_vocab_n_tokens(vocabulary))
         self._memory = llama_cpp.llama_get_memory(pointer)
         self._batch = llama_cpp.llama_batch_init(size.batch_tokens, 0, 1)
         for i in range(size.batch_tokens):
@@ -187,6 +191,11 @@ class Context:
     def decode(self) -> int:
         """Compute the batch. 0: done; 1: no room in the pool, nothing changed; below 0: failed."""
         return int(llama_cpp.llama_decode(self.pointer, self._batch))
+
+    def logits(self, row: int) -> NDArray[np.float32]:
+        """The logits of a row that wanted them, as `decode` left them; gone with the next one."""
+        pointer = llama_cpp.llama_get_logits_ith(self.pointer, row)
+        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary_size,))
 
     def copy_prefix(self, source: int, target: int, length: int) -> None:
         """Let `target` share the first `length` cells of `source`."""

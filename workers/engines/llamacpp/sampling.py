@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import secrets
-from collections.abc import Sequence as Ids
+from collections import deque
 from concurrent.futures import Future
 
 import llama_cpp
@@ -12,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.contract.errors import EngineFailed
-from workers.contract.job import Sampling
-from workers.engines import seeds
+from workers.contract.logprobs import PackedLogprobs
+from workers.contract.sampling import Sampling
+from workers.engines.banned_ends import BannedEnds
 from workers.engines.constraint_masks import ConstraintMasks, Mask
 from workers.engines.grammar_gate import GrammarGate, TokenRole
+from workers.engines.llamacpp import sampler_chain
 from workers.engines.llamacpp.native import Context
+from workers.engines.llamacpp.sampler_chain import History
+from workers.engines.llamacpp.token_logprobs import TokenLogprobs
 from workers.engines.llamacpp.vocabulary import Vocabulary
-
-#: Presence and frequency penalties look this many tokens back: llama.cpp's own default
-#: (`common_params_sampling.penalty_last_n`).
-PENALTY_LAST_N = 64
-
 
 #: One candidate as llama.cpp lays it out: `llama_token_data`.
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
@@ -32,46 +30,16 @@ GRACE_S = 0.0005
 
 
 class Sampler:
-    """Chooses a sequence's tokens; the order of its parts is llama.cpp's own."""
+    """Chooses a sequence's tokens; `sampler_chain` says how."""
 
-    def __init__(self, sampling: Sampling, vocabulary: Vocabulary, produced: Ids[int]) -> None:
-        """Build the chain as it is after `produced` tokens.
-
-        A continued generation with a seed goes on with another random stream than the first
-        attempt: the seed plus the number of tokens produced.
-        """
-        chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-        parts = []
-        if sampling.presence_penalty or sampling.frequency_penalty:
-            parts.append(
-                llama_cpp.llama_sampler_init_penalties(
-                    vocabulary.size,
-                    PENALTY_LAST_N,
-                    1.0,
-                    sampling.frequency_penalty,
-                    sampling.presence_penalty,
-                )
-            )
-        if sampling.temperature <= 0:
-            parts.append(llama_cpp.llama_sampler_init_greedy())
-        else:
-            seed = (
-                secrets.randbelow(seeds.LLAMA_CPP_SEEDS) if sampling.seed is None else sampling.seed
-            )
-            parts += [
-                llama_cpp.llama_sampler_init_top_k(sampling.top_k),
-                llama_cpp.llama_sampler_init_top_p(sampling.top_p, 1),
-                llama_cpp.llama_sampler_init_min_p(sampling.min_p, 1),
-                llama_cpp.llama_sampler_init_temp(sampling.temperature),
-                llama_cpp.llama_sampler_init_dist(
-                    seeds.after(seed, len(produced), seeds.LLAMA_CPP_SEEDS)
-                ),
-            ]
-        for part in parts:
-            llama_cpp.llama_sampler_chain_add(chain, part)
-        for token in produced:
-            llama_cpp.llama_sampler_accept(chain, token)
-        self._chain = chain
+    def __init__(self, sampling: Sampling, vocabulary: Vocabulary, history: History) -> None:
+        """Build the chain as it is after the tokens that were produced before."""
+        self._ends = BannedEnds(sampling, vocabulary.ends, len(history.produced))
+        self._chain = sampler_chain.build(sampling, vocabulary, history, self._banned_in_chain())
+        self._teller = (
+            None if sampling.logprobs is None else TokenLogprobs(vocabulary, sampling.logprobs)
+        )
+        self._told: deque[PackedLogprobs] = deque()
 
     @property
     def pending(self) -> Future[None] | None:
@@ -80,15 +48,28 @@ class Sampler:
 
     def sample(self, context: Context, row: int) -> int | None:
         """Choose the token after a row of the batch just decoded, and remember it."""
-        return int(llama_cpp.llama_sampler_sample(self._chain, context.pointer, row))
+        token = int(llama_cpp.llama_sampler_sample(self._chain, context.pointer, row))
+        if self._teller is not None:
+            self._told.append(self._teller.of(context.logits(row), token))
+        if self._ends.early and self._ends.lifted_by_one_more():
+            llama_cpp.llama_sampler_free(llama_cpp.llama_sampler_chain_remove(self._chain, 0))
+        return token
 
     def resume(self) -> int | None:
         """The token that `sample` left open; it leaves none open here."""
         return None
 
+    def logprobs(self) -> PackedLogprobs:
+        """Those of the first sampled token that was not asked after, where they are told."""
+        return self._told.popleft()
+
     def free(self) -> None:
         """Give the memory back; the sampler is of no use afterwards."""
         llama_cpp.llama_sampler_free(self._chain)
+
+    def _banned_in_chain(self) -> list[frozenset[int]]:
+        """Tokens that the chain bans, those that it bans for a while first."""
+        return [tokens for tokens in (self._ends.early, self._ends.always) if tokens]
 
 
 class ConstrainedSampler(Sampler):
@@ -103,12 +84,12 @@ class ConstrainedSampler(Sampler):
         self,
         sampling: Sampling,
         vocabulary: Vocabulary,
-        produced: Ids[int],
+        history: History,
         mask: Mask,
         gate: GrammarGate,
     ) -> None:
-        """`mask` and `gate`: as they are after `produced` tokens."""
-        super().__init__(sampling, vocabulary, produced)
+        """`mask` and `gate`: as they are after the tokens that were produced before."""
+        super().__init__(sampling, vocabulary, history)
         self._mask = mask
         self._gate = gate
         self._all = np.arange(vocabulary.size, dtype=np.int32)
@@ -128,8 +109,7 @@ class ConstrainedSampler(Sampler):
             ConstraintFailed: the mask cannot be made.
             EngineFailed: no token can follow.
         """
-        pointer = llama_cpp.llama_get_logits_ith(context.pointer, row)
-        logits = np.ctypeslib.as_array(pointer, shape=(len(self._all),))
+        logits = context.logits(row)
         self._kept = None
         if not self._mask.is_ready(GRACE_S):
             self._kept = logits.copy()
@@ -155,7 +135,7 @@ class ConstrainedSampler(Sampler):
 
     def _sample(self, logits: NDArray[np.float32]) -> int:
         if self._gate.passed:
-            token = self._choose(self._candidates(logits, self._mask.allowed()))
+            token = self._choose(self._candidates(logits, self._allowed()))
         else:
             token = self._choose(self._candidates(logits, self._all))
             if not self._fits(token):
@@ -163,7 +143,22 @@ class ConstrainedSampler(Sampler):
         if self._gate.take(token) is TokenRole.CONTENT:
             self._mask.take(token)
         llama_cpp.llama_sampler_accept(self._chain, token)
+        if self._teller is not None:
+            self._told.append(self._teller.of(logits, token))
+        self._ends.lifted_by_one_more()
         return token
+
+    def _banned_in_chain(self) -> list[frozenset[int]]:
+        """None: where the constraint allows nothing else, the answer ends early after all."""
+        return []
+
+    def _allowed(self) -> NDArray[np.int32]:
+        """What the constraint allows, without what would end the answer too early."""
+        allowed = self._mask.allowed()
+        if banned := self._ends.now:
+            going_on = allowed[~np.isin(allowed, list(banned))]
+            return going_on if len(going_on) else allowed
+        return allowed
 
     def _fits(self, token: int) -> bool:
         role = self._gate.role(token)
@@ -172,7 +167,7 @@ class ConstrainedSampler(Sampler):
     def _fitting(self, logits: NDArray[np.float32]) -> int:
         """A token instead of one that does not fit, before the content."""
         if not self._gate.thinking:
-            token = self._choose(self._candidates(logits, self._mask.allowed()))
+            token = self._choose(self._candidates(logits, self._allowed()))
             if self._fits(token):
                 return token
         # In a thought, or in the middle of a tag: the likeliest that fits.
@@ -199,7 +194,7 @@ class ConstrainedSampler(Sampler):
 def sampler(
     sampling: Sampling,
     vocabulary: Vocabulary,
-    produced: tuple[int, ...],
+    history: History,
     masks: ConstraintMasks,
     gate: GrammarGate,
 ) -> Sampler:
@@ -212,7 +207,7 @@ def sampler(
         ConstraintFailed: making its first mask took too long.
     """
     if sampling.constraint is None:
-        return Sampler(sampling, vocabulary, produced)
-    content = [token for token in produced if gate.take(token) is TokenRole.CONTENT]
+        return Sampler(sampling, vocabulary, history)
+    content = [token for token in history.produced if gate.take(token) is TokenRole.CONTENT]
     mask = masks.begin(sampling.constraint, content)
-    return ConstrainedSampler(sampling, vocabulary, produced, mask, gate)
+    return ConstrainedSampler(sampling, vocabulary, history, mask, gate)

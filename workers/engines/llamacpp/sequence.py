@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from threading import Event
 
 from workers.contract.errors import InferenceError
+from workers.contract.logprobs import PackedLogprobs
 from workers.contract.step import Timings, Usage
 from workers.engines.base import Delta, GenerationRequest
 from workers.engines.llamacpp.sampling import Sampler
@@ -47,9 +48,11 @@ class Sequence:
         self.cached_tokens = 0
         self.sampler = sampler
         self._vocabulary = vocabulary
-        self._text = TextAssembler(request.sampling.stop, splitter)
+        self._text = TextAssembler.of(request.sampling, splitter)
         for token in request.produced:
             self._text.push(vocabulary.piece(token))
+        self._tells = request.sampling.logprobs is not None
+        self._shows_stop = request.sampling.include_stop_str_in_output
         limit = request.sampling.max_tokens
         room = context_length - self.prompt_length
         self._max_tokens = room if limit is None else min(limit, room)
@@ -96,21 +99,47 @@ class Sequence:
         """Take the token that was sampled; returns True when the answer has ended with it."""
         if self._first_token_at is None:
             self._first_token_at = time.perf_counter()
-        if self._vocabulary.ends_turn(token):
+        told = self.sampler.logprobs() if self._tells else ()
+        stops = self._is_stop_token(token)
+        if self._vocabulary.ends_turn(token) or (stops and not self._shows_stop):
             self.end("stop", self._text.finish())
             return True
         self.tokens.append(token)
         shown = self._text.push(self._vocabulary.piece(token))
-        if self._text.stopped:
-            self.end("stop", shown, (token,))
+        logprobs = (told if self._text.may_be_content else (),) if self._tells else ()
+        reason = self._reason(stops=stops)
+        if reason is not None:
+            shown += self._text.finish(cut=reason == "length")
+            self.end(reason, shown, (token,), logprobs)
             return True
-        if self.produced_length >= self._max_tokens:
-            self.end("length", shown + self._text.finish(cut=True), (token,))
-            return True
-        self._deltas.put(Delta(shown.text, (token,), reasoning=shown.reasoning))
+        self._deltas.put(
+            Delta(
+                shown.text,
+                (token,),
+                reasoning=shown.reasoning,
+                logprobs=logprobs,
+                content_tokens=shown.content_tokens,
+            )
+        )
         return False
 
-    def end(self, reason: str, shown: Shown = _NOTHING, token_ids: tuple[int, ...] = ()) -> None:
+    def _is_stop_token(self, token: int) -> bool:
+        sampling = self.request.sampling
+        return token in sampling.stop_token_ids and self.produced_length >= sampling.min_tokens
+
+    def _reason(self, *, stops: bool) -> str | None:
+        """Why the answer ends with its last token; None: it goes on."""
+        if stops or self._text.stopped:
+            return "stop"
+        return "length" if self.produced_length >= self._max_tokens else None
+
+    def end(
+        self,
+        reason: str,
+        shown: Shown = _NOTHING,
+        token_ids: tuple[int, ...] = (),
+        logprobs: tuple[PackedLogprobs, ...] = (),
+    ) -> None:
         """Give the last delta."""
         usage = Usage(
             self.prompt_length,
@@ -119,7 +148,16 @@ class Sequence:
             self._text.reasoning_tokens,
         )
         self._deltas.put(
-            Delta(shown.text, token_ids, reason, usage, self._timings(), shown.reasoning)
+            Delta(
+                shown.text,
+                token_ids,
+                reason,
+                usage,
+                self._timings(),
+                shown.reasoning,
+                logprobs=logprobs,
+                content_tokens=shown.content_tokens,
+            )
         )
 
     def fail(self, error: InferenceError) -> None:

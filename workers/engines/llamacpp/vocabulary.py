@@ -28,6 +28,7 @@ class Vocabulary:
         #: Tokens that no plain text becomes, however their texts are merged.
         self.never_in_text: set[int] = set()
         self._pieces: dict[int, bytes] = {}
+        self._spellings: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
         self._visible = {
             token
@@ -117,6 +118,14 @@ class Vocabulary:
             piece = self._pieces[token] = self._read_piece(token, special=token in self._visible)
             return piece
 
+    def spelling(self, token: int) -> bytes:
+        """The bytes that stand for a token, special ones too."""
+        try:
+            return self._spellings[token]
+        except KeyError:
+            spelling = self._spellings[token] = self._read_piece(token, special=True)
+            return spelling
+
     def ends_turn(self, token: int) -> bool:
         """Whether the model says with this token that it has finished."""
         try:
@@ -125,10 +134,14 @@ class Vocabulary:
             ends = self._ends[token] = bool(llama_cpp.llama_vocab_is_eog(self.pointer, token))
             return ends
 
+    @functools.cached_property
+    def ends(self) -> frozenset[int]:
+        """All tokens with which the model says that it has finished."""
+        return frozenset(token for token in range(self.size) if self.ends_turn(token))
+
     def tree(self) -> LLTokenizer:
         """The tokens as llguidance keeps them."""
-        ends = [token for token in range(self.size) if self.ends_turn(token)]
-        return lltokenizer_from_vocab(self.pointer, eos_token=ends or None)
+        return lltokenizer_from_vocab(self.pointer, eos_token=sorted(self.ends) or None)
 
     def _spelled(self, token: int) -> list[int]:
         """A special token's text, character by character."""

@@ -19,7 +19,8 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from presets.model import ModelSpec
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.contract.prompt import Prompt
-from workers.engines import reasoning
+from workers.engines import named_tokens, reasoning
+from workers.engines.banned_ends import BannedEnds
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
 from workers.engines.chat_template.template import CHATML, ChatTemplate
 from workers.engines.chat_template.traced_text import TracedText
@@ -180,6 +181,7 @@ class VllmEngine:
 
     def _answer(self, request: GenerationRequest, budget: TimeBudget) -> VllmAnswer:
         """A request's prompt, and what makes deltas of what vLLM puts out after it."""
+        named_tokens.require_known(request.sampling, self._pieces.size)
         if request.prompt is None:
             rendered = self._template.render(request.messages, request.template, budget)
             prompt, form = self._prompt_tokens.of(rendered, budget), self._reasoning
@@ -196,9 +198,18 @@ class VllmEngine:
                 form,
                 str.__str__(rendered),
                 request.produced,
+                BannedEnds(request.sampling, self._vocabulary.ends, len(request.produced)),
             )
             budget.check()
-        return VllmAnswer(request, prompt, self._vocabulary, self.context_length, splitter, held)
+        return VllmAnswer(
+            request,
+            prompt,
+            self._vocabulary,
+            self.context_length,
+            splitter,
+            self._pieces.spelling,
+            held,
+        )
 
     def _start(self, spec: ModelSpec, arguments: AsyncEngineArgs, loop: Loop) -> AsyncLLM:
         async def make() -> AsyncLLM:
@@ -224,7 +235,14 @@ class VllmEngine:
         request = GenerationRequest("warm-up", ())
         prompt = self._vocabulary.tokenize("Hello") or [0]
         splitter = reasoning.splitter(None, "")
-        answer = VllmAnswer(request, prompt, self._vocabulary, self.context_length, splitter)
+        answer = VllmAnswer(
+            request,
+            prompt,
+            self._vocabulary,
+            self.context_length,
+            splitter,
+            self._pieces.spelling,
+        )
         chosen = parameters(request.sampling, (), room=1)
         try:
             list(self._read(answer, chosen, Event()))

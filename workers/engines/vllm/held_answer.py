@@ -14,6 +14,7 @@ from presets.model import Reasoning
 from workers.contract.constraint import Constraint
 from workers.contract.errors import ConstraintFailed
 from workers.engines import reasoning
+from workers.engines.banned_ends import BannedEnds
 from workers.engines.constraint_masks import ConstraintMasks
 from workers.engines.grammar_gate import GrammarGate, TokenRole
 from workers.engines.vllm.held_rows import HeldTo
@@ -36,8 +37,10 @@ class HeldAnswer:
         form: Reasoning | None,
         prompt: str,
         produced: tuple[int, ...],
+        ends: BannedEnds,
     ) -> None:
-        """`form`: of the model's thinking; `prompt`: rendered; `produced`: by an earlier attempt.
+        """`form`: of the model's thinking; `prompt`: rendered; `produced`: by an earlier attempt;
+        `ends`: what may not end it, unless nothing else may follow.
 
         Raises:
             ValidationFailed: nothing can be held to the constraint.
@@ -57,6 +60,9 @@ class HeldAnswer:
             produced,
             dataclasses.asdict(form) if form is not None else None,
             prompt if form is not None else "",
+            tuple(ends.always),
+            tuple(ends.early),
+            ends.left,
         )
 
     def take(self, tokens: Iterable[int]) -> None:

@@ -59,6 +59,11 @@ class HeldTo:
     reasoning: Mapping[str, str] | None = None
     #: The rendered prompt of a model that thinks: its end says whether a thought is open.
     prompt: str = ""
+    #: Tokens that may not end the answer, unless nothing else may follow:
+    never_ends: tuple[int, ...] = ()
+    #: these up to so many more tokens of it.
+    early_ends: tuple[int, ...] = ()
+    early_tokens: int = 0
 
 
 class Model:
@@ -161,8 +166,18 @@ class HeldRow:
         mask = self._follow()
         self._await(mask)
         if self._gate is None or self._gate.passed or self._before is None:
-            return mask.words
+            return self._going_on(mask.words)
         return self._before.allowed(self._gate, mask.words, likeliest)
+
+    def _going_on(self, allowed: Words) -> Words:
+        """What is allowed without what would end the answer too early, if anything is left."""
+        held = self._held
+        early = held.early_ends if len(self._ids) < held.early_tokens else ()
+        banned = (*held.never_ends, *early)
+        if not banned:
+            return allowed
+        left = allowed & ~words(banned, self._model.masks.tree.vocab_size)
+        return left if left.any() else allowed
 
     def _await(self, mask: Mask) -> None:
         while not mask.is_ready(self._model.wait_s):

@@ -22,6 +22,7 @@ class Pieces:
         self._tree = tree
         self.size = int(tree.vocab_size)
         self.failure = vocabulary.failure
+        self._spellings: dict[int, bytes] = {}
 
     def ends_turn(self, token: int) -> bool:
         """Whether the model says with this token that it has finished."""
@@ -34,6 +35,16 @@ class Pieces:
         return (
             b"" if self._tree.is_special_token(token) else bytes(self._tree.decode_bytes([token]))
         )
+
+    def spelling(self, token: int) -> bytes:
+        """The bytes that stand for a token, special ones too."""
+        try:
+            return self._spellings[token]
+        except KeyError:
+            special = self._vocabulary.special.get(token)
+            raw = self._tree.decode_bytes([token]) if special is None else special.encode()
+            spelling = self._spellings[token] = bytes(raw)
+            return spelling
 
 
 class BeforeContent:

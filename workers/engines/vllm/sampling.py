@@ -9,7 +9,7 @@ from vllm.exceptions import VLLMValidationError
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 
 from workers.contract.errors import InferenceError, UnsupportedParameter
-from workers.contract.job import Sampling
+from workers.contract.sampling import Sampling
 from workers.engines import seeds
 from workers.engines.vllm.held_rows import HeldTo
 from workers.engines.vllm.penalties import Earlier
@@ -28,6 +28,7 @@ def parameters(
         UnsupportedParameter: vLLM takes no such parameter or value.
     """
     penalties, extra = _penalties(sampling, produced)
+    ends = {} if held_to is not None else _ends(sampling, len(produced), room)
     if held_to is not None:
         extra[HeldTo.ARGUMENT] = dataclasses.asdict(held_to)
     chosen: dict[str, Any] = {
@@ -40,7 +41,12 @@ def parameters(
         "detokenize": False,
         "output_kind": RequestOutputKind.DELTA,
         "extra_args": extra or None,
+        "repetition_penalty": sampling.repetition_penalty,
+        "logit_bias": dict(sampling.logit_bias) or None,
+        "stop_token_ids": list(sampling.stop_token_ids),
+        "logprobs": sampling.logprobs,
         **penalties,
+        **ends,
     }
     try:
         return SamplingParams(**chosen)
@@ -69,6 +75,14 @@ def _penalties(
     # To vLLM the produced tokens are part of the prompt, which its own penalties leave out.
     earlier = Earlier(produced, sampling.presence_penalty, sampling.frequency_penalty)
     return {}, {Earlier.ARGUMENT: dataclasses.asdict(earlier)}
+
+
+def _ends(sampling: Sampling, produced: int, room: int) -> dict[str, Any]:
+    """When the answer may end. One that is held to a constraint bans its ends with its mask: vLLM
+    would ban what alone may follow.
+    """
+    least = max(0, sampling.min_tokens - produced)
+    return {"min_tokens": min(least, room), "ignore_eos": sampling.ignore_eos}
 
 
 def _seed(seed: int | None, produced: int) -> int | None:

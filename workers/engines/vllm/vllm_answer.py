@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from vllm.outputs import RequestOutput
 
 from workers.contract.errors import EngineFailed
+from workers.contract.logprobs import Logprob, PackedLogprobs, pack
 from workers.contract.step import Timings, Usage
 from workers.engines.base import Delta, GenerationRequest
 from workers.engines.reasoning import Splitter
@@ -28,20 +30,26 @@ class VllmAnswer:
         vocabulary: Vocabulary,
         context_length: int,
         splitter: Splitter,
+        spelling: Callable[[int], bytes],
         held: HeldAnswer | None = None,
     ) -> None:
-        """`held`: follows the tokens of an answer that is held to a constraint."""
+        """`spelling`: the bytes of a token; `held`: follows the tokens of an answer that is held to
+        a constraint.
+        """
         self.request = request
         self.held = held
         #: Prompt, then answer.
         self.tokens = [*prompt, *request.produced]
         self._prompt_length = len(prompt)
-        self._ends = vocabulary.ends
+        sampling = request.sampling
+        self._ends = frozenset[int]() if sampling.ignore_eos else vocabulary.ends
+        self._spelling = spelling
         self._characters = Detokenizer(vocabulary, prompt)
-        self._text = TextAssembler(request.sampling.stop, splitter)
+        self._text = TextAssembler.of(sampling, splitter)
+        self._is_silent = vocabulary.silent.__contains__
         for token in request.produced:
             self._show(token)
-        limit = request.sampling.max_tokens
+        limit = sampling.max_tokens
         most = context_length - len(prompt)
         self._max_tokens = most if limit is None else min(limit, most)
         self._cached_tokens = 0
@@ -56,8 +64,10 @@ class VllmAnswer:
     @property
     def finished_before_start(self) -> str | None:
         """The finish reason, where what was produced already is the whole answer."""
-        produced = self.request.produced
+        produced, sampling = self.request.produced, self.request.sampling
         if self._text.stopped or (produced and produced[-1] in self._ends):
+            return "stop"
+        if len(produced) > sampling.min_tokens and produced[-1] in sampling.stop_token_ids:
             return "stop"
         return "length" if self.room <= 0 else None
 
@@ -79,19 +89,32 @@ class VllmAnswer:
         for place, token in enumerate(completion.token_ids):
             self.tokens.append(token)
             ends = place == last and reason is not None
-            shown = self._show(token, ends=ends, cut=reason == "length")
+            shown = self._show(token, ends=ends, cut=reason == "length", stops=reason == "stop")
+            logprobs = self._logprobs(token, completion.logprobs, place)
             if self._text.stopped:
-                yield self.end("stop", shown, (token,))
+                yield self.end("stop", shown, (token,), logprobs)
                 return
             if ends:
                 shown += self._text.finish(cut=reason == "length")
-                yield self.end(reason, shown, (token,))
+                yield self.end(reason, shown, (token,), logprobs)
                 return
-            yield Delta(shown.text, (token,), reasoning=shown.reasoning)
+            yield Delta(
+                shown.text,
+                (token,),
+                reasoning=shown.reasoning,
+                logprobs=logprobs,
+                content_tokens=shown.content_tokens,
+            )
         if reason is not None:
             yield self.end(reason, self._text.finish(cut=reason == "length"))
 
-    def end(self, reason: str, shown: Shown = _NOTHING, token_ids: tuple[int, ...] = ()) -> Delta:
+    def end(
+        self,
+        reason: str,
+        shown: Shown = _NOTHING,
+        token_ids: tuple[int, ...] = (),
+        logprobs: tuple[PackedLogprobs, ...] = (),
+    ) -> Delta:
         """The last delta."""
         usage = Usage(
             self._prompt_length,
@@ -101,17 +124,51 @@ class VllmAnswer:
         )
         waited_ms = round((time.monotonic() - self._asked_at) * 1e3, 3)
         timings = self._timings or Timings(queued_ms=waited_ms)
-        return Delta(shown.text, token_ids, reason, usage, timings, shown.reasoning)
+        return Delta(
+            shown.text,
+            token_ids,
+            reason,
+            usage,
+            timings,
+            shown.reasoning,
+            logprobs=logprobs,
+            content_tokens=shown.content_tokens,
+        )
 
     @property
     def _produced(self) -> int:
         return len(self.tokens) - self._prompt_length
 
-    def _show(self, token: int, *, ends: bool = False, cut: bool = False) -> Shown:
+    def _show(
+        self, token: int, *, ends: bool = False, cut: bool = False, stops: bool = False
+    ) -> Shown:
+        """`ends`: it is the last; `cut`: by the limit; `stops`: it is what ended the answer."""
+        sampling = self.request.sampling
+        hidden = ends and stops and token in sampling.stop_token_ids
+        if hidden and not sampling.include_stop_str_in_output:
+            return self._text.push(self._characters.finish().encode())
         text = self._characters.push(token)
         if ends:
             text += self._characters.finish(cut=cut)
-        return self._text.push(text.encode())
+        return self._text.push(text.encode(), partial=not text and not self._is_silent(token))
+
+    def _logprobs(
+        self, token: int, of_tokens: Sequence[Mapping[int, Any]] | None, place: int
+    ) -> tuple[PackedLogprobs, ...]:
+        """What vLLM tells of a token, where it is asked for: the model's own, as it is set to."""
+        asked = self.request.sampling.logprobs
+        if asked is None or of_tokens is None:
+            return ()
+        if not self._text.may_be_content:
+            return ((),)
+        known = of_tokens[place]
+        likeliest = sorted(known, key=lambda other: int(known[other].rank or 0))[:asked]
+        return (
+            pack(
+                Logprob(each, self._spelling(each), float(known[each].logprob))
+                for each in (token, *likeliest)
+            ),
+        )
 
     def _measure(self, output: RequestOutput) -> None:
         # An answer that goes on finds the tokens before it in the cache too; usage counts prompts.

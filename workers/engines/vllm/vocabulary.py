@@ -47,6 +47,10 @@ class Vocabulary:
             token for token in (*ends, tokenizer.eos_token_id) if token is not None
         )
         special = self.fast.get_added_tokens_decoder()
+        #: Special token -> what stands for it.
+        self.special = {
+            token: str(added.content) for token, added in special.items() if added.special
+        }
         #: Special token of a visible tag -> its text.
         self.visible = {
             token: str(special[token].content)
@@ -54,6 +58,8 @@ class Vocabulary:
             for token in self.tokenize(tag)
             if token in special and special[token].special
         }
+        #: Special tokens that have no text in an answer.
+        self.silent = self.special.keys() - self.visible.keys()
         #: A token that no text becomes: what samples says with it that an answer has failed. Where
         #: there is none, an end says so, which the constraint may happen to allow.
         meaningful = self.ends.union(self.visible)
