@@ -22,6 +22,7 @@ class AnswerPrinter:
         self._shows_reasoning = shows_reasoning
         self._thinking = False
         self._calling = False
+        self._in_line = False
 
     def think(self, text: str) -> None:
         """Print a part of the reasoning, if it is to be shown."""
@@ -34,13 +35,14 @@ class AnswerPrinter:
         """Print a part of the answer."""
         if text:
             self._end_thought()
+            self._in_line = not text.endswith("\n")
             click.echo(_CONTROLS.sub("", text) if sys.stdout.isatty() else text, nl=False)
 
     def call(self, name: str, arguments: str) -> None:
         """Print a piece of a call, as `name(arguments)` on a line of its own; a name begins one."""
         if name:
             self._end_call()
-            self.say(f"\n{name}(")
+            self.say(f"\n{name}(" if self._in_line else f"{name}(")
             self._calling = True
         self.say(arguments)
 

@@ -34,7 +34,7 @@ class FunctionName(Text):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         name = super()._deserialize(value)
         if not _NAME.fullmatch(name):
-            raise ValidationError("must have letters, digits, _ and - alone")
+            raise ValidationError("may have only letters, digits, _ and -")
         return name
 
     def _json_schema(self) -> dict[str, Any]:
@@ -59,7 +59,12 @@ class ToolSchema(LenientSchema):
     """A tool: a function."""
 
     type = Text(required=True, choices=("function",))
-    function = fields.Nested(FunctionSchema, required=True)
+    function = fields.Nested(
+        FunctionSchema,
+        required=True,
+        # marshmallow formats it: hence the braces.
+        error_messages={"required": 'is missing: send {{"type": "function", "function": ...}}'},
+    )
 
 
 class NamedFunctionSchema(LenientSchema):
@@ -210,7 +215,7 @@ def _tools(
         function = item if older else item["function"]
         name = function["name"]
         if name in tools:
-            raise invalid(f"{path}.name", f"is {name!r} a second time; each tool has its own name")
+            raise invalid(f"{path}.name", f"is {name!r}, which an earlier one has; names differ")
         strict = bool(function.get("strict"))
         try:
             held = arguments.hold(function.get("parameters"), strict=strict)

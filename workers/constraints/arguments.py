@@ -19,8 +19,10 @@ from workers.constraints import grammar
 from workers.constraints.grammar import COMPILE_S, Unobeyable
 from workers.contract.constraint import Constraint, ConstraintKind
 
-#: Bytes of the schemas of all tools together: more tokens than any context has.
-MOST_BYTES = 512 * 1024
+#: Bytes of one tool's schema, and of all together. A worker compiles all of them as one grammar,
+#: whose time grows with the square of the properties of one object: 700 in one, which are so many
+#: bytes, take a third of a second, twice as many four times as long.
+LONGEST_BYTES, MOST_BYTES = 64 * 1024, 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class Arguments:
             text = json.dumps(schema, ensure_ascii=False)
         except RecursionError:
             raise Unobeyable("is nested too deeply") from None
-        self._bytes_left -= len(text)
+        size = len(text.encode(errors="replace"))
+        if size > LONGEST_BYTES:
+            raise Unobeyable(f"has {size} bytes; {LONGEST_BYTES} are taken at most")
+        self._bytes_left -= size
         if self._bytes_left < 0:
             raise Unobeyable(f"is too much: all schemas have {MOST_BYTES} bytes together at most")
         kept = _known.get(text, strict)

@@ -107,7 +107,7 @@ def test_the_older_form_makes_one_call_and_is_answered_in_its_form():
         ({"tools": [tool("a b")]}, "tools.0.function.name", "letters, digits"),
         ({"tools": [tool("a" * 65)]}, "tools.0.function.name", "64"),
         ({"tools": [tool("<|im_end|>")]}, "tools.0.function.name", "letters"),
-        ({"tools": [tool(), tool()]}, "tools.1.function.name", "a second time"),
+        ({"tools": [tool(), tool()]}, "tools.1.function.name", "an earlier one has"),
         ({"tools": [tool(f"t{n}") for n in range(200)]}, "tools", "at most 128"),
         ({"tools": [tool(description="x" * 40_000)]}, "tools.0.function.description", "32768"),
         ({"tools": [tool(parameters=[])]}, "tools.0.function.parameters", "must be an object"),
@@ -148,7 +148,7 @@ def test_what_is_wrong_is_told_where_it_stands(body, param, words):
         ({"properties": {"a": {"$ref": "#/$defs/nothing"}}}, "nothing"),
         ({"properties": {}, "required": ["a"], "additionalProperties": False}, "'a'"),
         ({"properties": {"a": {"multipleOf": 1_234_567}}}, "multipleOf"),
-        ({"properties": {"a": {"description": "x" * 200_000}}}, "131072"),
+        ({"properties": {"a": {"description": "x" * 200_000}}}, "65536"),
         ({"x-guidance": {"lenient": True}}, "x-guidance"),
     ],
 )
@@ -190,7 +190,7 @@ def test_an_expression_with_look_around_is_left_out():
 
 
 def test_all_schemas_together_have_a_bound():
-    schema = {"description": "x" * 120_000}
+    schema = {"description": "x" * 60_000}
     refused = refusal(tools=[tool(f"t{n}", parameters=schema) for n in range(5)])
     assert refused.details["param"] == "tools.4.function.parameters"
     assert str(arguments.MOST_BYTES) in refused.message
