@@ -149,6 +149,10 @@ def test_no_body_ends_in_a_500_or_hangs(scripted_service, mode):
 @pytest.mark.parametrize(
     ("path", "method", "mode"),
     [
+        ("/v1/completions", "POST", GenerationMode.POSITIVE),
+        ("/v1/completions", "POST", GenerationMode.NEGATIVE),
+        ("/infill", "POST", GenerationMode.POSITIVE),
+        ("/infill", "POST", GenerationMode.NEGATIVE),
         ("/v1/jobs", "POST", GenerationMode.POSITIVE),
         ("/v1/jobs", "POST", GenerationMode.NEGATIVE),
         ("/v1/jobs", "GET", GenerationMode.POSITIVE),

@@ -3,6 +3,7 @@
 Each kind of fault cuts 32 streams: four times eight that are in the middle of their text.
 """
 
+import json
 import signal
 import subprocess
 import sys
@@ -105,6 +106,7 @@ def test_every_choice_goes_on_where_it_was(service):
     assert ended["result"]["usage"]["completion_tokens"] == 4 * WORDS
 
 
+<<<<<<< HEAD
 def test_logprobs_that_were_told_are_kept_and_go_on(service):
     """The stop string holds back every word's text, so that the log is ahead of the text."""
     wait_for(service.is_ready, 40)
@@ -119,6 +121,18 @@ def test_logprobs_that_were_told_are_kept_and_go_on(service):
     content = choice["logprobs"]["content"]
     assert "".join(entry["token"] for entry in content) == TEXT
     assert {len(entry["top_logprobs"]) for entry in content} == {20}
+=======
+def test_what_an_answer_repeats_comes_once(service):
+    wait_for(service.is_ready, 40)
+    prompt = json.dumps({"scripted": SPOKEN})
+    body = {"model": MODEL, "prompt": [prompt] * 2, "echo": True, "max_tokens": 1000}
+    job_id = httpx.post(f"{service.url}/v1/jobs", json=body).json()["id"]
+    for choice in range(2):
+        await_step(service, job_id, answer_step(choice), tokens=10)
+    service.child("worker", MODEL).kill()
+    result = await_end(service, job_id)["result"]
+    assert [choice["text"] for choice in result["choices"]] == [prompt + TEXT] * 2
+>>>>>>> 18ffdddc (Prompts of a caller's own on every engine, and what an answer repeats of one, in the suites that kill and fuzz)
 
 
 def test_every_kind_of_reader_sees_one_answer(service):

@@ -31,6 +31,11 @@ REQUEST = Component(
         "n_predict": 32,
     },
 )
+_STREAM = """\
+id: 3
+data: {"index":0,"content":"return","tokens":[],"stop":false,"tokens_predicted":1}
+
+"""
 
 
 @blueprint.post("/infill")
@@ -49,7 +54,9 @@ REQUEST = Component(
             "ends with the part that has `stop: true`."
         ),
         request=REQUEST,
-        answers={200: Answer("What fills the gap; with `stream`, its parts.", INFILL)},
+        answers={
+            200: Answer("What fills the gap; with `stream`, its parts.", INFILL, stream=_STREAM)
+        },
         errors=ANSWERING,
     )
 )
