@@ -95,6 +95,12 @@ def test_a_job_can_carry_a_prompt(scripted_service):
     assert ended["result"]["choices"][0]["text"] == f"{body['prompt']}one two"
 
 
+def test_the_terminal_takes_a_prompt_as_it_is(scripted_service):
+    prompt = scripted(text="one two")
+    watched = scripted_service.run("submit", "--raw", "--watch", "-m", MODEL, prompt)
+    assert (watched.returncode, watched.stdout.strip()) == (0, "one two"), watched.stderr
+
+
 def test_a_gap_is_filled(scripted_service, client):
     prompt = scripted(text="x = 1")
     answer = client.completions.create(model=MODEL, prompt=prompt, suffix="print(x)")

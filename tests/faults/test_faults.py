@@ -106,7 +106,6 @@ def test_every_choice_goes_on_where_it_was(service):
     assert ended["result"]["usage"]["completion_tokens"] == 4 * WORDS
 
 
-<<<<<<< HEAD
 def test_logprobs_that_were_told_are_kept_and_go_on(service):
     """The stop string holds back every word's text, so that the log is ahead of the text."""
     wait_for(service.is_ready, 40)
@@ -121,7 +120,8 @@ def test_logprobs_that_were_told_are_kept_and_go_on(service):
     content = choice["logprobs"]["content"]
     assert "".join(entry["token"] for entry in content) == TEXT
     assert {len(entry["top_logprobs"]) for entry in content} == {20}
-=======
+
+
 def test_what_an_answer_repeats_comes_once(service):
     wait_for(service.is_ready, 40)
     prompt = json.dumps({"scripted": SPOKEN})
@@ -132,7 +132,6 @@ def test_what_an_answer_repeats_comes_once(service):
     service.child("worker", MODEL).kill()
     result = await_end(service, job_id)["result"]
     assert [choice["text"] for choice in result["choices"]] == [prompt + TEXT] * 2
->>>>>>> 18ffdddc (Prompts of a caller's own on every engine, and what an answer repeats of one, in the suites that kill and fuzz)
 
 
 def test_every_kind_of_reader_sees_one_answer(service):

@@ -35,7 +35,8 @@ class BackwardsEngine:
         on_progress(1.0)
 
     def generate(self, request, cancelled):
-        words = request.messages[-1].content.split()
+        prompt = request.prompt
+        words = (request.messages[-1].content if prompt is None else prompt.text).split()
         require_room(MODEL, len(words), self.context_length)
         return self._say(words, request, cancelled)
 
@@ -52,6 +53,9 @@ class BackwardsEngine:
 
     def count_tokens(self, text):
         return len(text.split())
+
+    def prompt_text(self, prompt):
+        return prompt.text
 
     def close(self):
         pass

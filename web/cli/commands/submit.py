@@ -44,6 +44,7 @@ _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
     type=click.Choice(registry.names()),
     help="How several models answer together.",
 )
+@click.option("--raw", is_flag=True, help="PROMPT is all that the model reads; no chat template.")
 @click.option("--watch", "watches", is_flag=True, help="Print the answer as it is made.")
 @service_command
 def submit(
@@ -51,11 +52,13 @@ def submit(
     model: str,
     priority: str | None,
     idempotency_key: str | None,
+    raw: bool,
     watches: bool,
     **options: Any,
 ) -> None:
     """Submit PROMPT as a job and print the job's id."""
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    body: dict[str, Any] = {"model": model}
+    body |= {"prompt": prompt} if raw else {"messages": [{"role": "user", "content": prompt}]}
     body |= without_none(options)
     if priority is not None:
         body["priority"] = Priority[priority.upper()].value
