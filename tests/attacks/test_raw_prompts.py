@@ -10,7 +10,7 @@ from tests.attacks.conftest import ATTACKER, bearer
 from tests.support.front_end import MODEL
 
 #: The longest a refusal may take.
-REFUSED_WITHIN_S = 3.0
+REFUSED_WITHIN_S = 5.0
 
 
 def post(service, body, path="/v1/completions"):

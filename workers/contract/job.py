@@ -194,8 +194,9 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
-        data = {**dataclasses.asdict(self), "sampling": self.sampling.to_dict()}
-        return {**data, "version": self.version}
+        data = dataclasses.asdict(dataclasses.replace(self, prompts=()))
+        data |= {"sampling": self.sampling.to_dict(), "version": self.version}
+        return {**data, "prompts": [prompt.to_dict() for prompt in self.prompts]}
 
     def without_request(self) -> Job:
         """What is kept of it once it has ended: who asked which model how, and no text of theirs.

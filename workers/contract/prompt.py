@@ -46,7 +46,7 @@ class Prompt:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Prompt:
-        """Rebuild what `dataclasses.asdict` wrote."""
+        """Rebuild what `to_dict` wrote."""
         known = known_fields(cls, data)
         if (ids := data.get("token_ids")) is not None:
             known["token_ids"] = tuple(ids)
@@ -56,5 +56,6 @@ class Prompt:
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dict."""
-        return dataclasses.asdict(self)
+        """A JSON-ready dict; ids are not looked at one by one, as `asdict` would."""
+        data = dataclasses.asdict(dataclasses.replace(self, token_ids=None))
+        return {**data, "token_ids": self.token_ids}

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from workers.contract.constraint import Constraint, ConstraintKind
-from workers.contract.job import VERSION, Job, Message, Priority
+from workers.contract.job import VERSION, Api, Job, Message, Priority
+from workers.contract.prompt import ContextFile, Prompt
 from workers.contract.sampling import Sampling, sampling_from
 from workers.contract.step import Outcome, Timings, Usage
 from workers.contract.tools import Tool, ToolChoice, Tools
@@ -71,6 +72,21 @@ def test_a_job_that_older_readers_would_misread_has_a_newer_version():
     several = through_json(job_factory(choices=3))
     assert several["version"] == VERSION
     assert Job.from_dict(several) == job_factory(choices=3)
+
+
+def test_a_prompt_survives_the_journey():
+    gap = Prompt("a", suffix="b", files=(ContextFile("f", "x"),), may_be_cut=True)
+    job = job_factory(
+        messages=(),
+        prompts=(gap, Prompt(token_ids=(1, 2)), Prompt("c", parse_special=False, echo=True)),
+        choices=6,
+        api=Api.TEXT,
+    )
+    written = through_json(job)
+    assert written["version"] == VERSION
+    assert Job.from_dict(written) == job
+    kept = Job.from_dict(through_json(job.without_request()))
+    assert (kept.prompts, kept.choices, kept.api) == ((), 6, Api.TEXT)
 
 
 def test_an_outcome_survives_the_journey():
