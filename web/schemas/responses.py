@@ -140,7 +140,7 @@ TEXT_COMPLETION = Component(
                     "properties": {
                         "text": {"type": "string"},
                         "index": {"type": "integer"},
-                        "logprobs": {"type": "null"},
+                        "logprobs": {"type": ["object", "null"]},
                         "finish_reason": {"type": "string"},
                     },
                 },
