@@ -18,6 +18,7 @@ from workers.contract.events import Cancelled, Completed, StepFinished, Token
 from workers.contract.job import Job, JobState, Message, TemplateOptions
 from workers.contract.sampling import Sampling
 from workers.contract.step import ANSWER, Assignment, Outcome, StepRequest, Timings, Usage
+from workers.contract.tools import Tool, Tools
 from workers.keeper.job_index import JobIndex
 from workers.settings import read
 from workers.store import dead_letters, stored_bytes, webhook_attempts
@@ -114,6 +115,7 @@ def test_a_request_goes_when_its_job_ends(store, redis, jobs):
             constraint=Constraint(ConstraintKind.JSON_SCHEMA, {"title": CANARY}),
         ),
         template=TemplateOptions({"note": CANARY}),
+        tools=Tools((Tool("f", CANARY, {"title": CANARY}),), as_functions=True),
         webhook="https://hook.example",
     )
     store(made, of_mode(made))
@@ -132,6 +134,7 @@ def test_a_request_goes_when_its_job_ends(store, redis, jobs):
     record = jobs.record(made.id)
     assert (record.job.messages, record.job.model, record.job.owner) == ((), MODEL, OWNER)
     assert (record.job.sampling.max_tokens, record.job.sampling.seed) == (7, 2**63 - 1)
+    assert record.job.tools == Tools((), as_functions=True)
     assert record.job.webhook == "https://hook.example"
     assert [step.outcome.finish_reason for step in record.steps if step.outcome]
     assert json.loads(redis.hget(keys.job(made.id), "job"))["messages"] == []

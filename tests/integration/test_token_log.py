@@ -12,6 +12,7 @@ from workers.contract import keys
 from workers.contract.events import Cancelled, Completed, Failed, Queued, Started, Token
 from workers.contract.job import Job, JobState, Message
 from workers.contract.step import Outcome, StepRequest, Timings, Usage
+from workers.contract.tools import CallPart, join
 from workers.store import token_log as token_log_
 from workers.store.admission import Terms
 from workers.store.leases import Leases, Refusal
@@ -166,7 +167,11 @@ def test_the_flusher_keeps_order_and_joins_what_gathered(redis, lease, token_log
     writer = token_log.writer("chatcmpl-1", "answer", 1)
     writer.write(Started(0, "answer", 1, "m"))
     for number in range(200):
-        writer.write(replace(token(f"{number} ", ids=(number,)), reasoning=f"({number})"))
+        said = token(f"{number} ", ids=(number,))
+        part = (
+            CallPart(0, "call_1", "f", "0") if number == 0 else CallPart(0, arguments=f"{number}")
+        )
+        writer.write(replace(said, reasoning=f"({number})", calls=(part,)))
 
     assert writer.end(Completed(0, outcome()), ends_as=JobState.COMPLETED, outcome=outcome())
 
@@ -174,6 +179,8 @@ def test_the_flusher_keeps_order_and_joins_what_gathered(redis, lease, token_log
     tokens = [event for event in logged if isinstance(event, Token)]
     assert "".join(event.text for event in tokens) == "".join(f"{n} " for n in range(200))
     assert "".join(event.reasoning for event in tokens) == "".join(f"({n})" for n in range(200))
+    (call,) = join(part for event in tokens for part in event.calls)
+    assert call == CallPart(0, "call_1", "f", "".join(map(str, range(200))))
     assert [i for event in tokens for i in event.token_ids] == list(range(200))
     assert isinstance(logged[-1], Completed)
 

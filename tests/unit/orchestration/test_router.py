@@ -1,5 +1,7 @@
 """Whom a request without a model's name goes to, and what is said of that."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestration import estimate
@@ -12,6 +14,7 @@ from workers.cluster.presence import Worker, WorkerStatus
 from workers.contract.errors import ModelNotFound, NoWorker
 from workers.contract.job import Job, Message
 from workers.contract.sampling import Sampling
+from workers.contract.tools import Tool, ToolChoice, Tools
 from workers.settings import read
 
 LLAMA = ModelSpec("llama", None, 8192, roles=("fast", "primary"))
@@ -212,6 +215,18 @@ def test_a_route_can_travel():
 def test_what_a_request_is_expected_to_take(content, max_tokens, tokens):
     asked = job(content=content, max_tokens=max_tokens)
     assert estimate.tokens(asked.messages, asked.sampling) == tokens
+
+
+def test_tools_and_calls_are_expected_to_be_read():
+    asked = job(content="hi")
+    alone = estimate.tokens(asked.messages, asked.sampling)
+    tools = Tools((Tool("f", "x" * 300),))
+    assert alone + 100 < estimate.tokens(asked.messages, asked.sampling, tools) < alone + 200
+    hidden = replace(tools, choice=ToolChoice.NONE)
+    assert estimate.tokens(asked.messages, asked.sampling, hidden) == alone
+    call = {"id": "c", "function": {"name": "f", "arguments": "x" * 300}}
+    called = replace(asked.messages[0], tool_calls=(call,))
+    assert estimate.tokens((called,), asked.sampling) > alone + 100
 
 
 def test_a_turn_comes_round():
