@@ -10,9 +10,11 @@ from workers.constraints import lark
 from workers.contract.tools import Tools
 from workers.engines.tool_calls.base import CallParser, TokenOf, WrittenCall
 from workers.engines.tool_calls.call_writer import CallWriter, openai_id
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.lark_rules import LarkRules
 from workers.engines.tool_calls.named_reader import NamedReader
-from workers.engines.tool_calls.parser import Form, FormParser, Reader
+from workers.engines.tool_calls.parser import FormParser
+from workers.engines.tool_calls.reader import Reader
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ import re
 
 from workers.engines.tool_calls.call_writer import CallWriter
 from workers.engines.tool_calls.json_scanner import JsonScanner
-from workers.engines.tool_calls.parser import Outcome
+from workers.engines.tool_calls.reader import Outcome
 
 #: Characters between what opens a call and its arguments.
 _LONGEST_HEAD = 512
 
 
 class NamedReader:
-    """See `parser.Reader`."""
+    """See `reader.Reader`."""
 
     def __init__(self, writer: CallWriter, head: re.Pattern[str]) -> None:
         """`head`: all that stands before the arguments' `{`, the name as its group `name`."""
@@ -24,7 +24,7 @@ class NamedReader:
         self._scanner = JsonScanner()
 
     def read(self, text: str, at: int) -> tuple[int, Outcome]:
-        """See `parser.Reader`."""
+        """See `reader.Reader`."""
         if not self._has_begun:
             return self._read_head(text, at)
         if self._scanner.ended:
@@ -37,7 +37,7 @@ class NamedReader:
         return end, Outcome.BROKEN if self._scanner.broken else Outcome.MORE
 
     def finish(self, rest: str) -> None:
-        """See `parser.Reader`."""
+        """See `reader.Reader`."""
 
     def _read_head(self, text: str, at: int) -> tuple[int, Outcome]:
         brace = text.find("{", at, at + _LONGEST_HEAD + 1)

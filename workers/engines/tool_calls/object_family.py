@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from workers.contract.tools import Tools
 from workers.engines.tool_calls.base import CallParser, TokenOf, WrittenCall
 from workers.engines.tool_calls.call_writer import CallWriter, openai_id
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.lark_rules import LarkRules, json_literal
 from workers.engines.tool_calls.object_reader import ObjectReader
-from workers.engines.tool_calls.parser import Form, FormParser, Reader
+from workers.engines.tool_calls.parser import FormParser
+from workers.engines.tool_calls.reader import Reader
 
 #: The name at the end of what opened a call without a mark.
 _LAST_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"\Z')

@@ -7,7 +7,7 @@ import json
 
 from workers.engines.tool_calls.call_writer import CallWriter, quoted
 from workers.engines.tool_calls.json_scanner import SPACE, JsonScanner
-from workers.engines.tool_calls.parser import Outcome
+from workers.engines.tool_calls.reader import Outcome
 
 #: The members that models put their arguments in; each family writes one of them.
 ARGUMENTS = ("arguments", "parameters")
@@ -27,7 +27,7 @@ class _Place(enum.Enum):
 
 
 class ObjectReader:
-    """See `parser.Reader`. The arguments may stand before the name; then they are held."""
+    """See `reader.Reader`. The arguments may stand before the name; then they are held."""
 
     def __init__(self, writer: CallWriter) -> None:
         self._writer = writer
@@ -48,7 +48,7 @@ class ObjectReader:
         return cls(writer)
 
     def read(self, text: str, at: int) -> tuple[int, Outcome]:
-        """See `parser.Reader`."""
+        """See `reader.Reader`."""
         while True:
             if self._place is _Place.ARGUMENTS:
                 return self._read_arguments(text, at)
@@ -64,7 +64,7 @@ class ObjectReader:
                 return at, outcome
 
     def finish(self, rest: str) -> None:
-        """See `parser.Reader`."""
+        """See `reader.Reader`."""
         if self._place is _Place.HELD and self._key in ARGUMENTS and not self._has_arguments:
             self._writer.arguments("".join(self._held))
 

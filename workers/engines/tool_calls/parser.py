@@ -3,70 +3,22 @@
 from __future__ import annotations
 
 import enum
-import functools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from workers.contract.tools import CallPart
 from workers.engines.segments import possible_begin
 from workers.engines.tool_calls.call_writer import CallWriter
 from workers.engines.tool_calls.content import Content
+from workers.engines.tool_calls.form import Form
+from workers.engines.tool_calls.reader import Outcome, Reader
 
 #: Characters that are held until it is known whether they are a call: its name comes early.
 MOST_HELD = 64 * 1024
+#: Characters of a mark, of any family.
+_LONGEST_MARK = 64
 _SPACE = re.compile(r"\s*")
 _BROKEN = "break in their middle, and hold what came after that"
-
-
-class Outcome(enum.Enum):
-    """What a reader found out about the text up to where it read."""
-
-    #: More text is needed.
-    MORE = enum.auto()
-    #: A call has begun: the text up to here was its head.
-    BEGUN = enum.auto()
-    #: The text up to here went into the call's arguments.
-    ARGUMENTS = enum.auto()
-    #: The call is whole.
-    DONE = enum.auto()
-    #: What was read is no call.
-    NONE = enum.auto()
-    #: The arguments break here.
-    BROKEN = enum.auto()
-
-
-class Reader(Protocol):
-    """Reads one call after what opened it, and gives it to the writer."""
-
-    def read(self, text: str, at: int) -> tuple[int, Outcome]:
-        """Read from a place of the text on: up to where, and what that was.
-
-        What is left of the text comes again with more of it: little, since it is copied each time.
-        """
-
-    def finish(self, rest: str) -> None:
-        """The answer ends in the call's middle: give the writer what of its arguments is held.
-
-        `rest`: the text that was left.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What stands around the calls of a family."""
-
-    #: Texts that open calls wherever they stand.
-    opens: tuple[str, ...] = ()
-    #: Characters that may open them at the beginning of a line, where no mark stands.
-    bare: str = ""
-    #: Texts that may stand before such a character, and are nothing by themselves.
-    fences: tuple[str, ...] = ()
-    #: Texts that may follow a call and belong to it.
-    closes: tuple[str, ...] = ()
-    #: Several calls may stand in `[` and `]`, with commas.
-    in_list: bool = False
 
 
 class _State(enum.Enum):
@@ -98,12 +50,13 @@ class FormParser:
         #: Text that is not read yet: what could still become a mark.
         self._text = ""
         self._at = 0
-        #: What was read since the last call, or part of one, and would be content if no call comes.
+        #: What was read since the last part of a call, and is content if none comes of it.
         self._raw: list[str] = []
         self._raw_length = 0
         self._opened = ""
-        #: The mark or the character that opened what is read now, and the one of the calls' list.
+        #: The mark or the fence that opened what is read now; empty where none did.
         self._mark = ""
+        #: What is read now stands in `[` and `]`.
         self._in_list = False
         #: The call that is read has its name.
         self._has_begun = False
@@ -169,20 +122,19 @@ class FormParser:
     def _seek(self, at_end: bool) -> bool:
         """Content, up to what may open a call."""
         text, form = self._text, self._form
-        if self._at_line_start and (form.bare or form.fences):
+        if self._at_line_start and form.begins_lines:
             begin = _end_of_space(text, self._at)
             self._show(begin)
             if begin == len(text):
                 return False
-            rest = text[begin : begin + _longest(form.fences)]
-            if not at_end and any(f.startswith(rest) and f != rest for f in form.fences):
+            if form.may_become_fence(text, begin) and not at_end:
                 return False
-            fence = next((fence for fence in form.fences if rest.startswith(fence)), "")
+            fence = form.fence_at(text, begin)
             if fence or text[begin] in form.bare:
                 self._enter(begin + len(fence), fence)
                 return True
             self._at_line_start = False
-        found = _marks(form.opens, bool(form.bare or form.fences)).search(text, self._at)
+        found = form.next_opening(text, self._at)
         if found is None:
             end = len(text) if at_end else possible_begin(text[self._at :], form.opens) + self._at
             self._show(end)
@@ -258,7 +210,7 @@ class FormParser:
     def _follow(self, at_end: bool) -> bool:
         """After a call: another one, what closes, or content."""
         self._keep(_end_of_space(self._text, self._at))
-        text, at = self._text, self._at
+        text, at, form = self._text, self._at, self._form
         if at == len(text):
             return self._held_too_long()
         if self._in_list and text[at] in ",]":
@@ -269,32 +221,30 @@ class FormParser:
                 self._in_list = False
                 self._forget()
             return True
-        rest = text[at : at + _longest((*self._form.closes, *self._form.opens))]
-        for mark in self._form.closes:
-            if rest.startswith(mark):
-                self._keep(at + len(mark))
-                self._forget()
-                return True
-        for mark in self._form.opens:
-            if rest.startswith(mark):
-                self._forget()
-                self._enter(at + len(mark), mark)
-                return True
-        if any(mark.startswith(rest) for mark in (*self._form.closes, *self._form.opens)):
+        if mark := form.closing_at(text, at):
+            self._keep(at + len(mark))
+            self._forget()
+            return True
+        if mark := form.opening_at(text, at):
+            self._forget()
+            self._enter(at + len(mark), mark)
+            return True
+        rest = text[at : at + _LONGEST_MARK]
+        if possible_begin(rest, form.closes + form.opens) == 0:
             if not at_end:
                 return False
-            if any(mark.startswith(rest) and len(rest) > 1 for mark in self._form.closes):
+            if len(rest) > 1 and possible_begin(rest, form.closes) == 0:
                 self._at = len(text)  # the length cut what closes
         self._give_back()
         return True
 
     def _drain(self, at_end: bool) -> bool:
         """The rest of arguments that broke, up to the next mark."""
-        marks = (*self._form.closes, *self._form.opens)
-        found = _marks(marks).search(self._text, self._at)
+        form = self._form
+        found = form.next_mark(self._text, self._at)
         begin = found.start() if found else len(self._text)
         if found is None and not at_end:
-            begin = self._at + possible_begin(self._text[self._at :], marks)
+            begin = self._at + possible_begin(self._text[self._at :], form.closes + form.opens)
         self._writer.arguments(self._text[self._at : begin])
         self._at = begin
         if found is None:
@@ -343,14 +293,3 @@ class FormParser:
 
 def _end_of_space(text: str, at: int) -> int:
     return _SPACE.match(text, at).end()  # type: ignore[union-attr]
-
-
-def _longest(marks: Sequence[str]) -> int:
-    return max(map(len, marks), default=1)
-
-
-@functools.cache
-def _marks(marks: tuple[str, ...], line_breaks: bool = False) -> re.Pattern[str]:
-    """Finds the first of the marks, and line breaks."""
-    wanted = [re.escape(mark) for mark in sorted(marks, key=len, reverse=True)]
-    return re.compile("|".join([*wanted, *(["\n"] if line_breaks else [])]) or r"(?!)")

@@ -8,8 +8,8 @@ import re
 from workers.engines.tool_calls.argument_types import quote
 from workers.engines.tool_calls.call_writer import CallWriter
 from workers.engines.tool_calls.json_scanner import SPACE
-from workers.engines.tool_calls.parser import Outcome
 from workers.engines.tool_calls.python_values import PythonValue
+from workers.engines.tool_calls.reader import Outcome
 
 #: Characters of a function's or an argument's name.
 _LONGEST_NAME = 256
@@ -26,7 +26,7 @@ class _Place(enum.Enum):
 
 
 class PythonReader:
-    """See `parser.Reader`. Arguments must have names."""
+    """See `reader.Reader`. Arguments must have names."""
 
     def __init__(self, writer: CallWriter) -> None:
         self._writer = writer
@@ -40,7 +40,7 @@ class PythonReader:
         return cls(writer)
 
     def read(self, text: str, at: int) -> tuple[int, Outcome]:
-        """See `parser.Reader`."""
+        """See `reader.Reader`."""
         if self._place is _Place.VALUE:
             return self._read_value(text, at)
         at = SPACE.match(text, at).end()  # type: ignore[union-attr]
@@ -60,7 +60,7 @@ class PythonReader:
         return at, Outcome.BROKEN
 
     def finish(self, rest: str) -> None:
-        """See `parser.Reader`."""
+        """See `reader.Reader`."""
         if self._place is _Place.VALUE:
             self._writer.arguments(self._value.part)
 

@@ -8,7 +8,7 @@ from workers.engines.segments import possible_begin
 from workers.engines.tool_calls.argument_types import properties_of, quote, to_json, types_of
 from workers.engines.tool_calls.call_writer import CallWriter
 from workers.engines.tool_calls.json_scanner import SPACE
-from workers.engines.tool_calls.parser import Outcome
+from workers.engines.tool_calls.reader import Outcome
 
 FUNCTION, END = "<function=", "</function>"
 PARAMETER, PARAMETER_END = "<parameter=", "</parameter>"
@@ -33,7 +33,7 @@ class _Place(enum.Enum):
 
 
 class XmlReader:
-    """See `parser.Reader`. A value ends at the first closing tag: the form has no escape for it."""
+    """See `reader.Reader`. A value ends at the first closing tag: the form has no escape for it."""
 
     def __init__(self, writer: CallWriter, mark: str) -> None:
         """`mark`: what opened the call; `FUNCTION` may have done so itself."""
@@ -45,7 +45,7 @@ class XmlReader:
         self._value_length = 0
 
     def read(self, text: str, at: int) -> tuple[int, Outcome]:
-        """See `parser.Reader`."""
+        """See `reader.Reader`."""
         match self._place:
             case _Place.FUNCTION:
                 return self._read_function(text, at)
@@ -59,7 +59,7 @@ class XmlReader:
                 return self._read_value(text, at)
 
     def finish(self, rest: str) -> None:
-        """See `parser.Reader`."""
+        """See `reader.Reader`."""
         if self._place in (_Place.TEXT, _Place.VALUE):
             self._take(rest)
             self._writer.arguments("".join(self._value))

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from presets.model import Reasoning
@@ -87,6 +87,7 @@ PARTS += ["to=functions.now", "<|", "json", '{"city": "', "é", "assistant", "to
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=8), st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_however_it_is_cut(parts, data):
     text = "".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))

@@ -17,8 +17,8 @@ Described at https://huggingface.co/deepseek-ai/DeepSeek-V3.1 (ToolCall).
 
 import re
 
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.named_family import NamedFamily
-from workers.engines.tool_calls.parser import Form
 from workers.engines.tool_calls.registry import register
 
 _BEGIN, _END = "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"

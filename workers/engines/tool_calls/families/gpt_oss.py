@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from workers.contract.tools import Tools
 from workers.engines.harmony import CALL, CALLING, CHANNEL, CONSTRAIN, END, MESSAGE, START, TAGS
 from workers.engines.tool_calls.base import TokenOf
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.lark_rules import LarkRules
 from workers.engines.tool_calls.named_family import NamedFamily
-from workers.engines.tool_calls.parser import Form
 from workers.engines.tool_calls.registry import register
 
 _JSON = f" {CONSTRAIN}json{MESSAGE}"

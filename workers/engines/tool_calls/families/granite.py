@@ -6,8 +6,8 @@ Described at https://www.ibm.com/granite/docs/models/granite (function calling).
 3.3 write the mark as `<tool_call>` at times. Granite 4 writes as Hermes does.
 """
 
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.object_family import ObjectFamily
-from workers.engines.tool_calls.parser import Form
 from workers.engines.tool_calls.registry import register
 
 _OPEN = "<|tool_call|>"

@@ -8,8 +8,8 @@ Described at https://github.com/NousResearch/Hermes-Function-Calling, and in the
 Qwen2.5, Qwen3, SmolLM3 and Granite 4.
 """
 
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.object_family import ObjectFamily
-from workers.engines.tool_calls.parser import Form
 from workers.engines.tool_calls.registry import register
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"

@@ -6,8 +6,8 @@ Several stand in a row with `;` between them. Described at
 https://www.llama.com/docs/model-cards-and-prompt-formats/llama3_1/ (JSON based tool calling).
 """
 
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.object_family import ObjectFamily
-from workers.engines.tool_calls.parser import Form
 from workers.engines.tool_calls.registry import register
 
 _MARK = "<|python_tag|>"

@@ -19,8 +19,9 @@ from workers.contract.tools import Tool, Tools
 from workers.engines.tool_calls.argument_types import properties_of, types_of
 from workers.engines.tool_calls.base import CallParser, TokenOf, WrittenCall
 from workers.engines.tool_calls.call_writer import CallWriter
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.lark_rules import LarkRules, schema_of
-from workers.engines.tool_calls.parser import Form, FormParser
+from workers.engines.tool_calls.parser import FormParser
 from workers.engines.tool_calls.python_reader import PythonReader
 from workers.engines.tool_calls.registry import register
 

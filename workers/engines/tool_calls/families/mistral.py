@@ -11,11 +11,12 @@ calls that are no nine letters and digits.
 import re
 
 from workers.engines.tool_calls.call_writer import CallWriter, short_id
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.named_family import NamedFamily
 from workers.engines.tool_calls.named_reader import NamedReader
 from workers.engines.tool_calls.object_family import ObjectFamily
 from workers.engines.tool_calls.object_reader import ObjectReader
-from workers.engines.tool_calls.parser import Form, Reader
+from workers.engines.tool_calls.reader import Reader
 from workers.engines.tool_calls.registry import register
 
 _OPEN, _ARGS, _ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"

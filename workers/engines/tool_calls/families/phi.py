@@ -8,8 +8,8 @@ enabled function calling). The second is written by some of its releases, and by
 asked to.
 """
 
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.object_family import ObjectFamily
-from workers.engines.tool_calls.parser import Form
 from workers.engines.tool_calls.registry import register
 
 _OPEN, _CLOSE, _WORD = "<|tool_call|>", "<|/tool_call|>", "functools"

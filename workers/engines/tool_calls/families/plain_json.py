@@ -6,8 +6,8 @@ Several calls are a list of such objects. Small models put them into a fence, or
 a line of their own: that is read too.
 """
 
+from workers.engines.tool_calls.form import Form
 from workers.engines.tool_calls.object_family import ObjectFamily
-from workers.engines.tool_calls.parser import Form
 from workers.engines.tool_calls.registry import FALLBACK, register
 
 register(
