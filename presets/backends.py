@@ -46,6 +46,8 @@ class Backend:
     uses_metal: bool = True
     #: It runs in the RAM where the devices have no room. Without devices every engine runs there.
     falls_back_to_ram: bool = True
+    #: It keeps what it has read in the RAM, under the bound that the memory plan gives it.
+    caches_prompts: bool = False
     #: The Python package whose `lib` folder has one library for each kind of device that it was
     #: built for, `libggml-cuda` or `libggml-metal`; None: it can use every device it finds.
     device_libraries: str | None = None
@@ -86,6 +88,7 @@ _ROWS = (
     Backend(
         "llamacpp",
         offload=Offload.LAYERS,
+        caches_prompts=True,
         device_libraries="llama_cpp",
         build_hint=(
             "the installed llama-cpp-python is built for the CPU alone; build it with "

@@ -15,6 +15,7 @@ from marshmallow import (
     validates_schema,
 )
 
+from presets import kv_cache
 from presets.model import GgufSource, HfSource, ModelSpec, PackageSource, Reasoning
 from presets.preset import PARTS, STAGES, Preset, Stage
 
@@ -134,6 +135,13 @@ class ModelSchema(_Strict):
     def _check_devices(self, data: Mapping[str, Any], **_: Any) -> None:
         if len(set(data["devices"])) < len(data["devices"]):
             raise ValidationError("must not name a device twice", "devices")
+
+    @validates_schema
+    def _check_kv_cache(self, data: Mapping[str, Any], **_: Any) -> None:
+        try:
+            kv_cache.of(data["options"])
+        except kv_cache.WrongOption as error:
+            raise ValidationError({"options": {error.option: [str(error)]}}) from None
 
     @validates_schema
     def _check_budget(self, data: Mapping[str, Any], **_: Any) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from presets import backends
+from presets import backends, kv_cache
 from presets.backends import Weights
+from presets.kv_cache import BYTES, KvCache
 from presets.model import ModelSpec
 from presets.weights import weight_files
 from presets.weights.formats import BITS_PER_WEIGHT, requantised_file
@@ -28,8 +29,8 @@ COMPUTED_TOKENS = 512
 
 _MB = 2**20
 _GB = 10**9
-#: Bytes of one number in the KV cache, which is f16.
-_KV_NUMBER_BYTES = 2
+#: What models have whose options say nothing of it.
+_KV_CACHE = KvCache()
 #: Bytes that a token of the pool takes in the attention mask of one computation, in f16. Of the
 #: shipped model llama.cpp reports compute buffers of 15.6, 21.6 and 45.5 MiB at 2,048, 8,192 and
 #: 32,768 tokens, which is this and a constant.
@@ -66,6 +67,8 @@ class Footprint:
     layers: int = 0
     #: Its file was not read: sizes are the catalogue's, the rest is estimated from them.
     estimated: bool = False
+    #: Requests that are answered at once.
+    concurrency: int = 1
 
     def bytes_with(self, kv_tokens: int) -> int:
         """Everything, with a pool of so many tokens."""
@@ -94,7 +97,8 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
     `cache_dir` is where requantised files are kept. A file that cannot be read is planned like one
     that is not there: its worker says what is wrong with it.
     """
-    head = _head(spec.path) if spec.path is not None else None
+    cache = kv_cache.of(spec.options)
+    head = _head(spec.path, cache) if spec.path is not None else None
     context_length = spec.context_length
     if head is not None and head.context_length is not None:
         context_length = min(context_length, head.context_length)
@@ -104,7 +108,7 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
     if head is not None:
         kv, overhead = head.kv_bytes_per_token, head.compute_bytes + _PROCESS_BYTES
     else:
-        kv, overhead = _estimate(weights)
+        kv, overhead = _estimate(weights, cache)
     return Footprint(
         model=spec.id,
         weights_bytes=weights,
@@ -115,10 +119,11 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
         context_length=context_length,
         layers=head.layers if head is not None else 0,
         estimated=head is None and weights > 0,
+        concurrency=concurrency,
     )
 
 
-def kv_bytes_per_token(metadata: Mapping[str, Value]) -> int:
+def kv_bytes_per_token(metadata: Mapping[str, Value], cache: KvCache = _KV_CACHE) -> int:
     """Memory of one token in the KV cache, by a file's metadata; 0 if they lack it.
 
     Models may have other heads in each layer. Layers with a sliding window count whole, since
@@ -130,10 +135,11 @@ def kv_bytes_per_token(metadata: Mapping[str, Value]) -> int:
         return 0
     width = _number(metadata, "embedding_length") // max(heads)
     per_head = sum(
-        _number(metadata, f"attention.{part}_length") or width for part in ("key", "value")
+        (_number(metadata, f"attention.{part}_length") or width) * BYTES[type_]
+        for part, type_ in (("key", cache.type_k), ("value", cache.type_v))
     )
     kv_heads = _by_layer(metadata, "attention.head_count_kv", layers) or heads
-    return sum(kv_heads) * per_head * _KV_NUMBER_BYTES
+    return round(sum(kv_heads) * per_head)
 
 
 def _compute_bytes(metadata: Mapping[str, Value]) -> int:
@@ -165,24 +171,27 @@ def _weights_bytes(spec: ModelSpec, head: _Head | None, cache_dir: Path) -> int:
     return round(size * after / before) if before and after else size
 
 
-def _estimate(weights_bytes: int) -> tuple[int, int]:
-    return next(estimate for most, estimate in _ESTIMATES.items() if weights_bytes < most)
+def _estimate(weights_bytes: int, cache: KvCache) -> tuple[int, int]:
+    kv, overhead = next(sizes for most, sizes in _ESTIMATES.items() if weights_bytes < most)
+    return round(kv * (BYTES[cache.type_k] + BYTES[cache.type_v]) / (2 * BYTES["f16"])), overhead
 
 
-def _head(path: Path) -> _Head | None:
+def _head(path: Path, cache: KvCache) -> _Head | None:
     try:
         status = path.stat()
-        return _read_head(path, status.st_size, status.st_mtime_ns) if path.is_file() else None
+        if not path.is_file():
+            return None
+        return _read_head(path, cache, status.st_size, status.st_mtime_ns)
     except (OSError, NotGGUF):
         return None
 
 
 @lru_cache(maxsize=256)
-def _read_head(path: Path, _size: int, _mtime_ns: int) -> _Head:
+def _read_head(path: Path, cache: KvCache, _size: int, _mtime_ns: int) -> _Head:
     """Read once for each state of the file: a vocabulary of 150,000 words takes 0.2 s to skip."""
     metadata = read_metadata(path)
     return _Head(
-        kv_bytes_per_token=kv_bytes_per_token(metadata),
+        kv_bytes_per_token=kv_bytes_per_token(metadata, cache),
         compute_bytes=_compute_bytes(metadata),
         context_length=_number(metadata, "context_length") or None,
         layers=_number(metadata, "block_count") + 1,

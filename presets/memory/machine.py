@@ -68,6 +68,18 @@ class Machine:
         return replace(self, available_bytes=ram, devices=tuple(free))
 
 
+def total_bytes() -> int:
+    """The RAM of this machine, or a container's limit where that is less."""
+    return min([psutil.virtual_memory().total, *(limit.total for limit in cgroup.limits())])
+
+
+def cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def read(environment: Mapping[str, str] = os.environ) -> Machine:
     """This machine as it is now."""
     memory = psutil.virtual_memory()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from presets.memory.machine import Machine
@@ -11,6 +11,10 @@ from presets.memory.pools import Demand, MemoryPool, Split, memory_pools, needed
 
 #: llama.cpp rounds a KV pool up to a multiple of so many cells.
 _CELLS = 256
+#: The part of the RAM that is left after all KV pools, for the prompt caches whose size nobody set,
+#: and the most that one of them gets.
+_FOR_PROMPT_CACHES = 1 / 4
+_MOST_PROMPT_CACHE_BYTES = 2**30
 
 
 class Verdict(enum.StrEnum):
@@ -39,6 +43,8 @@ class Placement:
     kv_tokens: int
     #: The devices that it is placed on; empty: the RAM.
     devices: tuple[int, ...] = ()
+    #: Bytes of RAM that its prompt cache may take.
+    prompt_cache_bytes: int = 0
 
     def pinned(self) -> Demand:
         """The same demand, for this placement and no other."""
@@ -62,7 +68,7 @@ class Placement:
 
     @property
     def planned_bytes(self) -> int:
-        """Bytes with its KV pool; with the least one where it does not fit."""
+        """Bytes with its KV pool, the least one where it does not fit, and without its cache."""
         footprint = self.demand.footprint
         return footprint.bytes_with(self.kv_tokens or footprint.least_tokens)
 
@@ -82,13 +88,15 @@ class Plan:
 
     @property
     def least_bytes(self) -> int:
-        """Bytes of all models with their least KV pools."""
-        return sum(placement.demand.footprint.least_bytes for placement in self.placements)
+        """Bytes of all models with their least KV pools, and of the caches that were asked for."""
+        demands = [placement.demand for placement in self.placements]
+        caches = sum(demand.prompt_cache_bytes or 0 for demand in demands)
+        return caches + sum(demand.footprint.least_bytes for demand in demands)
 
     @property
     def planned_bytes(self) -> int:
-        """Bytes of all models with their planned KV pools."""
-        return sum(placement.planned_bytes for placement in self.placements)
+        """Bytes of all models with their planned KV pools and prompt caches."""
+        return sum(p.planned_bytes + p.prompt_cache_bytes for p in self.placements)
 
     def of(self, model: str) -> Placement:
         """The placement of one model.
@@ -106,7 +114,8 @@ def make(demands: Sequence[Demand], machine: Machine) -> Plan:
     """Place the models, the largest first, since a large one suffers most from slow memory.
 
     Every KV pool is wanted whole. Where that is too much, all of them shrink towards their least
-    size by the same part of the difference, before any model is refused.
+    size by the same part of the difference, before any model is refused. Prompt caches whose size
+    nobody set share what is left after that.
     """
     pools = memory_pools(machine)
     chosen: dict[int, Split] = {}
@@ -114,21 +123,23 @@ def make(demands: Sequence[Demand], machine: Machine) -> Plan:
         split = _first_that_fits(demand, pools)
         if split is not None:
             chosen[number] = split
-            for pool, size in needed_bytes(demand, split, demand.footprint.least_tokens).items():
+            for pool, size in _asked_bytes(demand, split, pools).items():
                 pool.take(size)
     grown = _growth([(demands[number], split) for number, split in chosen.items()], pools)
-    placements = tuple(
+    placements = [
         _placement(demand, chosen.get(number), grown) for number, demand in enumerate(demands)
-    )
+    ]
+    placements = _with_prompt_caches(placements, chosen, pools[-1])
     verdict = _verdict(pools) if len(chosen) == len(demands) else Verdict.DOES_NOT_FIT
-    return Plan(placements, verdict, machine)
+    return Plan(tuple(placements), verdict, machine)
 
 
 def forced(demand: Demand, machine: Machine) -> Placement:
     """A model in the best of its splits with its least KV pool, whether it fits or not."""
     split = next(splits(demand, memory_pools(machine)), {})
     devices = tuple(sorted(pool.device for pool in split if pool.device is not None))
-    return Placement(demand, demand.footprint.least_tokens, devices)
+    cache_bytes = demand.prompt_cache_bytes or 0
+    return Placement(demand, demand.footprint.least_tokens, devices, cache_bytes)
 
 
 def free_bytes(demand: Demand, machine: Machine) -> int:
@@ -144,14 +155,22 @@ def free_bytes(demand: Demand, machine: Machine) -> int:
 
 
 def _first_that_fits(demand: Demand, pools: list[MemoryPool]) -> Split | None:
-    least = demand.footprint.least_tokens
     for split in splits(demand, pools):
-        asked = needed_bytes(demand, split, least)
-        if sum(asked.values()) <= _limit_bytes(demand, split) and all(
-            size <= pool.free_bytes for pool, size in asked.items()
+        least = needed_bytes(demand, split, demand.footprint.least_tokens)
+        if sum(least.values()) <= _limit_bytes(demand, split) and all(
+            size <= pool.free_bytes for pool, size in _asked_bytes(demand, split, pools).items()
         ):
             return split
     return None
+
+
+def _asked_bytes(demand: Demand, split: Split, pools: list[MemoryPool]) -> dict[MemoryPool, int]:
+    """The least bytes of each memory pool, those of a prompt cache that was asked for included."""
+    asked = needed_bytes(demand, split, demand.footprint.least_tokens)
+    if demand.prompt_cache_bytes:
+        ram = pools[-1]
+        asked[ram] = asked.get(ram, 0) + demand.prompt_cache_bytes
+    return asked
 
 
 def _limit_bytes(demand: Demand, split: Split) -> float:
@@ -175,6 +194,31 @@ def _growth(chosen: list[tuple[Demand, Split]], pools: list[MemoryPool]) -> dict
         pool: min(1.0, pool.kv_growth_bytes() / more) if more else 1.0
         for pool, more in asked.items()
     }
+
+
+def _with_prompt_caches(
+    placements: list[Placement], chosen: Mapping[int, Split], ram: MemoryPool
+) -> list[Placement]:
+    """Give every placed model its prompt cache."""
+    left_bytes = float(ram.left_bytes)
+    for number, split in chosen.items():
+        footprint = placements[number].demand.footprint
+        grown_bytes = footprint.bytes_with(placements[number].kv_tokens) - footprint.least_bytes
+        left_bytes -= grown_bytes * sum(
+            p for pool, p in split.items() if ram in (pool, pool.within)
+        )
+    sharing = [n for n in chosen if placements[n].demand.prompt_cache_bytes is None]
+    share = max(0.0, _FOR_PROMPT_CACHES * left_bytes) / max(1, len(sharing))
+    sizes = {
+        number: min(int(share), _MOST_PROMPT_CACHE_BYTES)
+        if number in sharing
+        else placements[number].demand.prompt_cache_bytes or 0
+        for number in chosen
+    }
+    return [
+        replace(placement, prompt_cache_bytes=sizes.get(number, 0))
+        for number, placement in enumerate(placements)
+    ]
 
 
 def _placement(demand: Demand, split: Split | None, grown: dict[MemoryPool, float]) -> Placement:

@@ -38,6 +38,8 @@ class Demand:
     memory_fraction: float | None = None
     #: Whether it may use the RAM where no device has enough memory.
     falls_back_to_ram: bool = True
+    #: Bytes of RAM for its prompt cache, wherever it is placed; None: a part of what is left.
+    prompt_cache_bytes: int | None = 0
 
 
 @dataclass(eq=False, slots=True)

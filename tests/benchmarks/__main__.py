@@ -8,6 +8,9 @@ from tests.benchmarks.report import print_table
 BENCHMARKS = (
     "main_job",
     "batching",
+    "batching_large",
+    "long_prompts",
+    "conversations",
     "constraints",
     "refusals",
     "depth",

@@ -1,7 +1,8 @@
 """A bare low-level batch: llama-cpp-python's `llama_batch` and nothing around it.
 
-In a process of its own: reads `{"contents": [...], "max_tokens": n}` from stdin, decodes all of
-them in one batch, greedily, and answers with tokens and seconds.
+In a process of its own, on the file of its argument: reads `{"asked": [[system, question], ...],
+"max_tokens": n}` from stdin, decodes all of them in one batch, greedily, and answers with tokens
+and seconds. What all prompts of a batch begin with is read once.
 """
 
 import json
@@ -12,17 +13,22 @@ from pathlib import Path
 
 import llama_cpp
 
-from presets.catalogue import SHIPPED, Catalogue
 from tests.benchmarks.processes import DECODE_CORE, pin
 from workers.contract.job import Message
 from workers.engines.chat_template.template import ChatTemplate
-from workers.engines.llamacpp import weights
-from workers.engines.llamacpp.native import Context, ContextSize, Model
+from workers.engines.llamacpp.context import Context, ContextSize
+from workers.engines.llamacpp.native import Model
 from workers.engines.llamacpp.prompt_tokens import PromptTokens
 from workers.engines.llamacpp.vocabulary import Vocabulary
 from workers.engines.time_budget import TimeBudget
 
 MOST = 16
+
+
+def shared_length(prompts: list[list[int]]) -> int:
+    """Tokens that all prompts begin with, except the last of the shortest."""
+    least = min(map(len, prompts)) - 1
+    return next((i for i in range(least) if len({p[i] for p in prompts}) > 1), least)
 
 
 class Batch:
@@ -32,28 +38,34 @@ class Batch:
         source = self.model.chat_template()
         self.template = ChatTemplate(source, self.vocabulary.bos, self.vocabulary.eos)
         self.prompt_tokens = PromptTokens(
-            SHIPPED, self.vocabulary, self.template.own_texts, self.model.trained_context
+            path.stem, self.vocabulary, self.template.own_texts, self.model.trained_context
         )
         size = ContextSize(kv_tokens=32_768, sequences=MOST + 1, batch_tokens=4096, threads=1)
         self.context = Context(self.model, size)
-        # What every prompt begins with is decoded once, as the service's prefix cache does.
-        self.shared = self.prompt("")[:24]
-        self.context.clear_batch()
-        for position, token in enumerate(self.shared):
-            self.context.add(token, position, MOST, wants_logits=False)
-        self.context.decode()
 
-    def prompt(self, content: str) -> list[int]:
-        rendered = self.template.render((Message("user", content),))
+    def prompt(self, system: str, question: str) -> list[int]:
+        rendered = self.template.render((Message("system", system), Message("user", question)))
         return self.prompt_tokens.of(rendered, TimeBudget())
 
-    def run(self, contents: list[str], max_tokens: int) -> dict:
-        began = time.perf_counter()
-        context, shared = self.context, len(self.shared)
-        prompts = [self.prompt(content) for content in contents]
+    def share(self, prompts: list[list[int]]) -> int:
+        """Read once what all begin with; returns how many tokens that are."""
+        shared = shared_length(prompts) if len(prompts) > 1 else 0
+        if shared:
+            self.context.clear_batch()
+            for position, token in enumerate(prompts[0][:shared]):
+                self.context.add(token, position, MOST, wants_logits=False)
+            self.context.decode()
+            for sequence in range(len(prompts)):
+                self.context.share(MOST, sequence, shared)
+            self.context.drop(MOST)
+        return shared
+
+    def run(self, asked: list[list[str]], max_tokens: int) -> dict:
+        began, began_cpu_s = time.perf_counter(), time.process_time()
+        context = self.context
+        prompts = [self.prompt(*each) for each in asked]
         samplers = [llama_cpp.llama_sampler_init_greedy() for _ in prompts]
-        for sequence in range(len(prompts)):
-            context.copy_prefix(MOST, sequence, shared)
+        shared = self.share(prompts)
         context.clear_batch()
         rows = []
         for sequence, prompt in enumerate(prompts):
@@ -86,22 +98,20 @@ class Batch:
                     )
                     positions[sequence] += 1
                     running.append(sequence)
-        took = time.perf_counter() - began
+        wall_s, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu_s
         for sequence, sampler in enumerate(samplers):
             context.drop(sequence)
             llama_cpp.llama_sampler_free(sampler)
-        return {"tokens": produced, "seconds": took}
+        return {"tokens": produced, "wall_s": wall_s, "cpu_s": cpu_s}
 
 
 def main() -> None:
     pin(os.getpid(), DECODE_CORE)
-    spec = Catalogue.load(None, "llamacpp").get(SHIPPED)
-    path = weights.requantised(spec.path, spec.requantise, Path(sys.argv[1]))
-    batch = Batch(path)
-    print(json.dumps({"file": str(path)}), flush=True)
+    batch = Batch(Path(sys.argv[1]))
+    print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
-        print(json.dumps(batch.run(asked["contents"], asked["max_tokens"])), flush=True)
+        print(json.dumps(batch.run(asked["asked"], asked["max_tokens"])), flush=True)
 
 
 if __name__ == "__main__":

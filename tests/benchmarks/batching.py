@@ -1,210 +1,120 @@
-"""Tokens/s of many requests at once: the service, a bare batch, llama-cpp-python's server.
+"""Tokens/s of many requests at once: the service, a bare batch, llama-server's core.
 
-One run, the same prompts, the same Q8_0 file. The process that decodes has one core and one engine
-thread; everything else has the other. All requests of a round start together, and its tokens/s are
-counted from the first request sent to the last answer ended, prompts included. Rounds alternate;
-medians are compared.
+One run, the same prompts, the same file of weights. Rounds alternate, and ratios of the same round
+are compared. Of the shipped model in Q8_0, then (`batching_large`) of a 1.1B Llama in Q4_K_M.
 """
 
-import contextlib
-import http.client
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
-import time
-import urllib.request
-from itertools import pairwise
+from itertools import count
+from pathlib import Path
 
-from tests.benchmarks.client import Stream, stream
-from tests.benchmarks.processes import DECODE_CORE, OTHER_CORE, free_port, percentile, pin, service
+from presets.catalogue import SHIPPED, Catalogue
+from tests.benchmarks.contenders import BareBatch, Round, llama_server, of_service
+from tests.benchmarks.processes import OTHER_CORE, pin, service
+from workers.engines.llamacpp import weights
 
-MODEL = "smollm2-135m"
 LEVELS = (1, 4, 8, 16)
-PEER_LEVELS = (1, 8)
+PEER_LEVELS = (1, 8, 16)
 MAX_TOKENS = 64
 ROUNDS = 3
+#: Prompts that are answered before the last rounds, and never asked again.
+OTHERS = 200
+_numbers = count()
+
+STORY = (
+    "Tell a story of a fox who crosses a river by an old bridge every evening, of what it sees "
+    "there, and of the night the bridge was gone."
+)
+#: About a third of a prompt.
+SHARED = "You are a teller of stories in an old inn. You speak slowly and you love details."
 
 
-def contents(round_: int, count: int) -> list[str]:
-    return [
-        f"{round_}-{i}: tell a story of a fox who crosses a river by an old bridge every evening, "
-        "of what it sees there, and of the night the bridge was gone."
-        for i in range(count)
-    ]
+def apart(level: int) -> list:
+    """Prompts that share nothing, with each other or with any before."""
+    return [(f"{next(_numbers)} is the number of your guest.", STORY) for _ in range(level)]
 
 
-def body(content: str, max_tokens: int = MAX_TOKENS) -> dict:
-    return {
-        "model": MODEL,
-        "messages": [{"role": "user", "content": content}],
-        "temperature": 0,
-        "max_tokens": max_tokens,
-    }
-
-
-def together(port: int, asked: list[str]) -> tuple[float, list[Stream]]:
-    """Tokens/s of requests that start together, and their streams."""
-    streams: list[Stream | None] = [None] * len(asked)
-    start = threading.Barrier(len(asked) + 1)
-
-    def ask_one(i: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-        start.wait()
-        streams[i] = stream(connection, body(asked[i]))
-        connection.close()
-
-    threads = [threading.Thread(target=ask_one, args=(i,)) for i in range(len(asked))]
-    for thread in threads:
-        thread.start()
-    start.wait()
-    began = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    took = time.perf_counter() - began
-    done = [answer for answer in streams if answer is not None]
-    return sum(answer.tokens for answer in done) / took, done
-
-
-@contextlib.contextmanager
-def peer(path: str):
-    """llama-cpp-python's own server on the same file; yields its port, or None without it."""
-    port = free_port()
-    command = [sys.executable, "-m", "llama_cpp.server", "--model", path, "--port", str(port)]
-    command += ["--n_ctx", "8192", "--n_threads", "1", "--n_threads_batch", "1"]
-    server = subprocess.Popen(
-        [*command, "--model_alias", MODEL], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and server.poll() is None:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=1).close()
-                pin(server.pid, DECODE_CORE)
-                yield port
-                return
-            time.sleep(0.2)
-        yield None
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def measure_peer(port: int, level: int) -> tuple[float, int]:
-    """Its tokens/s over whole (not streamed) answers, and how many failed."""
-    asked = contents(900 + level, level)
-    tokens: list[int] = []
-    failed: list[str] = []
-
-    def ask_one(content: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-        try:
-            raw = json.dumps(body(content)).encode()
-            headers = {"Content-Type": "application/json"}
-            connection.request("POST", "/v1/chat/completions", raw, headers)
-            answer = json.load(connection.getresponse())
-            tokens.append(answer["usage"]["completion_tokens"])
-        except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
-            failed.append(repr(error))
-
-    began = time.perf_counter()
-    threads = [threading.Thread(target=ask_one, args=(content,)) for content in asked]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(tokens) / (time.perf_counter() - began), len(failed)
-
-
-def gaps_while_a_long_prompt_arrives(port: int) -> list[float]:
-    """Seconds between the tokens of a running stream around the arrival of 4,000 tokens."""
-    ended = threading.Event()
-    gaps: list[float] = []
-
-    def run() -> None:
-        """Streams without a break, so that one runs for as long as the prompt is read."""
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-        while not ended.is_set():
-            answer = stream(connection, body("Tell a story of the sea that has no end.", 400))
-            gaps.extend(later - earlier for earlier, later in pairwise(answer.arrivals_s))
-
-    running = threading.Thread(target=run)
-    running.start()
-    time.sleep(1.0)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-    stream(connection, body("word " * 4000, 4))
-    ended.set()
-    running.join()
-    return gaps
+def alike(level: int) -> list:
+    """Prompts whose first third is the same."""
+    return [(SHARED, f"{next(_numbers)}: {STORY}") for _ in range(level)]
 
 
 def run() -> dict:
+    with tempfile.TemporaryDirectory() as cache:
+        spec = Catalogue.load(None, "llamacpp").get(SHIPPED)
+        path = weights.requantised(spec.path, spec.requantise, Path(cache))
+        return measure(SHIPPED, path, LEVELS, PEER_LEVELS, ROUNDS, OTHERS, aim=0.95)
+
+
+def measure(model, path, levels, peer_levels, rounds, others, *, aim, **environment) -> dict:
+    """Everything that is measured of one model."""
     pin(os.getpid(), OTHER_CORE)
-    bare_rates: dict[int, list[float]] = {level: [] for level in LEVELS}
-    rates: dict[int, list[float]] = {level: [] for level in LEVELS}
-    cut = 0
-    with (
-        tempfile.TemporaryDirectory() as cache,
-        service(concurrency=max(LEVELS)) as running,
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.bare_batch", cache],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as bare,
-    ):
-        path = json.loads(bare.stdout.readline())["file"]
-        together(running.port, contents(99, 2))
-        for round_ in range(ROUNDS):
-            for level in LEVELS:
-                asked = contents(round_ * 100 + level, level)
-                order = json.dumps({"contents": asked, "max_tokens": MAX_TOKENS})
-                bare.stdin.write(order + "\n")
-                bare.stdin.flush()
-                alone = json.loads(bare.stdout.readline())
-                bare_rates[level].append(alone["tokens"] / alone["seconds"])
-                rate, streams = together(running.port, asked)
-                rates[level].append(rate)
-                cut += sum(answer.finish_reason is None for answer in streams)
-        gaps = gaps_while_a_long_prompt_arrives(running.port)
-        bare.stdin.close()
-        bare.wait()
-        result = {
-            f"tokens/s at {level}, bare / service / service over bare": [
-                statistics.median(bare_rates[level]),
-                statistics.median(rates[level]),
-                statistics.median(
-                    s / b for s, b in zip(rates[level], bare_rates[level], strict=True)
-                ),
-            ]
-            for level in LEVELS
-        }
-        at_one, most = statistics.median(rates[1]), statistics.median(rates[16])
-        result["service at 16 over service at 1 (aim 2.0)"] = most / at_one
-        result["streams cut"] = cut
-        result["gap between tokens beside a 4,000-token prompt, s p99 / max (aim 0.5)"] = [
-            percentile(gaps, 0.99),
-            max(gaps),
+    result: dict = {}
+    with service(concurrency=max(levels), **environment) as running:
+        ours = of_service(running, model)
+        bare = BareBatch(path)
+        ours.run(apart(2), 8)
+        pairs = {level: [] for level in levels}
+        for _ in range(rounds):
+            for level in levels:
+                asked = alike(level)
+                pairs[level].append((ours.run(asked, MAX_TOKENS), bare.run(asked, MAX_TOKENS)))
+        for level, both in pairs.items():
+            result |= _compared(f"at {level}, over the bare batch (aim {aim})", both)
+        gains = [
+            statistics.median(both[i].tokens_per_s for both in pairs[levels[-1]])
+            / statistics.median(both[i].tokens_per_s for both in pairs[levels[0]])
+            for i in (0, 1)
         ]
-        with peer(path) as port:
-            if port is None:
-                result["llama-cpp-python's server"] = "not installed (extra: bench)"
-                return result
-            measure_peer(port, 1)
-            for level in PEER_LEVELS:
-                peers, ours = [], []
-                for round_ in range(2):
-                    rate, failed = measure_peer(port, level)
-                    peers.append(rate)
-                    ours.append(together(running.port, contents(800 + round_, level))[0])
-                name = f"tokens/s at {level}, its server / service / service over its server"
-                its, own = statistics.median(peers), statistics.median(ours)
-                result[name] = [its, own, own / its]
-                result[f"answers its server failed at {level}"] = failed
+        result[f"{levels[-1]} over {levels[0]}: service / bare batch"] = gains
+        result["streams cut"] = sum(ours_.cut for both in pairs.values() for ours_, _ in both)
+        for _ in range(0, others, levels[-1]):
+            ours.run(apart(levels[-1]), 4)
+        after = []
+        for _ in range(rounds):
+            asked = alike(levels[-1])
+            after.append((ours.run(asked, MAX_TOKENS), bare.run(asked, MAX_TOKENS)))
+        result |= _compared(f"the same at {levels[-1]}, after {others} other prompts", after)
+        bare.stop()
+        with llama_server(path, max(levels)) as peer:
+            if peer is None:
+                return {**result, "llama-server's core": "not installed (extra: bench)"}
+            peer.run(apart(2), 8)
+            for level in peer_levels:
+                kinds: dict[str, list] = {"nothing shared": [], "a third shared": [], "seen": []}
+                for _ in range(rounds):
+                    for kind, ask in (("nothing shared", apart), ("a third shared", alike)):
+                        asked = ask(level)
+                        kinds[kind].append(_both(ours, peer, asked))
+                    kinds["seen"].append(_both(ours, peer, asked))
+                for kind, both in kinds.items():
+                    result |= _compared(f"at {level}, over llama-server, {kind}", both)
+                    firsts = zip(
+                        *((a.first_token_s, b.first_token_s) for a, b in both), strict=True
+                    )
+                    name = f"first token at {level}, {kind}, s p50: service / llama-server"
+                    result[name] = [statistics.median(times) for times in firsts]
     return result
+
+
+def _both(ours, peer, asked) -> tuple[Round, Round]:
+    return ours.run(asked, MAX_TOKENS), peer.run(asked, MAX_TOKENS)
+
+
+def _compared(name: str, both: list[tuple[Round, Round]]) -> dict:
+    """Tokens/s of one and the other, and the ratios, by wall-clock time and by CPU time."""
+    return {
+        f"tokens/s {name}": [
+            statistics.median(one.tokens_per_s for one, _ in both),
+            statistics.median(other.tokens_per_s for _, other in both),
+            statistics.median(one.tokens_per_s / other.tokens_per_s for one, other in both),
+        ],
+        f"  for a second of CPU {name}": statistics.median(
+            one.tokens_per_cpu_s / other.tokens_per_cpu_s for one, other in both
+        ),
+    }
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import threading
 import time
 from dataclasses import dataclass
 
@@ -41,3 +42,25 @@ def stream(connection: http.client.HTTPConnection, body: dict) -> Stream:
                     arrivals.append(now)
     total = time.perf_counter() - began
     return Stream(arrivals[0], total, usage["completion_tokens"], reason, tuple(arrivals))
+
+
+def together(port: int, bodies: list[dict]) -> tuple[float, list[Stream]]:
+    """Requests that start together: seconds from the first sent to the last ended, and streams."""
+    streams: list[Stream | None] = [None] * len(bodies)
+    start = threading.Barrier(len(bodies) + 1)
+
+    def ask_one(i: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        start.wait()
+        streams[i] = stream(connection, bodies[i])
+        connection.close()
+
+    threads = [threading.Thread(target=ask_one, args=(i,)) for i in range(len(bodies))]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    began = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    took_s = time.perf_counter() - began
+    return took_s, [answer for answer in streams if answer is not None]

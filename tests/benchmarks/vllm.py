@@ -21,7 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.batching import MAX_TOKENS, MODEL, body, contents, together
+from tests.benchmarks import client
+from tests.benchmarks.batching import MAX_TOKENS
 from tests.benchmarks.client import stream
 from tests.benchmarks.processes import (
     DECODE_CORE,
@@ -32,6 +33,7 @@ from tests.benchmarks.processes import (
     service,
 )
 
+MODEL = "smollm2-135m"
 LEVELS, SERVER_LEVELS = (1, 8, 16), (1, 8, 16, 32)
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 #: Pairs of single requests, bare and through the service, whose first tokens are compared.
@@ -48,6 +50,29 @@ ENGINE_ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
 }
+
+
+def contents(round_: int, count: int) -> list[str]:
+    return [
+        f"{round_}-{i}: tell a story of a fox who crosses a river by an old bridge every evening, "
+        "of what it sees there, and of the night the bridge was gone."
+        for i in range(count)
+    ]
+
+
+def body(content: str, max_tokens: int = MAX_TOKENS) -> dict:
+    return {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": content}],
+        "temperature": 0,
+        "max_tokens": max_tokens,
+    }
+
+
+def together(port: int, asked: list[str]) -> float:
+    """Tokens/s of requests that start together."""
+    took_s, streams = client.together(port, [body(content) for content in asked])
+    return sum(answer.tokens for answer in streams) / took_s
 
 
 def pin_tree(pid: int) -> None:
@@ -151,8 +176,8 @@ def run() -> dict:
                 asked = contents(round_ * 100 + level, level)
                 if level in LEVELS:
                     note("bare", level, lambda asked=asked: ask(asked)["rate"])
-                    note("service", level, lambda asked=asked: together(running.port, asked)[0])
-                note("server", level, lambda asked=asked: together(port, asked)[0])
+                    note("service", level, lambda asked=asked: together(running.port, asked))
+                note("server", level, lambda asked=asked: together(port, asked))
         connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=120)
         for content in contents(7, PAIRS):
             time.sleep(REST_S)

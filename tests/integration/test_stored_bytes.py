@@ -20,6 +20,7 @@ from workers.contract.sampling import Sampling
 from workers.contract.step import ANSWER, Assignment, Outcome, StepRequest, Timings, Usage
 from workers.contract.tools import Tool, Tools
 from workers.keeper.job_index import JobIndex
+from workers.runtime.deletions import Deletions
 from workers.settings import read
 from workers.store import dead_letters, stored_bytes, webhook_attempts
 from workers.store.admission import Idempotency, OverShare, Stored, Terms
@@ -176,6 +177,8 @@ def test_a_deleted_job_leaves_nothing(store, redis, jobs, owner):
     webhook_attempts.add(redis, made.id, Attempt(1, 1.0, 500))
     assert jobs.delete(made.id)
     assert not jobs.delete(made.id)
+    # For an hour its id is left, by which workers forget what their engines keep of it.
+    assert redis.zrem(keys.DELETED, made.id)
     left = {name for name in redis.scan_iter() if made.id.encode() in name}
     assert left == set()
     assert redis.zrange(keys.jobs(owner), 0, -1) == listed
@@ -187,6 +190,30 @@ def test_a_deleted_job_leaves_nothing(store, redis, jobs, owner):
         {} if owner is None else {owner: measured(redis, kept.id)}
     )
     assert isinstance(store(job(owner=owner), idempotency=Idempotency("jobs::k", "cd")), Stored)
+
+
+def test_workers_learn_once_of_each_job_that_was_deleted(store, redis, jobs):
+    forgotten = []
+
+    class Engine:
+        def forget_job(self, job_id):
+            forgotten.append(job_id)
+
+    deletions = Deletions(redis, Engine())
+    deletions.look()
+    made = [job() for _ in range(3)]
+    for each in made:
+        store(each)
+        complete(redis, each)
+    for each in made[:2]:
+        jobs.delete(each.id)
+    deletions.look()
+    jobs.delete(made[2].id)
+    deletions.look()
+    deletions.look()
+    assert sorted(forgotten[:2]) == sorted(each.id for each in made[:2])
+    assert forgotten[2:] == [made[2].id]
+    assert 0 < redis.ttl(keys.DELETED) <= keys.DELETED_TTL_S
 
 
 def test_a_reader_of_a_job_that_is_deleted_is_left_waiting_for_nothing(store, redis, jobs):

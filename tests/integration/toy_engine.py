@@ -51,6 +51,9 @@ class BackwardsEngine:
         reason = "cancelled" if cancelled.is_set() else reason
         yield Delta(finish_reason=reason, usage=Usage(len(words), produced))
 
+    def forget_job(self, job):
+        pass
+
     def count_tokens(self, text):
         return len(text.split())
 

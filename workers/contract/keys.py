@@ -47,6 +47,8 @@ leases                     sorted set   Lua: take, renew,      while a step runs
                                         hand_back
 cancels                    channel      Lua: append            (pub/sub) jobs and steps that others
                                                                ended
+deleted                    sorted set   Lua: delete            DELETED_TTL_S: jobs whose callers
+                                                               deleted them; score: when
 jobs:{owner}               sorted set   Lua: store, delete,    asynchronous jobs of one API key,
                                         make_room, trim; jobs  by its id (or of none); score:
                                                                acceptance
@@ -142,7 +144,10 @@ SUPERVISOR = f"{PREFIX}supervisor"
 KEEPER = f"{PREFIX}keeper"
 OWNERS = f"{PREFIX}owners"
 STORED = f"{PREFIX}stored"
+DELETED = f"{PREFIX}deleted"
 
+#: Seconds for which workers may still learn that a job was deleted.
+DELETED_TTL_S = 3600
 #: Prefix of every `waiting_of`.
 WAITING_OF = f"{PREFIX}waiting_of:"
 #: Matches the live channel of every job.

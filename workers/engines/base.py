@@ -43,6 +43,8 @@ class EngineOptions:
     #: Tokens of the KV pool, as the memory plan has it; None: the engine takes what it wants, and
     #: refuses to load where that is not free.
     kv_tokens: int | None = None
+    #: Bytes of RAM in which it may keep what it has read for requests that have ended.
+    prompt_cache_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class GenerationRequest:
     tools: Tools | None = None
     #: What the model reads instead of the messages; None: those.
     prompt: Prompt | None = None
+    #: The job it is a step of.
+    job: str = ""
+    #: Id of the API key that asks; None where none was needed. What one key has sent does not show
+    #: in the answers to another, not even in how fast they come.
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +214,9 @@ class Engine(Protocol):
             TimeBudgetExceeded: preparing it took too long; before any delta.
             EngineFailed: decoding failed.
         """
+
+    def forget_job(self, job: str) -> None:
+        """Drop what is kept of the requests of this job alone. Safe from any thread."""
 
     def count_tokens(self, text: str) -> int:
         """Tokens in a text, without special tokens added."""

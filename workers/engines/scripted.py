@@ -114,6 +114,9 @@ class ScriptedEngine:
         require_room(self._name, prompt_tokens, self.context_length)
         return self._moving(self._say(script, request, prompt_tokens, cancelled), cancelled)
 
+    def forget_job(self, job: str) -> None:
+        """Nothing is kept of any job."""
+
     def count_tokens(self, text: str) -> int:
         """Words in a text."""
         return len(TOKEN.findall(text))

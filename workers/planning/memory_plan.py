@@ -14,8 +14,9 @@ from dataclasses import replace
 import psutil
 
 from presets import backends
-from presets.backends import Offload
+from presets.backends import Offload, Weights
 from presets.catalogue import Catalogue
+from presets.memory import concurrency as concurrency_
 from presets.memory import footprint, machine
 from presets.memory import plan as plan_
 from presets.memory.machine import Machine, Taken
@@ -41,8 +42,12 @@ def plan(settings: Settings, specs: Iterable[ModelSpec], on: Machine) -> Plan:
 
 
 def needed_bytes(settings: Settings, spec: ModelSpec) -> int:
-    """The least memory with which a model can be loaded: weights, buffers, the least KV pool."""
-    return _footprint(settings, spec).least_bytes
+    """The least memory with which a model can be loaded.
+
+    Weights, buffers, the least KV pool, and the prompt cache that was asked for.
+    """
+    asked_for = _prompt_cache_bytes(settings, spec) or 0
+    return _footprint(settings, spec).least_bytes + asked_for
 
 
 def free_bytes(settings: Settings, spec: ModelSpec, workers: Iterable[Worker]) -> int:
@@ -95,7 +100,11 @@ def place(
     if whole.fits:
         (free,) = plan_.make([whole.pinned()], now).placements
         if free.fits:
-            return replace(whole, kv_tokens=min(whole.kv_tokens, free.kv_tokens))
+            return replace(
+                whole,
+                kv_tokens=min(whole.kv_tokens, free.kv_tokens),
+                prompt_cache_bytes=min(whole.prompt_cache_bytes, free.prompt_cache_bytes),
+            )
     (alone,) = plan(settings, [spec], now).placements
     if alone.fits:
         return alone
@@ -121,7 +130,21 @@ def fitting(settings: Settings, catalogue: Catalogue, mode: str, on: Machine) ->
 
 def concurrency(settings: Settings, spec: ModelSpec) -> int:
     """Requests that a worker of this model answers at once."""
-    return int(spec.options.get("concurrency", settings.max_concurrent_per_model))
+    chosen = spec.options.get("concurrency", settings.max_concurrent_per_model)
+    if chosen is not None:
+        return int(chosen)
+    if backends.get(spec.backend).weights is Weights.NONE:
+        return 1
+    one = footprint.of(spec, 1, settings.data_dir / "cache")
+    request_bytes = footprint.KV_TOKENS_PER_REQUEST * one.kv_bytes_per_token
+    return concurrency_.choose(request_bytes, machine.total_bytes(), machine.cores())
+
+
+def _prompt_cache_bytes(settings: Settings, spec: ModelSpec) -> int | None:
+    """What is set for its prompt cache; None: a part of what is left."""
+    if not backends.get(spec.backend).caches_prompts:
+        return 0
+    return None if settings.prompt_cache_mb is None else settings.prompt_cache_mb * _MB
 
 
 def gpu_layers(settings: Settings, spec: ModelSpec) -> int:
@@ -142,6 +165,7 @@ def _demand(settings: Settings, spec: ModelSpec, on: Machine) -> Demand:
         devices=spec.devices if backend.uses_devices else (),
         memory_fraction=spec.memory_fraction,
         falls_back_to_ram=backend.falls_back_to_ram,
+        prompt_cache_bytes=_prompt_cache_bytes(settings, spec),
     )
 
 
@@ -199,13 +223,16 @@ def _refusal(demand: Demand, free: int) -> InsufficientMemory:
     where = "of the devices' memory" if on_devices else "are free"
     fraction = demand.memory_fraction
     bound = "" if fraction is None else f" (its memory_fraction is {fraction:g})"
+    cache_bytes = demand.prompt_cache_bytes or 0
+    cache = f", the prompt cache {cache_bytes // _MB}" if cache_bytes else ""
+    needed = needs.least_bytes + cache_bytes
     return InsufficientMemory(
-        f"{needs.model} needs {needs.least_bytes // _MB} MB: weights {needs.weights_bytes // _MB}, "
+        f"{needs.model} needs {needed // _MB} MB: weights {needs.weights_bytes // _MB}, "
         f"the least KV pool of {needs.least_tokens} tokens {kv_pool // _MB}, buffers "
-        f"{needs.overhead_bytes // _MB}. {free // _MB} MB {where}{bound}.",
+        f"{needs.overhead_bytes // _MB}{cache}. {free // _MB} MB {where}{bound}.",
         details={
             "model": needs.model,
-            "needed_mb": needs.least_bytes // _MB,
+            "needed_mb": needed // _MB,
             "available_mb": free // _MB,
         },
     )

@@ -8,6 +8,7 @@ from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines import registry
 from workers.engines.tuning import Measured, choose
+from workers.planning import memory_plan
 from workers.settings import Settings
 
 __all__ = ["Measured", "choose", "measure"]
@@ -32,7 +33,7 @@ def measure(
         spec,
         settings.data_dir / "cache",
         threads=settings.engine_threads,
-        rows=min(settings.max_concurrent_per_model, _MOST_ROWS),
+        rows=min(memory_plan.concurrency(settings, spec), _MOST_ROWS),
         gpu_layers=settings.gpu_layers,
         on_start=on_start,
     )

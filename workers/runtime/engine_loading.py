@@ -36,7 +36,7 @@ def load_engine(
         with loading_turn(settings.data_dir):
             workers = _workers(settings)
             placement = memory_plan.place(settings, catalogue, spec, workers, force=force)
-            presence.placed(placement.planned_bytes, placement.devices)
+            presence.placed(_held_bytes(placement, placement.planned_bytes), placement.devices)
             engine = registry.create(spec.backend, engine_options(settings, spec, placement))
             log.info("loading %s", spec.path or spec.id)
             engine.load(spec, presence.progress)
@@ -46,7 +46,8 @@ def load_engine(
         log.exception("the engine failed to load %s", spec.id)
         failure = ModelLoadFailed(f"{type(error).__name__}: {error}")
     else:
-        presence.loaded(engine.memory_bytes, engine.context_length, spec.format)
+        memory_bytes = _held_bytes(placement, engine.memory_bytes)
+        presence.loaded(memory_bytes, engine.context_length, spec.format)
         return engine
     log.error("%s cannot be served: %s", spec.id, failure.message)
     presence.failed(failure)
@@ -73,7 +74,17 @@ def engine_options(settings: Settings, spec: ModelSpec, placement: Placement) ->
         devices=placement.devices,
         memory_fraction=spec.memory_fraction,
         kv_tokens=placement.kv_tokens,
+        prompt_cache_bytes=placement.prompt_cache_bytes,
     )
+
+
+def _held_bytes(placement: Placement, model_bytes: int) -> int:
+    """What others must leave to a worker: a cache that was asked for grows after the load.
+
+    One that nobody asked for takes what is left, and nothing from others. Beside a model on devices
+    it is none of their memory.
+    """
+    return model_bytes + (0 if placement.devices else placement.demand.prompt_cache_bytes or 0)
 
 
 def _workers(settings: Settings) -> tuple[Worker, ...]:

@@ -126,6 +126,8 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
         messages=assignment.messages,
         sampling=assignment.sampling,
         priority=job.priority,
+        job=job.id,
+        owner=job.owner,
         produced=lease.produced,
         template=job.template if lease.assignment is None else job.template.of_a_step(),
         tools=job.tools if lease.assignment is None else None,

@@ -26,6 +26,7 @@ from workers.loading.order_watcher import OrderWatcher, restart_process
 from workers.planning import catalogue, memory_plan
 from workers.runtime import ending, revoke
 from workers.runtime.consumer import consume, worker_record
+from workers.runtime.deletions import Deletions
 from workers.runtime.engine_loading import load_engine
 from workers.runtime.generation import LoadPeriod, StepRunner
 from workers.runtime.tasks import register_generate
@@ -177,9 +178,12 @@ class _ModelWorker:
 
         worker_shutting_down.connect(end_in_time, weak=False)
         watchdog.start()
+        deletions = Deletions(redis, engine)
+        deletions.start()
         try:
             return consume(app, worker, model_queue(spec.id))
         finally:
+            deletions.stop()
             watchdog.stop()
             token_log.stop()
             leases.stop()

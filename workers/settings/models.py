@@ -53,9 +53,18 @@ class ModelSettings:
         "CPU threads that one worker decodes with.",
         unset="one for each core the process may use",
     )
-    max_concurrent_per_model: int = setting(
-        "INFERENCE_MAX_CONCURRENT_PER_MODEL", 1, kinds.integer(1, 512),
+    max_concurrent_per_model: int | None = setting(
+        "INFERENCE_MAX_CONCURRENT_PER_MODEL", None, kinds.integer(1, 512),
         "Requests that one worker answers at once.",
+        unset="1 with 16 GB of RAM or less, else one for each core, at most 8, as the RAM beyond "
+        "16 GB has room for their tokens; `up` says how many",
+    )
+    prompt_cache_mb: int | None = setting(
+        "INFERENCE_PROMPT_CACHE_MB", None, kinds.integer(0, 100_000_000),
+        "Megabytes of RAM in which one worker keeps the prompts and answers that it has read, so "
+        "that what begins alike is not read again. A model that does not fit with it is not "
+        "loaded. 0: nothing is kept.",
+        unset="a quarter of what the models leave, at most 1024 for each",
     )
     wedged_s: float = setting(
         "INFERENCE_WEDGED_S", 60.0, kinds.number(1, 3600),

@@ -174,7 +174,7 @@ class JobStore:
 
         Returns False when it has not ended, or there is no such job.
         """
-        return bool(run(self._redis, "delete", job_id))
+        return bool(run(self._redis, "delete", job_id, keys.DELETED_TTL_S))
 
     def make_room(self, owner: str, limit: int) -> int:
         """Delete an API key's oldest results until its jobs take `limit` bytes or fewer.

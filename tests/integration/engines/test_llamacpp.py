@@ -46,6 +46,52 @@ def test_a_prompt_that_is_known_whole_is_answered_alike(real_kit):
     assert answers[1].usage.cached_tokens == answers[1].usage.prompt_tokens - 1
 
 
+def test_requests_that_arrive_together_read_their_prompt_once(real_kit):
+    engine = real_kit.load()
+    messages = (SYSTEM, Message("user", "Where is the oldest ship?"))
+    requests = [real_kit.request(messages=messages, max_tokens=8) for _ in range(4)]
+    answers = ask_all(engine, requests)
+    cached = sorted(answer.usage.cached_tokens for answer in answers)
+    assert cached[0] == 0
+    assert set(cached[1:]) == {answers[0].usage.prompt_tokens - 1}
+    for request, answer in zip(requests, answers, strict=True):
+        real_kit.assert_right(request, answer)
+
+
+def test_what_one_key_asked_does_not_show_to_another(real_kit):
+    engine = real_kit.load()
+    messages = (SYSTEM, Message("user", "My secret is 4711."))
+
+    def cached(owner):
+        request = real_kit.request(messages=messages, owner=owner, max_tokens=2)
+        return ask(engine, request).usage.cached_tokens
+
+    assert [cached(owner) for owner in ("a", "b")] == [0, 0]
+    assert cached("a") > 100
+
+
+def test_what_a_deleted_job_left_is_dropped(real_kit):
+    engine = real_kit.load()
+    messages = (SYSTEM, Message("user", "Forget this."))
+
+    def cached(job):
+        request = real_kit.request(messages=messages, job=job, max_tokens=2)
+        return ask(engine, request).usage.cached_tokens
+
+    cached("first")
+    engine.forget_job("first")
+    assert cached("second") == 0
+    engine.forget_job("first")
+    assert cached("third") > 100
+
+
+def test_keys_and_values_of_8_bits_take_half_the_memory_and_answer(real_kit):
+    engine = real_kit.load(options={"type_k": "q8_0", "type_v": "q8_0"})
+    answers = [ask(engine, real_kit.request(max_tokens=8)) for _ in range(2)]
+    assert answers[0].usage.completion_tokens == 8
+    assert answers[1].usage.cached_tokens == answers[1].usage.prompt_tokens - 1
+
+
 def test_without_free_cells_answers_wait_and_resume(real_kit, caplog):
     """Four answers of about 90 tokens each in a pool of 224."""
     caplog.set_level(logging.INFO)

@@ -9,8 +9,14 @@ from workers.contract.job import Priority
 from workers.contract.sampling import Sampling
 from workers.engines.base import GenerationRequest
 from workers.engines.llamacpp import scheduler as module
-from workers.engines.llamacpp.prefill_chunks import PATIENCE_S, TILE, PrefillChunks
+from workers.engines.llamacpp.prefill_chunks import (
+    ALONE_AIM_S,
+    PATIENCE_S,
+    TILE,
+    PrefillChunks,
+)
 from workers.engines.llamacpp.prefixes import Prefixes
+from workers.engines.llamacpp.prompt_cache import PromptCache
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
 from workers.engines.reasoning import Plain
@@ -37,6 +43,7 @@ class FakeContext:
         self.batch = []
         #: (rows, seconds) of every step.
         self.steps = []
+        self.shared = []
         #: Nothing is decoded before the test has handed over all it has.
         self.may_decode = threading.Event()
 
@@ -59,11 +66,11 @@ class FakeContext:
     def drop(self, sequence):
         pass
 
-    def truncate(self, sequence, length):
-        return True
+    def state_bytes(self, sequence):
+        return 1
 
-    def copy_prefix(self, source, target, length):
-        pass
+    def share(self, source, target, length):
+        self.shared.append((source, target, length))
 
 
 class Letters:
@@ -96,14 +103,14 @@ def clock(monkeypatch):
 def run(clock):
     """Start sequences together and wait for all; gives the context and each one's deltas."""
 
-    def start(*sequences, batch_tokens=2048, on_cpu=True, **faults):
+    def start(*sequences, batch_tokens=2048, **faults):
         context = FakeContext(clock, **faults)
         scheduler = Scheduler(
             context,
-            Prefixes(context, 16, most_kept=8, forgets=False),
+            Prefixes(context, 8, PromptCache(0), forgets=False),
             concurrency=8,
             kv_tokens=32_768,
-            chunks=PrefillChunks(on_cpu=on_cpu, most=batch_tokens),
+            chunks=PrefillChunks(most=batch_tokens),
         )
         scheduler.start()
         for sequence in sequences:
@@ -143,7 +150,16 @@ def test_a_long_prompt_beside_a_running_answer_stays_under_the_bound(run):
         sequence(20, 2000, "running"), sequence(4000, 4, "long"), pace=tiles, batch_tokens=512
     )
     assert [len(text) for text in ends] == [2000, 4]
-    assert max(took_s for _, took_s in context.steps) < BOUND_S
+    # In the first step nothing runs that could stand still.
+    assert max(took_s for _, took_s in context.steps[1:]) < BOUND_S
+
+
+def test_prompts_that_wait_are_read_together(run):
+    context, _ = run(*(sequence(78, 4, name) for name in "abcdefgh"), pace=tiles)
+    first_rows, first_s = context.steps[0]
+    assert first_rows >= 2 * TILE
+    assert first_s <= ALONE_AIM_S
+    assert all(rows >= TILE for rows, _ in context.steps[1:6])
 
 
 def test_a_prompt_too_slow_for_the_bound_goes_on_in_tiles_and_ends(run):
@@ -158,9 +174,7 @@ def test_a_prompt_too_slow_for_the_bound_goes_on_in_tiles_and_ends(run):
 
 
 def test_a_fast_device_reads_in_whole_batches(run):
-    context, _ = run(
-        sequence(12_000, 1), on_cpu=False, pace=lambda rows, depth: 0.002 + rows * 1e-5
-    )
+    context, _ = run(sequence(12_000, 1), pace=lambda rows, depth: 0.002 + rows * 1e-5)
     assert max(rows for rows, _ in context.steps) == 2048
 
 

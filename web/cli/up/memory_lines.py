@@ -89,10 +89,12 @@ def _line(placed: Placement, on: Machine) -> str:
         return f"{about}{gb(footprint.least_bytes)} GB with a KV pool of {least}: no place{why}"
     pool = placed.kv_tokens * footprint.kv_bytes_per_token
     short = "" if placed.kv_tokens >= footprint.wanted_tokens else f" of {footprint.wanted_tokens}"
+    cache_bytes = placed.prompt_cache_bytes
+    cache = f"; prompt cache up to {gb(cache_bytes)} of RAM" if cache_bytes else ""
     return (
         f"{about}{gb(placed.planned_bytes)} GB: weights {gb(footprint.weights_bytes)}, KV pool "
         f"{gb(pool)} for {placed.kv_tokens}{short} tokens, buffers {gb(footprint.overhead_bytes)}; "
-        f"{_place(placed, on)}"
+        f"{_place(placed, on)}{cache}; {footprint.concurrency} at once"
     )
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
-import llama_cpp
 import psutil
 
-from presets.memory import footprint
+from presets import kv_cache
+from presets.memory import footprint, machine
 from presets.model import ModelSpec, Reasoning
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.contract.prompt import Prompt
@@ -22,9 +22,11 @@ from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.constraint_masks import ConstraintMasks
 from workers.engines.grammar_gate import GrammarGate
 from workers.engines.llamacpp import weights
-from workers.engines.llamacpp.native import Context, ContextSize, Model, usable_cores
+from workers.engines.llamacpp.context import Context, ContextSize
+from workers.engines.llamacpp.native import Model
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
+from workers.engines.llamacpp.prompt_cache import PromptCache
 from workers.engines.llamacpp.prompt_tokens import PromptTokens
 from workers.engines.llamacpp.sampler_chain import History
 from workers.engines.llamacpp.sampling import sampler
@@ -66,7 +68,7 @@ class LlamaCppEngine:
         large as the model's footprint wants it, and then the memory must be free.
         """
         concurrency = self._options.concurrency
-        kept = _kept_prefixes(concurrency)
+        _require_possible(concurrency)
         path, kv_tokens = self._weights_and_pool(spec)
 
         before = psutil.Process().memory_info().rss
@@ -86,19 +88,25 @@ class LlamaCppEngine:
             model,
             ContextSize(
                 kv_tokens=kv_tokens,
-                sequences=concurrency + kept,
+                sequences=concurrency,
                 batch_tokens=max(batch_tokens, concurrency),
-                threads=self._options.threads or usable_cores(),
+                threads=self._options.threads or machine.cores(),
+                kv_cache=kv_cache.of(spec.options),
             ),
         )
         self._warm_up(context)
         self.memory_bytes = max(psutil.Process().memory_info().rss - before, model.size_bytes)
         self._scheduler = Scheduler(
             context,
-            Prefixes(context, concurrency + kept, most_kept=kept, forgets=model.forgets),
+            Prefixes(
+                context,
+                concurrency,
+                PromptCache(self._options.prompt_cache_bytes),
+                forgets=model.forgets,
+            ),
             concurrency=concurrency,
             kv_tokens=kv_tokens,
-            chunks=PrefillChunks(on_cpu=not self._on_gpu(), most=max(batch_tokens, concurrency)),
+            chunks=PrefillChunks(most=max(batch_tokens, concurrency)),
         )
         self._scheduler.start()
         on_progress(1.0)
@@ -140,6 +148,11 @@ class LlamaCppEngine:
         else:
             scheduler.submit(sequence)
         return sequence.read()
+
+    def forget_job(self, job: str) -> None:
+        """Drop what only this job has left; see `Engine.forget_job`."""
+        if self._scheduler is not None:
+            self._scheduler.forget_job(job)
 
     def count_tokens(self, text: str) -> int:
         """Tokens in a text, without special tokens added."""
@@ -193,9 +206,6 @@ class LlamaCppEngine:
             reasoning.splitter(form, rendered),
         )
 
-    def _on_gpu(self) -> bool:
-        return self._options.gpu_layers != 0 and bool(llama_cpp.llama_supports_gpu_offload())
-
     def _chat_template(self, spec: ModelSpec, model: Model) -> ChatTemplate:
         source = spec.chat_template or model.chat_template()
         if source is None:
@@ -211,12 +221,9 @@ class LlamaCppEngine:
         context.drop(0)
 
 
-def _kept_prefixes(concurrency: int) -> int:
-    """How many prefixes of ended requests stay in the pool beside those that run."""
-    kept = max(4, concurrency)
-    if concurrency + kept > MOST_SEQUENCES:
+def _require_possible(concurrency: int) -> None:
+    if concurrency > MOST_SEQUENCES:
         raise ModelLoadFailed(
-            f"llama.cpp answers at most {MOST_SEQUENCES // 2} requests at once; "
+            f"llama.cpp answers at most {MOST_SEQUENCES} requests at once; "
             f"INFERENCE_MAX_CONCURRENT_PER_MODEL is {concurrency}."
         )
-    return kept

@@ -18,10 +18,12 @@ from typing import Any
 import llama_cpp
 import numpy as np
 
+from presets.memory import machine
 from presets.model import ModelSpec
 from workers.contract.errors import EngineFailed
 from workers.engines.llamacpp import weights
-from workers.engines.llamacpp.native import Context, ContextSize, Model, usable_cores
+from workers.engines.llamacpp.context import Context, ContextSize
+from workers.engines.llamacpp.native import Model
 from workers.engines.llamacpp.vocabulary import Vocabulary
 from workers.engines.tuning import Measured
 
@@ -59,7 +61,7 @@ def measure(
         try:
             vocabulary = Vocabulary(model)
             tokens = vocabulary.tokenize(_text(), add_special=True, parse_special=False)
-            context = _context(model, rows, threads or usable_cores())
+            context = _context(model, rows, threads or machine.cores())
             try:
                 measured, logits = _measure(
                     context, tokens[:TEXT_TOKENS], vocabulary.size, reference, rows

@@ -1,29 +1,29 @@
-"""Prefill chunks: how much of a prompt is read in one step.
+"""Prefill chunks: how much of the prompts is read in one step.
 
-As much as the pace of the step before lets fit into the aim, so that running answers keep moving.
+As much as fits into an aim, by the pace of the steps before: so that running answers keep moving,
+or, where none runs, so that whoever comes is heard soon.
 
-A CPU adds a shape of its own. llama.cpp's flash attention (`ggml-cpu/ops.cpp`) takes the rows of
-a batch in tiles of 64 once there are 64 of them, and one by one where there are fewer. A tile looks
-at every used cell of the pool, a single row only at the cells of its own sequence; for the same
-number of cells a row of a tile costs about a third. So tiles suit a deep sequence that fills most
-of the pool, and single rows a short prompt among many others.
+Large chunks read faster. On a CPU llama.cpp's flash attention (`ggml-cpu/ops.cpp`) takes the rows
+of a batch in tiles of 64 once there are 64 of them, and one by one where there are fewer; for each
+cell that it looks at, a row of a tile costs about a third. So chunks are whole tiles as long as one
+fits into the aim. Where a deep prompt makes a tile too long, its rows are read one by one.
 """
 
 from __future__ import annotations
 
-#: Aim for the length of a step that reads prompts; below the bound of 0.4 s that running answers
-#: are promised, since the time of a chunk is only known from the one before.
+#: Aim for the length of a step that reads prompts beside running answers; below the bound of 0.4 s
+#: that they are promised, since the time of a chunk is only known from the ones before.
 STEP_AIM_S = 0.35
+#: The same where no answer runs: a newcomer waits for it, and a cancelled prompt ends after it.
+ALONE_AIM_S = 1.0
 #: Prompt tokens in a step at least.
 LEAST_CHUNK = 4
 #: Rows of a tile (`GGML_FA_TILE_Q`).
 TILE = 64
-#: What a row of a tile costs for each cell it looks at, of what a single row costs.
+#: What a row of a tile costs of what a single row does, where nothing was measured: at depth.
 TILE_COST = 0.3
-#: Single rows in a step at most: a little less than would make a tile.
+#: Single rows in a step at most. Where so many fit, a tile nearly does, and is read faster.
 MOST_ROWS = 48
-#: First chunk after one of the other kind, whose pace says nothing.
-FIRST_ROWS = 16
 #: A prompt that has been read for this long, half of what callers wait, goes on in whole tiles
 #: even where those take longer than the aim: else it would never end beside running answers.
 PATIENCE_S = 60.0
@@ -32,45 +32,36 @@ PATIENCE_S = 60.0
 class PrefillChunks:
     """The size of the next chunk, from the time of those before."""
 
-    def __init__(self, *, on_cpu: bool, most: int) -> None:
-        self._on_cpu = on_cpu
+    def __init__(self, *, most: int) -> None:
         self._most = most
-        self._chunk = TILE
-        self._in_tiles = False
+        #: Seconds of a row in the last step of whole tiles, and in the last one of single rows.
+        self._tile_row_s = STEP_AIM_S / TILE
+        self._row_s = self._tile_row_s / TILE_COST
+        #: Rows of the last step, a tile at least: of one that is many times as large nobody knows
+        #: the pace.
+        self._last = TILE
 
-    def slow_down(self) -> None:
-        """A sequence joins those that run. It may begin at any depth: its pace is unknown."""
-        self._chunk = min(self._chunk, TILE)
+    def room(self, running: int, *, reading_s: float) -> int:
+        """Prompt tokens of the next step beside `running` answers.
 
-    def room(self, running: int, *, depth: int, cells: int, reading_s: float) -> int:
-        """Prompt tokens of the next step.
-
-        Beside `running` answers, for a prompt of which `depth` tokens are decoded and that has been
-        read for `reading_s`, in a pool of which `cells` are used.
+        `reading_s`: for how long the prompt that is read first has been read.
         """
-        chunk = self._chunk
-        if self._on_cpu:
-            chunk = self._shaped(chunk, running, depth, cells, reading_s)
-        return min(chunk, self._most - running)
-
-    def _shaped(self, chunk: int, running: int, depth: int, cells: int, reading_s: float) -> int:
-        in_tiles = running < TILE and depth >= TILE_COST * cells
-        if reading_s > PATIENCE_S:
-            return max(chunk - chunk % TILE, TILE) - min(running, TILE - 1)
-        if not in_tiles:
-            self._in_tiles = False
-            return max(LEAST_CHUNK, min(chunk, MOST_ROWS - running))
-        if chunk >= TILE:
-            self._in_tiles = True
-            return chunk - chunk % TILE - running
-        if self._in_tiles:  # the aim has no room for a whole tile any more
-            self._in_tiles = False
-            self._chunk = chunk = min(chunk, FIRST_ROWS)
-        return min(chunk, MOST_ROWS)
+        aim_s = STEP_AIM_S if running else ALONE_AIM_S
+        rows = min(int(aim_s / self._tile_row_s), 4 * self._last)
+        if rows < TILE:
+            rows = int(aim_s / self._row_s)
+        if rows > MOST_ROWS or reading_s > PATIENCE_S:
+            rows = max(TILE, rows - rows % TILE)
+        return max(LEAST_CHUNK, min(rows, self._most) - running)
 
     def took(self, tokens: int, read: int, seconds: float) -> None:
         """A step of so many tokens, `read` of them of prompts, took so long."""
         if read < LEAST_CHUNK:
             return  # hardly a prompt was read: this says nothing about reading
-        chunk = int(tokens * STEP_AIM_S / max(seconds, 1e-4))
-        self._chunk = max(LEAST_CHUNK, min(chunk, 2 * max(tokens, self._chunk), self._most))
+        row_s = max(seconds, 1e-5) / tokens
+        self._last = max(tokens, TILE)
+        if tokens >= TILE:
+            self._tile_row_s, self._row_s = row_s, row_s / TILE_COST
+        else:
+            self._row_s = row_s
+            self._tile_row_s = min(self._tile_row_s, row_s)

@@ -1,131 +1,148 @@
-"""Prefixes: what ended sequences keep in the KV pool for later ones with the same beginning."""
+"""Prefixes: the beginnings that a sequence need not read, since others have.
+
+The pool holds what is decoded now. A beginning is shared with a sequence that runs, or put back
+from the prompt cache, where those that have left the pool are kept.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from workers.engines.llamacpp.native import Context
+from workers.engines.llamacpp.context import Context
+from workers.engines.llamacpp.prefix_tree import PrefixTree
+from workers.engines.llamacpp.prompt_cache import PromptCache, SavedPrompt
 from workers.engines.llamacpp.sequence import Sequence
 
-#: A kept sequence is taken over, not shared, where a new one repeats at least this part of it.
-_TAKE_OVER_PART = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Match:
-    slot: int
-    length: int
-    idle: bool
+#: A state is put back whole, and what follows the beginning is cut off: not where less than this
+#: part of it is of use.
+_LEAST_USED_PART = 1 / 32
 
 
 class Prefixes:
-    """Slots of the pool: those in use, those that keep a prefix, and those that are empty."""
+    """The slots of the pool, and what a sequence finds of its tokens when it gets one."""
 
-    def __init__(self, context: Context, slots: int, *, most_kept: int, forgets: bool) -> None:
+    def __init__(self, context: Context, slots: int, cache: PromptCache, *, forgets: bool) -> None:
         self._context = context
-        #: Sequences kept at most: on a CPU every used cell costs every step a little.
-        self._most_kept = most_kept
-        self._forgets = forgets
         self._empty = list(range(slots))
-        #: Slot -> tokens whose cells it keeps; the least recently used first.
-        self._kept: OrderedDict[int, list[int]] = OrderedDict()
+        self._cache = cache
+        #: The model's memory cannot give up the end of a sequence: states are used whole or not.
+        self._forgets = forgets
+        self._tree: PrefixTree[Sequence | SavedPrompt] = PrefixTree()
 
-    @property
-    def kept_tokens(self) -> int:
-        """Tokens of all kept prefixes; cells that several share count for each."""
-        return sum(len(tokens) for tokens in self._kept.values())
+    def assign_slot(self, sequence: Sequence) -> None:
+        """Give a sequence a slot, which is empty until it has begun."""
+        sequence.slot, sequence.decoded = self._empty.pop(), 0
 
-    def assign_slot(self, sequence: Sequence, active: Iterable[Sequence]) -> None:
-        """Give a sequence a slot, with as much of its beginning as the pool has already."""
-        match = self._longest(sequence.tokens, active)
-        if match is None:
-            slot, length = self._empty_slot(), 0
-        elif match.idle and self._take_over(match):
-            slot, length = match.slot, match.length
-            del self._kept[slot]
-            if not self._context.truncate(slot, length):
-                self._context.drop(slot)
-                length = 0
-        else:
-            if match.idle:
-                self._kept.move_to_end(match.slot)
-            slot, length = self._empty_slot(keep=match.slot), match.length
-            self._context.copy_prefix(match.slot, slot, length)
-        sequence.slot, sequence.decoded = slot, length
+    def begin(self, sequence: Sequence) -> bool:
+        """Fill a slot with as much of its sequence as others have read already.
 
-    def keep(self, sequence: Sequence) -> None:
-        """A sequence has ended: its cells stay until others need the room."""
-        slot = _slot_of(sequence)
-        self._kept[slot] = sequence.tokens[: sequence.decoded]
-        sequence.slot = None
-        while len(self._kept) > self._most_kept:
-            self.forget_one()
-
-    def clear(self, sequence: Sequence) -> None:
-        """Free a sequence's cells."""
-        slot = _slot_of(sequence)
-        self._context.drop(slot)
-        self._empty.append(slot)
-        sequence.slot, sequence.decoded = None, 0
-
-    def forget_one(self) -> bool:
-        """Free the cells of the prefix unused for longest; False where none is kept."""
-        if not self._kept:
-            return False
-        slot, _ = self._kept.popitem(last=False)
-        self._context.drop(slot)
-        self._empty.append(slot)
+        False: another sequence is just reading what this one begins with; ask again after a step.
+        """
+        tokens, owner = sequence.tokens, sequence.request.owner
+        # The last token is always decoded: its logits choose the next.
+        most = min(len(tokens) - 1, self._tree.visible_length(tokens, owner))
+        for length, other in self._candidates(tokens, most):
+            if isinstance(other, SavedPrompt):
+                sequence.decoded = self._restore(other, _slot_of(sequence), length)
+                if sequence.decoded:
+                    break
+            elif other.decoded >= length:
+                self._context.share(_slot_of(other), _slot_of(sequence), length)
+                sequence.decoded = length
+                break
+            elif other.request.priority >= sequence.request.priority:
+                return False
+        self._tree.add(sequence, tokens, owner)
+        sequence.has_begun = True
         return True
 
+    def release(self, sequence: Sequence, *, keep: bool = True) -> None:
+        """Free a sequence's slot; the cache keeps what was in it, unless `keep` is false."""
+        slot = _slot_of(sequence)
+        if sequence.has_begun:
+            self._tree.remove(sequence)
+            if keep and sequence.decoded:
+                self._save(sequence)
+        self._context.drop(slot)
+        self._empty.append(slot)
+        sequence.slot, sequence.decoded, sequence.has_begun = None, 0, False
+
+    def forget_job(self, job: str) -> None:
+        """Drop what only this job has left."""
+        for prompt in self._cache:
+            if prompt.job == job:
+                self._drop(prompt)
+
     def forget_all(self) -> None:
-        """Free every kept prefix."""
-        while self.forget_one():
-            pass
+        """Drop everything that is kept."""
+        for prompt in self._cache:
+            self._drop(prompt)
 
-    def _empty_slot(self, keep: int | None = None) -> int:
-        if not self._empty:
-            oldest = next(slot for slot in self._kept if slot != keep)
-            self._kept.move_to_end(oldest, last=False)
-            self.forget_one()
-        return self._empty.pop()
+    def _candidates(
+        self, tokens: list[int], most: int
+    ) -> Iterator[tuple[int, Sequence | SavedPrompt]]:
+        """What begins with the same tokens, each with how many of them are of use; best first."""
+        if self._forgets:
+            for other in reversed(self._tree.contained(tokens, most)):
+                if isinstance(other, SavedPrompt):
+                    yield len(other.tokens), other
+            return
+        for length, sharers in self._tree.shared(tokens, most):
+            live, saved = [], []
+            for other in sharers:
+                if not isinstance(other, SavedPrompt):
+                    live.append(other)
+                elif length >= len(other.tokens) * _LEAST_USED_PART:
+                    saved.append(other)
+            # Those in the pool cost nothing; those still being read are waited for at last.
+            yield from ((length, other) for other in live if other.decoded >= length)
+            yield from ((length, p) for p in sorted(saved, key=lambda p: len(p.tokens)))
+            yield from ((length, other) for other in live if other.decoded < length)
 
-    def _take_over(self, match: _Match) -> bool:
-        kept = len(self._kept[match.slot])
-        no_other = not self._empty and len(self._kept) == 1
-        return self._forgets or no_other or match.length >= kept * _TAKE_OVER_PART
+    def _restore(self, prompt: SavedPrompt, slot: int, length: int) -> int:
+        """Put a state back; returns how many of its tokens are in the pool then."""
+        if self._context.restore(slot, prompt.state) and (
+            length == len(prompt.tokens) or self._context.truncate(slot, length)
+        ):
+            self._cache.use(prompt)
+            return length
+        self._context.drop(slot)
+        self._drop(prompt)
+        return 0
 
-    def _longest(self, tokens: list[int], active: Iterable[Sequence]) -> _Match | None:
-        # The last token is always decoded: its logits choose the next.
-        most = len(tokens) - 1
-        matches = [
-            _Match(slot, _common(kept, tokens, most), idle=True)
-            for slot, kept in self._kept.items()
-            if not self._forgets or (len(kept) <= most and kept == tokens[: len(kept)])
-        ]
-        if not self._forgets:
-            matches += [
-                _Match(
-                    _slot_of(other), _common(other.tokens, tokens, min(most, other.decoded)), False
-                )
-                for other in active
-                if other.slot is not None
-            ]
-        best = max(matches, key=lambda match: (match.length, match.idle), default=None)
-        return best if best is not None and best.length > 0 else None
+    def _save(self, sequence: Sequence) -> None:
+        tokens, owner = sequence.tokens[: sequence.decoded], sequence.request.owner
+        if not self._forgets and self._is_known(tokens):
+            return
+        slot = _slot_of(sequence)
+        if not self._cache.fits(self._context.state_bytes(slot)):
+            return
+        state = self._context.save(slot)
+        if not state.nbytes:
+            return
+        prompt = SavedPrompt(tokens, state, sequence.request.job, sequence.request.priority)
+        shorter = [] if self._forgets else self._tree.contained(tokens, len(tokens))
+        self._tree.add(prompt, tokens, owner)
+        for other in shorter:  # what this state has as well
+            if isinstance(other, SavedPrompt):
+                self._drop(other)
+        for other in self._cache.add(prompt):
+            self._tree.remove(other)
 
+    def _is_known(self, tokens: list[int]) -> bool:
+        """Whether a state is kept that begins with all of these tokens."""
+        for length, sharers in self._tree.shared(tokens, len(tokens)):
+            if length < len(tokens):
+                return False
+            for other in sharers:
+                if isinstance(other, SavedPrompt):
+                    self._cache.use(other)
+                    return True
+        return False
 
-def _common(tokens: list[int], other: list[int], most: int) -> int:
-    """Length of the common beginning, at most `most`; compares slices, which C does fast."""
-    low, high = 0, min(len(tokens), len(other), most)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if tokens[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    def _drop(self, prompt: SavedPrompt) -> None:
+        self._cache.remove(prompt)
+        self._tree.remove(prompt)
 
 
 def _slot_of(sequence: Sequence) -> int:

@@ -17,7 +17,7 @@ from functools import partial
 
 from workers.background import BackgroundThread
 from workers.contract.errors import EngineFailed, InferenceError
-from workers.engines.llamacpp.native import Context
+from workers.engines.llamacpp.context import Context
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.sequence import Sequence
@@ -39,6 +39,13 @@ class _BatchEntry:
     row: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _ForgetJob:
+    """What only this job has left is to be dropped."""
+
+    job: str
+
+
 class Scheduler(BackgroundThread):
     """Owns the context; no other thread touches it after `start`."""
 
@@ -57,7 +64,7 @@ class Scheduler(BackgroundThread):
         self._concurrency = concurrency
         self._kv_tokens = kv_tokens
         self._chunks = chunks
-        self._inbox: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Sequence | _ForgetJob | None] = queue.SimpleQueue()
         #: Sequences without cells.
         self._waiting = WaitingSequences()
         self._active: list[Sequence] = []
@@ -75,6 +82,10 @@ class Scheduler(BackgroundThread):
         if not self._thread.is_alive():
             sequence.fail(EngineFailed("The engine is closed."))
 
+    def forget_job(self, job: str) -> None:
+        """Drop what only this job has left, before the next step. Safe from any thread."""
+        self._inbox.put(_ForgetJob(job))
+
     def stop(self) -> None:
         """End every sequence as cancelled, then the thread."""
         self._inbox.put(None)
@@ -87,6 +98,7 @@ class Scheduler(BackgroundThread):
                 self._moved_at = time.perf_counter()
                 self._drop_cancelled()
                 self._admit()
+                self._begin()
                 self._resume()
                 if entries := self._decode():
                     self._deliver(entries)
@@ -99,12 +111,15 @@ class Scheduler(BackgroundThread):
         """Queue what was submitted; without work, sleep until something is."""
         idle = not self._active and not self._waiting
         while idle or not self._inbox.empty():
-            sequence = self._inbox.get()
-            idle = False
-            if sequence is None:
+            item = self._inbox.get()
+            if item is None:
                 self._ending.set()
                 return
-            self._waiting.add(sequence)
+            if isinstance(item, _ForgetJob):
+                self._prefixes.forget_job(item.job)
+            else:
+                self._waiting.add(item)
+                idle = False
 
     def _drop_cancelled(self) -> None:
         for sequence in [sequence for sequence in self._active if sequence.is_cancelled]:
@@ -125,14 +140,14 @@ class Scheduler(BackgroundThread):
             if self._active and held + len(sequence.tokens) + 1 > self._kv_tokens:
                 return
             self._waiting.pop()
-            first_time = sequence.slot is None and sequence.cached_tokens == 0
-            if self._active:
-                self._chunks.slow_down()
-            self._prefixes.assign_slot(sequence, self._active)
-            if first_time:
-                sequence.cached_tokens = min(sequence.decoded, sequence.prompt_length)
-            sequence.begin()
+            self._prefixes.assign_slot(sequence)
             self._active.append(sequence)
+
+    def _begin(self) -> None:
+        """Let those begin that have a slot: with what others have read, or are reading now."""
+        for sequence in self._active:
+            if not sequence.has_begun and self._prefixes.begin(sequence):
+                sequence.begin()
 
     def _decode(self) -> list[_BatchEntry]:
         """One step; returns what was decoded, or nothing where there was nothing to do."""
@@ -157,11 +172,14 @@ class Scheduler(BackgroundThread):
     def _plan(self) -> list[_BatchEntry]:
         """Fill the batch: running answers first, then prompts, the most urgent first."""
         self._context.clear_batch()
-        running = [sequence for sequence in self._active if sequence.pending == 1]
-        reading = [sequence for sequence in self._active if sequence.pending > 1]
+        begun = [sequence for sequence in self._active if sequence.has_begun]
+        running = [sequence for sequence in begun if sequence.pending == 1]
+        reading = [sequence for sequence in begun if sequence.pending > 1]
         reading.sort(key=self._waiting.rank)
         entries = [self._add(sequence, 1) for sequence in running]
-        room = self._room(len(running), reading[0]) if reading else 0
+        room = 0
+        if reading:
+            room = self._chunks.room(len(running), reading_s=reading[0].reading_s)
         for sequence in reading:
             if room <= 0:
                 break
@@ -169,13 +187,6 @@ class Scheduler(BackgroundThread):
             entries.append(self._add(sequence, count))
             room -= count
         return entries
-
-    def _room(self, running: int, first: Sequence) -> int:
-        """Prompt tokens of the next step; `first` is the prompt that is read first."""
-        cells = sum(sequence.decoded for sequence in self._active) + self._prefixes.kept_tokens
-        return self._chunks.room(
-            running, depth=first.decoded, cells=cells, reading_s=first.reading_s
-        )
 
     def _add(self, sequence: Sequence, count: int) -> _BatchEntry:
         slot, begin = sequence.slot, sequence.decoded
@@ -193,13 +204,11 @@ class Scheduler(BackgroundThread):
         self._chunks.took(tokens, tokens - len(entries), took_s)
 
     def _make_room(self) -> None:
-        """Free cells: a kept prefix, else the youngest of the least urgent sequences.
+        """Free the cells of the youngest of the least urgent sequences.
 
-        Its token ids stay, and it reads them again when there is room. The oldest of the most
-        urgent is never preempted, so that something always ends.
+        It goes on when there is room: from the cache, or by reading its token ids again. The oldest
+        of the most urgent is never preempted, so that something always ends.
         """
-        if self._prefixes.forget_one():
-            return
         victim = max(self._active, key=self._waiting.rank)
         if len(self._active) == 1:
             self._leave(victim, keep=False)
@@ -207,7 +216,7 @@ class Scheduler(BackgroundThread):
             return
         log.info("the KV pool is full: %s is preempted and resumes later", victim.request.id)
         self._active.remove(victim)
-        self._prefixes.clear(victim)
+        self._prefixes.release(victim)
         self._waiting.add(victim)
 
     def _deliver(self, entries: list[_BatchEntry]) -> None:
@@ -249,10 +258,7 @@ class Scheduler(BackgroundThread):
 
     def _leave(self, sequence: Sequence, *, keep: bool = True) -> None:
         self._active.remove(sequence)
-        if keep:
-            self._prefixes.keep(sequence)
-        else:
-            self._prefixes.clear(sequence)
+        self._prefixes.release(sequence, keep=keep)
         self._forget(sequence)
 
     def _forget(self, sequence: Sequence) -> None:
@@ -281,6 +287,6 @@ class Scheduler(BackgroundThread):
             sequence.end("cancelled")
         while not self._inbox.empty():
             late = self._inbox.get()
-            if late is not None:
+            if isinstance(late, Sequence):
                 late.sampler.free()
                 late.end("cancelled")

@@ -44,7 +44,9 @@ class Sequence:
         self.decoded = 0
         #: Its number in the pool; None while it has no cells.
         self.slot: int | None = None
-        #: Prompt tokens that the first prefill found in the pool.
+        #: Its slot holds what there was of its beginning: it can be decoded.
+        self.has_begun = False
+        #: Prompt tokens that others had read when its first prefill began.
         self.cached_tokens = 0
         self.sampler = sampler
         self._vocabulary = vocabulary
@@ -94,6 +96,7 @@ class Sequence:
         """Its prefill starts, or starts anew."""
         if self._begun_at is None:
             self._begun_at = time.perf_counter()
+            self.cached_tokens = min(self.decoded, self.prompt_length)
 
     def take(self, token: int) -> bool:
         """Take the token that was sampled; returns True when the answer has ended with it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import llama_cpp
 
+from presets import kv_cache
 from presets.memory import machine
 from presets.memory.footprint import kv_bytes_per_token
 from presets.model import ModelSpec
@@ -102,7 +103,7 @@ def require_memory(spec: ModelSpec, path: Path, kv_tokens: int, gpu_layers: int)
     if gpu_layers != 0 and llama_cpp.llama_supports_gpu_offload():
         return  # what counts is the device's memory, which llama.cpp itself checks
     weights = sum(path.with_name(part).stat().st_size for part in split.parts(path.name))
-    pool = kv_tokens * kv_bytes_per_token(read_metadata(path))
+    pool = kv_tokens * kv_bytes_per_token(read_metadata(path), kv_cache.of(spec.options))
     free = machine.read().available_bytes
     if weights + pool > free:
         raise InsufficientMemory(

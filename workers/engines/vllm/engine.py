@@ -156,6 +156,9 @@ class VllmEngine:
         chosen = parameters(request.sampling, request.produced, answer.room, held_to)
         return self._read(answer, chosen, cancelled)
 
+    def forget_job(self, job: str) -> None:
+        """VLLM cannot drop what one request left: its own bound of memory lets go of it."""
+
     def count_tokens(self, text: str) -> int:
         """Tokens in a text, without special tokens added."""
         return self._prompt_tokens.count(text)
