@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestration.modes.rounds import FinishedStep, JobAnswer
 from workers.contract.job import Job
-from workers.contract.step import Outcome, Timings, Usage
+from workers.contract.step import Outcome, Timings, Usage, is_answer
 
 
 def outcome(ended: Sequence[FinishedStep], answer: JobAnswer) -> Outcome:
@@ -22,6 +22,9 @@ def outcome(ended: Sequence[FinishedStep], answer: JobAnswer) -> Outcome:
         usage=answer.usage or sum((each.usage for each in outcomes), start=Usage(0, 0)),
         timings=sum((each.timings for each in outcomes), start=Timings()),
         context_length=own.context_length,
+        notes=tuple(
+            note for done in ended if is_answer(done.step.name) for note in done.outcome.notes
+        ),
     )
 
 

@@ -12,6 +12,7 @@ BENCHMARKS = (
     "long_prompts",
     "conversations",
     "constraints",
+    "tools",
     "refusals",
     "depth",
     "overload",

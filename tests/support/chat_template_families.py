@@ -1,4 +1,4 @@
-"""Chat templates of eight families, written from their documented form, in `chat_templates/`."""
+"""Chat templates of nine families, written from their documented form, in `chat_templates/`."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,16 @@ FAMILIES = {file.stem: file.read_text() for file in sorted(_DIRECTORY.glob("*.ji
 #: Family -> the texts of its special tokens.
 SPECIAL = {
     "chatml": ("<|im_start|>", "<|im_end|>"),
+    "hermes": (
+        "<|im_start|>",
+        "<|im_end|>",
+        "<tools>",
+        "</tools>",
+        "<tool_call>",
+        "</tool_call>",
+        "<tool_response>",
+        "</tool_response>",
+    ),
     "llama-3": ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
     "phi": ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>"),
     "deepseek": ("<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"),

@@ -11,6 +11,7 @@ from workers.contract.errors import EngineFailed
 from workers.contract.job import Message
 from workers.contract.sampling import Sampling
 from workers.engines import reasoning
+from workers.engines.answer_form import AnswerForm
 from workers.engines.base import GenerationRequest
 from workers.engines.vllm.vllm_answer import VllmAnswer
 from workers.engines.vllm.vocabulary import Vocabulary
@@ -30,13 +31,13 @@ def make(models_dir):
         request = GenerationRequest(
             "a|b", (Message("user", "Hi"),), Sampling(**sampling), produced=tuple(produced)
         )
-        splitter = reasoning.splitter(form, PROMPT)
+        answer_form = AnswerForm(form, PROMPT)
         prompt = vocabulary.tokenize(PROMPT)
 
         def spelling(token):
             return tokenizer.convert_ids_to_tokens(token).encode()
 
-        return VllmAnswer(request, prompt, vocabulary, 8192, splitter, spelling), vocabulary
+        return VllmAnswer(request, prompt, vocabulary, 8192, answer_form, spelling), vocabulary
 
     return make
 

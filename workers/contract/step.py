@@ -146,6 +146,8 @@ class Outcome:
     #: `InferenceError.to_dict()` of a step that failed without ending its job; its finish reason is
     #: `error` then.
     error: Mapping[str, Any] | None = None
+    #: Why something that opened like a call of a tool is none, in sentences.
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
@@ -155,6 +157,7 @@ class Outcome:
     def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
         """Rebuild an outcome."""
         known = known_fields(cls, data)
+        known["notes"] = tuple(known.get("notes", ()))
         known["usage"] = Usage(**known_fields(Usage, data["usage"]))
         known["timings"] = Timings(**known_fields(Timings, data["timings"]))
         return cls(**known)

@@ -97,6 +97,8 @@ class Delta:
     #: Places in the answer, from 0, of tokens whose text is content, as it is known by now; some of
     #: them may have come before.
     content_tokens: tuple[int, ...] = ()
+    #: With the last one: why something that opened like a call is none, in sentences.
+    notes: tuple[str, ...] = ()
 
     @property
     def says_something(self) -> bool:

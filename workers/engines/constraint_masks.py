@@ -1,8 +1,9 @@
-"""Masks: which tokens of the vocabulary may come next in an answer that is held to a constraint.
+"""Masks: which tokens of the vocabulary may come next in an answer that is held to a grammar.
 
 llguidance makes them, and drops the GIL meanwhile. The first is made with the compiling, on the
-thread that begins; every later one on a thread of the pool, from when its token is sampled: it is
-there before the batch with that token is decoded. An honest mask takes 0.1 ms.
+thread that begins, or on one of the pool where the answer is decoded already; every later one on a
+thread of the pool, from when its token is sampled: it is there before the batch with that token is
+decoded. An honest mask takes 0.1 ms.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 
-from workers.constraints import grammar
 from workers.constraints.bounds import LIMITS
-from workers.contract.constraint import Constraint
+from workers.constraints.grammar import reason
 from workers.contract.errors import ConstraintFailed, ValidationFailed
+from workers.engines.answer_form import Grammar
 
 #: Seconds of CPU for one answer's masks: at its start, and for each token more. The neighbours'
 #: decoding needs the same cores, and llguidance takes a token with the GIL held. An honest mask
@@ -42,39 +44,56 @@ class ConstraintMasks:
         self._tree: LLTokenizer | None = None
         self._pool = ThreadPoolExecutor(threads, "mask")
 
-    def compile(self, constraint: Constraint) -> LLMatcher:
-        """What follows the constraint from its beginning.
+    def token_of(self, text: str) -> int | None:
+        """The special token that this text is; None: it is a text like any other."""
+        tokens = self.tree.tokenize_str(text, parse_special=True)
+        return tokens[0] if len(tokens) == 1 and self.tree.is_special_token(tokens[0]) else None
+
+    def compile(self, grammar: Grammar) -> LLMatcher:
+        """What follows the grammar from its beginning.
 
         Raises:
-            ValidationFailed: nothing can be held to the constraint.
+            ValidationFailed: nothing can be held to it.
         """
-        try:
-            compiled = LLMatcher(self.tree, grammar.of(constraint), log_level=0, limits=LIMITS)
-            if compiled.is_error():
-                raise grammar.Unobeyable(
-                    f"cannot be held to: {grammar.reason(compiled.get_error())}"
-                )
-        except grammar.Unobeyable as error:
+        compiled = LLMatcher(self.tree, grammar.text, log_level=0, limits=LIMITS)
+        if compiled.is_error():
             raise ValidationFailed(
-                f"{constraint.param} {error}", details={"param": constraint.param}
-            ) from None
+                f"{grammar.param} cannot be held to: {reason(compiled.get_error())}",
+                details={"param": grammar.param},
+            )
         return compiled
 
-    def begin(
-        self, constraint: Constraint, content: Iterable[int], cpu_s: float = START_CPU_S
-    ) -> Mask:
-        """The mask after the tokens that an answer's content has already. It is made here.
+    def begin(self, grammar: Grammar, tokens: Iterable[int], cpu_s: float = START_CPU_S) -> Mask:
+        """The mask after the tokens that are held and there already. It is made here.
 
         `cpu_s`: what the answer's masks may take at its start, besides what each token adds.
 
         Raises:
-            ValidationFailed: nothing can be held to the constraint.
-            ConstraintFailed: it took too long, or the content does not follow it.
+            ValidationFailed: nothing can be held to the grammar.
+            ConstraintFailed: it took too long, or the tokens do not follow it.
         """
-        compiled = self.compile(constraint)
-        mask = Mask(compiled, self.tree.vocab_size, self._pool, constraint.param, cpu_s)
-        mask.advance(content)
+        mask = Mask(self, grammar.param, cpu_s)
+        mask.begin(lambda: grammar, tokens)
         return mask
+
+    def begin_beside(
+        self,
+        grammar: Callable[[], Grammar],
+        param: str,
+        tokens: Iterable[int],
+        cpu_s: float = START_CPU_S,
+    ) -> Mask:
+        """The same on a thread of the pool: where the answer is being decoded.
+
+        The mask raises what `begin` would have.
+        """
+        mask = Mask(self, param, cpu_s)
+        mask.submit(mask.begin, grammar, tuple(tokens))
+        return mask
+
+    def submit(self, work: Callable[..., None], *given: Any) -> Future[None]:
+        """Let a thread of the pool work."""
+        return self._pool.submit(work, *given)
 
     def close(self) -> None:
         """End the threads; what they make now is made to its end."""
@@ -92,24 +111,36 @@ class ConstraintMasks:
 class Mask:
     """One answer's: the tokens that may come next."""
 
-    def __init__(
-        self, matcher: LLMatcher, size: int, pool: ThreadPoolExecutor, param: str, cpu_s: float
-    ) -> None:
-        self._matcher = matcher
+    def __init__(self, masks: ConstraintMasks, param: str, cpu_s: float) -> None:
+        self._masks = masks
+        self._matcher: LLMatcher | None = None
+        self._size = int(masks.tree.vocab_size)
         #: A bit for each token, the lowest first; set where it may come next.
-        self.words = np.zeros((size + 31) // 32, dtype=np.int32)
-        self._size = size
-        self._pool = pool
+        self.words = np.zeros((self._size + 31) // 32, dtype=np.int32)
         self._param = param
         self._left_cpu_s = cpu_s
         #: The mask that is being made; None where there is none.
         self.pending: Future[None] | None = None
         self._asked_at = 0.0
 
+    def begin(self, grammar: Callable[[], Grammar], tokens: Iterable[int]) -> None:
+        """Compile the grammar and go on after these tokens, on the present thread.
+
+        Raises:
+            ValidationFailed: nothing can be held to the grammar.
+            ConstraintFailed: it took too long, or the tokens do not follow it.
+        """
+        self._matcher = self._masks.compile(grammar())
+        self.advance(tokens)
+
     def take(self, token: int) -> None:
         """Go on after a token that it allows; the next mask is begun."""
+        self.submit(self.advance, (token,))
+
+    def submit(self, work: Callable[..., None], *given: Any) -> None:
+        """Let a thread of the pool make the mask."""
         self._asked_at = time.monotonic()
-        self.pending = self._pool.submit(self.advance, (token,))
+        self.pending = self._masks.submit(work, *given)
 
     def is_ready(self, wait_s: float | None) -> bool:
         """Whether the mask can be asked; waits at most so long for it, None: until it is made.
@@ -152,6 +183,8 @@ class Mask:
         """
         began_s = time.thread_time()
         matcher = self._matcher
+        if matcher is None:
+            raise RuntimeError("a mask is begun before it goes on")
         for token in tokens:
             self._left_cpu_s += TOKEN_CPU_S
             if not matcher.consume_token(token):
@@ -174,4 +207,4 @@ class Mask:
 def _why(matcher: LLMatcher) -> str:
     if matcher.stop_reason().startswith("NoExtension"):
         return "no token can follow"
-    return grammar.reason(matcher.get_error())
+    return reason(matcher.get_error())

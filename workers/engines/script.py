@@ -13,6 +13,7 @@ from workers.contract import keys
 from workers.contract.errors import BY_CODE, EngineFailed, ValidationFailed
 from workers.contract.job import Message
 from workers.engines.base import GenerationRequest
+from workers.engines.tool_calls import registry
 
 #: The answer where none is scripted.
 PANGRAM = "The quick brown fox jumps over the lazy dog. "
@@ -29,6 +30,8 @@ class Script:
     text: str = PANGRAM
     #: What its prompt ends with: an opening tag here, and the text begins as a thought.
     prompt_end: str = ""
+    #: The family of calls by which they are found in the text, where the request offers tools.
+    calls: str = registry.FALLBACK
     #: Say the text again and again until `max_tokens`.
     repeat: bool = False
     #: Tokens of so many bytes instead of words: characters are cut over their borders.
@@ -95,6 +98,8 @@ def _fits(name: str, value: Any) -> bool:
         return name in _OPTIONAL
     if name == "fail_with":
         return value in BY_CODE
+    if name == "calls":
+        return value in registry.families()
     if name in ("text", "prompt_end"):
         return isinstance(value, str) and (value != "" or name != "text")
     if name == "repeat":

@@ -12,7 +12,10 @@ the step's name (with the number of its try, or without) and by the model's id:
     {"scripted": {"text": "a draft", "steps": {"critique-1": {"text": "{}"}}}}
 
 Where tools are called, the user message stays the last one: `turns` override it in their order, one
-for each answer after it.
+for each answer after it. Where a request offers tools, calls are found in the text in the form of
+the family that `calls` names:
+
+    {"scripted": {"calls": "hermes", "turns": [{"text": "<tool_call>..."}, {"text": "Done."}]}}
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ from workers.contract.logprobs import LEAST_LOGPROB, Logprob, PackedLogprobs, pa
 from workers.contract.prompt import Prompt
 from workers.contract.sampling import Sampling
 from workers.contract.step import Timings, Usage
-from workers.engines import named_tokens, reasoning
+from workers.engines import named_tokens
+from workers.engines.answer_form import AnswerForm, Calls
 from workers.engines.base import (
     Delta,
     EngineOptions,
@@ -49,17 +53,18 @@ from workers.engines.raw_prompts import RawPrompts
 from workers.engines.registry import register
 from workers.engines.script import TOKEN, Script, asked
 from workers.engines.scripted_vocabulary import ScriptedVocabulary
-from workers.engines.text import Shown, TextAssembler
+from workers.engines.text import Shown
 from workers.engines.time_budget import Cancelled, TimeBudget
+from workers.engines.tool_calls import registry as tool_calls
 
 #: How often a wait checks, in seconds, whether the engine was closed; cancelling wakes it at once.
 _CLOSE_CHECK_S = 0.2
 
 
 class ScriptedEngine:
-    """Answers with its script; each `generate` segments on its caller's thread."""
+    """Answers with its script; each `generate` runs on its caller's thread."""
 
-    #: It segments in its worker's own process and dies with it.
+    #: It runs in its worker's own process and dies with it.
     dead: str | None = None
 
     def __init__(self, _options: EngineOptions) -> None:
@@ -103,8 +108,8 @@ class ScriptedEngine:
         if self._closed.is_set():
             raise EngineFailed("The engine is closed.")
         script = self._script.overridden(asked(request, self._name))
-        if (constraint := request.sampling.constraint) is not None:
-            self._check(constraint, self._content(script))
+        form = self._form(script, request)
+        self._check(script, request, form)
         named_tokens.require_known(request.sampling, ScriptedVocabulary.size)
         try:
             counted = self._count(request, cancelled)
@@ -112,7 +117,7 @@ class ScriptedEngine:
             return iter([cancelled_delta(request)])
         prompt_tokens = counted if script.prompt_tokens is None else script.prompt_tokens
         require_room(self._name, prompt_tokens, self.context_length)
-        return self._moving(self._say(script, request, prompt_tokens, cancelled), cancelled)
+        return self._moving(self._say(script, request, form, prompt_tokens, cancelled), cancelled)
 
     def forget_job(self, job: str) -> None:
         """Nothing is kept of any job."""
@@ -136,27 +141,31 @@ class ScriptedEngine:
             return len(self._raw_prompts.of(request.prompt, request.sampling, budget))
         return sum(self.count_tokens(turn.content or "") for turn in request.messages)
 
-    @staticmethod
-    def _check(constraint: Constraint, content: str) -> None:
-        """Refuse what the script does not keep to."""
-        try:
-            fits = text_follows(constraint, content)
-        except Unobeyable as error:
-            raise ValidationFailed(
-                f"{constraint.param} {error}.", details={"param": constraint.param}
-            ) from None
-        if not fits:
-            raise UnsupportedParameter(
-                "The scripted engine says what its script says, and that does not follow "
-                f"{constraint.param} ({constraint.kind}); leave it out.",
-                details={"param": constraint.param},
-            )
+    def _form(self, script: Script, request: GenerationRequest) -> AnswerForm:
+        """How the script is read; what is made of a caller's own prompt is text."""
+        if request.prompt is not None:
+            return AnswerForm()
+        tools, calls = request.tools, None
+        if tools is not None and tools.offered:
+            calls = Calls(tool_calls.families()[script.calls], tools, request.id)
+        return AnswerForm(self._reasoning, script.prompt_end, calls)
 
-    def _content(self, script: Script) -> str:
-        """The script's text without its thoughts."""
-        splitter = reasoning.splitter(self._reasoning, script.prompt_end)
-        segments = splitter.push(script.text) + splitter.finish()
-        return "".join(segment.text for segment in segments if not segment.is_thought)
+    @staticmethod
+    def _check(script: Script, request: GenerationRequest, form: AnswerForm) -> None:
+        """Refuse what the script does not keep to."""
+        must_call = request.tools is not None and request.tools.must_call
+        constraint = request.sampling.constraint
+        if not must_call and constraint is None:
+            return
+        text = form.assembler(Sampling())
+        shown = text.push(script.text.encode()) + text.finish()
+        if shown.calls:
+            return
+        if must_call:
+            raise _not_in_script("makes no call that tool_choice allows", "tool_choice")
+        if constraint is not None and not _follows(constraint, shown.text):
+            what = f"does not follow {constraint.param} ({constraint.kind})"
+            raise _not_in_script(what, constraint.param)
 
     def _moving(self, deltas: Iterator[Delta], cancelled: Event) -> Iterator[Delta]:
         """The same deltas; while they are made the generation counts as running."""
@@ -167,7 +176,12 @@ class ScriptedEngine:
             del self._moved_at[cancelled]
 
     def _say(
-        self, script: Script, request: GenerationRequest, prompt_tokens: int, cancelled: Event
+        self,
+        script: Script,
+        request: GenerationRequest,
+        form: AnswerForm,
+        prompt_tokens: int,
+        cancelled: Event,
     ) -> Iterator[Delta]:
         begun_at = time.perf_counter()
         words = script.tokens()
@@ -178,10 +192,7 @@ class ScriptedEngine:
         natural = max(len(words), min(sampling.min_tokens, limit))
         if script.repeat or sampling.ignore_eos:
             natural = limit
-        # What is made of a caller's own prompt is text.
-        form = None if request.prompt is not None else self._reasoning
-        splitter = reasoning.splitter(form, script.prompt_end)
-        text = TextAssembler.of(sampling, splitter)
+        text = form.assembler(sampling)
         for token in request.produced:
             text.push(words[token % len(words)])
         produced = len(request.produced)
@@ -210,6 +221,7 @@ class ScriptedEngine:
                     shown.text,
                     (token,),
                     reasoning=shown.reasoning,
+                    calls=shown.calls,
                     logprobs=_logprobs(sampling, words, token, text.may_be_content),
                     content_tokens=shown.content_tokens,
                 )
@@ -218,14 +230,16 @@ class ScriptedEngine:
         yield Delta(
             rest.text,
             (),
-            reason,
+            text.finish_reason(reason),
             Usage(prompt_tokens, produced, reasoning_tokens=text.reasoning_tokens),
             Timings(
                 prefill_ms=round(script.prefill_s * 1e3, 3),
                 decode_ms=round(max(0.0, time.perf_counter() - first_at) * 1e3, 3),
             ),
             rest.reasoning,
+            rest.calls,
             content_tokens=rest.content_tokens,
+            notes=text.notes,
         )
 
     def _wait_until(self, due: float, cancelled: Event) -> bool:
@@ -258,6 +272,22 @@ def _logprobs(
     chosen = Logprob(token, words[token], 0.0)
     others = [Logprob(t, word, LEAST_LOGPROB) for t, word in enumerate(words) if t != token]
     return (pack([chosen, *[chosen, *others][: sampling.logprobs]]),)
+
+
+def _follows(constraint: Constraint, text: str) -> bool:
+    try:
+        return text_follows(constraint, text)
+    except Unobeyable as error:
+        raise ValidationFailed(
+            f"{constraint.param} {error}.", details={"param": constraint.param}
+        ) from None
+
+
+def _not_in_script(what: str, param: str) -> UnsupportedParameter:
+    return UnsupportedParameter(
+        f"The scripted engine says what its script says, and that {what}; leave {param} out.",
+        details={"param": param},
+    )
 
 
 def _fault(script: Script, produced: int) -> None:

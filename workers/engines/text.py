@@ -1,4 +1,4 @@
-"""From token bytes to text that can be shown: whole characters, sorted, no stop string."""
+"""From token bytes to what can be shown: whole characters, sorted, no stop string."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from workers.contract.sampling import Sampling
+from workers.contract.tools import CallPart
 from workers.engines.content_tokens import ContentTokens
 from workers.engines.reasoning import Plain, Splitter
 from workers.engines.segments import Segment, possible_begin
+from workers.engines.tool_calls.base import CallParser
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Text that can be shown: of the content, and of what the model thinks."""
+    """What can be shown: of the content, of what the model thinks, of the calls that it makes."""
 
     text: str = ""
     reasoning: str = ""
+    calls: tuple[CallPart, ...] = ()
     #: Places in the answer of tokens that are content, as it is known by now; only where asked for.
     content_tokens: tuple[int, ...] = ()
 
@@ -25,6 +28,7 @@ class Shown:
         return Shown(
             self.text + other.text,
             self.reasoning + other.reasoning,
+            self.calls + other.calls,
             self.content_tokens + other.content_tokens,
         )
 
@@ -32,45 +36,51 @@ class Shown:
 class TextAssembler:
     """Joins the bytes of one answer's tokens.
 
-    How the bytes are split over tokens does not change the text. Of several stop strings the one
-    that is complete first ends the answer; where two end together, the longer. They are looked for
-    in the content alone: a blank line or a number that ends an answer is common in a thought, which
-    would leave the answer empty.
+    How the bytes are split over tokens does not change what is shown. Of several stop strings the
+    one that is complete first ends the answer; where two end together, the longer. They are looked
+    for in the content alone: a blank line or a number that ends an answer is common in a thought,
+    which would leave the answer empty, and in the arguments of a call, which would break it.
     """
 
     def __init__(
         self,
         stop: Sequence[str] = (),
         splitter: Splitter | None = None,
+        parser: CallParser | None = None,
         *,
         min_tokens: int = 0,
         shows_stop: bool = False,
         tells_content: bool = False,
     ) -> None:
-        """`splitter`: sorts thought from content; None: all is content.
+        """`splitter`: sorts thought from content; None: all is content. `parser`: finds the calls
+        in the content; None: there are none.
 
         `min_tokens`: so many tokens pass before stop strings are looked for, as in vLLM.
         `shows_stop`: the stop string is shown. `tells_content`: which tokens are content.
         """
         self._stop = tuple(text for text in stop if text)
         self._splitter = splitter or Plain()
+        self._parser = parser
         self._min_tokens = min_tokens
         self._shows_stop = shows_stop
         self._content_tokens = ContentTokens() if tells_content else None
         self._pushed = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
-        #: A stop string was met; the text before it has been returned.
+        #: A stop string was met; what stands before it has been returned.
         self.stopped = False
         #: Tokens pushed whose text is thought, the tags around it included.
         self.reasoning_tokens = 0
 
     @classmethod
-    def of(cls, sampling: Sampling, splitter: Splitter) -> TextAssembler:
+    def of(
+        cls, sampling: Sampling, splitter: Splitter, parser: CallParser | None = None
+    ) -> TextAssembler:
         """The text of an answer to a request with this sampling."""
         return cls(
             sampling.stop,
             splitter,
+            parser,
             min_tokens=sampling.min_tokens,
             shows_stop=sampling.include_stop_str_in_output,
             tells_content=sampling.logprobs is not None,
@@ -91,8 +101,21 @@ class TextAssembler:
         """Content has begun, or what comes next is content whatever it is."""
         return self._splitter.answering
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why something that opened like a call is none, in sentences."""
+        return () if self._parser is None else tuple(self._parser.notes)
+
+    def finish_reason(self, reason: str) -> str:
+        """The finish reason of an answer that ends for this reason.
+
+        One that ended by itself after calls ended for them; one that was cut is cut.
+        """
+        called = self._parser is not None and self._parser.calls > 0
+        return "tool_calls" if called and reason == "stop" else reason
+
     def push(self, piece: bytes, *, partial: bool = False) -> Shown:
-        """Take a token's bytes; returns the text that can be shown by now, often none.
+        """Take a token's bytes; returns what can be shown by now, often nothing.
 
         `partial`: the token's bytes come with a later one's.
         """
@@ -120,17 +143,18 @@ class TextAssembler:
             self._content_tokens.finish()
         segments = self._splitter.push(rest)
         shown = self._shown(segments + self._splitter.finish())
-        held, self._held = self._held, ""
-        return self._with_content_tokens(shown + Shown(held))
+        if self._parser is not None and not self.stopped:
+            shown += self._sorted(self._parser.finish())
+        return self._with_content_tokens(shown + Shown(self._release()))
 
     def _with_content_tokens(self, shown: Shown) -> Shown:
         tokens = self._content_tokens
         if tokens is None:
             return shown
-        if shown.reasoning:
+        if shown.reasoning or shown.calls:
             tokens.interrupt()
         places = tokens.show(shown.text, len(self._held))
-        if shown.reasoning:
+        if shown.reasoning or shown.calls:
             tokens.interrupt()
         if self.thinking or self.stopped:
             tokens.drop()
@@ -139,11 +163,24 @@ class TextAssembler:
     def _shown(self, segments: Iterable[Segment]) -> Shown:
         shown = Shown()
         for segment in segments:
-            shown += (
-                Shown(reasoning=segment.text)
-                if segment.is_thought
-                else Shown(self._content(segment.text))
-            )
+            if segment.is_thought:
+                shown += Shown(reasoning=segment.text)
+            elif self._parser is None:
+                shown += Shown(self._content(segment.text))
+            else:
+                shown += self._sorted(self._parser.push(segment.text))
+            if self.stopped:
+                break
+        return shown
+
+    def _sorted(self, pieces: Iterable[str | CallPart]) -> Shown:
+        shown = Shown()
+        for piece in pieces:
+            if isinstance(piece, CallPart):
+                # No stop string reaches over a call.
+                shown += Shown(self._release(), calls=(piece,))
+            else:
+                shown += Shown(self._content(piece))
             if self.stopped:
                 break
         return shown
@@ -161,3 +198,7 @@ class TextAssembler:
         begin = possible_begin(text, self._stop)
         self._held = text[begin:]
         return text[:begin]
+
+    def _release(self) -> str:
+        held, self._held = self._held, ""
+        return held

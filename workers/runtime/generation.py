@@ -206,6 +206,7 @@ def _finish(
             decode_ms=measured.decode_ms,
         ),
         context_length=engine.context_length,
+        notes=last.notes,
     )
     # With the step's end: text that was held back until then has no ids by which a next attempt
     # would know that it is in the log.

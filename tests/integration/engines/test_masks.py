@@ -15,6 +15,7 @@ from tests.support.constraints import AMBIGUOUS, CASES, choice, json_schema, lar
 from tests.support.waiting import wait_for
 from workers.contract.errors import ConstraintFailed
 from workers.engines import constraint_masks as module
+from workers.engines.answer_form import Grammar
 from workers.engines.constraint_masks import ConstraintMasks
 
 #: Schemas tried.
@@ -46,7 +47,7 @@ def instance(masks, vocabulary, soonest, schema, seed):
     """A text that the masks let pass: tokens at random, then mostly those that end it soonest."""
     chosen = np.random.default_rng(seed)
     ends = [token for token in range(100) if vocabulary.ends_turn(token)]
-    mask = masks.begin(json_schema(schema), ())
+    mask = masks.begin(Grammar.of(json_schema(schema)), ())
     text = b""
     for place in range(ENDS_WITHIN):
         assert mask.is_ready(10)
@@ -185,7 +186,7 @@ def test_right_instances_pass_and_wrong_ones_do_not(masks, llamacpp, case):
     vocabulary = llamacpp._vocabulary
 
     def passes(value):
-        mask = masks.begin(json_schema(case["schema"]), ())
+        mask = masks.begin(Grammar.of(json_schema(case["schema"])), ())
         for token in vocabulary.plain(json.dumps(value, ensure_ascii=False)):
             assert mask.is_ready(10)
             if not mask.allows(token):

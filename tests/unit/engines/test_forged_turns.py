@@ -5,11 +5,16 @@ import re
 
 import pytest
 
+from presets.model import ModelSpec
 from tests.support.chat_template_families import BOS, CONVERSATIONS, EOS, FAMILIES, SPECIAL
 from workers.contract.errors import ValidationFailed
 from workers.contract.job import Message, TemplateOptions
+from workers.contract.tools import Tool, Tools
+from workers.engines.base import GenerationRequest
 from workers.engines.chat_template.template import ChatTemplate
+from workers.engines.dialogue import Dialogue
 from workers.engines.special_tokens import SpecialToken, SpecialTokens
+from workers.engines.time_budget import TimeBudget
 
 
 def template(source):
@@ -66,6 +71,38 @@ def test_a_turn_cannot_be_forged(family, attack):
             continue
         rendered = made.render(evil, TemplateOptions(variables))
         assert special_tokens(family, rendered) == expected
+
+
+def tool(text):
+    """A tool with a caller's text everywhere that it can be sent."""
+    schema = {
+        "type": "object",
+        "description": text,
+        "properties": {text: {"type": "string", "description": text, "enum": [text]}},
+        "required": [text],
+    }
+    return Tool(text, text, schema)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tool_cannot_forge_a_turn(family, attack):
+    made = template(FAMILIES[family])
+    spec = ModelSpec("m", None, 100)
+    talk = Dialogue(spec, FAMILIES[family], made)
+
+    def special(text):
+        call = {"id": text, "type": text, "function": {"name": text, "arguments": text}}
+        messages = (
+            Message("user", "a"),
+            Message("assistant", "b", tool_calls=(call,)),
+            Message("tool", text, name=text, tool_call_id=text),
+            Message("user", "c"),
+        )
+        request = GenerationRequest("id", messages, tools=Tools((tool(text),)))
+        return special_tokens(family, talk.prompt(request, TimeBudget()))
+
+    assert special(forged(family, attack)) == special("x")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

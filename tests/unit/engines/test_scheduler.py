@@ -7,6 +7,7 @@ import pytest
 from workers.contract.errors import EngineFailed
 from workers.contract.job import Priority
 from workers.contract.sampling import Sampling
+from workers.engines.answer_form import AnswerForm
 from workers.engines.base import GenerationRequest
 from workers.engines.llamacpp import scheduler as module
 from workers.engines.llamacpp.prefill_chunks import (
@@ -19,7 +20,6 @@ from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.prompt_cache import PromptCache
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
-from workers.engines.reasoning import Plain
 
 #: The bound that running answers are promised, in seconds.
 BOUND_S = 0.4
@@ -136,7 +136,7 @@ def sequence(prompt, answer, name="one", priority=Priority.NORMAL):
     )
     letters = Letters()
     tokens = [first, *range(1000, 1000 + prompt - 1)]
-    return Sequence(request, tokens, letters, letters, 32_768, threading.Event(), Plain())
+    return Sequence(request, tokens, letters, letters, 32_768, threading.Event(), AnswerForm())
 
 
 def tiles(rows, depth):

@@ -3,12 +3,16 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from presets.model import Reasoning
+from tests.support.tools import CALL, offered
+from workers.contract.sampling import Sampling
+from workers.engines.answer_form import AnswerForm, Calls
 from workers.engines.reasoning import splitter
 from workers.engines.text import Shown, TextAssembler
+from workers.engines.tool_calls import registry
 
 
 def assemble(pieces, stop=()):
@@ -214,3 +218,58 @@ def test_a_stop_string_is_shown_where_it_is_asked_for():
     assembler = TextAssembler(("wo t", "three"), shows_stop=True)
     shown = [assembler.push(piece).text for piece in (b"one tw", b"o th", b"ree")]
     assert ("".join(shown), assembler.stopped) == ("one two t", True)
+
+
+ANSWER = f"Stop, “{CALL}”? No: \n<tool_call>\n{CALL}\n</tool_call>"
+
+
+def assembled(pieces, stop=()):
+    """What is shown of an answer in pieces, and the assembler that showed it."""
+    made = AnswerForm(calls=Calls(registry.families()["hermes"], offered(), "id")).assembler(
+        Sampling(stop=stop)
+    )
+    shown = Shown()
+    for piece in pieces:
+        shown += made.push(piece)
+    return shown + made.finish(), made
+
+
+@settings(deadline=None)  # the first one imports the families
+@given(st.lists(st.integers(0, len(ANSWER.encode())), max_size=12))
+def test_calls_are_told_apart_however_the_bytes_are_cut(cuts):
+    borders = [0, *sorted(cuts), len(ANSWER.encode())]
+    shown, made = assembled([ANSWER.encode()[a:b] for a, b in itertools.pairwise(borders)])
+    assert shown.text == ANSWER.partition("\n<")[0].rstrip()
+    assert "".join(part.arguments for part in shown.calls) == CALL[CALL.index(': {"') + 2 : -1]
+    assert [part.name for part in shown.calls if part.name] == ["get_weather"]
+    assert made.finish_reason("stop") == "tool_calls"
+    assert made.finish_reason("length") == "length"
+
+
+def test_stop_strings_are_not_looked_for_in_calls():
+    shown, made = assembled([byte.to_bytes() for byte in ANSWER.encode()], ("Köln", "celsius"))
+    assert (shown.text, made.stopped) == ("Stop, “" + CALL.partition("Köln")[0], True)
+    assert shown.calls == ()
+    quiet = ANSWER.partition("\n")[2].encode()
+    shown, made = assembled([byte.to_bytes() for byte in quiet], ("Köln", "}\n</", ","))
+    assert not made.stopped
+    assert shown.text == ""
+    assert "Köln, 三" in "".join(part.arguments for part in shown.calls)
+
+
+def test_text_that_could_begin_a_stop_string_stands_before_the_call_that_follows_it():
+    made = AnswerForm(calls=Calls(registry.families()["hermes"], offered(), "id")).assembler(
+        Sampling(stop=("abc",))
+    )
+    pieces = [made.push(raw) for raw in (b"x ab", f"<tool_call>{CALL}".encode(), b"</tool_call>")]
+    assert "".join(piece.text for piece in pieces[:2]) == "x ab"
+    assert pieces[1].calls
+    assert not made.stopped
+
+
+def test_what_opens_like_a_call_and_is_none_is_text_with_a_note():
+    text = 'See <tool_call>{"name": "nobody", "arguments": {}}</tool_call>.'
+    shown, made = assembled([text.encode()])
+    assert (shown.text, shown.calls) == (text, ())
+    assert made.finish_reason("stop") == "stop"
+    assert any("nobody" in note for note in made.notes)

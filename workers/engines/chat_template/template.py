@@ -11,6 +11,7 @@ from jinja2 import Template
 
 from workers.contract.errors import InferenceError, ModelLoadFailed, ValidationFailed
 from workers.contract.job import Message, TemplateOptions
+from workers.contract.tools import Tool
 from workers.engines.chat_template import meter, traced_text
 from workers.engines.chat_template.functions import RefusedByTemplate
 from workers.engines.chat_template.meter import Meter, TooCostly
@@ -30,6 +31,8 @@ CHATML = (
 _LONGEST_SOURCE = 500_000
 #: Stands for a text in the conversations that a template is tried with.
 _PROBE = "Probe7c1d"
+#: Ids of calls: of the form that templates of Mistral insist on, and as OpenAI makes them.
+_SHORT_ID, _LONG_ID = "probe7c1d", "call_probe7c1dprobe7c1dprobe7"
 _PHASE = "rendering the chat template"
 _DEFAULTS = TemplateOptions()
 
@@ -57,6 +60,8 @@ class ChatTemplate:
             ) from error
         self._special = {"bos_token": traced_text.own(bos), "eos_token": traced_text.own(eos)}
         self._own_texts = set(environment.literals)
+        #: It shows the model a system message, and the tools that it is given.
+        self.shows_system = self.shows_tools = True
         self._forms = self._probed()
         #: What the template writes by itself: the texts that stand in it, and what it joined of
         #: them and of roles when it was tried.
@@ -67,8 +72,9 @@ class ChatTemplate:
         messages: tuple[Message, ...],
         options: TemplateOptions = _DEFAULTS,
         budget: TimeBudget | None = None,
+        tools: tuple[Tool, ...] = (),
     ) -> TracedText:
-        """The prompt, up to where the answer begins.
+        """The prompt, up to where the answer begins. `tools`: what the template is to show.
 
         Raises:
             ValidationFailed: the template refuses these messages; its words are in the message.
@@ -79,8 +85,8 @@ class ChatTemplate:
         budget.phase = _PHASE
         try:
             if not options.continue_final_message:
-                return self._render(messages, self._forms, options, budget)
-            return self._continued(messages, options, budget)
+                return self._render(messages, self._forms, options, budget, tools)
+            return self._continued(messages, options, budget, tools)
         except (InferenceError, Cancelled):
             raise
         except RefusedByTemplate as refusal:
@@ -96,12 +102,13 @@ class ChatTemplate:
         forms: Forms,
         options: TemplateOptions,
         budget: TimeBudget,
+        tools: tuple[Tool, ...] = (),
     ) -> TracedText:
         conversation = turns(messages, forms)
         variables: dict[str, Any] = {
             **callers(dict(options.variables)),
             "messages": conversation,
-            "tools": None,
+            "tools": callers([tool.to_dict() for tool in tools]) or None,
             "documents": None,
             "add_generation_prompt": options.add_generation_prompt,
             **self._special,
@@ -112,7 +119,11 @@ class ChatTemplate:
             return traced_text.join(self._template.root_render_func(context))
 
     def _continued(
-        self, messages: tuple[Message, ...], options: TemplateOptions, budget: TimeBudget
+        self,
+        messages: tuple[Message, ...],
+        options: TemplateOptions,
+        budget: TimeBudget,
+        tools: tuple[Tool, ...],
     ) -> TracedText:
         """The prompt, up to the end of the last message's text, as transformers cuts it."""
         last = messages[-1]
@@ -120,7 +131,7 @@ class ChatTemplate:
         # A text that no caller can have sent; the space shows whether the template trims.
         mark = f"{secrets.token_hex(16)} "
         marked = (*messages[:-1], replace(last, content=text + mark))
-        rendered = self._render(marked, self._forms, options, budget)
+        rendered = self._render(marked, self._forms, options, budget, tools)
         at = rendered.rfind(mark.strip())
         if at < 0 or text.strip() not in rendered[:at]:
             raise ValidationFailed(
@@ -153,26 +164,34 @@ class ChatTemplate:
             as_parts = self._tried(conversation, Forms(in_parts=frozenset({role})), budget)
             if _shows_probe(as_parts):
                 in_parts.add(role)
+            elif role == "system":
+                self.shows_system = False
             elif role == "user" and _is_broken(as_text) and _is_broken(as_parts):
                 raise ModelLoadFailed(
                     f"The model's chat template is broken: {_named(as_text)}."
                 ) from as_text
         forms = Forms(frozenset(in_parts))
-        function = {"name": "f", "arguments": f'{{"{_PROBE}": "x"}}'}
-        call = {"id": "1", "type": "function", "function": function}
-        conversation = (
-            Message("user", "Hi"),
-            Message("assistant", tool_calls=(call,)),
-            Message("tool", "x", tool_call_id="1"),
-        )
-        with_text = replace(forms, arguments_as_text=True)
-        wants_text = not _shows_probe(self._tried(conversation, forms, budget)) and _shows_probe(
-            self._tried(conversation, with_text, budget)
-        )
-        return with_text if wants_text else forms
+        tool = Tool(_PROBE, "x", {"type": "object", "properties": {"x": {"type": "string"}}})
+        question = (Message("user", "Hi"),)
+        self.shows_tools = _shows_probe(self._tried(question, forms, budget, (tool,)))
+        return self._forms_of_calls(forms, budget)
+
+    def _forms_of_calls(self, forms: Forms, budget: TimeBudget) -> Forms:
+        """The same with how it wants the calls of a history."""
+        as_text = replace(forms, arguments_as_text=True)
+        if not _shows_probe(self._tried(_with_call(_SHORT_ID), forms, budget)):
+            if not _shows_probe(self._tried(_with_call(_SHORT_ID), as_text, budget)):
+                return forms
+            forms = as_text
+        takes_any_id = _shows_probe(self._tried(_with_call(_LONG_ID), forms, budget))
+        return replace(forms, short_ids=not takes_any_id)
 
     def _tried(
-        self, messages: tuple[Message, ...], forms: Forms, budget: TimeBudget
+        self,
+        messages: tuple[Message, ...],
+        forms: Forms,
+        budget: TimeBudget,
+        tools: tuple[Tool, ...] = (),
     ) -> TracedText | Exception:
         """What the template makes of a conversation, or what it raises.
 
@@ -180,13 +199,24 @@ class ChatTemplate:
             ModelLoadFailed: it does not end, or not within its bounds.
         """
         try:
-            rendered = self._render(messages, forms, _DEFAULTS, budget)
+            rendered = self._render(messages, forms, _DEFAULTS, budget, tools)
         except (TooCostly, InferenceError) as error:
             raise ModelLoadFailed(f"The model's chat template is broken: {error}.") from error
         except Exception as error:  # noqa: BLE001 - a template may raise anything
             return error
         self._own_texts.update(traced_text.own_runs(rendered))
         return rendered
+
+
+def _with_call(call_id: str) -> tuple[Message, ...]:
+    """A conversation with a call."""
+    function = {"name": "f", "arguments": f'{{"{_PROBE}": "x"}}'}
+    call = {"id": call_id, "type": "function", "function": function}
+    return (
+        Message("user", "Hi"),
+        Message("assistant", tool_calls=(call,)),
+        Message("tool", "x", name="f", tool_call_id=call_id),
+    )
 
 
 def _shows_probe(rendered: TracedText | Exception) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from workers.engines.chat_template.traced_text import TracedText, own
 
 #: Roles that the front end lets pass. Templates make marks of them: `<|user|>`.
 _ROLES = {role: own(role) for role in ("system", "developer", "user", "assistant", "tool")}
+_SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Forms:
     in_parts: frozenset[str] = frozenset()
     #: The arguments of a tool call are to stay JSON text; most templates take them as a mapping.
     arguments_as_text: bool = False
+    #: The ids of calls are to have nine letters and digits; callers send those of any model.
+    short_ids: bool = False
 
 
 def turns(messages: Iterable[Message], forms: Forms) -> list[dict[str, Any]]:
@@ -46,13 +51,24 @@ def _turn(message: dict[str, Any], forms: Forms) -> dict[str, Any]:
     turn["role"] = _ROLES.get(role, turn["role"])
     if role in forms.in_parts:
         turn["content"] = [{"type": own("text"), "text": turn["content"]}]
-    if "tool_calls" in turn and not forms.arguments_as_text:
-        for call in turn["tool_calls"]:
+    for call in turn.get("tool_calls", ()):
+        if not forms.arguments_as_text:
             _parse_arguments(call)
+        if forms.short_ids and isinstance(call, dict) and "id" in call:
+            call["id"] = _short(call["id"])
+    if forms.short_ids and "tool_call_id" in turn:
+        turn["tool_call_id"] = _short(turn["tool_call_id"])
     if "reasoning_content" in turn:
         # gpt-oss reads this name; transformers gives both.
         turn["thinking"] = turn["reasoning_content"]
     return turn
+
+
+def _short(call_id: Any) -> Any:
+    """An id of nine letters and digits; the same one for the same id."""
+    if not isinstance(call_id, str) or _SHORT_ID.fullmatch(call_id):
+        return call_id
+    return TracedText(hashlib.sha256(call_id.encode("utf-8", "replace")).hexdigest()[:9])
 
 
 def _parse_arguments(call: Any) -> None:

@@ -12,24 +12,24 @@ import psutil
 
 from presets import kv_cache
 from presets.memory import footprint, machine
-from presets.model import ModelSpec, Reasoning
+from presets.model import ModelSpec
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.contract.prompt import Prompt
-from workers.engines import named_tokens, reasoning
+from workers.engines import named_tokens
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
 from workers.engines.chat_template.template import CHATML, ChatTemplate
 from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.constraint_masks import ConstraintMasks
-from workers.engines.grammar_gate import GrammarGate
+from workers.engines.dialogue import Dialogue
 from workers.engines.llamacpp import weights
 from workers.engines.llamacpp.context import Context, ContextSize
+from workers.engines.llamacpp.held_sampling import sampler
 from workers.engines.llamacpp.native import Model
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.prompt_cache import PromptCache
 from workers.engines.llamacpp.prompt_tokens import PromptTokens
 from workers.engines.llamacpp.sampler_chain import History
-from workers.engines.llamacpp.sampling import sampler
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
 from workers.engines.llamacpp.vocabulary import Vocabulary
@@ -55,7 +55,6 @@ class LlamaCppEngine:
         self.memory_bytes = 0
         self._options = options
         self._name = ""
-        self._reasoning: Reasoning | None = None
         self._model: Model | None = None
         self._context: Context | None = None
         self._scheduler: Scheduler | None = None
@@ -74,13 +73,15 @@ class LlamaCppEngine:
         before = psutil.Process().memory_info().rss
         model = self._model = Model(path, self._options.gpu_layers, on_progress)
         self._name = spec.id
-        self._reasoning = spec.reasoning
         self.context_length = min(spec.context_length, model.trained_context, kv_tokens)
-        self._vocabulary = Vocabulary(model, reasoning.tags(spec.reasoning))
+        self._vocabulary = Vocabulary(model)
         self._masks = ConstraintMasks(self._vocabulary.tree, concurrency)
-        self._template = self._chat_template(spec, model)
+        source = self._template_source(spec, model)
+        template = ChatTemplate(source, self._vocabulary.bos, self._vocabulary.eos)
+        self._dialogue = Dialogue(spec, source, template)
+        self._vocabulary.show(self._dialogue.tags)
         self._prompt_tokens = PromptTokens(
-            spec.id, self._vocabulary, self._template.own_texts, self.context_length
+            spec.id, self._vocabulary, template.own_texts, self.context_length
         )
         batch_tokens = min(BATCH_TOKENS, kv_tokens)
         self._raw_prompts = RawPrompts(spec.id, self._vocabulary, self.context_length)
@@ -182,15 +183,15 @@ class LlamaCppEngine:
         """A request as the scheduler takes it: prompt, sampler, and what sorts its answer."""
         named_tokens.require_known(request.sampling, self._vocabulary.size)
         if request.prompt is None:
-            rendered = self._template.render(request.messages, request.template, budget)
-            prompt, form = self._prompt_tokens.of(rendered, budget), self._reasoning
-        else:  # what a model makes of a caller's own prompt is text, its thoughts too
+            rendered = self._dialogue.prompt(request, budget)
+            prompt = self._prompt_tokens.of(rendered, budget)
+        else:
+            rendered = TracedText("")
             prompt = self._raw_prompts.of(request.prompt, request.sampling, budget)
-            rendered, form = TracedText(""), None
         budget.phase = "compiling what the answer is held to"
-        gate = GrammarGate(self._vocabulary, reasoning.splitter(form, rendered))
+        form = self._dialogue.form(request, rendered, self._masks.token_of)
         history = History(prompt, request.produced, self.context_length)
-        chain = sampler(request.sampling, self._vocabulary, history, self._masks, gate)
+        chain = sampler(request.sampling, self._vocabulary, history, self._masks, form)
         try:
             budget.check()
         except BaseException:
@@ -203,14 +204,14 @@ class LlamaCppEngine:
             self._vocabulary,
             self.context_length,
             cancelled,
-            reasoning.splitter(form, rendered),
+            form,
         )
 
-    def _chat_template(self, spec: ModelSpec, model: Model) -> ChatTemplate:
+    def _template_source(self, spec: ModelSpec, model: Model) -> str:
         source = spec.chat_template or model.chat_template()
         if source is None:
             log.warning("%s has no chat template; ChatML is assumed", spec.id)
-        return ChatTemplate(source or CHATML, self._vocabulary.bos, self._vocabulary.eos)
+        return source or CHATML
 
     def _warm_up(self, context: Context) -> None:
         """Decode one token, so that the first request does not pay for first touches."""

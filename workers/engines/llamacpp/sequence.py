@@ -10,11 +10,11 @@ from threading import Event
 from workers.contract.errors import InferenceError
 from workers.contract.logprobs import PackedLogprobs
 from workers.contract.step import Timings, Usage
+from workers.engines.answer_form import AnswerForm
 from workers.engines.base import Delta, GenerationRequest
 from workers.engines.llamacpp.sampling import Sampler
 from workers.engines.llamacpp.vocabulary import Vocabulary
-from workers.engines.reasoning import Splitter
-from workers.engines.text import Shown, TextAssembler
+from workers.engines.text import Shown
 
 _NOTHING = Shown()
 
@@ -34,7 +34,7 @@ class Sequence:
         vocabulary: Vocabulary,
         context_length: int,
         cancelled: Event,
-        splitter: Splitter,
+        form: AnswerForm,
     ) -> None:
         self.request = request
         #: Prompt, then answer.
@@ -50,7 +50,7 @@ class Sequence:
         self.cached_tokens = 0
         self.sampler = sampler
         self._vocabulary = vocabulary
-        self._text = TextAssembler.of(request.sampling, splitter)
+        self._text = form.assembler(request.sampling)
         for token in request.produced:
             self._text.push(vocabulary.piece(token))
         self._tells = request.sampling.logprobs is not None
@@ -120,6 +120,7 @@ class Sequence:
                 shown.text,
                 (token,),
                 reasoning=shown.reasoning,
+                calls=shown.calls,
                 logprobs=logprobs,
                 content_tokens=shown.content_tokens,
             )
@@ -154,12 +155,14 @@ class Sequence:
             Delta(
                 shown.text,
                 token_ids,
-                reason,
+                self._text.finish_reason(reason),
                 usage,
                 self._timings(),
                 shown.reasoning,
+                shown.calls,
                 logprobs=logprobs,
                 content_tokens=shown.content_tokens,
+                notes=self._text.notes,
             )
         )
 

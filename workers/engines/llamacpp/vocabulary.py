@@ -19,8 +19,8 @@ _FIRST_PIECE_BYTES = 64
 class Vocabulary:
     """A model's tokens. Safe from several threads."""
 
-    def __init__(self, model: Model, visible: tuple[str, ...] = ()) -> None:
-        """`visible`: tags that are text in an answer; other special tokens have none."""
+    def __init__(self, model: Model) -> None:
+        """Take the tokens of a loaded model. Special ones have no text until `show` says so."""
         self.pointer = llama_cpp.llama_model_get_vocab(model.pointer)
         self.size = int(llama_cpp.llama_vocab_n_tokens(self.pointer))
         self.bos = self._special(llama_cpp.llama_vocab_bos(self.pointer))
@@ -30,11 +30,15 @@ class Vocabulary:
         self._pieces: dict[int, bytes] = {}
         self._spellings: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
-        self._visible = {
+        self._visible: frozenset[int] = frozenset()
+
+    def show(self, tags: Iterable[str]) -> None:
+        """Let these be text in an answer even where they are special tokens. Before its use."""
+        self._visible = frozenset(
             token
-            for tag in visible
+            for tag in tags
             for token in self.tokenize(tag, add_special=False, parse_special=True)
-        }
+        )
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of a text.

@@ -48,7 +48,8 @@ def instructions(family: Family, tools: Tools) -> str:
 def as_text(messages: Iterable[Message], family: Family, tools: Tools | None) -> list[Message]:
     """A conversation in which tools, calls and results are text, and roles are the plain ones.
 
-    Results that follow each other are one message: most templates want turns that alternate.
+    Results that follow each other, and a message of the user's after them, are one message: most
+    templates want turns that alternate.
     """
     told = instructions(family, tools) if tools is not None else ""
     names: dict[str, str] = {}
@@ -59,7 +60,11 @@ def as_text(messages: Iterable[Message], family: Family, tools: Tools | None) ->
             name = names.get(message.tool_call_id or "", message.name or "the function")
             results.append(f"Result of {name}:\n{message.content or ''}")
             continue
-        turns += _user(results)
+        if results and message.role == "user":
+            content = "\n\n".join((*results, message.content or ""))
+            message = dataclasses.replace(message, content=content)
+        else:
+            turns += _user(results)
         results = []
         turns.append(_without_calls(message, family, names))
     turns += _user(results)

@@ -10,27 +10,32 @@ from threading import Event
 
 import psutil
 from vllm import SamplingParams
+from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMValidationError
 from vllm.inputs.engine import tokens_input
 from vllm.outputs import RequestOutput
+from vllm.tokenizers import cached_tokenizer_from_config
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from presets.model import ModelSpec
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.contract.prompt import Prompt
-from workers.engines import named_tokens, reasoning
+from workers.engines import named_tokens
+from workers.engines.answer_form import AnswerForm
 from workers.engines.banned_ends import BannedEnds
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
 from workers.engines.chat_template.template import CHATML, ChatTemplate
 from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.constraint_masks import ConstraintMasks
+from workers.engines.dialogue import Dialogue
 from workers.engines.raw_prompts import RawPrompts
 from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
 from workers.engines.vllm import processes
 from workers.engines.vllm.arguments import engine_config, vllm_arguments
 from workers.engines.vllm.error_file import ErrorFile
 from workers.engines.vllm.held_answer import HeldAnswer
+from workers.engines.vllm.held_rows import TAGS, HeldTo
 from workers.engines.vllm.loop import Loop
 from workers.engines.vllm.memory import device_bytes
 from workers.engines.vllm.pieces import Pieces
@@ -88,26 +93,17 @@ class VllmEngine:
         before = psutil.Process().memory_info().rss
         on_progress(0.1)
         self._loop = Loop()
-        llm = self._llm = self._start(spec, engine_arguments, self._loop)
+        config = self._config(spec, engine_arguments)
+        dialogue = self._dialogue = self._talk(spec, config)
+        llm = self._llm = self._start(spec, config, self._loop)
         on_progress(0.9)
         self._name = spec.id
-        self._reasoning = spec.reasoning
         self.context_length = int(llm.model_config.max_model_len)
-        self._vocabulary = Vocabulary(
-            spec.id,
-            llm.get_tokenizer(),
-            llm.model_config.try_get_generation_config(),
-            reasoning.tags(spec.reasoning),
-        )
         size = llm.model_config.get_vocab_size()
         self._masks = ConstraintMasks(lambda: self._vocabulary.tree(size), threads=1)
         self._pieces = Pieces(self._vocabulary, self._masks.tree)
-        source = spec.chat_template or self._vocabulary.template
-        if source is None:
-            log.warning("%s has no chat template; ChatML is assumed", spec.id)
-        self._template = ChatTemplate(source or CHATML, self._vocabulary.bos, self._vocabulary.eos)
         self._prompt_tokens = PromptTokens(
-            spec.id, self._vocabulary.fast, self._template.own_texts, self.context_length
+            spec.id, self._vocabulary.fast, dialogue.own_texts, self.context_length
         )
         self._raw_prompts = RawPrompts(
             spec.id, RawVocabulary(self._vocabulary, self._prompt_tokens), self.context_length
@@ -152,7 +148,8 @@ class VllmEngine:
             return iter([cancelled_delta(request)])
         if reason := answer.finished_before_start:
             return iter([answer.end(reason)])
-        held_to = answer.held.held_to if answer.held is not None else None
+        ends = BannedEnds(request.sampling, self._vocabulary.ends, len(request.produced))
+        held_to = HeldTo.of(answer.form, self._vocabulary.failure, request.produced, ends)
         chosen = parameters(request.sampling, request.produced, answer.room, held_to)
         return self._read(answer, chosen, cancelled)
 
@@ -186,38 +183,52 @@ class VllmEngine:
         """A request's prompt, and what makes deltas of what vLLM puts out after it."""
         named_tokens.require_known(request.sampling, self._pieces.size)
         if request.prompt is None:
-            rendered = self._template.render(request.messages, request.template, budget)
-            prompt, form = self._prompt_tokens.of(rendered, budget), self._reasoning
-        else:  # what a model makes of a caller's own prompt is text, its thoughts too
+            rendered = self._dialogue.prompt(request, budget)
+            prompt = self._prompt_tokens.of(rendered, budget)
+        else:
+            rendered = TracedText("")
             prompt = self._raw_prompts.of(request.prompt, request.sampling, budget)
-            rendered, form = TracedText(""), None
-        splitter = reasoning.splitter(form, rendered)
+        form = self._dialogue.form(request, rendered, self._masks.token_of)
         held = None
-        if request.sampling.constraint is not None:
-            held = HeldAnswer(
-                request.sampling.constraint,
-                self._masks,
-                self._pieces,
-                form,
-                str.__str__(rendered),
-                request.produced,
-                BannedEnds(request.sampling, self._vocabulary.ends, len(request.produced)),
-            )
+        if form.grammar is not None:
+            held = HeldAnswer(form, form.grammar, self._masks, self._pieces, request.produced)
             budget.check()
         return VllmAnswer(
             request,
             prompt,
             self._vocabulary,
             self.context_length,
-            splitter,
+            form,
             self._pieces.spelling,
             held,
         )
 
-    def _start(self, spec: ModelSpec, arguments: AsyncEngineArgs, loop: Loop) -> AsyncLLM:
+    def _config(self, spec: ModelSpec, arguments: AsyncEngineArgs) -> VllmConfig:
+        try:
+            return engine_config(arguments, self._options)
+        except Exception as error:
+            raise self._cannot_load(spec, error) from error
+
+    def _talk(self, spec: ModelSpec, config: VllmConfig) -> Dialogue:
+        """The model's tokenizer and its template; what samples learns its tags by the `config`."""
+        model = config.model_config
+        self._vocabulary = Vocabulary(
+            spec.id, cached_tokenizer_from_config(model), model.try_get_generation_config()
+        )
+        source = spec.chat_template or self._vocabulary.template
+        if source is None:
+            log.warning("%s has no chat template; ChatML is assumed", spec.id)
+        source = source or CHATML
+        template = ChatTemplate(source, self._vocabulary.bos, self._vocabulary.eos)
+        dialogue = Dialogue(spec, source, template)
+        self._vocabulary.show(dialogue.tags)
+        config.additional_config[TAGS] = dialogue.tags
+        return dialogue
+
+    def _start(self, spec: ModelSpec, config: VllmConfig, loop: Loop) -> AsyncLLM:
         async def make() -> AsyncLLM:
             return AsyncLLM.from_vllm_config(
-                engine_config(arguments, self._options),
+                config,
                 stat_loggers=[self._steps.logger],
                 disable_log_stats=True,  # those that vLLM would print by itself
             )
@@ -225,9 +236,11 @@ class VllmEngine:
         try:
             return loop.run(make())
         except Exception as error:
-            # What failed in a process of vLLM's arrives here as "see root cause above".
-            cause = self._errors.cause() or str(error)
-            raise ModelLoadFailed(f"vLLM cannot load {spec.id}: {cause}") from error
+            raise self._cannot_load(spec, error) from error
+
+    def _cannot_load(self, spec: ModelSpec, error: Exception) -> ModelLoadFailed:
+        # What failed in a process of vLLM's arrives here as "see root cause above".
+        return ModelLoadFailed(f"vLLM cannot load {spec.id}: {self._errors.cause() or error}")
 
     def _warm_up(self) -> None:
         """Answer once, so that the first request does not pay for first touches.
@@ -237,13 +250,12 @@ class VllmEngine:
         """
         request = GenerationRequest("warm-up", ())
         prompt = self._vocabulary.tokenize("Hello") or [0]
-        splitter = reasoning.splitter(None, "")
         answer = VllmAnswer(
             request,
             prompt,
             self._vocabulary,
             self.context_length,
-            splitter,
+            AnswerForm(),
             self._pieces.spelling,
         )
         chosen = parameters(request.sampling, (), room=1)

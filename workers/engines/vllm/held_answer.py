@@ -1,4 +1,4 @@
-"""One answer that is held to a constraint, as its worker follows it.
+"""One answer that is held to a grammar, as its worker follows it.
 
 The masks are made in the process that samples, which can say nothing but tokens: one of them means
 that an answer's mask cannot be made, or took too long.
@@ -6,21 +6,16 @@ that an answer's mask cannot be made, or took too long.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterable
 
-from presets.model import Reasoning
-from workers.contract.constraint import Constraint
 from workers.contract.errors import ConstraintFailed
-from workers.engines import reasoning
-from workers.engines.banned_ends import BannedEnds
+from workers.engines.answer_form import AnswerForm, Grammar
 from workers.engines.constraint_masks import ConstraintMasks
 from workers.engines.grammar_gate import GrammarGate, TokenRole
-from workers.engines.vllm.held_rows import HeldTo
 from workers.engines.vllm.pieces import Pieces
 
-#: Seconds of CPU for compiling a constraint. It is compiled here first, and once more in the
+#: Seconds of CPU for compiling a grammar. It is compiled here first, and once more in the
 #: process that samples while the prompt is read: what takes long would hold up its neighbours.
 #: 128 KiB of properties take half of it.
 COMPILE_CPU_S = 0.5
@@ -31,45 +26,32 @@ class HeldAnswer:
 
     def __init__(
         self,
-        constraint: Constraint,
+        form: AnswerForm,
+        grammar: Grammar,
         masks: ConstraintMasks,
         pieces: Pieces,
-        form: Reasoning | None,
-        prompt: str,
         produced: tuple[int, ...],
-        ends: BannedEnds,
     ) -> None:
-        """`form`: of the model's thinking; `prompt`: rendered; `produced`: by an earlier attempt;
-        `ends`: what may not end it, unless nothing else may follow.
+        """`grammar`: the one of the `form`; `produced`: by an earlier attempt.
 
         Raises:
-            ValidationFailed: nothing can be held to the constraint.
+            ValidationFailed: nothing can be held to the grammar.
             ConstraintFailed: compiling it takes too long, or `produced` does not follow it.
         """
-        self._param = constraint.param
+        self._param = grammar.param
         began_s = time.thread_time()
-        self._matcher = masks.compile(constraint)
+        self._matcher = masks.compile(grammar)
         if time.thread_time() - began_s > COMPILE_CPU_S:
             raise self._failed(f"it takes longer than {COMPILE_CPU_S:g} s to compile")
         self._pieces = pieces
-        self._gate = GrammarGate(pieces, reasoning.splitter(form, prompt))
+        self._gate = GrammarGate(pieces, form.before_grammar())
         self.take(produced)
-        self.held_to = HeldTo(
-            constraint.to_dict(),
-            pieces.failure,
-            produced,
-            dataclasses.asdict(form) if form is not None else None,
-            prompt if form is not None else "",
-            tuple(ends.always),
-            tuple(ends.early),
-            ends.left,
-        )
 
     def take(self, tokens: Iterable[int]) -> None:
         """The tokens that come next.
 
         Raises:
-            ConstraintFailed: they do not follow the constraint, or end the answer too early.
+            ConstraintFailed: they do not follow the grammar, or end the answer too early.
         """
         for token in tokens:
             if self._pieces.ends_turn(token):

@@ -11,9 +11,9 @@ from vllm.outputs import RequestOutput
 from workers.contract.errors import EngineFailed
 from workers.contract.logprobs import Logprob, PackedLogprobs, pack
 from workers.contract.step import Timings, Usage
+from workers.engines.answer_form import AnswerForm
 from workers.engines.base import Delta, GenerationRequest
-from workers.engines.reasoning import Splitter
-from workers.engines.text import Shown, TextAssembler
+from workers.engines.text import Shown
 from workers.engines.vllm.held_answer import HeldAnswer
 from workers.engines.vllm.vocabulary import Detokenizer, Vocabulary
 
@@ -29,14 +29,15 @@ class VllmAnswer:
         prompt: list[int],
         vocabulary: Vocabulary,
         context_length: int,
-        splitter: Splitter,
+        form: AnswerForm,
         spelling: Callable[[int], bytes],
         held: HeldAnswer | None = None,
     ) -> None:
         """`spelling`: the bytes of a token; `held`: follows the tokens of an answer that is held to
-        a constraint.
+        a grammar from its content on.
         """
         self.request = request
+        self.form = form
         self.held = held
         #: Prompt, then answer.
         self.tokens = [*prompt, *request.produced]
@@ -45,7 +46,7 @@ class VllmAnswer:
         self._ends = frozenset[int]() if sampling.ignore_eos else vocabulary.ends
         self._spelling = spelling
         self._characters = Detokenizer(vocabulary, prompt)
-        self._text = TextAssembler.of(sampling, splitter)
+        self._text = form.assembler(sampling)
         self._is_silent = vocabulary.silent.__contains__
         for token in request.produced:
             self._show(token)
@@ -102,6 +103,7 @@ class VllmAnswer:
                 shown.text,
                 (token,),
                 reasoning=shown.reasoning,
+                calls=shown.calls,
                 logprobs=logprobs,
                 content_tokens=shown.content_tokens,
             )
@@ -127,12 +129,14 @@ class VllmAnswer:
         return Delta(
             shown.text,
             token_ids,
-            reason,
+            self._text.finish_reason(reason),
             usage,
             timings,
             shown.reasoning,
+            shown.calls,
             logprobs=logprobs,
             content_tokens=shown.content_tokens,
+            notes=self._text.notes,
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from llguidance import LLTokenizer
@@ -23,7 +23,7 @@ class Vocabulary:
         model: str,
         tokenizer: Any,
         generation_config: dict[str, Any],
-        visible: tuple[str, ...] = (),
+        visible: Iterable[str] = (),
     ) -> None:
         """Take vLLM's tokenizer and the model's own settings for generation.
 
@@ -51,17 +51,22 @@ class Vocabulary:
         self.special = {
             token: str(added.content) for token, added in special.items() if added.special
         }
+        self.show(visible)
+
+    def show(self, tags: Iterable[str]) -> None:
+        """Let these be text in an answer even where they are special tokens. Before its use."""
+        special = self.fast.get_added_tokens_decoder()
         #: Special token of a visible tag -> its text.
         self.visible = {
             token: str(special[token].content)
-            for tag in visible
+            for tag in tags
             for token in self.tokenize(tag)
             if token in special and special[token].special
         }
         #: Special tokens that have no text in an answer.
         self.silent = self.special.keys() - self.visible.keys()
         #: A token that no text becomes: what samples says with it that an answer has failed. Where
-        #: there is none, an end says so, which the constraint may happen to allow.
+        #: there is none, an end says so, which the grammar may happen to allow.
         meaningful = self.ends.union(self.visible)
         self.failure = next(
             (token for token in sorted(special.keys() - meaningful) if special[token].special),
