@@ -18,8 +18,8 @@ from workers.contract.logprobs import MOST_ALTERNATIVES
 DEFAULT_MAX_TOKENS = 16
 #: More tokens than any context has.
 _MOST_TOKENS = 10_000_000
-#: Token ids are values: twice the longest context of the catalogue.
-BOUNDS = Bounds(nodes=300_000)
+#: Token ids are values: somewhat more than the longest context of the catalogue.
+BOUNDS = Bounds(nodes=150_000)
 #: What goes with messages alone.
 OF_CHATS = tuple(
     name

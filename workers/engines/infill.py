@@ -81,7 +81,10 @@ def _nearest(prompt: Prompt, tokenize: Tokenize, room: int) -> tuple[list[int], 
 
 
 def _files(marks: InfillMarks, prompt: Prompt, tokenize: Tokenize, room: int) -> list[int]:
-    """The files that fit whole, the last ones: editors put the most telling last."""
+    """The files that fit whole, the last ones: editors put the most telling last.
+
+    They end with the first that does not fit, so that no more is tokenised than there is room for.
+    """
     if not prompt.files:
         return []
     heading = [] if marks.repository is None else [marks.repository, *tokenize(_REPOSITORY)]
@@ -94,9 +97,10 @@ def _files(marks: InfillMarks, prompt: Prompt, tokenize: Tokenize, room: int) ->
         if len(text) > room * _LONGEST_TOKEN:
             continue
         ids = [*separator, *tokenize(text)]
-        if len(ids) <= room:
-            kept.append(ids)
-            room -= len(ids)
+        if len(ids) > room:
+            break
+        kept.append(ids)
+        room -= len(ids)
     if not kept:
         return []
     return [*heading, *(token for ids in reversed(kept) for token in ids), *of_gap]

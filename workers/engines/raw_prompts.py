@@ -115,9 +115,9 @@ class RawPrompts:
                 "model of GET /v1/models whose capabilities have fim, or leave the suffix out.",
                 details={"param": "suffix"},
             )
-        if not prompt.may_be_cut:
-            for text in (prompt.text, prompt.suffix or "", prompt.middle):
-                self._require_possible(text, budget)
+        around = () if prompt.may_be_cut else (prompt.text, prompt.suffix or "")
+        for text in (*around, prompt.middle):
+            self._require_possible(text, budget)
         answer = min(sampling.max_tokens or ROOM_FOR_ANSWER, self._context_length // 2)
         vocabulary, room = self._vocabulary, self._context_length - answer
         return assemble(marks, prompt, vocabulary.plain, vocabulary.beginning(), room)

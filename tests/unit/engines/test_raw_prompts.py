@@ -94,6 +94,13 @@ def test_a_gap_fits_into_the_context_where_it_may_be_cut():
         ids(Prompt("a" * 1000, suffix="b"), marks=marks)
 
 
+def test_what_the_answer_begins_with_is_never_cut():
+    marks = InfillMarks(150, 151, 152)
+    prompt = Prompt("a", suffix="b", middle="c" * 10_000_000, may_be_cut=True)
+    with pytest.raises(ContextBudgetExceeded):
+        ids(prompt, marks=marks)
+
+
 def test_what_is_repeated_is_the_text_or_that_of_the_ids():
     prompts = RawPrompts("m", Letters(), 50)
     assert prompts.text_of(Prompt("<e>a")) == "<e>a"
