@@ -59,6 +59,11 @@ class JsonScanner:
         """The value is whole."""
         return self._place is _Place.ENDED
 
+    @property
+    def after_item(self) -> bool:
+        """A comma may come, or the end of what is open."""
+        return self._place is _Place.NEXT
+
     def scan(self, text: str, at: int) -> int:
         """The end of what belongs to the value, from a place of the text on.
 

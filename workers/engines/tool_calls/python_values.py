@@ -118,7 +118,7 @@ class PythonValue:
         elif mark in _BRACKETS:
             self._open.append(mark)
             self._give(_BRACKETS[mark])
-        elif mark == "," and self._open:
+        elif mark == "," and self._open and self._scanner.after_item:
             self._comma = True  # Python lets one stand before the end
         elif mark == ":":
             self._give(": ")
