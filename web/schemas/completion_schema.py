@@ -89,7 +89,9 @@ class CompletionSchema(SamplingSchema):
         description="`auto`: the model decides; `required`: it calls one at least; `none`: it "
         "calls none; or the function that it calls. `auto` if absent."
     )
-    parallel_tool_calls = Flag(description="Let several calls stand in one answer; true if absent.")
+    parallel_tool_calls = Flag(
+        description="Let several calls stand in one answer; true if absent, unless a tool is named."
+    )
     functions = ToolsField(FunctionSchema, "The older form of `tools`.")
     function_call = FunctionCallField(description="The older form of `tool_choice`.")
     response_format = fields.Nested(

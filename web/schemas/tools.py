@@ -188,8 +188,19 @@ def read(data: Mapping[str, Any]) -> tuple[Tools | None, tuple[str, ...]]:
     _require_known([choice.name] if choice.name else choice.allowed or (), tools, names[1])
     if choice.allowed is not None:
         tools = tuple(tool for tool in tools if tool.name in choice.allowed)
-    parallel = not older and data.get("parallel_tool_calls") is not False
-    return Tools(tools, choice.choice, choice.name, parallel, older), relaxed
+    return Tools(tools, choice.choice, choice.name, _parallel(data, choice, older), older), relaxed
+
+
+def _parallel(data: Mapping[str, Any], choice: Choice, older: bool) -> bool:
+    """Whether several calls may stand in one answer.
+
+    Who names a tool waits for one call of it, as clients that ask for an object so do. Small models
+    would call it again and again.
+    """
+    parallel = data.get("parallel_tool_calls")
+    if parallel is None:
+        parallel = choice.choice is not ToolChoice.NAMED
+    return parallel and not older
 
 
 def _older_form(data: Mapping[str, Any]) -> bool:

@@ -85,6 +85,12 @@ def test_calls_may_be_held_to_one(given, parallel):
     assert load(tools=[tool()], parallel_tool_calls=given).tools.parallel is parallel
 
 
+@pytest.mark.parametrize(("given", "parallel"), [(None, False), (True, True), (False, False)])
+def test_a_named_tool_is_called_once_unless_several_calls_are_asked_for(given, parallel):
+    choice = {"tool_choice": named("weather"), "parallel_tool_calls": given}
+    assert load(tools=[tool("weather")], **choice).tools.parallel is parallel
+
+
 def test_the_older_form_makes_one_call_and_is_answered_in_its_form():
     function = {"name": "weather", "parameters": PARAMETERS}
     tools = load(functions=[function], function_call={"name": "weather"}).tools
