@@ -68,6 +68,12 @@ def test_models_are_pulled_and_added_and_answer(service, shipped, tmp_path):
         for said in (readiness[1]["reason"], (service.data_dir / "up.log").read_text()):
             assert f"is not in {tmp_path / 'models' / MISSING}" in said
             assert f"inference-service pull {MISSING}" in said
+        # `up` says that the others answer, with one of them in its example.
+        log = service.data_dir / "up.log"
+        wait_for(lambda: f"ready: {service.url}" in log.read_text(), 10)
+        said = log.read_text()
+        assert f"warning: {MISSING} is not served: " in said
+        assert f'"model": "{PULLED}"' in said
         for model in (PULLED, ADDED):
             answer = service.post({**service.ask(max_tokens=4), "model": model})
             assert answer.status_code == 200, answer.text

@@ -113,7 +113,7 @@ def service_address(*, admin: bool = False) -> ServiceAddress:
     will do.
     """
     from web.access.keys import authorization
-    from web.cli.up.command import address
+    from web.cli.up.readiness import address
 
     settings = load_settings()
     context = click.get_current_context(silent=True)

@@ -19,8 +19,8 @@ from presets.preset import Preset
 from web.cli.connection import connect, service_address
 from web.cli.console import console, print_text
 from web.cli.startup import load_catalogue, load_settings
-from web.cli.up.command import address
 from web.cli.up.preset_service import StartError, serving
+from web.cli.up.readiness import address
 from web.evaluate import comparison, page, report, tasks
 from web.evaluate.asks import Options
 from web.evaluate.evaluation import Evaluation, Progress

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import json
 import signal
 import time
-import urllib.error
-import urllib.request
 from typing import Any
 
 import click
@@ -15,6 +12,7 @@ from redis.exceptions import RedisError
 
 from presets.catalogue import UnknownModel
 from presets.weights import weight_files
+from web.cli.up.announcement import Announcement
 from web.cli.up.deaths import LocalDeaths
 from web.cli.up.flower_page import FlowerPage
 from web.cli.up.model_workers import ModelWorkers
@@ -38,8 +36,6 @@ from workers.store import connections, embedded
 _REDIS_STARTS_S = 60.0
 _OTHER_REDIS_S = 10.0
 _LOOK_S = 0.1
-#: The way to our own front end, past every proxy that the environment names.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def run(settings: Settings, *, flower: bool, force: bool) -> int:
@@ -102,8 +98,7 @@ def _watch(
     *,
     force: bool,
 ) -> int:
-    last_reason = ""
-    ready = False
+    announcement = Announcement(settings, wanted[0], _say)
     redis = connections.client(settings)
     silent_workers = SilentWorkers(Directory(redis))
     deaths = LocalDeaths(redis)
@@ -113,17 +108,11 @@ def _watch(
         deaths.look(supervisor.pids())
         if hopeless := supervisor.look():
             raise Refusal(hopeless)
-        standby.look(calm=ready and supervisor.calm)
+        standby.look(calm=announcement.answers and supervisor.calm)
         models.look()
         page.look()
         _end_silent(supervisor, silent_workers)
-        if not ready:
-            ready, reason = _readiness(settings)
-            if ready:
-                _say(_ready_lines(settings, wanted[0]))
-            elif reason != last_reason:
-                _say(f"waiting: {reason}")
-                last_reason = reason
+        announcement.look()
         signals.wait(_LOOK_S)
     models.end()
     _say("stopping")
@@ -191,42 +180,6 @@ def _await_redis(
                 named = "INFERENCE_REDIS_URL" if settings.redis_url else "the embedded server"
                 raise Refusal(f"Redis ({named}) does not answer: {error}") from None
         time.sleep(_LOOK_S)
-
-
-def _readiness(settings: Settings) -> tuple[bool, str]:
-    url = f"{address(settings)}/health/ready"
-    try:
-        with _DIRECT.open(url, timeout=2.0):
-            return True, ""
-    except urllib.error.HTTPError as error:
-        try:
-            body = json.load(error)
-        except ValueError:
-            return False, f"the front end answers {error.code}"
-        return False, f"{body.get('reason', 'not ready')} [{body.get('progress', '')}]"
-    except OSError:
-        return False, "the front end is starting"
-
-
-def address(settings: Settings) -> str:
-    """Where a client on this machine finds the front end."""
-    host = settings.effective_host
-    if host in ("0.0.0.0", "::"):  # nosec B104 # compared, not listened on
-        host = "127.0.0.1"
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
-def _ready_lines(settings: Settings, model_id: str) -> str:
-    body = {"model": model_id, "messages": [{"role": "user", "content": "Say hello."}]}
-    key = "    -H 'Authorization: Bearer <your key>' \\\n" if settings.has_keys else ""
-    return (
-        f"ready: {address(settings)}\n\n"
-        f"  curl {address(settings)}/v1/chat/completions \\\n"
-        "    -H 'Content-Type: application/json' \\\n"
-        f"{key}"
-        f"    -d '{json.dumps(body)}'\n\n"
-        f"logs: {settings.data_dir / 'logs'}   stop: Ctrl-C"
-    )
 
 
 def _say(line: str) -> None:
