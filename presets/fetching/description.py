@@ -25,6 +25,8 @@ _TAGS = (
 )
 #: What only a template of gpt-oss' channels has.
 _HARMONY = "<|channel|>"
+#: No honest name is longer.
+_LONGEST_NAME = 200
 #: Up to this size a model is quick on a laptop: that of the catalogue's own fast one.
 _FAST_BYTES = 2_500_000_000
 #: From this on a context counts as long.
@@ -64,8 +66,8 @@ def text(
     }
     if reasoning is not None:
         entry["reasoning"] = reasoning
-    if name := metadata.get("general.name"):
-        entry["notes"] = str(name)
+    if name := _shown_name(metadata):
+        entry["notes"] = name
     return _yaml(entry, "pull" if source else "models add")
 
 
@@ -89,6 +91,12 @@ def _yaml(entry: Mapping[str, Any], command: str) -> str:
         f"# Written by `inference-service {command}` from the file's metadata. The context is\n"
         "# what the model was trained on; a shorter one takes less memory.\n" + body
     )
+
+
+def _shown_name(metadata: Mapping[str, Value]) -> str:
+    """The model's own name as a terminal may show it: a file's metadata are its maker's."""
+    name = str(metadata.get("general.name", ""))[:_LONGEST_NAME]
+    return "".join(character for character in name if character.isprintable()).strip()
 
 
 def _reasoning(metadata: Mapping[str, Value]) -> str | dict[str, str] | None:

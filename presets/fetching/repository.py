@@ -17,6 +17,8 @@ _SAFETENSORS = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 _TWICE = "consolidated*"
 #: git's digest of a blob is one over this head and the bytes.
 _GIT_HEAD = "blob {size}\0"
+#: How many choices a message names.
+_MOST_NAMED = 40
 _CHECKSUM = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -75,14 +77,23 @@ def gguf_files(files: Sequence[HubFile], repo: str, name: str) -> tuple[HubFile,
     by_name = {file.name: file for file in files}
     first = name if name in by_name else _split_of(by_name, name)
     if first is None:
-        ggufs = sorted(file.name for file in files if file.name.endswith(".gguf"))
-        there = f"it has {', '.join(ggufs)}" if ggufs else "it has no GGUF at all"
+        ggufs = sorted(
+            file.name for file in files if file.name.endswith(".gguf") and file.name.isprintable()
+        )
+        there = f"it has {listed(ggufs)}" if ggufs else "it has no GGUF at all"
         raise PullError(f"{repo} has no file {name}; {there}")
     folder = PurePosixPath(first).parent
     names = [str(folder / part) for part in split.parts(PurePosixPath(first).name)]
     if gone := [part for part in names if part not in by_name]:
         raise PullError(f"{repo} has not all parts of {name}: {', '.join(gone)} is missing")
     return tuple(by_name[part] for part in names)
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Some of the texts, for a message, and how many more there are."""
+    named = list(texts)
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return ", ".join(named[:_MOST_NAMED]) + more
 
 
 def safetensors_files(files: Sequence[HubFile], repo: str) -> tuple[HubFile, ...]:

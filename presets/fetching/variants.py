@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from presets.fetching.repository import HubFile, PullError
+from presets.fetching.repository import HubFile, PullError, listed
 from presets.weights import split
 
 #: A quantisation within a file's or a folder's name, as llama.cpp and those who publish spell them.
@@ -28,8 +28,6 @@ _COMPANIONS = {
     "vocab": "a vocabulary",
 }
 _COMPANION = re.compile(rf"(?:^|[-._/])({'|'.join(_COMPANIONS)})(?=$|[-._/])", re.IGNORECASE)
-#: How many choices a message names.
-_MOST_NAMED = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,9 @@ def choose(files: Sequence[HubFile], repo: str, wanted: str | None) -> Variant:
     else:
         chosen = _of(there, wanted) or _of(there, _DYNAMIC + wanted)
     if not chosen:
-        raise PullError(f"{repo} has no {wanted}; it has {_listed(v.shown for v in there)}")
+        raise PullError(f"{repo} has no {wanted}; it has {listed(v.shown for v in there)}")
     if len(chosen) > 1:
-        names = _listed(variant.name for variant in chosen)
+        names = listed(variant.name for variant in chosen)
         raise PullError(
             f"{repo} has several models of {chosen[0].quantisation}: {names}. Name one of the "
             f"files: {repo}:{chosen[0].name}"
@@ -103,7 +101,7 @@ def _by_path(there: Sequence[Variant], repo: str, path: str) -> Variant:
             return variant
     if what := companion(path):
         raise PullError(f"{path} is {what} by its name, which is no model of its own")
-    choices = f"it has {_listed(v.name for v in there)}" if there else "it has no such file at all"
+    choices = f"it has {listed(v.name for v in there)}" if there else "it has no such file at all"
     raise PullError(f"{repo} has no file {path}; {choices}")
 
 
@@ -127,13 +125,7 @@ def _is_gguf(name: str) -> bool:
 def _what_else(files: Iterable[HubFile]) -> str:
     names = [file.name for file in files]
     if others := sorted(name for name in names if _is_gguf(name) and name.isprintable()):
-        return f"{_listed(others)} are none"
+        return f"{listed(others)} are none"
     if any(name.endswith(".safetensors") for name in names):
         return "it has safetensors: --hf downloads those, for vLLM"
     return "it has no weights that can be served"
-
-
-def _listed(texts: Iterable[str]) -> str:
-    named = list(texts)
-    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-    return ", ".join(named[:_MOST_NAMED]) + more

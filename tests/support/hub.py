@@ -23,6 +23,8 @@ class StandInHub(http.server.ThreadingHTTPServer):
         self.repos = {}
         #: Repositories whose files need `token`.
         self.gated = set()
+        #: Repositories that only who has `token` sees at all.
+        self.private = set()
         self.token = "hf_let_me_in"
         #: Bytes of an answer after which its connection is cut, for the next answers in turn.
         self.cuts = []
@@ -79,7 +81,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _list(self, repo):
-        if repo not in self.server.repos:
+        if repo not in self.server.repos or self._is_hidden(repo):
             # What the hub says of a repository that is not there to those without a token.
             return self._refuse(401, code="RepoNotFound")
         siblings = [_sibling(*file) for file in self.server.repos[repo].items()]
@@ -92,8 +94,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _send(self, repo, name):
         hub = self.server
-        if repo in hub.gated and self.headers.get("Authorization") != f"Bearer {hub.token}":
+        if repo in hub.gated and not self._has_token():
             return self._refuse(401, code="GatedRepo")
+        if self._is_hidden(repo):
+            return self._refuse(401, code="RepoNotFound")
         content = hub.repos[repo].get(name)
         if content is None:
             return self._refuse(404, code="EntryNotFound")
@@ -114,6 +118,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(end - begin))
         self.end_headers()
         return self._body(memoryview(content)[begin:end]) if self.command == "GET" else None
+
+    def _has_token(self):
+        return self.headers.get("Authorization") == f"Bearer {self.server.token}"
+
+    def _is_hidden(self, repo):
+        return repo in self.server.private and not self._has_token()
 
     def _body(self, content):
         hub = self.server

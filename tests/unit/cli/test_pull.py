@@ -1,5 +1,6 @@
 """`inference-service pull` and `models`, as they are typed, with a hub on this machine."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from huggingface_hub import constants
 
 from presets.catalogue import Catalogue
+from presets.fetching import pulling
 from tests.support.front_end import free_port
 from tests.support.gguf import gguf, head
 from tests.support.hub import StandInHub
@@ -283,6 +285,45 @@ def test_a_gated_model_of_the_hub_wants_a_token(command, repository, monkeypatch
     assert (result.exit_code, "is gated: accept its terms at" in result.stderr) == (1, True)
     monkeypatch.setenv("HF_TOKEN", repository.token)
     assert command("pull", HUB_REPO).exit_code == 0
+
+
+def test_a_private_model_of_the_hub_is_seen_with_a_token_alone(command, repository, monkeypatch):
+    repository.private.add(HUB_REPO)
+    hidden = command("pull", HUB_REPO)
+    assert (hidden.exit_code, "if it is private or gated, set HF_TOKEN" in hidden.stderr) == (
+        1,
+        True,
+    )
+    monkeypatch.setenv("HF_TOKEN", repository.token)
+    assert command("pull", HUB_REPO).exit_code == 0
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told_and_what_came_is_kept(
+    command, repository, tmp_path, monkeypatch
+):
+    def write(gathering, data):
+        if gathering.tell():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return whole(gathering, data)
+
+    whole = pulling._Gathering.write
+    monkeypatch.setattr(pulling._Gathering, "write", write)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    result = command("pull", HUB_REPO)
+    assert (result.exit_code, "No space left on device" in result.stderr) == (1, True)
+    assert len(result.stderr.splitlines()) == 1
+    (part,) = (tmp_path / "models" / "my-model").iterdir()
+    assert part.stat().st_size == 1000
+
+
+def test_a_files_own_name_does_nothing_to_the_terminal(command, hub, tmp_path):
+    name = "\x1b[2J\x07Nice\r\n" + "x" * 5000
+    hub.repos["x/nice"] = {"nice.gguf": gguf(1024, general__name=name)}
+    assert command("pull", "x/nice").exit_code == 0
+    notes = shown(command, "nice")["notes"]
+    assert notes.isprintable()
+    assert "Nice" in notes
+    assert len(notes) <= 200
 
 
 def test_a_split_model_of_the_hub(command, hub, tmp_path):
