@@ -81,10 +81,10 @@ OLLAMA = Server(
     ),
     (
         ("`ollama serve`", "`inference-service up`"),
-        ("`ollama run MODEL`", "`inference-service chat`, while the service runs"),
-        ("`ollama list`", "`inference-service models`"),
-        ("`ollama pull MODEL`", "`inference-service pull MODEL`"),
-        ("`ollama stop MODEL`", "`inference-service unload MODEL`"),
+        ("`ollama run MODEL`", "`inference-service run MODEL`, while the service runs"),
+        ("`ollama ls`, `ps`, `show`, `rm`", "the same names"),
+        ("`ollama pull MODEL`", "`inference-service pull MODEL`, `pull hf.co/USER/REPO:Q4_K_M`"),
+        ("`ollama stop MODEL`", "`inference-service stop MODEL`"),
         ("a Modelfile", "a YAML file of the catalogue, see [CATALOGUE.md](CATALOGUE.md)"),
         ("`OLLAMA_HOST`", "`INFERENCE_HOST`, `INFERENCE_PORT`"),
         ("`OLLAMA_MODELS`", "`INFERENCE_MODELS_DIR`; `<models dir>/<id>/*.gguf`, no blobs"),
@@ -126,7 +126,7 @@ LLAMA_SERVER = Server(
     ),
     (
         ("`-m FILE`", "`INFERENCE_MODELS_DIR`, or `inference-service models add`"),
-        ("`-hf REPO`", "`inference-service pull`"),
+        ("`-hf USER/REPO:Q4_K_M`", "`inference-service pull USER/REPO:Q4_K_M`"),
         ("`-a NAME`", "`aliases` in the catalogue"),
         ("`-c N`", "`context_length` in the catalogue"),
         ("`-np N`", "`INFERENCE_MAX_CONCURRENT_PER_MODEL`"),
