@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 
 from tests.support.front_end import MODEL
@@ -146,3 +147,22 @@ def test_choices_of_a_model_differ(service, streamed):
             texts = [choice.message.content for choice in answer.choices]
     assert all(texts)
     assert len(set(texts)) == 3
+
+
+def test_choices_read_their_prompt_once(service):
+    """What all are asked is read by one of them; the others begin where it ends."""
+    text = " ".join(f"The {number}th ship of the harbour is old." for number in range(60))
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": f"{text} Which is the oldest?"}],
+        "n": 4,
+        "max_tokens": 4,
+    }
+    job_id = httpx.post(f"{service.url}/v1/jobs", json=body, timeout=30).json()["id"]
+    ended = await_end(service, job_id)
+    used = [step["usage"] for step in ended["steps"]]
+    (prompt,) = {usage["prompt_tokens"] for usage in used}
+    read = sum(prompt - usage["prompt_tokens_details"]["cached_tokens"] for usage in used)
+    assert prompt > 500
+    assert read < 1.1 * prompt
+    assert ended["result"]["usage"]["prompt_tokens"] == prompt
