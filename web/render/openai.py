@@ -155,6 +155,8 @@ def about(job: Job, completed: Completed) -> dict[str, Any]:
     """How the answer came about. What nothing measured is left out."""
     outcome = completed.outcome
     report = completed.report or {"mode": job.mode, "models_used": [outcome.model], "rounds": 1}
+    if outcome.notes:
+        report = {**report, "note": " ".join(outcome.notes)}
     return {
         **tier(job),
         "orchestration": report,

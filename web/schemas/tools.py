@@ -226,7 +226,9 @@ def _tools(
         function = item if older else item["function"]
         name = function["name"]
         if name in tools:
-            raise invalid(f"{path}.name", f"is {name!r}, which an earlier one has; names differ")
+            raise invalid(
+                f"{path}.name", f"is {name!r}, which an earlier one has: each needs its own"
+            )
         strict = bool(function.get("strict"))
         try:
             held = arguments.hold(function.get("parameters"), strict=strict)

@@ -222,7 +222,7 @@ def _finish(
         outcome.usage.prompt_tokens,
         outcome.usage.completion_tokens,
         outcome.finish_reason,
-        f", {output.calls} calls" if output.calls else "",
+        f", calls: {output.calls}" if output.calls else "",
     )
     return written
 

@@ -1,5 +1,7 @@
 """Calls in answers and chunks, as OpenAI shows them."""
 
+from dataclasses import replace
+
 import pytest
 
 from web.render import openai
@@ -102,6 +104,15 @@ def test_the_older_form_has_the_older_words():
         openai.last_chunk(job(OLDER), Completed(9, OUTCOME))["choices"][0]["finish_reason"]
         == "function_call"
     )
+
+
+def test_why_something_is_no_call_is_told():
+    noted = replace(OUTCOME, finish_reason="stop", notes=("One is none.", "Two is none."))
+    answer = openai.completion(job(), [token(text="x"), Completed(9, noted)])
+    assert answer["orchestration"]["note"] == "One is none. Two is none."
+    last = openai.last_chunk(job(), Completed(9, noted))
+    assert last["orchestration"]["note"] == "One is none. Two is none."
+    assert "note" not in openai.last_chunk(job(), Completed(9, OUTCOME))["orchestration"]
 
 
 def test_a_job_that_has_ended_still_shows_its_form():
