@@ -25,12 +25,19 @@ class Reference:
         """The text that tokens stand for."""
         return self._tokenizer.decode(tokens, skip_special_tokens=True)
 
-    def assert_greedy(self, messages, tokens, near_tie=NEAR_TIE):
-        """Every token is the most likely one after those before it, or as good as that."""
+    def logprobs(self, messages, tokens):
+        """The log probabilities of all tokens, a row for each of these: the one that chose it."""
+        return torch.log_softmax(self._logits(messages, tokens).double(), dim=-1).numpy()
+
+    def _logits(self, messages, tokens):
         prompt = self.prompt(messages)
         with torch.inference_mode():
             logits = self._model(torch.tensor([[*prompt, *tokens]])).logits[0]
-        for place, token in enumerate(tokens):
-            row = logits[len(prompt) + place - 1]
+        return logits[len(prompt) - 1 : len(prompt) + len(tokens) - 1]
+
+    def assert_greedy(self, messages, tokens, near_tie=NEAR_TIE):
+        """Every token is the most likely one after those before it, or as good as that."""
+        rows = self._logits(messages, tokens)
+        for place, (row, token) in enumerate(zip(rows, tokens, strict=True)):
             gap = float(row.max() - row[token])
             assert gap <= near_tie, f"token {place} is {gap:.2f} below the most likely one"

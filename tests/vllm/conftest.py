@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here comes from the hub
-pytest.register_assert_rewrite("tests.integration.engines.test_conformance")
+pytest.register_assert_rewrite(
+    "tests.integration.engines.test_conformance", "tests.integration.engines.test_sampling"
+)
 
 from tests.integration.engines.conftest import Kit, cache_dir, engine, kit  # noqa: E402, F401
 from tests.support.vllm_reference import Reference  # noqa: E402

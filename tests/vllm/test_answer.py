@@ -120,3 +120,47 @@ def test_an_answer_that_vllm_gives_up_has_failed(make):
     answer, _ = make()
     with pytest.raises(EngineFailed, match="error"):
         list(answer.take(output([28], "error")))
+
+
+def told(answer, ids, reason="length"):
+    """The deltas of these ids, each with a log probability."""
+    known = [{token: SimpleNamespace(logprob=-1.0, rank=1)} for token in ids]
+    out = output(ids, reason)
+    out.outputs[0].logprobs = known
+    return Whole(list(answer.take(out)))
+
+
+def test_logprobs_come_with_ids_and_content_with_text(make):
+    answer, vocabulary = make(logprobs=1, stop=("never",))
+    ids = vocabulary.tokenize("Né 🙂🎉 n")
+    whole = told(answer, ids)
+    assert [delta.logprobs[0][::3] for delta in whole.deltas] == [(token, token) for token in ids]
+    assert [place for delta in whole.deltas for place in delta.content_tokens] == [*range(len(ids))]
+
+
+def test_thoughts_and_special_tokens_have_no_logprobs(make):
+    answer, vocabulary = make(form=SPECIAL, logprobs=0)
+    ids = vocabulary.tokenize("<|im_start|>so<file_sep>four<|im_end|>")
+    whole = told(answer, ids, "stop")
+    content = [place for delta in whole.deltas for place in delta.content_tokens]
+    assert [vocabulary.text([ids[place]]) for place in content] == ["four"]
+    # One that ends a tag is known to be none with the next.
+    assert [bool(delta.logprobs[0]) for delta in whole.deltas[:2]] == [False, False]
+    assert [bool(whole.deltas[place].logprobs[0]) for place in content] == [True]
+
+
+@pytest.mark.parametrize("shows", [False, True])
+def test_a_stop_token_is_shown_where_that_is_asked_for(make, shows):
+    answer, vocabulary = make(stop_token_ids=(260,), include_stop_str_in_output=shows)
+    ids = [*vocabulary.tokenize("Hello"), 260]
+    whole = said(answer, ids, 100, "stop")
+    assert whole.text == "Hello" + (vocabulary.text([260]) if shows else "")
+    assert whole.ids == tuple(ids)
+
+
+def test_a_stop_token_that_was_logged_is_the_end_and_the_models_own_may_be_none(make):
+    assert make(produced=(5, 260), stop_token_ids=(260,))[0].finished_before_start == "stop"
+    early = {"stop_token_ids": (260,), "min_tokens": 5}
+    assert make(produced=(5, 260), **early)[0].finished_before_start is None
+    assert make(produced=(5, 2))[0].finished_before_start == "stop"
+    assert make(produced=(5, 2), ignore_eos=True)[0].finished_before_start is None

@@ -103,7 +103,7 @@ OF_OTHERS = {
     "dry_base": ("llama-server", ""),
     "dry_allowed_length": ("llama-server", ""),
     "dry_penalty_last_n": ("llama-server", ""),
-    "dry_sequence_breakers": ("llama-server", "up to 16 texts of 40 characters"),
+    "dry_sequence_breakers": ("llama-server", "up to 8 texts of 40 characters"),
     "min_tokens": ("vLLM, llama-cpp-python", "also before `stop` and `stop_token_ids`"),
     "ignore_eos": (
         "llama-server, vLLM",

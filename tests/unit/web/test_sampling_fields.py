@@ -86,7 +86,7 @@ def test_fields_become_the_sampling(fields, sampling):
         ("dry_base", {"dry_base": 0.5}),
         ("dry_allowed_length", {"dry_allowed_length": 0}),
         ("dry_penalty_last_n", {"dry_penalty_last_n": "all"}),
-        ("dry_sequence_breakers", {"dry_sequence_breakers": ["x"] * 17}),
+        ("dry_sequence_breakers", {"dry_sequence_breakers": ["x"] * 9}),
         ("dry_sequence_breakers.0", {"dry_sequence_breakers": ["x" * 41]}),
         ("dry_sequence_breakers.1", {"dry_sequence_breakers": ["x", ""]}),
         ("stop_token_ids", {"stop_token_ids": 5}),
