@@ -71,6 +71,18 @@ def test_a_job_is_its_keys_over_rotations_and_no_later_keys(keyed_service, keys)
     keys("revoke", "alice")
 
 
+def test_a_tier_is_a_priority_to_a_key_too(keyed_service, keys):
+    low = shown(keys("add", "carol", "--highest-priority", "low"))
+
+    def status(**fields):
+        body = keyed_service.ask({"text": "x"}) | fields
+        return keyed_service.post(body, headers=low).status_code
+
+    assert [status(service_tier=tier) for tier in ("priority", "default")] == [403, 403]
+    assert [status(service_tier=tier) for tier in ("flex", "auto")] == [200, 200]
+    keys("revoke", "carol")
+
+
 def test_what_only_an_admin_may(keyed_service, keys):
     ordinary, admin = keys("add", "bob"), keys("add", "root", "--admin")
 

@@ -11,8 +11,8 @@ from web.schemas.token_fields import LogitBias, TokenId
 #: More tokens than any context has.
 _MOST_TOKENS = 10_000_000
 _SEED = 2**63
-#: llama.cpp looks for each in the whole vocabulary before the first token: a hostile one takes 0.1 s
-#: of CPU with 49,152 tokens. It reads so many bytes of one.
+#: llama.cpp looks for each in the whole vocabulary before the first token: a hostile one takes
+#: 0.1 s of CPU with 49,152 tokens. It reads so many bytes of one.
 _MOST_BREAKERS, _LONGEST_BREAKER = 8, 40
 _MOST_STOP_IDS = 128
 
