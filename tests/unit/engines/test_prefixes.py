@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from workers.contract.job import Priority, Sampling
+from workers.engines.answer_form import AnswerForm
 from workers.engines.base import GenerationRequest
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.prompt_cache import PromptCache, SavedPrompt
 from workers.engines.llamacpp.sequence import Sequence
-from workers.engines.reasoning import Plain
 
 
 class Cells:
@@ -61,7 +61,9 @@ class Pool:
             "r", (), Sampling(max_tokens=9), priority=priority, job=job, owner=owner
         )
         letters = Letters()
-        sequence = Sequence(request, list(tokens), letters, letters, 99, threading.Event(), Plain())
+        sequence = Sequence(
+            request, list(tokens), letters, letters, 99, threading.Event(), AnswerForm()
+        )
         self.prefixes.assign_slot(sequence)
         return sequence
 
