@@ -1,6 +1,6 @@
 """The prefix tree: the longest common beginning, and whom it shows."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.engines.llamacpp.prefix_tree import PrefixTree
@@ -18,6 +18,7 @@ def common(one, other):
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TOKENS, st.sampled_from("ab"), st.booleans()), max_size=12), TOKENS)
 def test_it_finds_what_a_search_through_all_finds(given_, asked):
     tree, kept = PrefixTree(), []
