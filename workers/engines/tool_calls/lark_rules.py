@@ -85,12 +85,18 @@ class LarkRules:
 
 
 def schema_of(tool: Tool) -> dict[str, Any]:
-    """The schema of a tool's arguments, which are an object whatever it says of its type."""
+    """The schema of a tool's arguments, which are an object whatever it says of its type.
+
+    Where it names arguments there are no others, unless it says so: a function knows what it takes,
+    and a small model would invent one after the other.
+    """
     if tool.parameters is None:
         return dict(_NO_ARGUMENTS)
     schema = dict(tool.parameters)
     if not any(name in schema for name in ("$ref", "anyOf", "oneOf", "allOf", "enum", "const")):
         schema["type"] = "object"
+        if "properties" in schema and "patternProperties" not in schema:
+            schema.setdefault("additionalProperties", False)
     return schema
 
 

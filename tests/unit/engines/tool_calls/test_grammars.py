@@ -114,6 +114,16 @@ def test_a_named_tool_alone(vocabulary, family):
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_a_function_takes_what_its_schema_names(vocabulary, family):
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    tools = Tools((Tool("get_weather", None, schema),), ToolChoice.REQUIRED)
+    grammar = family.grammar(tools, AS_TEXT)
+    named, invented = {"city": "a"}, {"city": "a", "unit": "b"}
+    assert follows(vocabulary, grammar, written(family, (("get_weather", named),)))
+    assert not follows(vocabulary, grammar, written(family, (("get_weather", invented),)))
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 def test_marks_are_tokens_where_the_vocabulary_has_them(vocabulary, family):
     """Two bytes that no text has stand for a mark's token."""
     tokens = {mark: number for number, mark in enumerate(family.marks, 1)}
