@@ -7,7 +7,9 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here comes from the hub
 pytest.register_assert_rewrite(
-    "tests.integration.engines.test_conformance", "tests.integration.engines.test_sampling"
+    "tests.integration.engines.test_conformance",
+    "tests.integration.engines.test_sampling",
+    "tests.integration.engines.test_tools",
 )
 
 from tests.integration.engines.conftest import Kit, cache_dir, engine, kit  # noqa: E402, F401

@@ -189,8 +189,10 @@ def test_a_model_that_opens_a_call_is_held_from_there(real_kit, real_engine):
 def test_what_an_earlier_attempt_opened_is_held(real_kit, real_engine):
     """Whatever the model would say: it is asked for something else, at a high temperature."""
     begun = '{"name": "get_weather", "arguments": {"ci'
+    vocabulary = real_engine._vocabulary
+    token_ids = getattr(vocabulary, "plain", None) or vocabulary.tokenize
     for at in range(len('{"name": "get_weather'), len(begun), 3):
-        produced = tuple(real_engine._vocabulary.plain(begun[:at]))
+        produced = tuple(token_ids(begun[:at]))
         asked = GenerationRequest(
             "id",
             (Message("user", "Tell me a story."),),
