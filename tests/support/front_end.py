@@ -24,6 +24,8 @@ class FrontEnd:
     def __init__(self):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        #: What clients call the base URL.
+        self.api_url = f"{self.url}/v1"
         self._http = None
 
     def connect(self):
@@ -48,7 +50,7 @@ class FrontEnd:
 
     def openai(self):
         """The official client; it retries nothing by itself."""
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
+        return openai.OpenAI(base_url=self.api_url, api_key="none", max_retries=0, timeout=60)
 
     def get(self, path, headers=None):
         """A plain GET."""

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from web.errors import STATUS
-from web.render import differences, other_servers
+from web.render import differences, other_servers, tested_clients
 from web.render.other_servers import Address, Server
 from web.schemas import completion
 from web.schemas.parameters import OPENAI, TABLE, Parameter
@@ -58,6 +58,12 @@ are [our own](ERRORS.md). A prompt that is too long says "This model's maximum c
 tokens" and `context_length_exceeded`, by which clients know it.
 
 """
+_CLIENTS = """\
+`make test-clients` uses these as their users do, in these versions: chats, streams, objects of a
+schema, tools whose results come back until an answer ends it, a wrong key, too many requests, a
+prompt that is too long, a stream that is left.
+
+"""
 _OTHERS = """\
 Others are OpenRouter, TGI, SGLang, text-generation-webui, Anthropic, Mistral and DashScope.
 
@@ -96,12 +102,23 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
     yield "### Answers\n\n" + _ANSWERS
     yield from _rows("field | because", [f"`{n}` | {why}" for n, why in differences.ABSENT.items()])
     yield _ERRORS
+    yield "## Clients\n\n" + _CLIENTS
+    yield from _clients()
     yield "## Parameters of other servers\n\n" + _OTHERS
     others = ((name, servers, note) for name, (servers, note) in differences.OF_OTHERS.items())
     yield from _parameters(others, (row for row in TABLE.values() if OPENAI not in row.servers))
     for server in other_servers.OTHER_SERVERS:
         yield from _server(document, server)
     yield from _first_design()
+
+
+def _clients() -> Iterator[str]:
+    rows = [
+        f"`{client.package}` | {language} | {client.version} | {client.used_as}"
+        for language, clients in tested_clients.BY_LANGUAGE.items()
+        for client in clients
+    ]
+    yield from _rows("package | for | version | as", rows)
 
 
 def _server(document: Mapping[str, Any], server: Server) -> Iterator[str]:
