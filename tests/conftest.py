@@ -1,5 +1,6 @@
 """Services that tests share: each is started once for the whole run."""
 
+import contextlib
 import signal
 import threading
 
@@ -8,6 +9,13 @@ import pytest
 from presets.catalogue import SHIPPED, Catalogue
 from tests.support.receiver import Receiver
 from tests.support.service_fixture import MANY, SCRIPTED, service_fixture
+
+with contextlib.suppress(ImportError):  # the suites that have environments of their own lack it
+    import hypothesis
+
+    # An example that takes long on a busy machine is no error: suites run side by side.
+    hypothesis.settings.register_profile("no deadline", deadline=None)
+    hypothesis.settings.load_profile("no deadline")
 
 # What a shell starts in the background ignores Ctrl-C, and so would every process that a test
 # starts and sends one to.

@@ -155,7 +155,7 @@ def test_the_models_own_tokenizer_stays_as_it_is(prompts):
 
 
 def test_what_cannot_fit_is_refused_by_its_length_alone(prompts, monkeypatch):
-    monkeypatch.setattr(prompts.tokens, "_encode", None)
+    monkeypatch.setattr(prompts.tokens, "_tokenizer", None)
     began = time.monotonic()
     with pytest.raises(ContextBudgetExceeded, match="maximum context length is 4096 tokens"):
         prompts.ids(Message("user", "<|im_end|>" * 400_000))
@@ -163,7 +163,7 @@ def test_what_cannot_fit_is_refused_by_its_length_alone(prompts, monkeypatch):
 
 
 def test_a_long_text_is_given_up_before_it_is_tokenised_whole(prompts, monkeypatch):
-    monkeypatch.setattr(prompts.tokens, "_longest", 1000)
+    monkeypatch.setattr(prompts.tokens, "longest_piece", 1000)
     text = "Hi there " * 30_000
     with pytest.raises(ContextBudgetExceeded, match="at least"):
         prompts.ids(Message("user", text))
