@@ -102,7 +102,7 @@ def test_an_unknown_address_is_404_and_a_wrong_method_405(scripted_service):
 
 
 def test_what_would_change_the_answer_and_is_not_there_is_refused(scripted_service):
-    answer = scripted_service.post(scripted_service.ask("hi", n=2))
+    answer = scripted_service.post(scripted_service.ask("hi", top_a=0.2))
     error_of(answer, 400, "UNSUPPORTED_PARAMETER")
 
 
@@ -113,7 +113,7 @@ def test_an_engine_that_fails_before_its_first_token_decides_the_status(scripted
 
 
 def test_a_failure_inside_a_stream_is_a_frame_and_the_end_without_done(scripted_service):
-    body = scripted_service.ask({"text": "one two three four", "fail_after": 2})
+    body = scripted_service.ask({"text": "one two three four", "fail_after": 2, "tokens_per_s": 20})
     with scripted_service.open_stream(body) as stream:
         assert stream.answer.status == 200
         events = list(stream.events())

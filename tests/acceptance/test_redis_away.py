@@ -45,7 +45,8 @@ def test_503_at_once_and_recovery_without_restart(own_redis, tmp_path):
         own_redis.start()
         wait_for(lambda: service.post(body).status_code == 200, RECOVERED_WITHIN_S)
         assert service.is_ready()
-        assert {process.pid for process in service.left_over()} == pids
+        # A standby may have come since.
+        assert pids <= {process.pid for process in service.left_over()}
 
 
 def test_an_answer_that_runs_survives_redis_away_for_a_moment(own_redis, tmp_path):

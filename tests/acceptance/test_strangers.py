@@ -19,7 +19,7 @@ def client(scripted_service):
     [
         ({"temperature": 99}, "temperature"),
         ({"messages": [{"role": "user", "content": 3}]}, "messages.0.content"),
-        ({"n": 2}, "n"),
+        ({"modalities": ["audio"]}, "modalities"),
         ({"model": "nobody"}, "model"),
     ],
 )
@@ -90,11 +90,11 @@ def test_these_seeds_repeat(service, seed):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("min_tokens", 5),
+        ("min_length", 5),
         ("max_new_tokens", 5),
         ("top_a", 0.2),
-        ("ignore_eos", True),
-        ("repetition_penalty", 1.2),
+        ("ban_eos_token", True),
+        ("rep_pen", 1.2),
         ("options", {"num_ctx": 2048}),
         ("think", False),
     ],

@@ -96,4 +96,5 @@ def test_it_serves(installed, tmp_path):
     with service:
         answer = service.post(service.ask("Say hello.", temperature=0, max_tokens=4))
         assert answer.json()["choices"][0]["message"]["content"]
-        assert str(ROOT) not in service.logs()
+        # Its code is the wheel's; the model's package may lie in the checkout's environment.
+        assert not [name for name in PACKAGES if str(ROOT / name) in service.logs()]

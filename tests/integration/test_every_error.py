@@ -131,7 +131,7 @@ def ask(client, body=None, **options):
             "PAYLOAD_TOO_LARGE",
         ),
         ({"json": {}}, "VALIDATION_ERROR"),
-        ({"json": {**BODY, "n": 2}}, "UNSUPPORTED_PARAMETER"),
+        ({"json": {**BODY, "top_a": 0.2}}, "UNSUPPORTED_PARAMETER"),
         ({"json": {**BODY, "model": "smollm2-135"}}, "MODEL_NOT_FOUND"),
         ({"json": BODY}, "NO_WORKER"),
         ({"json": {**BODY, "orchestration_mode": "critique"}}, "NOT_ENOUGH_MODELS"),

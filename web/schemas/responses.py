@@ -109,7 +109,6 @@ COMPLETION = Component(
             "prompt_tokens_details": {"cached_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 0},
         },
-        "service_tier": "default",
         "orchestration": {"mode": "single", "models_used": ["smollm2-135m"], "rounds": 1},
         "inference_metadata": {
             "config": None,

@@ -85,8 +85,15 @@ def test_the_tokens_that_are_told_are_the_same_after_a_crash(text, cuts, stop, d
     assert places[len(places) - len(later) :] == later
     # Each token that is told has a part in the text, and they are enough for it.
     assert all(pieces[place] for place in places)
-    joined = b"".join(pieces[place] for place in places).decode(errors="replace")
-    assert whole in joined
+    # One that ends a tag and begins a character is not told: the character comes with the next.
+    if all(border in whole_characters(raw) for border in borders):
+        joined = b"".join(pieces[place] for place in places).decode()
+        assert whole in joined
+
+
+def whole_characters(raw):
+    """Where a text may be cut between two characters."""
+    return {len(raw.decode()[:count].encode()) for count in range(len(raw.decode()) + 1)}
 
 
 def test_a_thought_is_known_to_be_none_at_once():
