@@ -217,30 +217,15 @@ class ScriptedEngine:
                 produced += 1
                 due += 1 / script.tokens_per_s
                 shown = text.push(words[token])
-                yield Delta(
-                    shown.text,
-                    (token,),
-                    reasoning=shown.reasoning,
-                    calls=shown.calls,
-                    logprobs=_logprobs(sampling, words, token, text.may_be_content),
-                    content_tokens=shown.content_tokens,
-                )
+                logprobs = _logprobs(sampling, words, token, text.may_be_content)
+                yield shown.delta((token,), logprobs)
         # What is held back of a cancelled answer comes from the worker that goes on with it.
         rest = Shown() if reason == "cancelled" else text.finish(cut=reason == "length")
-        yield Delta(
-            rest.text,
-            (),
-            text.finish_reason(reason),
-            Usage(prompt_tokens, produced, reasoning_tokens=text.reasoning_tokens),
-            Timings(
-                prefill_ms=round(script.prefill_s * 1e3, 3),
-                decode_ms=round(max(0.0, time.perf_counter() - first_at) * 1e3, 3),
-            ),
-            rest.reasoning,
-            rest.calls,
-            content_tokens=rest.content_tokens,
-            notes=text.notes,
+        timings = Timings(
+            prefill_ms=round(script.prefill_s * 1e3, 3),
+            decode_ms=round(max(0.0, time.perf_counter() - first_at) * 1e3, 3),
         )
+        yield text.last_delta(reason, rest.delta(()), Usage(prompt_tokens, produced), timings)
 
     def _wait_until(self, due: float, cancelled: Event) -> bool:
         """False when the generation is to end instead."""

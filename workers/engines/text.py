@@ -6,8 +6,11 @@ import codecs
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from workers.contract.logprobs import PackedLogprobs
 from workers.contract.sampling import Sampling
+from workers.contract.step import Timings, Usage
 from workers.contract.tools import CallPart
+from workers.engines.base import Delta
 from workers.engines.content_tokens import ContentTokens
 from workers.engines.reasoning import Plain, Splitter
 from workers.engines.segments import Segment, possible_begin
@@ -30,6 +33,17 @@ class Shown:
             self.reasoning + other.reasoning,
             self.calls + other.calls,
             self.content_tokens + other.content_tokens,
+        )
+
+    def delta(self, token_ids: tuple[int, ...], logprobs: tuple[PackedLogprobs, ...] = ()) -> Delta:
+        """It with the tokens that it came with, as a piece of an answer that goes on."""
+        return Delta(
+            self.text,
+            token_ids,
+            reasoning=self.reasoning,
+            calls=self.calls,
+            logprobs=logprobs,
+            content_tokens=self.content_tokens,
         )
 
 
@@ -113,6 +127,19 @@ class TextAssembler:
         """
         called = self._parser is not None and self._parser.calls > 0
         return "tool_calls" if called and reason == "stop" else reason
+
+    def last_delta(self, reason: str, delta: Delta, usage: Usage, timings: Timings) -> Delta:
+        """The end of an answer that ends for this reason with this delta.
+
+        `usage`: without the tokens of thoughts, which are counted here.
+        """
+        return replace(
+            delta,
+            finish_reason=self.finish_reason(reason),
+            usage=replace(usage, reasoning_tokens=self.reasoning_tokens),
+            timings=timings,
+            notes=self.notes,
+        )
 
     def push(self, piece: bytes, *, partial: bool = False) -> Shown:
         """Take a token's bytes; returns what can be shown by now, often nothing.

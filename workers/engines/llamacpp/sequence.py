@@ -88,9 +88,7 @@ class Sequence:
     @property
     def finished_before_start(self) -> str | None:
         """The finish reason, where what was produced already is the whole answer."""
-        if self._text.stopped:
-            return "stop"
-        return "length" if self.produced_length >= self._max_tokens else None
+        return self._reason(stops=False)
 
     def begin(self) -> None:
         """Its prefill starts, or starts anew."""
@@ -115,16 +113,7 @@ class Sequence:
             shown += self._text.finish(cut=reason == "length")
             self.end(reason, shown, (token,), logprobs)
             return True
-        self._deltas.put(
-            Delta(
-                shown.text,
-                (token,),
-                reasoning=shown.reasoning,
-                calls=shown.calls,
-                logprobs=logprobs,
-                content_tokens=shown.content_tokens,
-            )
-        )
+        self._deltas.put(shown.delta((token,), logprobs))
         return False
 
     def _is_stop_token(self, token: int) -> bool:
@@ -145,26 +134,9 @@ class Sequence:
         logprobs: tuple[PackedLogprobs, ...] = (),
     ) -> None:
         """Give the last delta."""
-        usage = Usage(
-            self.prompt_length,
-            self.produced_length,
-            self.cached_tokens,
-            self._text.reasoning_tokens,
-        )
-        self._deltas.put(
-            Delta(
-                shown.text,
-                token_ids,
-                self._text.finish_reason(reason),
-                usage,
-                self._timings(),
-                shown.reasoning,
-                shown.calls,
-                logprobs=logprobs,
-                content_tokens=shown.content_tokens,
-                notes=self._text.notes,
-            )
-        )
+        usage = Usage(self.prompt_length, self.produced_length, self.cached_tokens)
+        delta = shown.delta(token_ids, logprobs)
+        self._deltas.put(self._text.last_delta(reason, delta, usage, self._timings()))
 
     def fail(self, error: InferenceError) -> None:
         """Let the reader raise this error."""

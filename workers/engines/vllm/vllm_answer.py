@@ -99,14 +99,7 @@ class VllmAnswer:
                 shown += self._text.finish(cut=reason == "length")
                 yield self.end(reason, shown, (token,), logprobs)
                 return
-            yield Delta(
-                shown.text,
-                (token,),
-                reasoning=shown.reasoning,
-                calls=shown.calls,
-                logprobs=logprobs,
-                content_tokens=shown.content_tokens,
-            )
+            yield shown.delta((token,), logprobs)
         if reason is not None:
             yield self.end(reason, self._text.finish(cut=reason == "length"))
 
@@ -118,26 +111,10 @@ class VllmAnswer:
         logprobs: tuple[PackedLogprobs, ...] = (),
     ) -> Delta:
         """The last delta."""
-        usage = Usage(
-            self._prompt_length,
-            self._produced,
-            self._cached_tokens,
-            self._text.reasoning_tokens,
-        )
+        usage = Usage(self._prompt_length, self._produced, self._cached_tokens)
         waited_ms = round((time.monotonic() - self._asked_at) * 1e3, 3)
         timings = self._timings or Timings(queued_ms=waited_ms)
-        return Delta(
-            shown.text,
-            token_ids,
-            self._text.finish_reason(reason),
-            usage,
-            timings,
-            shown.reasoning,
-            shown.calls,
-            logprobs=logprobs,
-            content_tokens=shown.content_tokens,
-            notes=self._text.notes,
-        )
+        return self._text.last_delta(reason, shown.delta(token_ids, logprobs), usage, timings)
 
     @property
     def _produced(self) -> int:
