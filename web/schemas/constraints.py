@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields
 
 from web.schemas.fields import Flag, Items, JsonField, Text
 from web.schemas.lenient import LenientSchema
@@ -63,9 +63,7 @@ class ChoiceField(Items):
         super().__init__(
             Text(required=True),
             allow_none=True,
-            validate=validate.Length(
-                max=bounds.MOST_CHOICES, error=f"must have at most {bounds.MOST_CHOICES} items"
-            ),
+            most=bounds.MOST_CHOICES,
             **kwargs,
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validate
 
 _Value = TypeVar("_Value")
 
@@ -123,11 +123,24 @@ class Text(JsonField[str]):
 
 
 class Items(fields.List[Any]):
-    """A list whose first wrong item ends its loading: an answer names one fault, not thousands."""
+    """A list whose first wrong item ends its loading: an answer names one fault, not thousands.
+
+    Where it has more items than may be, none of them is looked at.
+    """
+
+    def __init__(self, inner: fields.Field[Any], *, most: int | None = None, **kwargs: Any) -> None:
+        """`most`: so many items at most."""
+        self._length = None
+        if most is not None:
+            self._length = validate.Length(max=most, error=f"must have at most {most} items")
+            kwargs["validate"] = self._length
+        super().__init__(inner, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
             raise self.make_error("invalid")
+        if self._length is not None:
+            self._length(value)
         loaded = []
         for position, item in enumerate(value):
             try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from marshmallow import validate
-
 from web.schemas.fields import Decimal, Flag, Items, Stop, Text, Whole
 from web.schemas.lenient import LenientSchema
 from web.schemas.token_fields import LogitBias, TokenId
@@ -65,9 +63,7 @@ class SamplingSchema(LenientSchema):
     dry_sequence_breakers = Items(
         Text(required=True, least=1, most=_LONGEST_BREAKER),
         allow_none=True,
-        validate=validate.Length(
-            max=_MOST_BREAKERS, error=f"must have at most {_MOST_BREAKERS} items"
-        ),
+        most=_MOST_BREAKERS,
         metadata={"description": "DRY: repetitions do not reach over these texts."},
     )
     logit_bias = LogitBias(
@@ -80,9 +76,7 @@ class SamplingSchema(LenientSchema):
     stop_token_ids = Items(
         TokenId(required=True),
         allow_none=True,
-        validate=validate.Length(
-            max=_MOST_STOP_IDS, error=f"must have at most {_MOST_STOP_IDS} items"
-        ),
+        most=_MOST_STOP_IDS,
         metadata={"description": "Token ids that end the answer."},
     )
     include_stop_str_in_output = Flag(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields
 
 from web.schemas.bounds import Bounds, check
 from web.schemas.fields import Items, JsonField, Text
@@ -56,11 +56,7 @@ class CallsField(Items):
     """The calls of an assistant's message."""
 
     def __init__(self) -> None:
-        super().__init__(
-            fields.Nested(CallSchema),
-            allow_none=True,
-            validate=validate.Length(max=MOST_CALLS, error=f"must have at most {MOST_CALLS} items"),
-        )
+        super().__init__(fields.Nested(CallSchema), allow_none=True, most=MOST_CALLS)
 
 
 class ToolHistory:
