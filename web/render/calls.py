@@ -15,15 +15,10 @@ def message(job: Job, parts: Iterable[CallPart]) -> dict[str, Any]:
     if not calls:
         return {}
     if _as_functions(job):
-        return {"function_call": {"name": calls[0].name, "arguments": calls[0].arguments}}
+        return {"function_call": _function(calls[0])}
     return {
         "tool_calls": [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in calls
+            {"id": call.id, "type": "function", "function": _function(call)} for call in calls
         ]
     }
 

@@ -100,7 +100,7 @@ class ToolsField(Items):
         super().__init__(
             fields.Nested(schema),
             allow_none=True,
-            validate=validate.Length(max=MOST_TOOLS, error=f"must have at most {MOST_TOOLS} items"),
+            most=MOST_TOOLS,
             metadata={"description": description},
         )
 
@@ -180,7 +180,7 @@ def read(data: Mapping[str, Any]) -> tuple[Tools | None, tuple[str, ...]]:
     names = ("functions", "function_call") if older else ("tools", "tool_choice")
     given, choice = data.get(names[0]) or (), data.get(names[1])
     if not given:
-        if choice is not None and (choice.name or choice.allowed or _must_call(choice)):
+        if choice is not None and (choice.name or choice.allowed or choice.choice.must_call):
             raise invalid(names[1], f"goes only with {names[0]}, and there are none")
         return None, ()
     tools, relaxed = _tools(given, older)
@@ -209,10 +209,6 @@ def _older_form(data: Mapping[str, Any]) -> bool:
     if newer and older:
         raise invalid(older[0], f"is the older form of {newer[0]}; send one of both forms")
     return bool(older)
-
-
-def _must_call(choice: Choice) -> bool:
-    return choice.choice in (ToolChoice.REQUIRED, ToolChoice.NAMED)
 
 
 def _tools(

@@ -21,6 +21,11 @@ class ToolChoice(enum.StrEnum):
     #: It calls the one of `Tools.name`.
     NAMED = "named"
 
+    @property
+    def must_call(self) -> bool:
+        """It leaves no other answer than a call."""
+        return self in (ToolChoice.REQUIRED, ToolChoice.NAMED)
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -70,7 +75,7 @@ class Tools:
     @property
     def must_call(self) -> bool:
         """The answer is a call from its first token."""
-        return self.choice in (ToolChoice.REQUIRED, ToolChoice.NAMED)
+        return self.choice.must_call
 
     def without_request(self) -> Tools | None:
         """What is kept once the job has ended: in which form its calls are shown."""

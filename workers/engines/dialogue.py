@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+
 from presets.model import ModelSpec
 from workers.contract.job import Message
 from workers.engines import reasoning
 from workers.engines.answer_form import AnswerForm, Calls
 from workers.engines.base import GenerationRequest
-from workers.engines.chat_template.template import ChatTemplate
+from workers.engines.chat_template.template import CHATML, ChatTemplate
 from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.time_budget import TimeBudget
 from workers.engines.tool_calls import registry
 from workers.engines.tool_calls.base import TokenOf
 from workers.engines.tool_calls.prompt import as_text
+
+log = logging.getLogger(__name__)
 
 
 class Dialogue:
@@ -29,6 +33,15 @@ class Dialogue:
         self._shows_tools = template.shows_tools and self._family.name != registry.FALLBACK
         #: What must be text in an answer even where it is a special token.
         self.tags: tuple[str, ...] = (*reasoning.tags(spec.reasoning), *self._family.marks)
+
+    @classmethod
+    def of(cls, spec: ModelSpec, own_template: str | None, bos: str, eos: str) -> Dialogue:
+        """That of a model, by the catalogue's template, else by its `own_template`."""
+        source = spec.chat_template or own_template
+        if not source:
+            log.warning("%s has no chat template; ChatML is assumed", spec.id)
+            source = CHATML
+        return cls(spec, source, ChatTemplate(source, bos, eos))
 
     def prompt(self, request: GenerationRequest, budget: TimeBudget) -> TracedText:
         """The prompt, up to where the answer begins.

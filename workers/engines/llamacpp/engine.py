@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -17,7 +16,6 @@ from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.contract.prompt import Prompt
 from workers.engines import named_tokens
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
-from workers.engines.chat_template.template import CHATML, ChatTemplate
 from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.constraint_masks import ConstraintMasks
 from workers.engines.dialogue import Dialogue
@@ -35,8 +33,6 @@ from workers.engines.llamacpp.sequence import Sequence
 from workers.engines.llamacpp.vocabulary import Vocabulary
 from workers.engines.raw_prompts import RawPrompts
 from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
-
-log = logging.getLogger(__name__)
 
 #: Sequences that llama.cpp can keep apart in one context (`LLAMA_MAX_SEQ`).
 MOST_SEQUENCES = 256
@@ -76,12 +72,12 @@ class LlamaCppEngine:
         self.context_length = min(spec.context_length, model.trained_context, kv_tokens)
         self._vocabulary = Vocabulary(model)
         self._masks = ConstraintMasks(self._vocabulary.tree, concurrency)
-        source = self._template_source(spec, model)
-        template = ChatTemplate(source, self._vocabulary.bos, self._vocabulary.eos)
-        self._dialogue = Dialogue(spec, source, template)
+        self._dialogue = Dialogue.of(
+            spec, model.chat_template(), self._vocabulary.bos, self._vocabulary.eos
+        )
         self._vocabulary.show(self._dialogue.tags)
         self._prompt_tokens = PromptTokens(
-            spec.id, self._vocabulary, template.own_texts, self.context_length
+            spec.id, self._vocabulary, self._dialogue.own_texts, self.context_length
         )
         batch_tokens = min(BATCH_TOKENS, kv_tokens)
         self._raw_prompts = RawPrompts(spec.id, self._vocabulary, self.context_length)
@@ -206,12 +202,6 @@ class LlamaCppEngine:
             cancelled,
             form,
         )
-
-    def _template_source(self, spec: ModelSpec, model: Model) -> str:
-        source = spec.chat_template or model.chat_template()
-        if source is None:
-            log.warning("%s has no chat template; ChatML is assumed", spec.id)
-        return source or CHATML
 
     def _warm_up(self, context: Context) -> None:
         """Decode one token, so that the first request does not pay for first touches."""

@@ -195,9 +195,7 @@ class CallSampler(HeldSampler):
         """See `HeldSampler.sample`; where nothing holds it a token is llama.cpp's to choose."""
         if self._mask is not None or self._ends.now:
             return super().sample(context, row)
-        token = int(llama_cpp.llama_sampler_sample(self._chain, context.pointer, row))
-        if self._teller is not None:
-            self._told.append(self._teller.of(context.logits(row), token))
+        token = self._draw(context, row)
         self._hold.take(token)
         return token
 

@@ -41,12 +41,7 @@ class Sampler:
 
     def sample(self, context: Context, row: int) -> int | None:
         """Choose the token after a row of the batch just decoded, and remember it."""
-        if self._takes_likeliest:
-            token = int(context.logits(row).argmax())
-        else:
-            token = int(llama_cpp.llama_sampler_sample(self._chain, context.pointer, row))
-        if self._teller is not None:
-            self._told.append(self._teller.of(context.logits(row), token))
+        token = self._draw(context, row)
         if self._ends.early and self._ends.lifted_by_one_more():
             llama_cpp.llama_sampler_free(llama_cpp.llama_sampler_chain_remove(self._chain, 0))
         return token
@@ -62,6 +57,16 @@ class Sampler:
     def free(self) -> None:
         """Give the memory back; the sampler is of no use afterwards."""
         llama_cpp.llama_sampler_free(self._chain)
+
+    def _draw(self, context: Context, row: int) -> int:
+        """A token among all that the chain leaves."""
+        if self._takes_likeliest:
+            token = int(context.logits(row).argmax())
+        else:
+            token = int(llama_cpp.llama_sampler_sample(self._chain, context.pointer, row))
+        if self._teller is not None:
+            self._told.append(self._teller.of(context.logits(row), token))
+        return token
 
     def _banned_in_chain(self) -> list[frozenset[int]]:
         """Tokens that the chain bans, those that it bans for a while first."""

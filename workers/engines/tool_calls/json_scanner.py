@@ -9,13 +9,13 @@ import re
 DEEPEST = 256
 #: Characters of a number. Python reads integers of 4,300 digits.
 LONGEST_NUMBER = 1000
-SPACE = re.compile(r"[ \t\n\r]*")
+_SPACE = re.compile(r"[ \t\n\r]*")
 _STRING_RUN = re.compile(r'[^"\\\x00-\x1f]*')
 _NUMBER_RUN = re.compile(r"[-+.0-9eE]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORDS = ("true", "false", "null")
 _ESCAPED = frozenset('"\\/bfnrt')
-_HEX = frozenset("0123456789abcdefABCDEF")
+HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
 class _Place(enum.Enum):
@@ -39,6 +39,11 @@ class _Place(enum.Enum):
 #: Where what is open may end.
 _CLOSABLE = (_Place.FIRST_KEY, _Place.FIRST_VALUE, _Place.NEXT)
 _CLOSING = {"{": "}", "[": "]"}
+
+
+def after_space(text: str, at: int) -> int:
+    """The first place from `at` on that is no white space of JSON's, or the text's end."""
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]
 
 
 class JsonScanner:
@@ -85,7 +90,7 @@ class JsonScanner:
                 return self._number(text, at)
             case _Place.WORD:
                 return self._word(text, at)
-        at = SPACE.match(text, at).end()  # type: ignore[union-attr]
+        at = after_space(text, at)
         return self._structure(text[at], at) if at < len(text) else at
 
     def _structure(self, mark: str, at: int) -> int:
@@ -152,7 +157,7 @@ class JsonScanner:
         return at + 1
 
     def _hex(self, text: str, at: int) -> int:
-        if text[at] not in _HEX:
+        if text[at] not in HEX_DIGITS:
             self.broken = True
             return at
         self._part += text[at]
@@ -167,7 +172,7 @@ class JsonScanner:
             return at
         self._part += text[at:end]
         if end < len(text):
-            if _NUMBER.fullmatch(self._part):
+            if NUMBER.fullmatch(self._part):
                 self._end_value()
             else:
                 self.broken = True

@@ -6,7 +6,7 @@ import enum
 import json
 
 from workers.engines.tool_calls.call_writer import CallWriter, quoted
-from workers.engines.tool_calls.json_scanner import SPACE, JsonScanner
+from workers.engines.tool_calls.json_scanner import JsonScanner, after_space
 from workers.engines.tool_calls.reader import Outcome
 
 #: The members that models put their arguments in; each family writes one of them.
@@ -53,7 +53,7 @@ class ObjectReader:
             if self._place is _Place.ARGUMENTS:
                 return self._read_arguments(text, at)
             if self._place not in (_Place.HELD, _Place.KEY):
-                at = SPACE.match(text, at).end()  # type: ignore[union-attr]
+                at = after_space(text, at)
                 if at == len(text):
                     return at, Outcome.MORE
             if self._place in (_Place.HELD, _Place.KEY):

@@ -7,7 +7,7 @@ import re
 
 from workers.engines.tool_calls.argument_types import quote
 from workers.engines.tool_calls.call_writer import CallWriter
-from workers.engines.tool_calls.json_scanner import SPACE
+from workers.engines.tool_calls.json_scanner import after_space
 from workers.engines.tool_calls.python_values import PythonValue
 from workers.engines.tool_calls.reader import Outcome
 
@@ -43,7 +43,7 @@ class PythonReader:
         """See `reader.Reader`."""
         if self._place is _Place.VALUE:
             return self._read_value(text, at)
-        at = SPACE.match(text, at).end()  # type: ignore[union-attr]
+        at = after_space(text, at)
         if at == len(text):
             return at, Outcome.MORE
         if self._place is _Place.NAME:
@@ -67,7 +67,7 @@ class PythonReader:
     def _read_name(self, text: str, at: int, mark: str) -> tuple[int, Outcome]:
         found = _NAME.match(text, at)
         end = found.end() if found else at
-        end = SPACE.match(text, end).end()  # type: ignore[union-attr]
+        end = after_space(text, end)
         if end - at > _LONGEST_NAME:
             return at, Outcome.NONE
         if end == len(text):

@@ -7,13 +7,12 @@ import json
 import math
 import re
 
-from workers.engines.tool_calls.json_scanner import JsonScanner
+from workers.engines.tool_calls.json_scanner import HEX_DIGITS, NUMBER, JsonScanner
 
 #: Characters of a number or a word.
 _LONGEST_TOKEN = 1000
 _TOKEN = re.compile(r"[\w.+-]*")
 _STRING_RUN = re.compile(r"[^\\'\"\x00-\x1f]*")
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORDS = {
     "True": "true",
     "False": "false",
@@ -173,7 +172,7 @@ class PythonValue:
         return at
 
     def _digit(self, text: str, at: int) -> int:
-        if text[at] not in "0123456789abcdefABCDEF":
+        if text[at] not in HEX_DIGITS:
             self.broken = True
             return at
         self.part += text[at]
@@ -192,7 +191,7 @@ def _word(token: str) -> str | None:
     """A number or a word as JSON has it; None: it is neither."""
     if token in _WORDS:
         return _WORDS[token]
-    if _JSON_NUMBER.fullmatch(token):
+    if NUMBER.fullmatch(token):
         return token
     try:
         number = int(token, 0) if token.lower().lstrip("+-").startswith("0") else float(token)

@@ -7,7 +7,7 @@ import enum
 from workers.engines.segments import possible_begin
 from workers.engines.tool_calls.argument_types import properties_of, quote, to_json, types_of
 from workers.engines.tool_calls.call_writer import CallWriter
-from workers.engines.tool_calls.json_scanner import SPACE
+from workers.engines.tool_calls.json_scanner import after_space
 from workers.engines.tool_calls.reader import Outcome
 
 FUNCTION, END = "<function=", "</function>"
@@ -65,7 +65,7 @@ class XmlReader:
             self._writer.arguments("".join(self._value))
 
     def _read_function(self, text: str, at: int) -> tuple[int, Outcome]:
-        at = _after_space(text, at)
+        at = after_space(text, at)
         if text.startswith(FUNCTION, at):
             self._place = _Place.NAME
             return self._read_name(text, at + len(FUNCTION))
@@ -88,7 +88,7 @@ class XmlReader:
         return end + 1, Outcome.ARGUMENTS
 
     def _read_between(self, text: str, at: int) -> tuple[int, Outcome]:
-        at = _after_space(text, at)
+        at = after_space(text, at)
         if text.startswith(PARAMETER, at):
             self._place = _Place.KEY
             return at + len(PARAMETER), Outcome.ARGUMENTS
@@ -133,7 +133,3 @@ class XmlReader:
         else:
             self._value.append(text)
             self._value_length += len(text)
-
-
-def _after_space(text: str, at: int) -> int:
-    return SPACE.match(text, at).end()  # type: ignore[union-attr]

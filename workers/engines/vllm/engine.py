@@ -25,7 +25,6 @@ from workers.engines import named_tokens
 from workers.engines.answer_form import AnswerForm
 from workers.engines.banned_ends import BannedEnds
 from workers.engines.base import Delta, EngineOptions, GenerationRequest, cancelled_delta
-from workers.engines.chat_template.template import CHATML, ChatTemplate
 from workers.engines.chat_template.traced_text import TracedText
 from workers.engines.constraint_masks import ConstraintMasks
 from workers.engines.dialogue import Dialogue
@@ -215,12 +214,9 @@ class VllmEngine:
         self._vocabulary = Vocabulary(
             spec.id, cached_tokenizer_from_config(model), model.try_get_generation_config()
         )
-        source = spec.chat_template or self._vocabulary.template
-        if source is None:
-            log.warning("%s has no chat template; ChatML is assumed", spec.id)
-        source = source or CHATML
-        template = ChatTemplate(source, self._vocabulary.bos, self._vocabulary.eos)
-        dialogue = Dialogue(spec, source, template)
+        dialogue = Dialogue.of(
+            spec, self._vocabulary.template, self._vocabulary.bos, self._vocabulary.eos
+        )
         self._vocabulary.show(dialogue.tags)
         config.additional_config[TAGS] = dialogue.tags
         return dialogue
