@@ -29,9 +29,6 @@ _UNSUPPORTED = (
 class SchemaField(JsonField[Any]):
     """A JSON Schema: an object, or the text of one."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
-
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if isinstance(value, str):
             if len(value) > bounds.MOST_BYTES:

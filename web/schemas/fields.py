@@ -13,10 +13,11 @@ _Value = TypeVar("_Value")
 
 
 class JsonField(fields.Field[_Value]):
-    """A field with its JSON Schema."""
+    """A field with its JSON Schema; where it is not required, null stands for its absence."""
 
     def __init__(self, description: str | None = None, **kwargs: Any) -> None:
         metadata = {} if description is None else {"description": description}
+        kwargs.setdefault("allow_none", not kwargs.get("required"))
         super().__init__(metadata=metadata, **kwargs)
 
     def json_schema(self) -> dict[str, Any]:
@@ -36,7 +37,7 @@ class Whole(JsonField[int]):
     """A whole number; 3.0 is one, True and "3" are not."""
 
     def __init__(self, least: int, most: int, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
+        super().__init__(**kwargs)
         self.least, self.most = least, most
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
@@ -56,7 +57,7 @@ class Decimal(JsonField[float]):
     """A finite number."""
 
     def __init__(self, least: float, most: float, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
+        super().__init__(**kwargs)
         self.least, self.most = least, most
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
@@ -72,9 +73,6 @@ class Decimal(JsonField[float]):
 
 class Flag(JsonField[bool]):
     """True or false."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if not isinstance(value, bool):
@@ -96,7 +94,7 @@ class Text(JsonField[str]):
         choices: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(allow_none=not kwargs.get("required"), **kwargs)
+        super().__init__(**kwargs)
         self.least, self.most, self.choices = least, most, choices
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
@@ -125,7 +123,7 @@ class Text(JsonField[str]):
 class Items(fields.List[Any]):
     """A list whose first wrong item ends its loading: an answer names one fault, not thousands.
 
-    Where it has more items than may be, none of them is looked at.
+    Where it has more items than may be, none of them is looked at. No item is null.
     """
 
     def __init__(self, inner: fields.Field[Any], *, most: int | None = None, **kwargs: Any) -> None:
@@ -135,6 +133,7 @@ class Items(fields.List[Any]):
             self._length = validate.Length(max=most, error=f"must have at most {most} items")
             kwargs["validate"] = self._length
         super().__init__(inner, **kwargs)
+        self.inner.allow_none = False  # nothing is absent in a list
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
@@ -153,9 +152,6 @@ class Items(fields.List[Any]):
 class Content(JsonField[str | list[Any]]):
     """Text, or a list of parts, which `messages.read` looks into: it knows where they stand."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
-
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str | list[Any]:
         if not isinstance(value, str | list):
             raise ValidationError(f"must be a string or a list of text parts, not {kind(value)}")
@@ -171,9 +167,6 @@ class Stop(JsonField[tuple[str, ...]]):
     """One stop string or several."""
 
     MOST, LONGEST = 16, 500
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
         texts = [value] if isinstance(value, str) else value

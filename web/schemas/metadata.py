@@ -15,9 +15,6 @@ class Metadata(JsonField[dict[str, str]]):
     #: OpenAI's bounds.
     MOST, LONGEST_NAME, LONGEST_VALUE = 16, 64, 512
 
-    def __init__(self, description: str | None = None, **kwargs: Any) -> None:
-        super().__init__(description, allow_none=True, **kwargs)
-
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[str, str]:
         if not isinstance(value, dict):
             raise ValidationError(f"must be an object, not {kind(value)}")

@@ -26,8 +26,9 @@ class LogitBias(JsonField[tuple[tuple[int, float], ...]]):
     MOST, LARGEST = 300, 100.0
 
     def __init__(self, description: str | None = None, **kwargs: Any) -> None:
-        super().__init__(description, allow_none=True, **kwargs)
-        self._token, self._bias = TokenId(), Decimal(-self.LARGEST, self.LARGEST)
+        super().__init__(description, **kwargs)
+        self._token = TokenId(required=True)
+        self._bias = Decimal(-self.LARGEST, self.LARGEST, required=True)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[tuple[int, float], ...]:
         pairs = list(value.items()) if isinstance(value, dict) else value
@@ -59,5 +60,5 @@ class LogitBias(JsonField[tuple[tuple[int, float], ...]]):
             raise ValidationError({name: error.messages}) from None
 
     def _json_schema(self) -> dict[str, Any]:
-        bias = self._bias.json_schema() | {"type": "number"}
+        bias = self._bias.json_schema()
         return {"type": "object", "maxProperties": self.MOST, "additionalProperties": bias}

@@ -119,9 +119,6 @@ class Choice:
 class ToolChoiceField(JsonField[Choice]):
     """`none`, `auto`, `required`, a tool by its name, or some of the tools."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
-
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Choice:
         if isinstance(value, str) and value in _WORDS:
             return Choice(ToolChoice(value))
@@ -150,9 +147,6 @@ class ToolChoiceField(JsonField[Choice]):
 
 class FunctionCallField(JsonField[Choice]):
     """The older form of `tool_choice`."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Choice:
         if value in ("none", "auto"):
