@@ -9,8 +9,7 @@ JSON, which the critic of mode `critique` does; there it bars a revision (`criti
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
+from orchestration.validation import Issue, IssueType, Severity, ValidationResult
 
 #: A model says so of its own answer, seldom of anything else.
 MARKERS = (
@@ -24,35 +23,13 @@ MARKERS = (
 _WORDS = tuple(max(mark.split(), key=len).casefold() for mark in MARKERS)
 
 
-class Severity(enum.IntEnum):
-    """What is done with the text."""
-
-    #: Nothing was found.
-    NONE = 0
-    #: It is handed on, and what was found with it.
-    WARNING = 1
-    #: It is put aside, and the step is done once more without what came before it.
-    HIGH = 2
-    #: It was high again: the job ends with what it has.
-    CRITICAL = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What was found in one text."""
-
-    severity: Severity
-    #: One sentence for each sign.
-    signs: tuple[str, ...] = ()
-
-
 def examine(
     text: str,
     request: str,
     *,
     active_errors: int = 0,
     current_step: int = 1,
-) -> Findings:
+) -> ValidationResult:
     """Look at the text of a step that ends as the job's step number `current_step`.
 
     A marker that the request itself contains is no sign: then the text is about it. One marker is a
@@ -62,12 +39,12 @@ def examine(
     plain = _plain(text) if any(word in folded for word in _WORDS) else ""
     asked = _plain(request)
     markers = [mark for mark in MARKERS if _plain(mark) in plain and _plain(mark) not in asked]
-    signs = [f"says {mark!r}" for mark in markers]
     severity = Severity(min(len(markers), int(Severity.HIGH)))
-    if active_errors + len(markers) > current_step:
-        signs.append(f"{active_errors + len(markers)} errors are open at step {current_step}")
-        severity = Severity.HIGH
-    return Findings(severity, tuple(signs))
+    issues = [Issue(IssueType.ERROR_MARKER, severity, marker=mark) for mark in markers]
+    count = active_errors + len(markers)
+    if count > current_step:
+        issues.append(Issue(IssueType.ACCUMULATION, Severity.HIGH, count=count))
+    return ValidationResult(tuple(issues))
 
 
 def _plain(text: str) -> str:

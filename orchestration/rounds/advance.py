@@ -18,6 +18,7 @@ from orchestration.handoff import HandoffState
 from orchestration.modes.base import Mode
 from orchestration.modes.rounds import FinishedStep, JobAnswer, JobFailure, Round, Step
 from orchestration.rounds import dispatch, handoff_store, policy, report
+from orchestration.rounds.policy import RoundDecision
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, Failed, Token
@@ -88,7 +89,7 @@ class RoundAdvancer:
                 if self._jobs.advance(lease, self._worker_id, planned):
                     dispatch.send(self._app, planned, dispatch.NEXT_RANK)
             case JobAnswer() as answer:
-                self._answer(lease, record.job, ended, answer, decision.assessed)
+                self._answer(lease, record.job, ended, answer, decision)
             case JobFailure(error):
                 self._append(
                     lease, [*decision.assessed, Failed(0, error.to_dict())], JobState.FAILED
@@ -103,13 +104,13 @@ class RoundAdvancer:
         job: Job,
         ended: Sequence[FinishedStep],
         answer: JobAnswer,
-        assessed: Sequence[Event],
+        decision: RoundDecision,
     ) -> None:
-        events = list(assessed)
+        events: list[Event] = list(decision.assessed)
         if not is_answer(answer.done.step.name) and answer.done.text:
             # Accepted only now: it becomes the answer's own tokens.
             events.append(Token(0, ANSWER, lease.attempt, (), answer.done.text))
-        details = report.orchestration(job, ended, answer)
+        details = report.orchestration(job, ended, answer, decision.validations)
         events.append(Completed(0, report.outcome(ended, answer), details))
         self._append(lease, events, JobState.COMPLETED)
         log.info("answered by %s, %d steps", answer.done.step.model, len(ended))

@@ -8,14 +8,14 @@ reported: nothing can be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestration import contamination
-from orchestration.contamination import Findings, Severity
 from orchestration.handoff import HandoffState, begin
 from orchestration.modes.base import Mode, Reading
 from orchestration.modes.rounds import FinishedStep, History, Next, Round, Step, latest, logical
+from orchestration.validation import Severity, ValidationResult
 from workers.contract.events import Assessed
 from workers.contract.job import Job
 from workers.contract.step import LATE, is_answer
@@ -34,6 +34,8 @@ class RoundDecision:
     next: Next
     handoff: HandoffState
     assessed: tuple[Assessed, ...]
+    #: What was found in the text of each step that has ended, by its name; of the others nothing.
+    validations: Mapping[str, ValidationResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class _AssessedStep:
 
     done: FinishedStep
     reading: Reading
-    findings: Findings
+    validation: ValidationResult
 
 
 def decide(
@@ -63,10 +65,15 @@ def decide(
     again = [step for each in current if (step := _again(job, mode, each, ended)) is not None]
     for each in current:
         handoff = _note(handoff, each)
+    every = (*earlier, *current)
+    validations = {each.done.step.name: each.validation for each in every if each.validation.issues}
+    next_: Next
     if again:
-        return RoundDecision(Round(tuple(again), _patience(job, again)), handoff, assessed)
-    done = {logical(each.done.step.name): each.done for each in (*earlier, *current)}
-    return RoundDecision(mode.advance(job, History(done, handoff)), handoff, assessed)
+        next_ = Round(tuple(again), _patience(job, again))
+    else:
+        done = {logical(each.done.step.name): each.done for each in every}
+        next_ = mode.advance(job, History(done, handoff))
+    return RoundDecision(next_, handoff, assessed, validations)
 
 
 def _replay(
@@ -88,23 +95,23 @@ def _assess(
     job: Job, mode: Mode, done: FinishedStep, ended: Sequence[FinishedStep], handoff: HandoffState
 ) -> _AssessedStep:
     if done.outcome.error is not None:
-        return _AssessedStep(done, Reading(), Findings(Severity.NONE))
+        return _AssessedStep(done, Reading(), ValidationResult())
     reading = mode.read(job, done)
     if reading.judges:
-        return _AssessedStep(done, reading, Findings(Severity.NONE))
-    findings = contamination.examine(
+        return _AssessedStep(done, reading, ValidationResult())
+    validation = contamination.examine(
         done.text,
         handoff.goal,
         active_errors=len(handoff.active_errors),
         current_step=handoff.current_step + 1,
     )
-    if findings.severity < Severity.HIGH:
-        return _AssessedStep(done, reading, findings)
+    if validation.valid:
+        return _AssessedStep(done, reading, validation)
     if _was_put_aside(done, ended):
-        findings = replace(findings, severity=Severity.CRITICAL)
+        validation = validation.repeated()
     if done.streamed:
-        return _AssessedStep(done, reading, findings)
-    return _AssessedStep(replace(done, problem="contaminated"), reading, findings)
+        return _AssessedStep(done, reading, validation)
+    return _AssessedStep(replace(done, problem="contaminated"), reading, validation)
 
 
 def _was_put_aside(done: FinishedStep, ended: Sequence[FinishedStep]) -> bool:
@@ -133,7 +140,7 @@ def _again(
         if not error.retriable or failures > MOST_RETRIES:
             return None
         return done.step.again(len(tries), done.step.assignment, error.retry_after_ms or 0)
-    if assessed.findings.severity is Severity.HIGH and not is_answer(done.step.name):
+    if assessed.validation.severity is Severity.HIGH and not is_answer(done.step.name):
         return done.step.again(len(tries), mode.fresh(job, done))
     return None
 
@@ -158,14 +165,14 @@ def _note(handoff: HandoffState, assessed: _AssessedStep) -> HandoffState:
         # Tried again, it is still one thing that is wrong.
         return handoff if entry in handoff.active_errors else handoff.with_errors((entry,))
     accepted = handoff.accepted(f"{name}: {_short(done.text)}", done.text)
-    return accepted.with_errors(tuple(f"{name} {sign}" for sign in assessed.findings.signs))
+    return accepted.with_errors(tuple(f"{name} {issue}" for issue in assessed.validation.issues))
 
 
 def _report(assessed: _AssessedStep) -> dict[str, object]:
     report: dict[str, object] = dict(assessed.reading.findings)
-    if assessed.findings.signs:
-        report["contamination"] = assessed.findings.severity.name.lower()
-        report["signs"] = list(assessed.findings.signs)
+    if assessed.validation.issues:
+        report["contamination"] = assessed.validation.severity.name.lower()
+        report["validation"] = assessed.validation.to_dict()
     return report
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestration.modes.rounds import FinishedStep, JobAnswer
+from orchestration.validation import ValidationResult
 from workers.contract.job import Job
 from workers.contract.step import Outcome, Timings, Usage, is_answer
 
@@ -28,14 +29,19 @@ def outcome(ended: Sequence[FinishedStep], answer: JobAnswer) -> Outcome:
     )
 
 
-def orchestration(job: Job, ended: Sequence[FinishedStep], answer: JobAnswer) -> dict[str, Any]:
-    """The `orchestration` object."""
+def orchestration(
+    job: Job,
+    ended: Sequence[FinishedStep],
+    answer: JobAnswer,
+    validations: Mapping[str, ValidationResult],
+) -> dict[str, Any]:
+    """The `orchestration` object; `validations` are what was found in texts, by their steps."""
     report: dict[str, Any] = {
         "mode": job.mode,
         "models_used": list(dict.fromkeys([job.model, *(done.step.model for done in ended)])),
         **answer.facts,
         "answer_step": answer.done.step.name,
-        "steps": [_step(done) for done in ended],
+        "steps": [_step(done, validations.get(done.step.name)) for done in ended],
     }
     if answer.error is not None:
         report |= {
@@ -47,7 +53,7 @@ def orchestration(job: Job, ended: Sequence[FinishedStep], answer: JobAnswer) ->
     return report
 
 
-def _step(done: FinishedStep) -> dict[str, Any]:
+def _step(done: FinishedStep, validation: ValidationResult | None) -> dict[str, Any]:
     ended = done.outcome
     entry: dict[str, Any] = {
         "step": done.step.name,
@@ -65,4 +71,6 @@ def _step(done: FinishedStep) -> dict[str, Any]:
     }
     if ended.error is not None:
         entry["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
+    if validation is not None:
+        entry["validation"] = validation.to_dict()
     return entry

@@ -116,6 +116,16 @@ def test_after_a_round_the_next_is_stored_and_sent_before_all_new_work(
     assert "the draft" in lease.assignment.messages[-1].content
 
 
+def test_what_a_check_finds_is_kept_with_its_step(redis, jobs, worker, advancer, job):
+    end(redis, worker, job, "draft", "a", "I apologize: a text")
+    advance(advancer, job, 1)
+    checked, next_ = jobs.record(job.id).steps
+    (issue,) = checked.validation["issues"]
+    assert issue["marker"] == "I apologize"
+    assert checked.validation["recommendation"] == "proceed"
+    assert next_.validation is None
+
+
 def test_a_deciding_step_that_comes_twice_acts_once(redis, jobs, worker, advancer, job):
     end(redis, worker, job, "draft", "a")
     advance(advancer, job, 1)

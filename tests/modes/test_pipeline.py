@@ -176,6 +176,13 @@ def test_contamination_is_put_aside_and_told(scripted):
     events = [f["orchestration"] for f in frames if f.get("orchestration", {}).get("event")]
     (assessed,) = [event for event in events if event["event"] == "step_assessed"]
     assert (assessed["step"], assessed["contamination"]) == ("refine", "high")
+    found = assessed["validation"]
+    assert (found["valid"], found["recommendation"]) == (False, "quarantine")
+    assert {issue["type"] for issue in found["issues"]} == {"error_marker_detected"}
+    told = [step.get("validation") for step in frames[-1]["orchestration"]["steps"]]
+    assert told == [None, found, None, None]
+    shown = job(scripted, frames[0]["id"])["steps"]
+    assert [step.get("validation") for step in shown] == told
     assert "".join(deltas(frames)) == "the answer itself"
 
 

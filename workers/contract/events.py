@@ -104,7 +104,8 @@ class Assessed(Event):
 
     type = "assessed"
     step: str
-    #: `score` (0 to 1), `verdict`, `contamination` (its severity), `problem`: what there was.
+    #: `score` (0 to 1), `verdict`, `problem`, `validation` (what the check between steps found),
+    #: `contamination` (its severity): what there was.
     findings: Mapping[str, Any]
 
 

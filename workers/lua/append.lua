@@ -33,12 +33,14 @@
 --   ends_as  state the job ends in, '' where it does not end
 --   outcome  JSON, '' where the step does not end
 --   text     the step's whole text, where what follows needs it
+--   checked  name of the step whose text was checked, '' where the event tells of no check
+--   result   JSON of what the check found
 --
 -- Returns for each event its number in the job, or 0 when it was refused: there is no such job,
 -- the job has its terminal event, the step has ended, or an older attempt wrote it. An entry that
 -- was appended before (the answer to its writer was lost with a connection) gets the last number.
 
-local ARGUMENTS_OF_EVENT = 8
+local ARGUMENTS_OF_EVENT = 10
 local WEIGHT = 0.2  -- of the latest step in the moving average of what steps take
 
 -- Nothing waits for a step or runs it any longer.
@@ -109,7 +111,8 @@ local function end_job(record, events, job_id, owner)
 end
 
 local numbers = {}
-for job_id, event, step, attempt, entry, ends_as, outcome, text in rows(1, ARGUMENTS_OF_EVENT) do
+for job_id, event, step, attempt, entry, ends_as, outcome, text, checked, result in
+  rows(1, ARGUMENTS_OF_EVENT) do
   local record, events = key('job', job_id), key('job', job_id, 'events')
   local seq, terminal, owner, current, written, step_state, follower = unpack(redis.call('HMGET',
     record, 'seq', 'terminal', 'owner', step .. ':attempt', step .. ':written', step .. ':state',
@@ -130,6 +133,9 @@ for job_id, event, step, attempt, entry, ends_as, outcome, text in rows(1, ARGUM
     count_bytes(job_id, owner, #event + #outcome + (outcome == '' and 0 or #text))
     if by_step then
       redis.call('HSET', record, step .. ':written', entry)
+    end
+    if checked ~= '' then
+      redis.call('HSET', record, checked .. ':validation', result)
     end
     if outcome ~= '' then
       redis.call('HSET', record, step .. ':state', 'done', step .. ':outcome', outcome)

@@ -33,6 +33,8 @@ class StepRecord:
     assignment: Assignment | None
     #: The step that follows it; None where none does.
     then: str | None
+    #: What the check between steps found in its text; None where it found nothing.
+    validation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def job_entry(job_id: str, row: Sequence[Any]) -> JobEntry:
 def step_record(step: str, fields: Mapping[str, bytes]) -> StepRecord:
     """The step of this name in the fields of its job's hash."""
     outcome, assignment = fields.get(f"{step}:outcome"), fields.get(f"{step}:assignment")
-    then = fields.get(f"{step}:then")
+    then, validation = fields.get(f"{step}:then"), fields.get(f"{step}:validation")
     return StepRecord(
         step=step,
         model=fields[f"{step}:model"].decode(),
@@ -105,4 +107,5 @@ def step_record(step: str, fields: Mapping[str, bytes]) -> StepRecord:
         text=fields.get(f"{step}:text", b"").decode(),
         assignment=Assignment.from_dict(json.loads(assignment)) if assignment else None,
         then=then.decode() if then else None,
+        validation=json.loads(validation) if validation else None,
     )

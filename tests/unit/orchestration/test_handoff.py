@@ -4,7 +4,7 @@ import fakeredis
 import pytest
 
 from orchestration import handoff
-from orchestration.contamination import MARKERS, Severity, examine
+from orchestration.contamination import MARKERS, examine
 from orchestration.handoff import HandoffState
 from orchestration.modes import registry
 from orchestration.modes.pipeline import REFINE
@@ -12,6 +12,7 @@ from orchestration.prompts.rendering import Prompts
 from orchestration.prompts.template import DRAFT, PromptError, Template
 from orchestration.prompts.trajectory import Trajectory, describe
 from orchestration.rounds import handoff_store
+from orchestration.validation import Severity
 from tests.support.finished_steps import job
 from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid
@@ -66,14 +67,38 @@ def test_markers(text, severity):
     assert examine(text, "What is it?").severity is severity
 
 
+def test_a_result_says_what_was_found_and_what_to_do():
+    assert examine("I apologize: 4.", "x").to_dict() == {
+        "valid": True,
+        "recommendation": "proceed",
+        "issues": [
+            {"type": "error_marker_detected", "severity": "warning", "marker": "I apologize"}
+        ],
+    }
+    bad = examine("I apologize, I made an error.", "x", current_step=2)
+    assert bad.to_dict() == {
+        "valid": False,
+        "recommendation": "quarantine",
+        "issues": [
+            {"type": "error_marker_detected", "severity": "high", "marker": marker}
+            for marker in ("I apologize", "I made an error")
+        ],
+    }
+    again = bad.repeated().to_dict()
+    assert {issue["severity"] for issue in again["issues"]} == {"critical"}
+    assert again["recommendation"] == "quarantine"
+
+
 def test_a_marker_that_was_asked_about_is_none():
     assert examine("A hallucination is...", "What is a hallucination?").severity is Severity.NONE
 
 
 @pytest.mark.parametrize(("errors", "step", "high"), [(1, 1, False), (2, 1, True), (2, 2, False)])
 def test_errors_add_up(errors, step, high):
-    contamination = examine("x", "y", active_errors=errors, current_step=step)
-    assert (contamination.severity is Severity.HIGH) == high
+    result = examine("x", "y", active_errors=errors, current_step=step)
+    assert result.valid != high
+    count = [{"type": "error_accumulation", "severity": "high", "count": errors}]
+    assert result.to_dict()["issues"] == (count if high else [])
 
 
 def test_the_conversation_stays_and_the_last_message_goes_into_the_template():

@@ -146,6 +146,8 @@ def test_a_warning_is_handed_on_with_what_was_found(three):
     decision = decide(three, MODE, [ended(draft, 1, "I apologize, but: it is 4.")])
     assert shape(decision.next) == [("refine", "refine", "coder")]
     assert decision.assessed[0].findings["contamination"] == "warning"
+    assert decision.assessed[0].findings["validation"]["recommendation"] == "proceed"
+    assert decision.validations["draft"].valid
     assert decision.handoff.active_errors == ("draft by fast says 'I apologize'",)
 
 
