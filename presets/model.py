@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from presets import backends
+from presets.budgets import Budgets
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ class ModelSpec:
     size_bytes: int = 0
     #: Of the context: what is left after the system's own part; None: all of it.
     usable_tokens: int | None = None
-    #: Of that: what an answer may take; None: all of it.
-    generation_tokens: int | None = None
+    #: How its description divides the context; None: by the pattern. `budgets` is for others.
+    described_budgets: Budgets | None = None
     #: What it is meant for: `mac`, `server`.
     hardware: tuple[str, ...] = ("mac", "server")
     #: Layers on the GPU, instead of what INFERENCE_GPU_LAYERS says.
@@ -101,3 +102,11 @@ class ModelSpec:
     def format(self) -> str | None:
         """The format of the weights that its engine runs."""
         return self.requantise or self.file_format
+
+    @property
+    def budgets(self) -> Budgets:
+        """How its context is divided among what it reads and what it writes."""
+        described = self.described_budgets
+        if described is None:
+            return Budgets.of_context(self.context_length)
+        return described.scaled(self.context_length)  # its file may have been trained on less

@@ -16,6 +16,8 @@ from marshmallow import (
 )
 
 from presets import kv_cache
+from presets.budgets import PARTS as BUDGET_PARTS
+from presets.budgets import Budgets
 from presets.model import GgufSource, HfSource, ModelSpec, PackageSource, Reasoning
 from presets.preset import PARTS, STAGES, Preset, Stage
 
@@ -99,6 +101,33 @@ class _ReasoningField(fields.Field[Reasoning]):
         return Reasoning("tags", opening, closing)
 
 
+class _BudgetsSchema(_Strict):
+    total = _whole(1, required=True)
+    system = _whole(1, required=True)
+    trajectory = _whole(1, required=True)
+    handoff = _whole(1, required=True)
+    user_query = _whole(1, required=True)
+    generation = _whole(1, required=True)
+
+    @post_load
+    def _make(self, data: dict[str, int], **_: Any) -> Budgets:
+        try:
+            return Budgets(**data)
+        except ValueError as error:
+            raise ValidationError(str(error), "total") from None
+
+
+class _Replaced(fields.Field[None]):
+    """A field of older versions; what to write instead."""
+
+    def __init__(self, instead: str) -> None:
+        super().__init__()
+        self._instead = instead
+
+    def _deserialize(self, *_: Any, **__: Any) -> None:
+        raise ValidationError(self._instead)
+
+
 class ModelSchema(_Strict):
     """One model; `load` gives a `ModelSpec` without its path."""
 
@@ -108,7 +137,11 @@ class ModelSchema(_Strict):
     size_gb = fields.Float(load_default=0.0, validate=validate.Range(min=0))
     context_length = _whole(16, required=True)
     usable_tokens = _whole(1, load_default=None)
-    generation_tokens = _whole(1, load_default=None)
+    described_budgets = fields.Nested(_BudgetsSchema, load_default=None, data_key="budgets")
+    generation_tokens = _Replaced(
+        "is the part generation of budgets now: write budgets with total, "
+        f"{', '.join(BUDGET_PARTS)}, or leave both out"
+    )
     roles = fields.List(
         fields.String(validate=validate.OneOf(ROLES)),
         load_default=("primary",),
@@ -148,8 +181,10 @@ class ModelSchema(_Strict):
         usable = data["usable_tokens"] or data["context_length"]
         if usable > data["context_length"]:
             raise ValidationError("must not be more than context_length", "usable_tokens")
-        if (data["generation_tokens"] or 0) > usable:
-            raise ValidationError("must not be more than usable_tokens", "generation_tokens")
+        budgets, length = data["described_budgets"], data["context_length"]
+        if budgets is not None and budgets.total != length:
+            wrong = f"must be context_length, which is {length}, and is {budgets.total}"
+            raise ValidationError({"budgets": {"total": [wrong]}})
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ModelSpec:

@@ -86,12 +86,14 @@ def _entry(
         "memory_mb": None,
         "fits": fits,
         "context_length": spec.context_length,
+        "budgets": spec.budgets.to_dict(),
         "roles": list(spec.roles),
         "files": [str(file) for file in missing or weight_files.files(spec)],
         "error": None,
     }
     if running is not None and running["status"] != "available":
-        entry |= _as_reported(running)
+        reported = _as_reported(running)
+        entry |= {**reported, "budgets": reported["budgets"] or entry["budgets"]}
     return entry
 
 
@@ -104,7 +106,11 @@ def _as_reported(running: dict[str, Any]) -> dict[str, Any]:
     """What the service says of a model better than the catalogue."""
     names = ("id", "status", "memory_mb", "context_length", "roles")
     error = running.get("error") or {}
-    return {**{name: running[name] for name in names}, "error": error.get("message")}
+    return {
+        **{name: running[name] for name in names},
+        "budgets": running.get("budgets"),  # a service of the version before has none
+        "error": error.get("message"),
+    }
 
 
 def _fits(settings: Settings, spec: ModelSpec, on: Machine) -> str:

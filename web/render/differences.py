@@ -48,7 +48,7 @@ DIFFERENCES = {
     "messages": "see [Messages](#messages)",
     "stream": "each frame has an `id`; comments keep a silent connection open",
     "stream_options": "`include_usage`; also `include_steps`, which shows steps of several models",
-    "max_tokens": "without it an answer may fill the context",
+    "max_tokens": "without it the model's `budgets.generation`, or what its context has left",
     "max_completion_tokens": "the smaller of both counts",
     "n": "up to 16, not 128; with a `seed` each further choice has the next one",
     "temperature": f"{_DEFAULTS.temperature:g} where it is left out, not 1",

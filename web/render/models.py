@@ -31,6 +31,7 @@ def entry(spec: ModelSpec) -> dict[str, Any]:
     """
     best = _best(spec.id)
     planned = services().planned(spec)
+    available = (best and best.context_length) or planned.context_available
     described: dict[str, Any] = {
         "id": spec.id,
         "object": "model",
@@ -39,7 +40,8 @@ def entry(spec: ModelSpec) -> dict[str, Any]:
         **status(spec.id),
         "memory_mb": _memory_mb(spec, best),
         "context_length": spec.context_length,
-        "context_available": (best and best.context_length) or planned.context_available,
+        "context_available": available,
+        "budgets": spec.budgets.scaled(available or spec.context_length).to_dict(),
         "fits": planned.fits or (best is not None and best.status is WorkerStatus.LOADED),
         "roles": list(spec.roles),
         "capabilities": list(capabilities.of(spec)),

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint
 
 from orchestration.routing import resolve
+from presets.budgets import PARTS, Budgets
 from presets.capabilities import CAPABILITIES
 from web.operation import Answer, Component, Operation, describe, path
 from web.render import models as render_models
@@ -28,6 +29,7 @@ MODEL = Component(
             "memory_mb",
             "context_length",
             "context_available",
+            "budgets",
             "fits",
             "roles",
             "capabilities",
@@ -45,6 +47,11 @@ MODEL = Component(
             "memory_mb": {"type": "integer"},
             "context_length": {"type": "integer"},
             "context_available": {"type": "integer"},
+            "budgets": {
+                "type": "object",
+                "required": ["total", *PARTS],
+                "additionalProperties": {"type": "integer", "minimum": 1},
+            },
             "fits": {"type": "boolean"},
             "roles": {"type": "array", "items": {"type": "string"}},
             "capabilities": {
@@ -63,6 +70,7 @@ MODEL = Component(
         "memory_mb": 438,
         "context_length": 8192,
         "context_available": 8192,
+        "budgets": Budgets.of_context(8192).to_dict(),
         "fits": True,
         "roles": ["primary", "fast"],
         "capabilities": ["json"],
@@ -126,7 +134,9 @@ def index() -> dict[str, Any]:
             "The same entry as in the list. A name may have slashes, and a gateway's prefix. "
             "`capabilities`: `tools` where the chat template shows the model what it may call, "
             "`json` where answers are held to a schema, `reasoning` where thoughts come apart, "
-            "`fim` where the model fills gaps."
+            "`fim` where the model fills gaps. `budgets` divides `context_available`, or where the "
+            "model does not fit `context_length`, among what it reads and what it writes; "
+            "`generation` is the `max_tokens` of requests that name none."
         ),
         parameters=(MODEL_ID,),
         answers={200: Answer("The model.", MODEL)},

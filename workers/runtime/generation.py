@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from redis.exceptions import RedisError
 
@@ -13,6 +13,7 @@ from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Failed, Started, StepFinished, Token
 from workers.contract.job import JobState
+from workers.contract.sampling import Sampling
 from workers.contract.step import (
     Assignment,
     Outcome,
@@ -49,11 +50,22 @@ class StepRunner:
     engine: Engine
     leases: Leases
     token_log: TokenLog
+    #: What an answer may take where its caller does not say; None: what the context has left.
+    generation_tokens: int | None = None
     isolation: Isolation = field(default_factory=Isolation)
     #: Called when text was given.
     on_text: Callable[[], None] = lambda: None
     #: When the model was loaded; None where no request waited for that.
     loaded: LoadPeriod | None = None
+
+    def bounded(self, sampling: Sampling) -> Sampling:
+        """The same with the most tokens of the answer, where it names none. The context bounds it.
+
+        Who asks for tokens before which no answer ends gets those.
+        """
+        if sampling.max_tokens is not None or self.generation_tokens is None:
+            return sampling
+        return replace(sampling, max_tokens=max(self.generation_tokens, sampling.min_tokens))
 
 
 @dataclass(slots=True)
@@ -124,7 +136,7 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
     generation = GenerationRequest(
         id=f"{request.job_id}|{request.step}",
         messages=assignment.messages,
-        sampling=assignment.sampling,
+        sampling=assignment.sampling if prompt else runner.bounded(assignment.sampling),
         priority=job.priority,
         job=job.id,
         owner=job.owner,

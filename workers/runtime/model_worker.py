@@ -156,7 +156,12 @@ class _ModelWorker:
         token_log = TokenLog(connections.client(settings))
         app = make_app(settings)
         runner = StepRunner(
-            engine, leases, token_log, on_text=self._presence.answered, loaded=loaded
+            engine,
+            leases,
+            token_log,
+            generation_tokens=spec.budgets.scaled(engine.context_length).generation,
+            on_text=self._presence.answered,
+            loaded=loaded,
         )
         register_generate(app, spec.id, runner)
         revoke.install(JobStore(connections.client(settings)))

@@ -27,6 +27,11 @@ SIZES = {
     "P6": 56.2,
 }
 MODEL = "id: mine\ncontext_length: 4096\nsources: {gguf: {file: mine.gguf}}\n"
+#: Its parts add up to 4,094 and the system's.
+BUDGETS = (
+    "budgets: {{total: {total}, system: {system}, trajectory: 2, handoff: 4, user_query: 8, "
+    "generation: 4080}}\n"
+)
 
 
 @pytest.fixture
@@ -85,7 +90,7 @@ def test_sizes_are_the_sums_of_the_models(catalogue, preset, gigabytes):
 def test_the_models_of_the_table(catalogue):
     phi = catalogue.get("phi-4")
     assert phi.roles == ("primary", "thinker", "coder")
-    assert (phi.context_length, phi.usable_tokens, phi.generation_tokens) == (16384, 14336, 8192)
+    assert (phi.context_length, phi.usable_tokens) == (16384, 14336)
     assert phi.gguf.repo == "microsoft/phi-4-gguf"
     assert phi.hf.repo == "microsoft/phi-4"
     assert catalogue.get("deepseek-r1-7b").reasoning.open == "<think>"
@@ -140,6 +145,16 @@ def test_a_users_own_model_lies_over_a_shipped_one(own):
         (MODEL.replace("4096", "many"), "context_length"),
         (MODEL.replace("id: mine", "id: a/b"), "id must be letters"),
         (MODEL + "usable_tokens: 9999\n", "usable_tokens must not be more"),
+        (MODEL + "generation_tokens: 9\n", "generation_tokens is the part generation of budgets"),
+        (
+            MODEL + BUDGETS.format(total=4096, system=1),
+            "budgets.total is 4096, and the parts add up to 4095: system 1 \\+ trajectory 2",
+        ),
+        (MODEL + BUDGETS.format(total=4097, system=3), "4096, and is 4097"),
+        (MODEL + BUDGETS.format(total=4096, system=0), "budgets.system"),
+        (MODEL + BUDGETS.format(total=4096, system="two"), "budgets.system"),
+        (MODEL + "budgets: {total: 4096}\n", "budgets.system is missing"),
+        (MODEL + "budgets: 4096\n", "budgets"),
         (MODEL + "reasoning: loud\n", "reasoning must be harmony"),
         (MODEL + "reasoning: {open: ' ', close: x}\n", "reasoning must be harmony"),
         (MODEL + "reasoning: {open: '|', close: '|'}\n", "reasoning must have two tags"),

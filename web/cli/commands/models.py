@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from web.cli.commands.show import show
 from web.cli.connection import service_address, service_command
 from web.cli.default_list import DefaultList
 from web.cli.startup import load_catalogue, load_settings
@@ -15,7 +16,7 @@ from web.cli.startup import load_catalogue, load_settings
 
 @click.group(cls=DefaultList)
 def models() -> None:
-    """List the models, or add a model file of yours. Lists them where no command is named."""
+    """List the models, show one, or add a model file. Lists them where no command is named."""
 
 
 @models.command("list")
@@ -44,6 +45,9 @@ def list_(as_json: bool) -> None:
     if any(entry["status"] == "missing" for entry in entries):
         unset = "" if settings.models_dir else "set INFERENCE_MODELS_DIR; "
         click.echo(f"To get missing models: {unset}inference-service pull MODEL", err=True)
+
+
+models.add_command(show)
 
 
 @models.command()

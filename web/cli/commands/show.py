@@ -22,13 +22,15 @@ _NAMES_WIDTH = 14
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @service_command
 def show(model: str, as_json: bool) -> None:
-    """Show MODEL: its state, size, memory, roles, files, and where they come from."""
+    """Show MODEL: its state, size, memory, budgets, roles, files, and where they come from."""
     document = _document(model)
     if as_json:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     rows = []
     for name, value in document.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{part} {number}" for part, number in value.items())
         values = value if isinstance(value, list) else [value]
         for line, text in enumerate(values):
             if text not in (None, ""):
