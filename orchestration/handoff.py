@@ -16,6 +16,25 @@ LONGEST_GOAL = 600
 MOST_ENTRIES = 32
 
 
+#: Fields that a worker of the version before does not write.
+_NEWER = frozenset({"open_questions"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one text has settled, each in a sentence."""
+
+    decisions: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    #: Quotes from it, on which a decision rests.
+    evidence: tuple[str, ...] = ()
+    #: What is open now; None: the text says nothing of it.
+    open_questions: tuple[str, ...] | None = None
+
+
+NOTHING_SETTLED = Settled()
+
+
 @dataclass(frozen=True, slots=True)
 class HandoffState:
     """What is known when a round begins. All texts are plain."""
@@ -28,7 +47,7 @@ class HandoffState:
     total_steps: int
     #: What the caller demands of every answer.
     constraints: tuple[str, ...]
-    #: What was settled, in order: `<step> by <model>: <how it begins>`.
+    #: What was settled, in order, in whole sentences.
     decisions_made: tuple[str, ...] = ()
     #: Quotes on which a decision or a critique rests.
     evidence_refs: tuple[str, ...] = ()
@@ -36,6 +55,8 @@ class HandoffState:
     resolved_errors: tuple[str, ...] = ()
     #: The text that the next step works on.
     compressed_context: str = ""
+    #: What nobody has settled yet. A worker of the version before writes none.
+    open_questions: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
@@ -53,6 +74,8 @@ class HandoffState:
         values: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             if field.name not in data:
+                if field.name in _NEWER:
+                    continue
                 raise HandoffStateInvalid(
                     f"The state between two steps has no {field.name}.",
                     details={"field": field.name},
@@ -60,15 +83,25 @@ class HandoffState:
             values[field.name] = _checked(field.name, str(field.type), data[field.name])
         return cls(**values)
 
-    def accepted(self, decision: str, text: str) -> HandoffState:
+    def accepted(self, text: str) -> HandoffState:
         """The state once a step's text was taken: what was wrong before it is resolved."""
         return dataclasses.replace(
             self,
             current_step=self.current_step + 1,
-            decisions_made=_last((*self.decisions_made, decision)),
             resolved_errors=_last((*self.resolved_errors, *self.active_errors)),
             active_errors=(),
             compressed_context=text,
+        )
+
+    def settled(self, found: Settled) -> HandoffState:
+        """The state with what a text has settled; what was said before is not said twice."""
+        questions = found.open_questions
+        return dataclasses.replace(
+            self,
+            decisions_made=_last(_united(self.decisions_made, found.decisions)),
+            constraints=_last(_united(self.constraints, found.constraints)),
+            evidence_refs=_last(_united(self.evidence_refs, found.evidence)),
+            open_questions=self.open_questions if questions is None else _last(questions),
         )
 
     def with_errors(self, errors: tuple[str, ...], evidence: tuple[str, ...] = ()) -> HandoffState:
@@ -104,6 +137,17 @@ def goal(job: Job) -> str:
 
 def _last(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries[-MOST_ENTRIES:]
+
+
+def _united(before: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    by_text: dict[str, str] = {}
+    for entry in (*before, *more):
+        by_text.setdefault(_plain(entry), entry)
+    return tuple(by_text.values())
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _checked(name: str, kind: str, value: Any) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from orchestration.context import reading_steps
 from orchestration.modes import registry
 from orchestration.modes.base import Mode
 from orchestration.modes.casting import CastingInputs
 from orchestration.routing.resolve import configured
+from orchestration.routing.roles import ranked
 from presets.catalogue import Catalogue
 from presets.model import ModelSpec
 from presets.preset import Preset
@@ -69,14 +72,24 @@ class ModeSelector:
         if job.routing is not None and leader.id != lead.id:
             reason = f"{job.routing['reason']}; {leader.id} writes the answer in mode {mode.name}"
             job = replace(job, routing={**job.routing, "model": leader.id, "reason": reason})
+        cast = mode.cast(replace(inputs, lead=leader))
+        bounds = mode.bounds(self._settings, inputs.preset)
+        if not mode.asks_as_sent:
+            readers = self._readers(inputs.configured, [leader.id, *(each.model for each in cast)])
+            bounds = {**bounds, **reading_steps.bounds(self._settings, readers)}
         return replace(
             job,
             model=leader.id,
             mode=mode.name,
-            cast=mode.cast(replace(inputs, lead=leader)),
-            bounds=mode.bounds(self._settings, inputs.preset),
+            cast=cast,
+            bounds=bounds,
             preset=None if running is None else running.id,
         )
+
+    def _readers(self, configured: Sequence[ModelSpec], cast: Sequence[str]) -> list[ModelSpec]:
+        """Fast models that are there now, the fittest first: what stands between steps is small."""
+        there = {*cast, *(worker.model for worker in self._directory.workers())}
+        return [spec for spec in ranked(configured, ("fast",)) if spec.id in there]
 
     def _mode(self, job: Job) -> type[Mode]:
         """The mode that is named; else the default, where it can give what the request asks for.

@@ -8,7 +8,7 @@ from celery import Celery
 
 from orchestration.modes import registry
 from orchestration.rounds.advance import RoundAdvancer
-from orchestration.rounds.dispatch import ADVANCE
+from orchestration.rounds.dispatch import ADVANCE, ADVANCE_WITH_READERS
 from workers import logs
 from workers.app import make_app, model_queue
 from workers.cluster.presence import Presence
@@ -58,6 +58,8 @@ def run(settings: Settings) -> int:
 
 
 def _register(app: Celery, advancer: RoundAdvancer) -> None:
-    @app.task(name=ADVANCE)
     def advance(request: dict[str, Any]) -> None:
         advancer.advance(StepRequest.from_dict(request))
+
+    for name in (ADVANCE, ADVANCE_WITH_READERS):
+        app.task(name=name)(advance)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from orchestration.handoff import NOTHING_SETTLED, Settled
 from orchestration.modes.casting import CastingInputs
 from orchestration.modes.rounds import FinishedStep, History, Next, Round
 from orchestration.prompts.rendering import Prompts
@@ -27,9 +28,10 @@ class Reading:
 
     #: For those who watch: `score`, `verdict`, `problem`.
     findings: Mapping[str, Any] = field(default_factory=dict)
-    #: What the text says is wrong with another step's, and the quotes that show it.
+    #: What the text says is wrong with another step's.
     errors: tuple[str, ...] = ()
-    evidence: tuple[str, ...] = ()
+    #: What it settles, with the quotes that show it.
+    settled: Settled = NOTHING_SETTLED
     #: The text is about others' and is handed to nobody as an answer, or to the caller alone: its
     #: own words are no sign of contamination.
     judges: bool = False
@@ -51,9 +53,17 @@ class Mode(abc.ABC):
     #: The model is asked what the caller sent, and nothing else: the prompt's end and the number of
     #: choices are the caller's. The steps of other modes have prompts of their own, and one answer.
     asks_as_sent: ClassVar[bool] = False
+    #: One step goes on from the text of the one before: what a long one settles is read out of it
+    #: by the fast model. Where a step says it in JSON, `read` does, and nobody else is asked.
+    hands_on_texts: ClassVar[bool] = False
 
     def __init__(self, prompts: Prompts) -> None:
         self._prompts = prompts
+
+    @property
+    def prompts(self) -> Prompts:
+        """The templates, compiled."""
+        return self._prompts
 
     @classmethod
     def lead_of(cls, preset: Preset) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestration.handoff import Settled
 from orchestration.modes import critique_verdict, fallbacks
 from orchestration.modes.base import Bounds, Mode, Reading
 from orchestration.modes.casting import CastingInputs
@@ -53,9 +54,11 @@ Settled before:
 Judge the answer. Return JSON: verdict is "no change" if it is right and complete, else "revise"; \
 score says from 0 to 1 how good it is; defects lists concrete mistakes, each with the problem and \
 a quote from the answer that shows it; contradictions lists what was settled before and is \
-contradicted by the answer.
+contradicted by the answer; decisions lists what the answer settles and is right, each in one \
+short sentence.
 """,
     {"request": "r", "previous": "p", "decisions": ("d",)},
+    "whether the answer is good enough, and what is wrong with it",
 )
 REVISE = Template(
     "revise",
@@ -76,6 +79,7 @@ A reviewer found:
 Write the answer again without these mistakes. Give the whole answer and nothing else.
 """,
     {"request": "r", "previous": "p", "defects": ({"problem": "p", "quote": "q"},)},
+    "how the answer becomes right",
 )
 
 
@@ -143,7 +147,7 @@ class Critique(Mode):
         elif _good_enough(job, latest) or len(texts) > _rounds(job):
             note = ""
         else:
-            return Round((self._revision(job, last, latest, len(texts)),))
+            return Round((self._revision(job, last, latest, len(texts), history),))
         facts: dict[str, Any] = {"rounds": _rounds_run(job, texts, latest)}
         if score is not None:
             facts["confidence"] = score
@@ -164,12 +168,16 @@ class Critique(Mode):
                 "verdict": verdict.verdict,
                 "defects": list(verdict.defects),
                 "contradictions": list(verdict.contradictions),
+                "decisions": list(verdict.decisions),
             },
             errors=(
                 *(defect["problem"] for defect in verdict.defects),
                 *(f"contradicts: {decision}" for decision in verdict.contradictions),
             ),
-            evidence=tuple(defect["quote"] for defect in verdict.defects if defect["quote"]),
+            settled=Settled(
+                decisions=verdict.decisions,
+                evidence=tuple(defect["quote"] for defect in verdict.defects if defect["quote"]),
+            ),
             judges=True,
         )
 
@@ -183,19 +191,24 @@ class Critique(Mode):
         return _generator_step(job, "draft", Assignment(messages, job.sampling))
 
     def _revision(
-        self, job: Job, text: FinishedStep, verdict: CritiqueVerdict, number: int
+        self,
+        job: Job,
+        text: FinishedStep,
+        verdict: CritiqueVerdict,
+        number: int,
+        history: History,
     ) -> Step:
         place = Trajectory(1 + 2 * number, self.total_steps(job), "revise", "critique", "critique")
         messages = self._prompts.messages(
-            job, REVISE, place, previous=text.text, defects=verdict.defects
+            job, REVISE, place, history.handoff, previous=text.text, defects=verdict.defects
         )
         return _generator_step(job, f"revision-{number}", Assignment(messages, job.sampling))
 
     def _critique(self, job: Job, text: FinishedStep, number: int, history: History) -> Step:
         place = Trajectory(2 * number, self.total_steps(job), "critique", text.step.name, "revise")
-        decisions = history.handoff.decisions_made[:-1]
+        handoff = history.handoff
         messages = self._prompts.messages(
-            job, CRITIQUE, place, previous=text.text, decisions=decisions
+            job, CRITIQUE, place, handoff, previous=text.text, decisions=handoff.decisions_made
         )
         sampling = Sampling(
             max_tokens=CRITIQUE_TOKENS,

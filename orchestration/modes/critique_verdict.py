@@ -28,6 +28,7 @@ SCHEMA: dict[str, Any] = {
             },
         },
         "contradictions": {"type": "array", "maxItems": 2, "items": _TEXT},
+        "decisions": {"type": "array", "maxItems": 4, "items": _TEXT},
     },
     "required": ["verdict", "score", "defects", "contradictions"],
     "additionalProperties": False,
@@ -44,6 +45,8 @@ class CritiqueVerdict:
     #: Each with its `problem`, and the `quote` that shows it.
     defects: tuple[dict[str, str], ...]
     contradictions: tuple[str, ...]
+    #: What the answer settles and is right; a critic need not say it.
+    decisions: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> CritiqueVerdict:
@@ -60,6 +63,7 @@ class CritiqueVerdict:
                 for entry in data["defects"]
             )
             verdict, contradictions = str(data["verdict"]), tuple(map(str, data["contradictions"]))
+            decisions = tuple(map(str, data["decisions"])) if "decisions" in data else ()
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError("it has not the form that was asked for") from error
         if not 0 <= score <= 1:
@@ -67,7 +71,11 @@ class CritiqueVerdict:
         if verdict not in (NO_CHANGE, REVISE):
             raise ValueError(f"its verdict {verdict[:40]!r} is none")
         defects = tuple(defect for defect in defects if defect["problem"])
-        return cls(verdict, score, defects, tuple(text for text in contradictions if text.strip()))
+        return cls(verdict, score, defects, _said(contradictions), _said(decisions))
+
+
+def _said(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text for text in texts if text.strip())
 
 
 def read(done: FinishedStep) -> CritiqueVerdict | str:

@@ -55,6 +55,7 @@ Check your answer against theirs. Keep what is right, whoever said it; change yo
 reason you can name. Give your whole answer to the request and nothing else.
 """,
     {"request": "r", "previous": "p", "others": ("o",)},
+    "which answer is right, whoever gave it",
 )
 RECONCILE = Template(
     "reconcile",
@@ -83,6 +84,7 @@ Decide what is right where they differ, and write the one answer to the request.
 and nothing else.
 """,
     {"request": "r", "answers": ("a",), "agreed": ("a",), "conflicts": ("c",)},
+    "what is right where the answers differ",
 )
 
 
@@ -145,17 +147,17 @@ class Debate(Mode):
         if len(first.answers) == 1:  # no other answer to debate with
             return JobAnswer(first.answers[0], total, facts=_facts(rounds, history))
         if len(last.answers) < 2:  # the debate broke up: what was said before it counts
-            return self._reconcile(job, rounds)
+            return self._reconcile(job, rounds, history)
         if last.agreement is None:
-            return Round((self._judge(job, last),), members.patience(job, 1))
+            return Round((self._judge(job, last, history),), members.patience(job, 1))
         unanimous = last.agreement.unanimous
         if unanimous and last.agreement.method == EXACT:
             chosen = members.chosen(last.answers, last.agreement)
             return JobAnswer(chosen, total, facts=_facts(rounds, history))
         over = unanimous or last.number == _most_rounds(job)
         if over or (len(rounds) > 1 and last.same_sides(rounds[-2])):
-            return self._reconcile(job, rounds)
-        return _round(job, [self._again(job, last, place) for place in last.places])
+            return self._reconcile(job, rounds, history)
+        return _round(job, [self._again(job, last, place, history) for place in last.places])
 
     def read(self, job: Job, done: FinishedStep) -> Reading:
         """See `Mode.read`."""
@@ -171,7 +173,7 @@ class Debate(Mode):
         messages = self._prompts.messages(job, DRAFT, _trajectory(job, 1))
         return _participant(job, place, 1, messages)
 
-    def _again(self, job: Job, last: DebateRound, place: int) -> Step:
+    def _again(self, job: Job, last: DebateRound, place: int, history: History) -> Step:
         number = last.number + 1
         own = last.answers[last.places.index(place)]
         others = [done for done in last.answers if done is not own]
@@ -180,20 +182,21 @@ class Debate(Mode):
             job,
             DEBATE,
             _trajectory(job, number),
+            history.handoff,
             previous=own.text,
             others=tuple(others[at].text for at in order),
         )
         return _participant(job, place, number, messages)
 
-    def _judge(self, job: Job, last: DebateRound) -> Step:
+    def _judge(self, job: Job, last: DebateRound, history: History) -> Step:
         order = members.shuffled(job, last.number, 0, len(last.answers))
         texts = [last.answers[at].text for at in order]
         (judge,) = members.of_part(job, judging.PART)
         name = f"{judging.PART}-{last.number}"
         place = _trajectory(job, last.number, judging.PART)
-        return judging.step(self._prompts, job, name, judge.model, texts, place)
+        return judging.step(self._prompts, job, name, judge.model, texts, place, history.handoff)
 
-    def _reconcile(self, job: Job, rounds: Sequence[DebateRound]) -> Round:
+    def _reconcile(self, job: Job, rounds: Sequence[DebateRound], history: History) -> Round:
         candidates = _candidates(rounds)
         order = members.shuffled(job, 0, 0, len(candidates))
         agreement = rounds[-1].agreement
@@ -201,6 +204,7 @@ class Debate(Mode):
             job,
             RECONCILE,
             _trajectory(job, _most_rounds(job) + 1, ANSWER),
+            history.handoff,
             answers=tuple(candidates[at] for at in order),
             agreed=agreement.agreed if agreement else (),
             conflicts=agreement.conflicts if agreement else (),

@@ -79,6 +79,7 @@ nothing else.
         "conflicts": ("c",),
         "dissents": True,
     },
+    "what is right where the answers differ",
 )
 
 
@@ -150,7 +151,8 @@ class Ensemble(Mode):
             return members.too_few(history, answered, needed, total, MEMBER)
         agreement = members.compared(job, answered, 1, history.done.get(judging.PART))
         if agreement is None:
-            return Round((self._judge(job, answered),), members.patience(job, 1))
+            judge = self._judge(job, answered, history)
+            return Round((judge,), members.patience(job, 1))
         facts = _facts(job, agreement, history)
         if ANSWER in history.done:
             written = history.done[ANSWER]
@@ -164,7 +166,8 @@ class Ensemble(Mode):
         synthesiser = members.of_part(job, SYNTHESISER)
         if settled or not synthesiser:
             return JobAnswer(members.chosen(answered, agreement), total, facts=facts)
-        return Round((self._synthesis(job, synthesiser[0].model, answered, agreement),))
+        writer = synthesiser[0].model
+        return Round((self._synthesis(job, writer, answered, agreement, history),))
 
     def read(self, job: Job, done: FinishedStep) -> Reading:
         """See `Mode.read`."""
@@ -176,21 +179,29 @@ class Ensemble(Mode):
         assignment = Assignment(messages, members.sampling(job, cast, place))
         return Step(f"{MEMBER}-{place + 1}", MEMBER, cast[place].model, assignment)
 
-    def _judge(self, job: Job, answered: Sequence[FinishedStep]) -> Step:
+    def _judge(self, job: Job, answered: Sequence[FinishedStep], history: History) -> Step:
         order = members.shuffled(job, 1, 0, len(answered))
         texts = [answered[at].text for at in order]
         (judge,) = members.of_part(job, judging.PART)
         place = _trajectory(1, judging.PART)
-        return judging.step(self._prompts, job, judging.PART, judge.model, texts, place)
+        return judging.step(
+            self._prompts, job, judging.PART, judge.model, texts, place, history.handoff
+        )
 
     def _synthesis(
-        self, job: Job, model: str, answered: Sequence[FinishedStep], agreement: Agreement
+        self,
+        job: Job,
+        model: str,
+        answered: Sequence[FinishedStep],
+        agreement: Agreement,
+        history: History,
     ) -> Step:
         order = members.shuffled(job, 2, 0, len(answered))
         messages = self._prompts.messages(
             job,
             SYNTHESISE,
             _trajectory(2, ANSWER),
+            history.handoff,
             answers=tuple(answered[at].text for at in order),
             votes=_votes(agreement),
             agreed=agreement.agreed,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestration.handoff import HandoffState, Settled
 from orchestration.modes import agreement, fallbacks
 from orchestration.modes.agreement import JUDGE, Agreement, Voter
 from orchestration.modes.answer_kinds import Kind
@@ -44,6 +45,7 @@ contradict them; agreed lists statements that all of them make; conflicts lists 
 which they contradict each other.
 """,
     {"request": "r", "answers": ("a",)},
+    "which answers say the same",
 )
 
 
@@ -57,8 +59,8 @@ class AnswerGroups:
     conflicts: tuple[str, ...]
 
     @classmethod
-    def parse(cls, text: str, answers: int) -> AnswerGroups:
-        """What a judge's text says of so many answers.
+    def parse(cls, text: str, answers: int | None = None) -> AnswerGroups:
+        """What a judge's text says of so many answers, or of however many it was about.
 
         Raises:
             ValueError: it is no JSON of the schema; says why.
@@ -69,6 +71,7 @@ class AnswerGroups:
             agreed, conflicts = (tuple(map(str, data[name])) for name in ("agreed", "conflicts"))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError("it has not the form that was asked for") from error
+        answers = len(groups) if answers is None else answers
         if len(groups) != answers or any(type(group) is not int for group in groups):
             raise ValueError(f"it does not put each of {answers} answers into a group")
         return cls(groups, _without_empty(agreed), _without_empty(conflicts))
@@ -98,7 +101,13 @@ def schema(answers: int) -> dict[str, Any]:
 
 
 def step(
-    prompts: Prompts, job: Job, name: str, model: str, texts: Sequence[str], place: Trajectory
+    prompts: Prompts,
+    job: Job,
+    name: str,
+    model: str,
+    texts: Sequence[str],
+    place: Trajectory,
+    handoff: HandoffState,
 ) -> Step:
     """The step in which a model compares these texts."""
     sampling = Sampling(
@@ -107,7 +116,7 @@ def step(
         seed=job.sampling.seed,
         constraint=Constraint(ConstraintKind.JSON_SCHEMA, schema(len(texts))),
     )
-    messages = prompts.messages(job, TEMPLATE, place, answers=tuple(texts))
+    messages = prompts.messages(job, TEMPLATE, place, handoff, answers=tuple(texts))
     return Step(name, PART, model, Assignment(messages, sampling))
 
 
@@ -134,7 +143,16 @@ def reading(done: FinishedStep) -> Reading:
         judgement = json.loads(done.text)
     except (ValueError, RecursionError):
         return Reading({"problem": "it is no JSON"}, judges=True)
-    return Reading({"judgement": judgement}, judges=True)
+    return Reading({"judgement": judgement}, settled=_settled(done), judges=True)
+
+
+def _settled(done: FinishedStep) -> Settled:
+    """What all answers agree in is settled, what they contradict each other in is open."""
+    try:
+        answers = AnswerGroups.parse(done.text)
+    except ValueError:
+        return Settled()
+    return Settled(answers.agreed, open_questions=answers.conflicts)
 
 
 def _without_empty(texts: Sequence[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestration.handoff import HandoffState
 from orchestration.modes import fallbacks
 from orchestration.modes.base import Mode
 from orchestration.modes.casting import CastingInputs
@@ -34,6 +35,7 @@ Write the answer again, better: correct what is wrong, add what is missing, drop
 belong. Give the whole improved answer and nothing else.
 """,
     _SAMPLE,
+    "what of the draft stays, and what is corrected, added or dropped",
 )
 EXPAND = Template(
     "expand",
@@ -48,6 +50,7 @@ Write it out in full: keep what is right, give reasons, details and examples. Gi
 answer and nothing else.
 """,
     _SAMPLE,
+    "which reasons, details and examples the short answer needs",
 )
 CODE = Template(
     "code",
@@ -62,6 +65,7 @@ Write the complete, working code for the request, with what has to be known to r
 whole answer and nothing else.
 """,
     _SAMPLE,
+    "how the plan becomes complete, working code",
 )
 VALIDATE = Template(
     "validate",
@@ -76,6 +80,7 @@ Check it against the request. Give the final answer: unchanged where it is right
 it is wrong. Give the answer and nothing else.
 """,
     _SAMPLE,
+    "whether the answer is right, and what the final answer is",
 )
 #: The template of each stage that a preset or the settings can name.
 STAGE_TEMPLATES = {template.name: template for template in (DRAFT, REFINE, EXPAND, CODE, VALIDATE)}
@@ -96,6 +101,7 @@ class Pipeline(Mode):
     name = "pipeline"
     templates = tuple(STAGE_TEMPLATES.values())
     preset_fields = ("stages",)
+    hands_on_texts = True
 
     @classmethod
     def lead_of(cls, preset: Preset) -> str:
@@ -130,7 +136,9 @@ class Pipeline(Mode):
         last, total = stages[-1], self.total_steps(job)
         if last.usable and len(stages) < total:
             template = STAGE_TEMPLATES[job.cast[len(stages)].part]
-            return Round((self._stage(job, len(stages), template, previous=last.text),))
+            handoff = history.handoff
+            previous = handoff.compressed_context
+            return Round((self._stage(job, len(stages), template, handoff, previous=previous),))
         if last.usable:
             return JobAnswer(last, total)
         return fallbacks.fall_back(stages, total)
@@ -140,10 +148,17 @@ class Pipeline(Mode):
         number = _step_names(job).index(logical(done.step.name))
         return self._stage(job, number, DRAFT).assignment
 
-    def _stage(self, job: Job, number: int, template: Template, **values: str) -> Step:
+    def _stage(
+        self,
+        job: Job,
+        number: int,
+        template: Template,
+        handoff: HandoffState | None = None,
+        **values: str,
+    ) -> Step:
         member = job.cast[number]
         place = trajectory.describe([stage.part for stage in job.cast], number + 1)
-        messages = self._prompts.messages(job, template, place, **values)
+        messages = self._prompts.messages(job, template, place, handoff, **values)
         assignment = Assignment(messages, job.sampling)
         return Step(_step_names(job)[number], member.part, member.model, assignment)
 

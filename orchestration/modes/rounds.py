@@ -11,6 +11,10 @@ from workers.contract.errors import InferenceError
 from workers.contract.step import Assignment, Outcome, Usage, is_answer
 from workers.store.planned import Patience
 
+#: Parts of steps that no mode plans, nor ever sees: the fast model reads what is handed on.
+EXTRACTOR = "extract"
+READER_PARTS = frozenset({EXTRACTOR})
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -24,6 +28,11 @@ class Step:
     assignment: Assignment | None = None
     #: Milliseconds until it is to run.
     delay_ms: int = 0
+
+    @property
+    def reads_handoff(self) -> bool:
+        """Whether it stands between two of the mode's own steps."""
+        return self.part in READER_PARTS
 
     def again(self, tries: int, assignment: Assignment | None, delay_ms: int = 0) -> Step:
         """The same step once more, after it was tried so often."""

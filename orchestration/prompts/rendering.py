@@ -10,10 +10,15 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from orchestration.handoff import goal
+from orchestration.handoff import HandoffState, goal
+from orchestration.prompts.handoff import HANDOFF, Known
+from orchestration.prompts.readers import EXTRACT
 from orchestration.prompts.template import PromptError, Template
 from orchestration.prompts.trajectory import TRAJECTORY, Trajectory
 from workers.contract.job import Job, Message
+
+#: Templates of no mode: every step's, and those of the steps between the modes' own.
+_SHARED = (TRAJECTORY, HANDOFF, EXTRACT)
 
 
 class Prompts:
@@ -25,7 +30,7 @@ class Prompts:
         Raises:
             PromptError: one cannot be used, or two have one name.
         """
-        by_name = _by_name([TRAJECTORY, *templates])
+        by_name = _by_name([*_SHARED, *templates])
         texts = {template.file: template.text for template in by_name.values()}
         loaders: list[jinja2.BaseLoader] = [jinja2.DictLoader(texts)]
         if own is not None:
@@ -40,23 +45,33 @@ class Prompts:
             self.render(template, template.sample)
 
     def messages(
-        self, job: Job, template: Template, trajectory: Trajectory, **values: Any
+        self,
+        job: Job,
+        template: Template,
+        trajectory: Trajectory,
+        handoff: HandoffState | None = None,
+        **values: Any,
     ) -> tuple[Message, ...]:
         """The conversation that a step is asked to go on with.
 
-        The caller's, with the trajectory in its system message and the last user message put into
-        the template as `request`; `values` are the template's others.
+        The caller's, with the trajectory and what was handed on in its system message, and the last
+        user message put into the template as `request`; `values` are the template's others. A first
+        step has no `handoff`. What stands in the prompt already is not handed on beside it.
         """
         system = "\n\n".join(m.content for m in job.messages if m.role == "system" and m.content)
         place = {
             field.name: getattr(trajectory, field.name) for field in dataclasses.fields(trajectory)
         }
-        instructions = self.render(TRAJECTORY, {"system": system, "goal": goal(job), **place})
         turns = [turn for turn in job.messages if turn.role != "system"]
         last = turns[-1] if turns and turns[-1].role == "user" else None
         request = last.content or "" if last is not None else goal(job)
         text = self.render(template, {**values, "request": request})
         before = turns[:-1] if last is not None else turns
+        known = Known.beside(handoff, f"{system}\n{text}") if handoff is not None else Known()
+        place |= {"decided": known.decisions, "decides": template.decides}
+        instructions = self.render(TRAJECTORY, {"system": system, "goal": goal(job), **place})
+        if known.more:
+            instructions = f"{instructions}\n\n{self.render(HANDOFF, known.values())}"
         return (Message("system", instructions), *before, _user(last, text))
 
     def render(self, template: Template, values: Mapping[str, Any]) -> str:

@@ -20,6 +20,8 @@ class Template:
     text: str
     #: Values with which the template is tried at start-up.
     sample: Mapping[str, Any]
+    #: What a step of this prompt has to decide, in half a sentence; its trajectory says it.
+    decides: str = ""
 
     @property
     def file(self) -> str:
@@ -28,4 +30,4 @@ class Template:
 
 
 #: The caller's request as it is: what a first step is asked.
-DRAFT = Template("draft", "{{ request }}\n", {"request": "r"})
+DRAFT = Template("draft", "{{ request }}\n", {"request": "r"}, "what the answer is")

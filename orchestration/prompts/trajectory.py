@@ -1,4 +1,7 @@
-"""The trajectory: where a step stands in its job's plan. Every step's system message says it."""
+"""The trajectory: where a step stands in its job's plan, and what it is to decide there.
+
+Every step's system message says it.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,15 @@ Goal: {{ goal }}
 Step {{ number }}/{{ total }}: {{ name }}
 Previous: {{ previous }}
 Next: {{ next }}
+{% if decided %}
+Decided so far, what comes later counts more:
+{% for decision in decided %}
+- {{ decision }}
+{% endfor %}
+{% endif %}
+{% if decides %}
+To decide in this step: {{ decides }}
+{% endif %}
 Forbidden: {{ forbidden }}
 """,
     {
@@ -34,6 +46,8 @@ Forbidden: {{ forbidden }}
         "name": "draft",
         "previous": "",
         "next": "",
+        "decided": ("d",),
+        "decides": "d",
         "forbidden": "f",
     },
 )

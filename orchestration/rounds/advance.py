@@ -80,10 +80,16 @@ class RoundAdvancer:
         number = dispatch.round_of(lease.request.step)
         ended = _ended(record)
         mode = self._modes[record.job.mode]
-        decision = policy.decide(record.job, mode, ended, self._handed_on(job_id, number - 1))
+        handed_on = self._handed_on(job_id, policy.state_before(ended))
+        decision = policy.decide(record.job, mode, ended, handed_on)
         match decision.next:
             case Round() as round_:
-                planned = dispatch.plan(self._app, record.job, number + 1, round_)
+                with_readers = any(
+                    step.reads_handoff for step in (*round_.steps, *(done.step for done in ended))
+                )
+                planned = dispatch.plan(
+                    self._app, record.job, number + 1, round_, with_readers=with_readers
+                )
                 handoff_store.save(self._redis, decision.handoff, number)
                 self._append(lease, decision.assessed)
                 if self._jobs.advance(lease, self._worker_id, planned):

@@ -18,18 +18,24 @@ from redis.exceptions import RedisError
 from orchestration import estimate
 from orchestration.modes.rounds import Round, Step
 from workers import broker
-from workers.app import ORCHESTRATION_QUEUE, generate_task, model_queue
+from workers.app import generate_task, model_queue
 from workers.contract.job import Job
 from workers.contract.step import ORCHESTRATOR, StepRequest, choice_of
 from workers.store.planned import PlannedStep
 
 #: Name of the task that decides what follows a round.
 ADVANCE = "orchestration.advance"
+#: The same of a job in which readers stand between the mode's steps. Its name is another, so that
+#: an orchestration worker of the version before, which would take them for the mode's own, leaves
+#: it: the keeper sends the message again until one that knows it takes it.
+ADVANCE_WITH_READERS = "orchestration.advance_with_readers"
 #: Queue priority of what follows in a started job: before all new work.
 NEXT_RANK = 0
 
 
-def plan(app: Celery, job: Job, number: int, round_: Round) -> list[PlannedStep]:
+def plan(
+    app: Celery, job: Job, number: int, round_: Round, *, with_readers: bool = False
+) -> list[PlannedStep]:
     """The steps of round `number`, and after them the one that decides what follows."""
     requests = [
         StepRequest(
@@ -47,7 +53,7 @@ def plan(app: Celery, job: Job, number: int, round_: Round) -> list[PlannedStep]
         signature = _generate(app, request)
         return [PlannedStep(request, signature, step.assignment, tokens=_tokens(job, step))]
     deciding = StepRequest(job.id, deciding_step(number), ORCHESTRATOR, ends_job=False)
-    follows = _decide(app, deciding)
+    follows = _decide(app, deciding, ADVANCE_WITH_READERS if with_readers else ADVANCE)
     planned = [
         PlannedStep(
             request,
@@ -107,12 +113,12 @@ def _generate(app: Celery, request: StepRequest, **linked: Any) -> dict[str, Any
     return _signature(app, generate_task(request.model), request, **linked)
 
 
-def _decide(app: Celery, request: StepRequest) -> dict[str, Any]:
-    return _signature(app, ADVANCE, request, priority=NEXT_RANK)
+def _decide(app: Celery, request: StepRequest, task: str) -> dict[str, Any]:
+    return _signature(app, task, request, priority=NEXT_RANK)
 
 
 def _signature(app: Celery, task: str, request: StepRequest, **options: Any) -> dict[str, Any]:
-    queue = ORCHESTRATION_QUEUE if task == ADVANCE else model_queue(request.model)
+    queue = model_queue(request.model)
     signature = app.signature(
         task,
         args=(request.to_dict(),),

@@ -3,18 +3,21 @@
 A step that failed and may succeed later is tried at most three times more, after the pause that its
 error names. A contaminated text is put aside and its step done once more without what came before;
 if that is no better, the job ends with what it has. A text that its caller has already seen is only
-reported: nothing can be taken back.
+reported: nothing can be taken back. Before the mode goes on from texts, the fast model reads them,
+where that is needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from orchestration import contamination
-from orchestration.handoff import HandoffState, begin
-from orchestration.modes.base import Mode, Reading
-from orchestration.modes.rounds import FinishedStep, History, Next, Round, Step, latest, logical
+from orchestration.context import extraction, reading_steps
+from orchestration.handoff import HandoffState
+from orchestration.modes.base import Mode
+from orchestration.modes.rounds import FinishedStep, History, Next, Round, Step, logical
+from orchestration.rounds import assessment
+from orchestration.rounds.assessment import AssessedStep, Ended
 from orchestration.validation import Severity, ValidationResult
 from workers.contract.events import Assessed
 from workers.contract.job import Job
@@ -23,8 +26,6 @@ from workers.store.planned import Patience
 
 #: How often a step is tried again after an error.
 MOST_RETRIES = 3
-#: Characters of a text that stand for it among the decisions.
-_LONGEST_DECISION = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,111 +39,87 @@ class RoundDecision:
     validations: Mapping[str, ValidationResult]
 
 
-@dataclass(frozen=True, slots=True)
-class _AssessedStep:
-    """A step that ended, and what was read and seen in its text."""
-
-    done: FinishedStep
-    reading: Reading
-    validation: ValidationResult
+def state_before(ended: Sequence[FinishedStep]) -> int:
+    """The number of the round whose handoff `decide` begins from; 0: there is none yet."""
+    return Ended.of(ended).round - 1
 
 
 def decide(
     job: Job, mode: Mode, ended: Sequence[FinishedStep], handoff: HandoffState | None = None
 ) -> RoundDecision:
-    """What follows when a round has ended; `handoff` is what the round before it handed on.
+    """What follows when a round has ended; `handoff` is what round `state_before` handed on.
 
     `ended` are all steps that have ended, in the order in which they were planned. Without a
     `handoff`, since none is kept any longer, it is made anew from them.
     """
-    number = max(done.round for done in ended)
-    earlier, replayed = _replay(job, mode, [done for done in ended if done.round < number])
-    handoff = handoff or replayed
-    current = [_assess(job, mode, done, ended, handoff) for done in latest(ended)]
-    assessed = tuple(
-        Assessed(0, each.done.step.name, report) for each in current if (report := _report(each))
-    )
-    again = [step for each in current if (step := _again(job, mode, each, ended)) is not None]
-    for each in current:
-        handoff = _note(handoff, each)
+    steps = Ended.of(ended)
+    earlier, replayed = assessment.replay(job, mode, steps)
+    before = handoff or replayed
+    current = assessment.assess_round(job, mode, steps, before)
+    after = assessment.handed_on(before, current)
     every = (*earlier, *current)
     validations = {each.done.step.name: each.validation for each in every if each.validation.issues}
-    next_: Next
+    next_ = _next(job, mode, steps, every, current, after)
+    if readers := _readers(job, mode, steps, current, next_):
+        patience = reading_steps.patience(job, len(readers))
+        return RoundDecision(Round(readers, patience), after, (), validations)
+    events = tuple(event for each in current if (event := each.event) is not None)
+    return RoundDecision(next_, after, events, validations)
+
+
+def _next(
+    job: Job,
+    mode: Mode,
+    steps: Ended,
+    every: Sequence[AssessedStep],
+    current: Sequence[AssessedStep],
+    handoff: HandoffState,
+) -> Next:
+    """What follows from the mode's own steps: some of them again, or what the mode decides."""
+    again = [step for each in current if (step := _again(job, mode, each, steps)) is not None]
     if again:
-        next_ = Round(tuple(again), _patience(job, again))
-    else:
-        done = {logical(each.done.step.name): each.done for each in every}
-        next_ = mode.advance(job, History(done, handoff))
-    return RoundDecision(next_, handoff, assessed, validations)
+        return Round(tuple(again), _patience(job, again))
+    done = {logical(each.done.step.name): each.done for each in every}
+    return mode.advance(job, History(done, handoff))
 
 
-def _replay(
-    job: Job, mode: Mode, ended: Sequence[FinishedStep]
-) -> tuple[list[_AssessedStep], HandoffState]:
-    """What was seen in earlier rounds, and the state after them."""
-    handoff = begin(job, mode.total_steps(job))
-    steps: list[_AssessedStep] = []
-    for number in sorted({done.round for done in ended}):
-        before = [done for done in ended if done.round <= number]
-        current = [_assess(job, mode, done, before, handoff) for done in latest(before)]
-        for step in current:
-            handoff = _note(handoff, step)
-        steps += current
-    return steps, handoff
+def _readers(
+    job: Job, mode: Mode, steps: Ended, current: Sequence[AssessedStep], next_: Next
+) -> tuple[Step, ...]:
+    """Who has to read the texts of the last round before what follows."""
+    wanted: list[Step] = []
+    if mode.hands_on_texts and isinstance(next_, Round):
+        texts = [each.done for each in current if extraction.needed(each.done)]
+        wanted += [extraction.step(mode.prompts, job, done) for done in texts]
+    planned: list[Step | None] = []
+    for step in wanted:
+        done = steps.reader(step.name)
+        planned.append(step if done is None else _retried(done, steps.tries_of(done)))
+    return tuple(step for step in planned if step is not None)
 
 
-def _assess(
-    job: Job, mode: Mode, done: FinishedStep, ended: Sequence[FinishedStep], handoff: HandoffState
-) -> _AssessedStep:
-    if done.outcome.error is not None:
-        return _AssessedStep(done, Reading(), ValidationResult())
-    reading = mode.read(job, done)
-    if reading.judges:
-        return _AssessedStep(done, reading, ValidationResult())
-    validation = contamination.examine(
-        done.text,
-        handoff.goal,
-        active_errors=len(handoff.active_errors),
-        current_step=handoff.current_step + 1,
-    )
-    if validation.valid:
-        return _AssessedStep(done, reading, validation)
-    if _was_put_aside(done, ended):
-        validation = validation.repeated()
-    if done.streamed:
-        return _AssessedStep(done, reading, validation)
-    return _AssessedStep(replace(done, problem="contaminated"), reading, validation)
-
-
-def _was_put_aside(done: FinishedStep, ended: Sequence[FinishedStep]) -> bool:
-    """Whether an earlier try of the same step ended without an error and yet was done again."""
-    return any(
-        logical(other.step.name) == logical(done.step.name)
-        and other.step.name != done.step.name
-        and other.outcome.error is None
-        for other in ended
-    )
-
-
-def _again(
-    job: Job, mode: Mode, assessed: _AssessedStep, ended: Sequence[FinishedStep]
-) -> Step | None:
+def _again(job: Job, mode: Mode, assessed: AssessedStep, steps: Ended) -> Step | None:
     """The step that is done once more; None where it stays as it is."""
     done = assessed.done
     if done.streamed:
         return None
-    tries = [other for other in ended if logical(other.step.name) == logical(done.step.name)]
-    error = done.error
-    if error is not None:
-        if done.outcome.finish_reason == LATE:
-            return None
-        failures = sum(attempt.outcome.error is not None for attempt in tries)
-        if not error.retriable or failures > MOST_RETRIES:
-            return None
-        return done.step.again(len(tries), done.step.assignment, error.retry_after_ms or 0)
+    tries = steps.tries_of(done)
+    if done.error is not None:
+        return _retried(done, tries)
     if assessed.validation.severity is Severity.HIGH and not is_answer(done.step.name):
         return done.step.again(len(tries), mode.fresh(job, done))
     return None
+
+
+def _retried(done: FinishedStep, tries: Sequence[FinishedStep]) -> Step | None:
+    """The step that failed once more, after these tries; None where that is of no use."""
+    error = done.error
+    if error is None or done.outcome.finish_reason == LATE:
+        return None
+    failures = sum(attempt.outcome.error is not None for attempt in tries)
+    if not error.retriable or failures > MOST_RETRIES:
+        return None
+    return done.step.again(len(tries), done.step.assignment, error.retry_after_ms or 0)
 
 
 def _patience(job: Job, again: Sequence[Step]) -> Patience | None:
@@ -152,30 +129,3 @@ def _patience(job: Job, again: Sequence[Step]) -> Patience | None:
         return None
     delay_s = max(step.delay_ms for step in again) / 1000
     return Patience(len(again), 0.0, float(timeout_s) + delay_s)
-
-
-def _note(handoff: HandoffState, assessed: _AssessedStep) -> HandoffState:
-    done, reading = assessed.done, assessed.reading
-    if reading.judges:
-        return handoff.with_errors(reading.errors, reading.evidence)
-    name = f"{done.step.name} by {done.step.model}"
-    if not done.usable:
-        problem = done.problem or (done.error.message if done.error else "it is empty")
-        entry = f"{logical(done.step.name)} by {done.step.model}: {problem}"
-        # Tried again, it is still one thing that is wrong.
-        return handoff if entry in handoff.active_errors else handoff.with_errors((entry,))
-    accepted = handoff.accepted(f"{name}: {_short(done.text)}", done.text)
-    return accepted.with_errors(tuple(f"{name} {issue}" for issue in assessed.validation.issues))
-
-
-def _report(assessed: _AssessedStep) -> dict[str, object]:
-    report: dict[str, object] = dict(assessed.reading.findings)
-    if assessed.validation.issues:
-        report["contamination"] = assessed.validation.severity.name.lower()
-        report["validation"] = assessed.validation.to_dict()
-    return report
-
-
-def _short(text: str) -> str:
-    text = " ".join(text[: 8 * _LONGEST_DECISION].split())
-    return text if len(text) <= _LONGEST_DECISION else f"{text[:_LONGEST_DECISION]} [...]"

@@ -45,7 +45,7 @@ def orchestration(
     }
     if answer.error is not None:
         report |= {
-            "completed_steps": sum(done.usable for done in ended),
+            "completed_steps": sum(done.usable for done in ended if not done.step.reads_handoff),
             "total_steps": answer.total_steps,
             "error": {"code": answer.error.code, "message": answer.error.message},
             "partial": True,

@@ -186,6 +186,26 @@ def test_contamination_is_put_aside_and_told(scripted):
     assert "".join(deltas(frames)) == "the answer itself"
 
 
+def test_what_a_long_draft_settles_is_read_by_the_fast_model(scripted):
+    lists = {"constraints": [], "evidence": [], "open_questions": ["Who pays?"]}
+    said = {"decisions": ["The bridge is 120 m long."], **lists}
+    script = with_steps(
+        draft={"text": "The bridge is 120 m long. " * 40},
+        **{"extract-draft": {"text": json.dumps(said)}},
+    )
+    body = ask(scripted, script)
+    assert content(body) == "the answer itself"
+    assert steps_of(body) == [
+        ("draft", "draft", FIRST),
+        ("extract-draft", "extract", FIRST),
+        ("refine", "refine", MIDDLE),
+        ("answer", "validate", LAST),
+    ]
+    assert body["usage"]["completion_tokens"] == sum(
+        step["tokens"]["completion"] for step in body["orchestration"]["steps"]
+    )
+
+
 @pytest.mark.parametrize(
     ("step", "model"), [("draft", FIRST), ("refine", MIDDLE), ("answer", LAST)]
 )

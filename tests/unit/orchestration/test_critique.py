@@ -169,6 +169,16 @@ def test_what_the_critic_found_is_handed_on_and_resolved_by_a_revision(made):
     assert DEFECT["problem"] in after.handoff.resolved_errors
 
 
+def test_what_the_critic_says_is_settled_is_told_to_those_who_follow(made):
+    said = {**json.loads(judged(0.2)), "decisions": ["It is even."]}
+    texts = ["it is 5", json.dumps(said), "it is 4"]
+    revision, _ = run(made, *texts[:2])
+    assert "- It is even." in revision.steps[0].assignment.messages[0].content
+    critique, done = run(made, *texts)
+    assert "Settled before:\n- It is even." in user(critique.steps[0])
+    assert decide(made, MODE, done).handoff.decisions_made == ("It is even.",)
+
+
 def test_a_judgement_keeps_its_quotes():
     parsed = CritiqueVerdict.parse(judged(0.5))
     assert parsed.defects == (DEFECT,)

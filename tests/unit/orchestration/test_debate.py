@@ -165,6 +165,18 @@ def test_texts_are_compared_by_a_judge(three):
     assert judge.patience.timeout_s == 600
 
 
+def test_what_a_judge_finds_is_settled_or_open_for_those_who_go_on(three):
+    found = judged(1, 2, 3, agreed=["It has a cause."], conflicts=["Which cause it is."])
+    again, done = run(three, LONG, found)
+    handoff = decide(three, MODE, done).handoff
+    assert handoff.decisions_made == ("It has a cause.",)
+    assert handoff.open_questions == ("Which cause it is.",)
+    for step in again.steps:
+        system = step.assignment.messages[0].content
+        assert "- It has a cause." in system
+        assert "Still open:\n- Which cause it is." in system
+
+
 def test_a_judge_that_finds_one_meaning_ends_the_debate(three):
     answer, _ = run(three, LONG, judged(1, 1, 1, agreed=["It has a cause."]))
     assert shape(answer) == [("answer", "reconciler", "a")]

@@ -24,7 +24,9 @@ def state():
     return handoff.begin(job("pipeline", "draft:a", "validate:b"), 2)
 
 
-@pytest.mark.parametrize("field", [*HandoffState.__dataclass_fields__])
+@pytest.mark.parametrize(
+    "field", [name for name in HandoffState.__dataclass_fields__ if name != "open_questions"]
+)
 def test_a_missing_field_is_named(state, field):
     stored = state.to_dict()
     del stored[field]

@@ -125,7 +125,16 @@ def test_an_agent_that_knows_of_no_modes_is_answered_by_one_model():
 )
 def test_bounds_are_those_of_the_mode(preset, expected):
     lead = CATALOGUE.preset(preset).models[0]
-    assert selected(lead, CONFIG=preset).bounds == expected
+    reading = {} if preset == "S1" else {"reading_timeout_s": 600}
+    bounds = dict(selected(lead, CONFIG=preset).bounds)
+    bounds.pop("fast_model", None)
+    assert bounds == {**expected, **reading}
+
+
+def test_the_fittest_fast_model_that_is_there_reads_between_the_steps():
+    assert selected("smollm2-135m", CONFIG="demo-pipeline").bounds["fast_model"] == "smollm2-135m-c"
+    assert selected("smollm2-135m", CONFIG="demo-critique").bounds["fast_model"] == "smollm2-135m"
+    assert "fast_model" not in selected("phi-4", CONFIG="D4").bounds
 
 
 def test_a_presets_temperature_is_a_bound():

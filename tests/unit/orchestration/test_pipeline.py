@@ -148,7 +148,7 @@ def test_a_warning_is_handed_on_with_what_was_found(three):
     assert decision.assessed[0].findings["contamination"] == "warning"
     assert decision.assessed[0].findings["validation"]["recommendation"] == "proceed"
     assert decision.validations["draft"].valid
-    assert decision.handoff.active_errors == ("draft by fast says 'I apologize'",)
+    assert decision.handoff.active_errors == ("draft says 'I apologize'",)
 
 
 def test_more_open_errors_than_steps_are_high(three):

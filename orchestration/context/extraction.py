@@ -1,0 +1,114 @@
+"""Extraction: what a text settles, as the fast model reads it, by schema. Pure.
+
+A text that is short is not read: it stands whole in the next step's prompt, and says itself what it
+settles. What a reader invents is dropped: a quote has to stand in the text, and so has every number
+of a decision, there or in the request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from orchestration.context import reading_steps
+from orchestration.handoff import Settled
+from orchestration.modes import fallbacks
+from orchestration.modes.rounds import EXTRACTOR, FinishedStep, Step
+from orchestration.prompts.readers import EXTRACT
+from orchestration.prompts.rendering import Prompts
+from workers.contract.job import Job
+
+#: Characters of a text that needs no reading: its decisions would take as many.
+SHORT = 600
+#: Entries of a list, and characters of an entry.
+MOST, LONGEST = 6, 200
+_LISTS = ("decisions", "constraints", "evidence", "open_questions")
+_ENTRIES = {"type": "array", "maxItems": MOST, "items": {"type": "string", "maxLength": LONGEST}}
+#: What a reader's text must parse as.
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": dict.fromkeys(_LISTS, _ENTRIES),
+    "required": list(_LISTS),
+    "additionalProperties": False,
+}
+_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """What was read in a text."""
+
+    settled: Settled
+    #: Entries that stand on nothing in the text, and were dropped.
+    invented: tuple[str, ...] = ()
+
+    def findings(self) -> dict[str, Any]:
+        """For those who watch."""
+        lists = {
+            "decisions": self.settled.decisions,
+            "constraints": self.settled.constraints,
+            "evidence": self.settled.evidence,
+            "open_questions": self.settled.open_questions or (),
+            "invented": self.invented,
+        }
+        return {name: list(entries) for name, entries in lists.items() if entries}
+
+
+def needed(source: FinishedStep) -> bool:
+    """Whether a text is so long that its decisions have to be read out of it."""
+    return source.usable and len(source.text.strip()) > SHORT
+
+
+def step(prompts: Prompts, job: Job, source: FinishedStep) -> Step:
+    """The step that reads a text."""
+    return reading_steps.step(prompts, job, EXTRACTOR, source, EXTRACT, SCHEMA)
+
+
+def read(done: FinishedStep, source: FinishedStep, request: str) -> Extract | str:
+    """What a reader found in `source`, or why that cannot be used."""
+    if not done.usable:
+        return fallbacks.reason(done).message
+    if done.outcome.finish_reason == "length":
+        return "it was cut off"
+    try:
+        data = json.loads(done.text, strict=False)
+        lists = {name: _entries(data[name]) for name in _LISTS}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "it has not the form that was asked for"
+    return _checked(lists, source.text, request)
+
+
+def _entries(found: Any) -> tuple[str, ...]:
+    """The texts of a list, each once.
+
+    Raises:
+        TypeError, ValueError: it is no list of texts, or a longer one than the schema allows.
+    """
+    texts = tuple(" ".join(entry.split()) for entry in _list(found) if isinstance(entry, str))
+    if len(texts) != len(found) or len(texts) > MOST or any(len(t) > LONGEST for t in texts):
+        raise ValueError("it is no such list")
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _list(found: Any) -> list[Any]:
+    if not isinstance(found, list):
+        raise TypeError("it is no list")
+    return found
+
+
+def _checked(lists: dict[str, tuple[str, ...]], text: str, request: str) -> Extract:
+    plain = " ".join(text.split())
+    known = set(_NUMBER.findall(text)) | set(_NUMBER.findall(request))
+    invented = [quote for quote in lists["evidence"] if quote.strip("\"'") not in plain]
+    for name in ("decisions", "constraints", "open_questions"):
+        invented += [entry for entry in lists[name] if not set(_NUMBER.findall(entry)) <= known]
+    kept = {
+        name: tuple(entry for entry in entries if entry not in invented)
+        for name, entries in lists.items()
+    }
+    settled = Settled(
+        kept["decisions"], kept["constraints"], kept["evidence"], kept["open_questions"]
+    )
+    return Extract(settled, tuple(invented))
