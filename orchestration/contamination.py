@@ -3,8 +3,9 @@
 What it can see: that a model speaks of its own failure instead of answering (markers), and that
 more has gone wrong than steps have gone by. What it cannot see: a wrong statement made with
 confidence.
-A contradiction with what was settled before is seen only where a step is asked for it and returns
-JSON, which the critic of mode `critique` does; there it bars a revision (`critique.py`).
+A contradiction with what was decided before is seen only where a model is asked for it: the critic
+of mode `critique`, for whom it bars a revision (`critique.py`), and the fast model where the
+settings say so (`context/contradictions.py`).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestration.context import reading_steps
+from orchestration.context import contradictions, reading_steps
 from orchestration.modes import registry
 from orchestration.modes.base import Mode
 from orchestration.modes.casting import CastingInputs
@@ -76,7 +76,11 @@ class ModeSelector:
         bounds = mode.bounds(self._settings, inputs.preset)
         if not mode.asks_as_sent:
             readers = self._readers(inputs.configured, [leader.id, *(each.model for each in cast)])
-            bounds = {**bounds, **reading_steps.bounds(self._settings, readers)}
+            bounds = {
+                **bounds,
+                **reading_steps.bounds(self._settings, readers),
+                **contradictions.bounds(self._settings),
+            }
         return replace(
             job,
             model=leader.id,

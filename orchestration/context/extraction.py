@@ -7,14 +7,13 @@ of a decision, there or in the request.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from orchestration.context import reading_steps
+from orchestration.context.reading_steps import Unreadable
 from orchestration.handoff import Settled
-from orchestration.modes import fallbacks
 from orchestration.modes.rounds import EXTRACTOR, FinishedStep, Step
 from orchestration.prompts.readers import EXTRACT
 from orchestration.prompts.rendering import Prompts
@@ -66,17 +65,17 @@ def step(prompts: Prompts, job: Job, source: FinishedStep) -> Step:
     return reading_steps.step(prompts, job, EXTRACTOR, source, EXTRACT, SCHEMA)
 
 
-def read(done: FinishedStep, source: FinishedStep, request: str) -> Extract | str:
-    """What a reader found in `source`, or why that cannot be used."""
-    if not done.usable:
-        return fallbacks.reason(done).message
-    if done.outcome.finish_reason == "length":
-        return "it was cut off"
+def read(done: FinishedStep, source: FinishedStep, request: str) -> Extract:
+    """What a reader found in `source`.
+
+    Raises:
+        Unreadable: that cannot be used.
+    """
+    data = reading_steps.said(done)
     try:
-        data = json.loads(done.text, strict=False)
         lists = {name: _entries(data[name]) for name in _LISTS}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "it has not the form that was asked for"
+    except (KeyError, TypeError) as error:
+        raise Unreadable from error
     return _checked(lists, source.text, request)
 
 
@@ -84,18 +83,14 @@ def _entries(found: Any) -> tuple[str, ...]:
     """The texts of a list, each once.
 
     Raises:
-        TypeError, ValueError: it is no list of texts, or a longer one than the schema allows.
+        Unreadable: it is no list of texts, or a longer one than the schema allows.
     """
-    texts = tuple(" ".join(entry.split()) for entry in _list(found) if isinstance(entry, str))
-    if len(texts) != len(found) or len(texts) > MOST or any(len(t) > LONGEST for t in texts):
-        raise ValueError("it is no such list")
+    if not isinstance(found, list) or len(found) > MOST:
+        raise Unreadable
+    if not all(isinstance(entry, str) and len(entry) <= LONGEST for entry in found):
+        raise Unreadable
+    texts = (" ".join(entry.split()) for entry in found)
     return tuple(dict.fromkeys(text for text in texts if text))
-
-
-def _list(found: Any) -> list[Any]:
-    if not isinstance(found, list):
-        raise TypeError("it is no list")
-    return found
 
 
 def _checked(lists: dict[str, tuple[str, ...]], text: str, request: str) -> Extract:

@@ -6,10 +6,12 @@ fails, or says what cannot be used, changes nothing: the text is handed on as it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestration.handoff import goal
+from orchestration.modes import fallbacks
 from orchestration.modes.rounds import FinishedStep, Step
 from orchestration.prompts.rendering import Prompts
 from orchestration.prompts.template import Template
@@ -28,6 +30,13 @@ READING_TOKENS = 768
 #: Names of the job's bounds.
 FAST_MODEL, TIMEOUT_S = "fast_model", "reading_timeout_s"
 _SYSTEM = "You read texts with care. You say in JSON what is asked of you, and nothing else."
+
+
+class Unreadable(ValueError):
+    """What a reader said cannot be used; the message says why."""
+
+    def __init__(self, why: str = "it has not the form that was asked for") -> None:
+        super().__init__(why)
 
 
 def bounds(settings: Settings, candidates: Iterable[ModelSpec]) -> dict[str, float | str]:
@@ -68,6 +77,22 @@ def patience(job: Job, steps: int) -> Patience | None:
     """How long so many readers are waited for; jobs of the version before say nothing of it."""
     timeout_s = job.bounds.get(TIMEOUT_S)
     return None if timeout_s is None else Patience(steps, 0.0, float(timeout_s))
+
+
+def said(done: FinishedStep) -> Any:
+    """The JSON that a reader says.
+
+    Raises:
+        Unreadable: it failed, was cut off, or said none.
+    """
+    if not done.usable:
+        raise Unreadable(fallbacks.reason(done).message)
+    if done.outcome.finish_reason == "length":
+        raise Unreadable("it was cut off")
+    try:
+        return json.loads(done.text, strict=False)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable from error
 
 
 def request(job: Job) -> str:

@@ -12,8 +12,8 @@ from workers.contract.step import Assignment, Outcome, Usage, is_answer
 from workers.store.planned import Patience
 
 #: Parts of steps that no mode plans, nor ever sees: the fast model reads what is handed on.
-EXTRACTOR = "extract"
-READER_PARTS = frozenset({EXTRACTOR})
+EXTRACTOR, CONTRADICTION_JUDGE = "extract", "contradiction"
+READER_PARTS = frozenset({EXTRACTOR, CONTRADICTION_JUDGE})
 
 
 @dataclass(frozen=True, slots=True)

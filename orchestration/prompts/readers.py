@@ -1,4 +1,4 @@
-"""What the fast model is asked between two steps: what a text settles."""
+"""What the fast model is asked between two steps: what a text settles, and what it contradicts."""
 
 from __future__ import annotations
 
@@ -21,4 +21,26 @@ evidence lists quotes from it, word for word, on which a decision rests; open_qu
 it leaves open. A list stays empty where there is nothing.
 """,
     {"request": "r", "text": "t"},
+)
+CONTRADICTIONS = Template(
+    "contradictions",
+    """\
+A user asked:
+---
+{{ request }}
+---
+This was settled:
+{% for decision in decisions %}
+{{ loop.index }}. {{ decision }}
+{% endfor %}
+---
+Then this was written:
+---
+{{ text }}
+---
+Does it contradict what was settled? Say in JSON: contradictions has the number of each settled \
+statement that it contradicts, with the quote from it, word for word, that does. What is only said \
+in other words, left out or added contradicts nothing: then the list is empty.
+""",
+    {"request": "r", "decisions": ("d",), "text": "t"},
 )

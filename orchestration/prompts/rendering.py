@@ -12,13 +12,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from orchestration.handoff import HandoffState, goal
 from orchestration.prompts.handoff import HANDOFF, Known
-from orchestration.prompts.readers import EXTRACT
+from orchestration.prompts.readers import CONTRADICTIONS, EXTRACT
 from orchestration.prompts.template import PromptError, Template
 from orchestration.prompts.trajectory import TRAJECTORY, Trajectory
 from workers.contract.job import Job, Message
 
 #: Templates of no mode: every step's, and those of the steps between the modes' own.
-_SHARED = (TRAJECTORY, HANDOFF, EXTRACT)
+_SHARED = (TRAJECTORY, HANDOFF, EXTRACT, CONTRADICTIONS)
 
 
 class Prompts:

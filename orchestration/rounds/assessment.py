@@ -6,18 +6,22 @@ what they say counts as said when its steps ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from orchestration import contamination
-from orchestration.context import extraction, reading_steps
+from orchestration.context import contradictions, extraction, reading_steps
 from orchestration.context.extraction import Extract
+from orchestration.context.reading_steps import Unreadable
 from orchestration.handoff import HandoffState, begin
 from orchestration.modes.base import Mode, Reading
-from orchestration.modes.rounds import EXTRACTOR, FinishedStep, latest, logical
+from orchestration.modes.rounds import CONTRADICTION_JUDGE, EXTRACTOR, FinishedStep, latest, logical
 from orchestration.validation import ValidationResult
 from workers.contract.events import Assessed
 from workers.contract.job import Job
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,10 @@ class AssessedStep:
     done: FinishedStep
     reading: Reading
     validation: ValidationResult
-    #: What its text settles, or why nobody can say; None where nobody was asked.
-    extract: Extract | str | None = None
+    #: What its text settles; None where nobody was asked, or could say.
+    extract: Extract | None = None
+    #: Readers of its text that said nothing of use, by their names, and why.
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def event(self) -> Assessed | None:
@@ -37,10 +43,10 @@ class AssessedStep:
         if self.validation.issues:
             report["contamination"] = self.validation.severity.name.lower()
             report["validation"] = self.validation.to_dict()
-        if isinstance(self.extract, str):
-            report["unread"] = self.extract
-        elif self.extract is not None and (settled := self.extract.findings()):
+        if self.extract is not None and (settled := self.extract.findings()):
             report["settled"] = settled
+        if self.unread:
+            report["unread"] = dict(self.unread)
         return Assessed(0, self.done.step.name, report) if report else None
 
 
@@ -112,18 +118,50 @@ def _assess(
         active_errors=len(handoff.active_errors),
         current_step=handoff.current_step + 1,
     )
+    unread: dict[str, str] = {}
     if validation.valid:
-        return AssessedStep(done, reading, validation, _extract(job, done, ended))
+        denied = _read(
+            CONTRADICTION_JUDGE,
+            done,
+            ended,
+            unread,
+            lambda reader: contradictions.read(
+                reader, done, contradictions.decisions(mode, handoff)
+            ),
+        )
+        validation = ValidationResult((*validation.issues, *(denied or ())))
+    if validation.valid:
+        extract = _read(
+            EXTRACTOR,
+            done,
+            ended,
+            unread,
+            lambda reader: extraction.read(reader, done, reading_steps.request(job)),
+        )
+        return AssessedStep(done, reading, validation, extract, unread)
     if _was_put_aside(done, ended):
         validation = validation.repeated()
     if not done.streamed:
         done = replace(done, problem="contaminated")
-    return AssessedStep(done, reading, validation)
+    return AssessedStep(done, reading, validation, unread=unread)
 
 
-def _extract(job: Job, done: FinishedStep, ended: Ended) -> Extract | str | None:
-    reader = ended.reader(reading_steps.name(EXTRACTOR, done))
-    return None if reader is None else extraction.read(reader, done, reading_steps.request(job))
+def _read(
+    part: str,
+    source: FinishedStep,
+    ended: Ended,
+    unread: dict[str, str],
+    read: Callable[[FinishedStep], T],
+) -> T | None:
+    """What the reader of this part found in a text; None where there is none, or it cannot say."""
+    reader = ended.reader(reading_steps.name(part, source))
+    if reader is None:
+        return None
+    try:
+        return read(reader)
+    except Unreadable as error:
+        unread[reader.step.name] = str(error)
+        return None
 
 
 def _was_put_aside(done: FinishedStep, ended: Ended) -> bool:
@@ -145,7 +183,7 @@ def _note(handoff: HandoffState, assessed: AssessedStep) -> HandoffState:
         # Tried again, it is still one thing that is wrong.
         return handoff if entry in handoff.active_errors else handoff.with_errors((entry,))
     accepted = handoff.accepted(done.text).settled(reading.settled)
-    if isinstance(assessed.extract, Extract):
+    if assessed.extract is not None:
         accepted = accepted.settled(assessed.extract.settled)
     issues = (f"{done.step.name} {issue}" for issue in assessed.validation.issues)
     return accepted.with_errors(tuple(issues))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestration.context import extraction, reading_steps
+from orchestration.context import contradictions, extraction, reading_steps
 from orchestration.handoff import HandoffState
 from orchestration.modes.base import Mode
 from orchestration.modes.rounds import FinishedStep, History, Next, Round, Step, logical
@@ -60,7 +60,7 @@ def decide(
     every = (*earlier, *current)
     validations = {each.done.step.name: each.validation for each in every if each.validation.issues}
     next_ = _next(job, mode, steps, every, current, after)
-    if readers := _readers(job, mode, steps, current, next_):
+    if readers := _readers(job, mode, steps, current, before, next_):
         patience = reading_steps.patience(job, len(readers))
         return RoundDecision(Round(readers, patience), after, (), validations)
     events = tuple(event for each in current if (event := each.event) is not None)
@@ -84,13 +84,26 @@ def _next(
 
 
 def _readers(
-    job: Job, mode: Mode, steps: Ended, current: Sequence[AssessedStep], next_: Next
+    job: Job,
+    mode: Mode,
+    steps: Ended,
+    current: Sequence[AssessedStep],
+    before: HandoffState,
+    next_: Next,
 ) -> tuple[Step, ...]:
-    """Who has to read the texts of the last round before what follows."""
-    wanted: list[Step] = []
+    """Who has to read the texts of the last round before what follows; `before` it was the state.
+
+    An answer is judged, too: it was seen, but its caller is told.
+    """
+    texts = [each.done for each in current if not each.reading.judges]
+    wanted = [
+        contradictions.step(mode.prompts, job, mode, done, before)
+        for done in texts
+        if contradictions.needed(job, mode, done, before)
+    ]
     if mode.hands_on_texts and isinstance(next_, Round):
-        texts = [each.done for each in current if extraction.needed(each.done)]
-        wanted += [extraction.step(mode.prompts, job, done) for done in texts]
+        long = [done for done in texts if extraction.needed(done)]
+        wanted += [extraction.step(mode.prompts, job, done) for done in long]
     planned: list[Step | None] = []
     for step in wanted:
         done = steps.reader(step.name)

@@ -22,6 +22,12 @@ scripted = service_fixture(
     command=up("demo-pipeline"),
     **WIDE,
 )
+judged = service_fixture(
+    "The same, and every text is judged by what was decided before it.",
+    command=up("demo-pipeline"),
+    INFERENCE_CONTRADICTION_JUDGE="true",
+    **WIDE,
+)
 gathered = service_fixture(
     "Three scripted models that answer at once, and are not waited for long.",
     scope="session",

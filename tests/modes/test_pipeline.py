@@ -206,6 +206,35 @@ def test_what_a_long_draft_settles_is_read_by_the_fast_model(scripted):
     )
 
 
+def test_a_stage_that_contradicts_the_one_before_is_put_aside(judged):
+    found = {"contradictions": [{"decision": 1, "quote": "a finer one"}]}
+    nothing = {"contradictions": []}
+    script = with_steps(
+        **{
+            "contradiction-refine": {"text": json.dumps(found)},
+            "refine.2": CLEAN,
+            "contradiction-refine-2": {"text": json.dumps(nothing)},
+            "contradiction-answer": {"text": json.dumps(nothing)},
+        }
+    )
+    body = ask(judged, script)
+    assert content(body) == "the answer itself"
+    steps = body["orchestration"]["steps"]
+    assert [step["step"] for step in steps] == [
+        "draft",
+        "refine",
+        "contradiction-refine",
+        "refine.2",
+        "contradiction-refine-2",
+        "answer",
+        "contradiction-answer",
+    ]
+    assert steps[1]["validation"]["issues"] == [
+        {"type": "contradiction_detected", "severity": "high", "decision": "a draft of it"}
+    ]
+    assert body["usage"]["completion_tokens"] == sum(step["tokens"]["completion"] for step in steps)
+
+
 @pytest.mark.parametrize(
     ("step", "model"), [("draft", FIRST), ("refine", MIDDLE), ("answer", LAST)]
 )

@@ -63,6 +63,11 @@ class OrchestrationSettings:
         "Role or model that decides which answers in words mean the same.",
         unset="who writes the answer",
     )
+    contradiction_judge: bool = setting(
+        "INFERENCE_CONTRADICTION_JUDGE", False, kinds.BOOLEAN,
+        "Have the fast model judge whether a step's text contradicts what was decided before it; "
+        "one that does is put aside. Each judgement is a step of its own.",
+    )
     pipeline_stages: tuple[str, ...] = setting(
         "INFERENCE_PIPELINE_STAGES", ("draft", "refine", "validate"), kinds.stages(),
         "Stages of a pipeline, in their order.",
