@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from web.render import calls, logprobs
@@ -167,9 +167,16 @@ def about(job: Job, completed: Completed) -> dict[str, Any]:
             # Choices are steps that hand nothing on.
             "handoff_steps": max(0, len(report.get("steps", ())) - job.choices),
             "compression_applied": False,
-            "context_utilization": round(
-                outcome.usage.total_tokens / (job.choices * outcome.context_length), 2
-            ),
+            "context_utilization": round(_context_utilization(outcome, report), 2),
             **routing(job),
         },
     }
+
+
+def _context_utilization(outcome: Outcome, report: Mapping[str, Any]) -> float:
+    """That of the step whose context was the fullest; steps of a worker of the version before tell
+    none.
+    """
+    of_steps = [step.get("context_utilization") for step in report.get("steps", ())]
+    told = [float(part) for part in of_steps if part is not None]
+    return max(told, default=outcome.context_utilization)

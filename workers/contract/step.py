@@ -149,6 +149,13 @@ class Outcome:
     #: Why something that opened like a call of a tool is none, in sentences.
     notes: tuple[str, ...] = ()
 
+    @property
+    def context_utilization(self) -> float:
+        """The part of its context, 0 to 1, that its prompt and its completion take."""
+        if self.context_length < 1:  # nothing was decoded
+            return 0.0
+        return min(1.0, self.usage.total_tokens / self.context_length)
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
         return dataclasses.asdict(self)
