@@ -1,4 +1,6 @@
-"""The orchestration worker's process: it decides between rounds, and runs the keeper."""
+"""The orchestration worker's process: it decides between rounds, runs the keeper, and has the
+tokenizer as its child.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,7 @@ from workers.runtime.consumer import consume, worker_record
 from workers.settings import Settings
 from workers.store import connections, redis_memory
 from workers.store.leases import Leases
+from workers.tokenizer.child import TokenizerChild
 
 #: Rounds decided at once: each takes some milliseconds, most of them waiting for Redis.
 CONCURRENCY = 4
@@ -43,15 +46,18 @@ def run(settings: Settings) -> int:
     leases = Leases(connections.client(settings), worker.id)
     advancer = RoundAdvancer(redis, app, leases, worker.id, registry.load(settings.catalogue_dir))
     _register(app, advancer)
+    tokenizer = TokenizerChild(connections.client(settings))
     keeper = Keeper(redis, duties.make(Resources(redis, app, settings)))
     presence.start()
     presence.loaded(memory_bytes=0, context_length=0)
     leases.start()
     keeper.start()
+    tokenizer.start()
     try:
         redis_memory.warn_of_eviction(redis)
         return consume(app, worker, model_queue(ORCHESTRATOR))
     finally:
+        tokenizer.stop()
         keeper.stop()
         leases.stop()
         presence.stop()

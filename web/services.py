@@ -40,6 +40,7 @@ from workers.store import connections
 from workers.store.jobs import JobStore
 from workers.store.redis_memory import RedisMemory
 from workers.store.routing_state import RoutingState
+from workers.store.tokenizer_calls import MOST_WAITING, TokenizerCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Services:
     mode_selector: ModeSelector
     loader: Loader
     jobs: JobStore
+    tokenizer: TokenizerCalls
     hub: Hub
     disconnects: Disconnects
     #: This machine with nothing on it, for plans of models that are not loaded.
@@ -66,10 +68,13 @@ class Services:
     thread_shares: KeyShares
     request_shares: KeyShares
     socket_shares: KeyShares
+    tokenizer_shares: KeyShares
 
     @classmethod
     def start(cls, settings: Settings, redis: Redis | None = None) -> Services:
         """Build everything and start the threads; works while Redis is away."""
+        # Who waits for the tokenizer holds a connection.
+        tokenizer = TokenizerCalls(redis or connections.client(settings))
         redis = redis or connections.client(settings)
         catalogue = catalogue_.load(settings)
         directory, jobs = Directory(redis), JobStore(redis)
@@ -110,6 +115,7 @@ class Services:
             mode_selector=mode_selector,
             loader=Loader(redis, settings.request_timeout_s),
             jobs=jobs,
+            tokenizer=tokenizer,
             hub=hub,
             disconnects=disconnects,
             machine=machine.read().emptied(),
@@ -169,6 +175,17 @@ class Services:
             finally:
                 self.thread_permits.release()
 
+    @contextlib.contextmanager
+    def tokenizing(self) -> Iterator[None]:
+        """Hold a thread for a caller that waits for the tokenizer.
+
+        Raises:
+            TemporaryResource: all are taken, or all that one key may hold.
+        """
+        key = auth.sharing_key()
+        with self.tokenizer_shares.holding(key, MOST_WAITING), self.thread():
+            yield
+
     def wanted(self) -> tuple[str, ...]:
         """The models that the service is to serve."""
         return self.catalogue.wanted(self.settings.preload_models, self.settings.config)
@@ -184,11 +201,12 @@ class Services:
 
 
 def _key_shares(most: float) -> dict[str, KeyShares]:
-    """What one key may hold of the threads, requests and WebSockets, by field of `Services`."""
+    """What one key may hold of threads, requests, WebSockets and calls, by field of `Services`."""
     return {
         "thread_shares": KeyShares(most, "threads of open answers"),
         "request_shares": KeyShares(most, "requests that may be open"),
         "socket_shares": KeyShares(most, "WebSockets that may be open"),
+        "tokenizer_shares": KeyShares(most, "calls that may wait for the tokenizer"),
     }
 
 

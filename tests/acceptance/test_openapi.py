@@ -44,6 +44,10 @@ def test_it_describes_every_endpoint(scripted_service):
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
         "/infill",
+        "/tokenize",
+        "/detokenize",
+        "/v1/tokenize",
+        "/v1/detokenize",
         "/v1/chat/completions",
         "/v1/completions",
         "/v1/jobs",
@@ -151,6 +155,10 @@ def test_no_body_ends_in_a_500_or_hangs(scripted_service, mode):
     [
         ("/v1/completions", "POST", GenerationMode.POSITIVE),
         ("/v1/completions", "POST", GenerationMode.NEGATIVE),
+        ("/v1/tokenize", "POST", GenerationMode.POSITIVE),
+        ("/v1/tokenize", "POST", GenerationMode.NEGATIVE),
+        ("/v1/detokenize", "POST", GenerationMode.POSITIVE),
+        ("/v1/detokenize", "POST", GenerationMode.NEGATIVE),
         ("/infill", "POST", GenerationMode.POSITIVE),
         ("/infill", "POST", GenerationMode.NEGATIVE),
         ("/v1/jobs", "POST", GenerationMode.POSITIVE),

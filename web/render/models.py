@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestration.routing import resolve
 from presets import capabilities
+from presets.memory.plan import Placement
 from presets.model import ModelSpec
 from web.services import services
 from workers.cluster.presence import Worker, WorkerStatus
@@ -31,7 +32,7 @@ def entry(spec: ModelSpec) -> dict[str, Any]:
     """
     best = _best(spec.id)
     planned = services().planned(spec)
-    available = (best and best.context_length) or planned.context_available
+    available = _available(best, planned)
     described: dict[str, Any] = {
         "id": spec.id,
         "object": "model",
@@ -49,6 +50,21 @@ def entry(spec: ModelSpec) -> dict[str, Any]:
     if form := (best and best.format) or spec.format:
         described["format"] = form
     return described
+
+
+def longest_request(spec: ModelSpec) -> int:
+    """The most tokens that a request may use: `context_available`, or what the model could take
+    where it does not fit.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    available = _available(_best(spec.id), services().planned(spec))
+    return available or spec.context_length
+
+
+def _available(best: Worker | None, planned: Placement) -> int:
+    return (best and best.context_length) or planned.context_available
 
 
 def status(model: str) -> dict[str, Any]:

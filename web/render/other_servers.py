@@ -11,7 +11,8 @@ from dataclasses import dataclass
 #: Where a chat goes.
 _CHAT = "`POST /v1/chat/completions`"
 _NO_EMBEDDINGS = "there are no embeddings"
-_NO_TOKENS = "tokens are not given; `usage` counts them"
+_TOKENIZE = "send `prompt` to `POST /v1/tokenize`"
+_DETOKENIZE = "send `tokens` to `POST /v1/detokenize`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ LLAMA_SERVER = Server(
         Address("POST", "/v1/completions"),
         Address("POST", "/v1/messages", f"send OpenAI's form to {_CHAT}"),
         Address("POST", "/infill"),
-        Address("POST", "/tokenize", _NO_TOKENS),
-        Address("POST", "/detokenize", _NO_TOKENS),
+        Address("POST", "/tokenize"),
+        Address("POST", "/detokenize"),
         Address("POST", "/apply-template", "the worker renders the template"),
         Address("POST", "/embedding", _NO_EMBEDDINGS),
         Address("POST", "/v1/embeddings", _NO_EMBEDDINGS),
@@ -142,6 +143,7 @@ LLAMA_SERVER = Server(
         "Several models run at once, each in a process of its own; `model` chooses.",
         "A request that finds no free place waits in a queue with a priority.",
         "`seed: -1` is a seed like any other. Leave `seed` out for a fresh one.",
+        "`/tokenize` and `/detokenize` take vLLM's bodies (`prompt`, not `content`) and answer so.",
         "There is no page for chatting: use `inference-service chat`, or any client.",
     ),
 )
@@ -162,8 +164,8 @@ VLLM = Server(
         Address("POST", "/classify", "models answer in text"),
         Address("POST", "/score", "nothing is ranked"),
         Address("POST", "/v1/rerank", "nothing is ranked"),
-        Address("POST", "/tokenize", _NO_TOKENS),
-        Address("POST", "/detokenize", _NO_TOKENS),
+        Address("POST", "/tokenize"),
+        Address("POST", "/detokenize"),
     ),
     (
         (
@@ -193,9 +195,9 @@ LLAMA_CPP_PYTHON = Server(
         Address("POST", "/v1/completions"),
         Address("POST", "/v1/engines/copilot-codex/completions", f"send `messages` to {_CHAT}"),
         Address("POST", "/v1/embeddings", _NO_EMBEDDINGS),
-        Address("POST", "/extras/tokenize", _NO_TOKENS),
-        Address("POST", "/extras/tokenize/count", _NO_TOKENS),
-        Address("POST", "/extras/detokenize", _NO_TOKENS),
+        Address("POST", "/extras/tokenize", _TOKENIZE),
+        Address("POST", "/extras/tokenize/count", _TOKENIZE),
+        Address("POST", "/extras/detokenize", _DETOKENIZE),
     ),
     (
         ("`--model FILE`", "`INFERENCE_MODELS_DIR`, or `inference-service models add`"),

@@ -98,7 +98,7 @@ def load(
     if api is not Api.CHAT:
         _require_no_chat(body, NOT_OF_GAPS if api is Api.INFILL else OF_CHATS)
     known, ignored = unknown_parameters.sort_out(body, schema.fields, OF_EDITORS[api])
-    _require_few(known.get("messages"), most_messages)
+    messages.require_few(known.get("messages"), most_messages)
     data = schema.read(known, **(ROUTED if auto_route else {}))
     stream = bool(data.get("stream"))
     options = data.get("stream_options")
@@ -159,12 +159,3 @@ def _require_no_chat(body: Mapping[str, Any], names: Iterable[str]) -> None:
             raise UnsupportedParameter(
                 f"{name!r} goes only with POST /v1/chat/completions.", details={"param": name}
             )
-
-
-def _require_few(turns: Any, most: int) -> None:
-    """Refuse too many messages before any of them is looked at."""
-    if isinstance(turns, list) and len(turns) > most:
-        raise ValidationFailed(
-            f"messages must have at most {most} items (INFERENCE_MAX_MESSAGES).",
-            details={"param": "messages", "bound": "messages", "limit": most},
-        )

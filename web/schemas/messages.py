@@ -11,7 +11,7 @@ from web.schemas.fields import Content, Text
 from web.schemas.lenient import LenientSchema
 from web.schemas.refusals import excerpt, header_safe, invalid
 from web.schemas.tool_history import CalledFunctionSchema, CallsField, ToolHistory
-from workers.contract.errors import UnsupportedParameter
+from workers.contract.errors import UnsupportedParameter, ValidationFailed
 from workers.contract.job import Message
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -48,6 +48,19 @@ def read(turns: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
     return tuple(
         _message(f"messages.{position}", turn, history) for position, turn in enumerate(turns)
     )
+
+
+def require_few(turns: Any, most: int) -> None:
+    """Refuse too many messages before any of them is looked at; `most` is INFERENCE_MAX_MESSAGES.
+
+    Raises:
+        ValidationFailed: they are too many.
+    """
+    if isinstance(turns, list) and len(turns) > most:
+        raise ValidationFailed(
+            f"messages must have at most {most} items (INFERENCE_MAX_MESSAGES).",
+            details={"param": "messages", "bound": "messages", "limit": most},
+        )
 
 
 def unknown_names(turns: Any) -> list[str]:

@@ -78,6 +78,12 @@ supervisor                 string       `up`                   PRESENCE_TTL_MS a
                                                                starts what is ordered
 keeper                     string       keeper's lock          KEEPER_TTL_S after a renewal
 rate:{id}                  string       Lua: spend             until the allowance is whole
+tokenizer                  string       the tokenizer          PRESENCE_TTL_MS after a beat: its id
+tokenizer:calls            list         who counts tokens      15 s: numbers of calls
+tokenizer:urgent           list         orchestration          15 s: those that are taken first
+tokenizer:call:{number}    string       who counts tokens      15 s, or until it is taken (JSON)
+tokenizer:reply:{number}   list         the tokenizer          5 s: the one answer
+tokenizer:wake             list         who counts tokens      15 s: that a tokenizer is to start
 =========================  ===========  =====================  ==================================
 
 Fields of `job:{id}`: `job` (JSON), `ended_job` (JSON, what `job` becomes when it ends), `scope` (of
@@ -145,6 +151,11 @@ KEEPER = f"{PREFIX}keeper"
 OWNERS = f"{PREFIX}owners"
 STORED = f"{PREFIX}stored"
 DELETED = f"{PREFIX}deleted"
+
+TOKENIZER = f"{PREFIX}tokenizer"
+TOKENIZER_CALLS = f"{PREFIX}tokenizer:calls"
+TOKENIZER_URGENT = f"{PREFIX}tokenizer:urgent"
+TOKENIZER_WAKE = f"{PREFIX}tokenizer:wake"
 
 #: Seconds for which workers may still learn that a job was deleted.
 DELETED_TTL_S = 3600
@@ -248,6 +259,16 @@ def split_lease_member(member: str) -> tuple[str, str]:
 def worker(worker_id: str) -> str:
     """What one worker process says of itself: JSON that expires when its beats stop."""
     return f"{PREFIX}worker:{worker_id}"
+
+
+def tokenizer_call(number: str) -> str:
+    """What one call asks of the tokenizer: JSON."""
+    return f"{PREFIX}tokenizer:call:{number}"
+
+
+def tokenizer_reply(number: str) -> str:
+    """What it answers: a list of one entry, so that its caller can wait for it."""
+    return f"{PREFIX}tokenizer:reply:{number}"
 
 
 def served(model: str) -> str:

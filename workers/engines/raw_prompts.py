@@ -46,6 +46,28 @@ class PromptVocabulary(Protocol):
         """The text of ids, special tokens' too."""
 
 
+def begun(ids: list[int], beginning: list[int]) -> list[int]:
+    """The ids with what every prompt begins with; who writes that out means it, and not twice."""
+    return ids if ids[: len(beginning)] == beginning else [*beginning, *ids]
+
+
+def require_ids(
+    model: str, ids: Sequence[int], vocabulary: PromptVocabulary, *, param: str = _PARAM
+) -> None:
+    """Refuse ids of which one is none of the vocabulary's.
+
+    Raises:
+        ValidationFailed: names the first.
+    """
+    size = vocabulary.size
+    wrong = next((id_ for id_ in ids if not 0 <= id_ < size), None)
+    if wrong is not None:
+        raise ValidationFailed(
+            f"{param} holds the token id {wrong}; those of {model} are 0 to {size - 1}.",
+            details={"param": param},
+        )
+
+
 class RawPrompts:
     """Makes the token ids of prompts of one model. Safe from several threads."""
 
@@ -90,22 +112,13 @@ class RawPrompts:
     def _checked(self, ids: tuple[int, ...]) -> list[int]:
         """Ids that came as such; nothing is put before them."""
         require_room(self._model, len(ids), self._context_length, param=_PARAM)
-        size = self._vocabulary.size
-        wrong = next((id_ for id_ in ids if not 0 <= id_ < size), None)
-        if wrong is not None:
-            raise ValidationFailed(
-                f"{_PARAM} holds the token id {wrong}; those of {self._model} are 0 to {size - 1}.",
-                details={"param": _PARAM},
-            )
+        require_ids(self._model, ids, self._vocabulary)
         return list(ids)
 
     def _read(self, prompt: Prompt, budget: TimeBudget) -> list[int]:
         self._require_possible(prompt.text, budget)
-        vocabulary = self._vocabulary
-        read = vocabulary.parsed if prompt.parse_special else vocabulary.plain
-        ids, beginning = read(prompt.text), vocabulary.beginning()
-        # Who writes the first token out means that one.
-        return ids if ids[: len(beginning)] == beginning else [*beginning, *ids]
+        read = self._vocabulary.parsed if prompt.parse_special else self._vocabulary.plain
+        return begun(read(prompt.text), self._vocabulary.beginning())
 
     def _around(self, prompt: Prompt, sampling: Sampling, budget: TimeBudget) -> list[int]:
         marks = self._vocabulary.infill_marks

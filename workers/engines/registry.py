@@ -14,17 +14,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from presets import backends
+from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
+from workers.engines.model_tokenizer import ModelTokenizer
 from workers.engines.tuning import Tuner
 
 #: Makes a fresh, unloaded engine. Raises ModelLoadFailed where its package is not installed.
 Factory = Callable[[EngineOptions], Engine]
+#: Makes a model's tokenizer. Raises ModelLoadFailed where it cannot.
+TokenizerFactory = Callable[[ModelSpec], ModelTokenizer]
 
 
 @dataclass(frozen=True, slots=True)
 class _Registration:
     factory: Factory
+    tokenizer: TokenizerFactory | None
     tuner: Tuner | None
     import_ahead: Callable[[], None]
 
@@ -36,16 +41,19 @@ def register(
     backend: str,
     factory: Factory,
     *,
+    tokenizer: TokenizerFactory | None = None,
     tuner: Tuner | None = None,
     import_ahead: Callable[[], None] = lambda: None,
 ) -> None:
     """Let a backend's name mean an engine.
 
-    `tuner` measures the formats of a model's weights; None: the engine has one format alone.
+    `tokenizer` makes a model's tokenizer without its weights; None: nobody counts for its models
+    before they answer. `tuner` measures the formats of a model's weights; None: the engine has one
+    format alone.
     `import_ahead` imports what is heavy, in a process that has no model yet. Nothing, where the
     import itself looks at the devices: which ones it may see is not known then.
     """
-    _REGISTERED[backend] = _Registration(factory, tuner, import_ahead)
+    _REGISTERED[backend] = _Registration(factory, tokenizer, tuner, import_ahead)
 
 
 def import_ahead(backend: str) -> None:
@@ -65,6 +73,21 @@ def create(backend: str, options: EngineOptions) -> Engine:
         ModelLoadFailed: there is no such engine, or its package is not installed.
     """
     return _find(backend).factory(options)
+
+
+def tokenizer(spec: ModelSpec) -> ModelTokenizer:
+    """The tokenizer of a model, without its weights.
+
+    Raises:
+        ModelLoadFailed: its engine has none, its package is not installed, or the model's files are
+            missing or broken.
+    """
+    make = _find(spec.backend).tokenizer
+    if make is None:
+        raise ModelLoadFailed(
+            f"{spec.id} is run by {spec.backend}, which has no tokenizer that counts without it."
+        )
+    return make(spec)
 
 
 def tuner(backend: str) -> Tuner | None:

@@ -52,6 +52,7 @@ from workers.engines.base import (
 from workers.engines.raw_prompts import RawPrompts
 from workers.engines.registry import register
 from workers.engines.script import TOKEN, Script, asked
+from workers.engines.scripted_tokenizer import ScriptedTokenizer
 from workers.engines.scripted_vocabulary import ScriptedVocabulary
 from workers.engines.text import Shown
 from workers.engines.time_budget import Cancelled, TimeBudget
@@ -282,4 +283,4 @@ def _fault(script: Script, produced: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-register("scripted", ScriptedEngine)
+register("scripted", ScriptedEngine, tokenizer=ScriptedTokenizer)

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from presets import installation
+from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
+from workers.engines.model_tokenizer import ModelTokenizer
 from workers.engines.registry import register
 from workers.engines.tuning import Measured
 
@@ -19,6 +21,14 @@ def _engine(options: EngineOptions) -> Engine:
     except ImportError as error:
         raise _not_usable(error) from error
     return LlamaCppEngine(options)
+
+
+def _tokenizer(spec: ModelSpec) -> ModelTokenizer:
+    try:
+        from workers.engines.llamacpp import tokenizer
+    except ImportError as error:
+        raise _not_usable(error) from error
+    return tokenizer.load(spec)
 
 
 def _import_ahead() -> None:
@@ -40,4 +50,4 @@ def _not_usable(error: ImportError) -> ModelLoadFailed:
     )
 
 
-register("llamacpp", _engine, tuner=_measure, import_ahead=_import_ahead)
+register("llamacpp", _engine, tokenizer=_tokenizer, tuner=_measure, import_ahead=_import_ahead)

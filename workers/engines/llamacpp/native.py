@@ -63,8 +63,15 @@ llama_cpp.llama_log_set(_take_log, ctypes.c_void_p(0))
 class Model:
     """Weights in memory."""
 
-    def __init__(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> None:
-        """Load the weights.
+    def __init__(
+        self,
+        path: Path,
+        gpu_layers: int,
+        on_progress: Callable[[float], None],
+        *,
+        vocabulary_alone: bool = False,
+    ) -> None:
+        """Load the weights; `vocabulary_alone`: none of them, but what there is to tokenise with.
 
         Raises:
             ModelLoadFailed: llama.cpp refuses the file; gives its errors.
@@ -72,6 +79,7 @@ class Model:
         llama_cpp.llama_backend_init()
         parameters = llama_cpp.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 10_000
+        parameters.vocab_only = vocabulary_alone
         interrupted: list[BaseException] = []
         callback = llama_cpp.llama_progress_callback(_progress(on_progress, interrupted))
         parameters.progress_callback = callback

@@ -34,9 +34,15 @@ class PromptTokens:
     """Makes the token ids of prompts of one model. Safe from several threads."""
 
     def __init__(
-        self, model: str, vocabulary: Vocabulary, own_texts: frozenset[str], context_length: int
+        self,
+        model: str,
+        vocabulary: Vocabulary,
+        own_texts: frozenset[str],
+        context_length: int | None,
     ) -> None:
-        """`own_texts`: what the template writes by itself."""
+        """`own_texts`: what the template writes by itself. `context_length` None: prompts may be
+        of any length, since nothing is to answer them.
+        """
         self._model = model
         self._vocabulary = vocabulary
         self._context_length = context_length
@@ -77,8 +83,10 @@ class PromptTokens:
             workers.engines.time_budget.Cancelled: nobody waits any longer.
         """
         budget.phase = _PHASE
-        size_bytes = len(prompt.encode("utf-8", "replace"))
-        require_possible(self._model, size_bytes, self._longest, self._context_length)
+        most = self._context_length
+        if most is not None:
+            size_bytes = len(prompt.encode("utf-8", "replace"))
+            require_possible(self._model, size_bytes, self._longest, most)
         parts = stripped(self._special.cut(prompt))
         ids: list[int] = []
         for part in parts:
@@ -91,15 +99,14 @@ class PromptTokens:
                 for piece in split_within(part, self._words):
                     ids += self._plain(piece, len(ids), budget)
             budget.check()
-            if len(ids) >= self._context_length:
-                break
-        is_whole = next(parts, None) is None
-        require_room(self._model, len(ids), self._context_length, at_least=not is_whole)
+            if most is not None and len(ids) >= most:
+                is_whole = next(parts, None) is None
+                require_room(self._model, len(ids), most, at_least=not is_whole)
         return ids or self._vocabulary.beginning()
 
     def _plain(self, text: str, before: int, budget: TimeBudget) -> list[int]:
         """The ids of a text that has no special tokens, whatever it says."""
-        if is_long(text):
+        if self._context_length is not None and is_long(text):
             require_fitting(
                 self._model, text, self._context_length, self._count, budget, before=before
             )

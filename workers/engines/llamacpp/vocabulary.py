@@ -75,7 +75,7 @@ class Vocabulary:
 
     def whole_text(self, token_ids: Iterable[int]) -> str:
         """The text of tokens, special ones' too."""
-        raw = b"".join(self._read_piece(token, special=True) for token in token_ids)
+        raw = b"".join(self.spelling(token) for token in token_ids)
         return raw.decode("utf-8", "replace")
 
     @functools.cached_property

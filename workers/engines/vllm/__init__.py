@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from presets import installation
+from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
+from workers.engines.model_tokenizer import ModelTokenizer
 from workers.engines.registry import register
 
 
@@ -23,4 +25,15 @@ def _engine(options: EngineOptions) -> Engine:
     return VllmEngine(options, errors)
 
 
-register("vllm", _engine)
+def _tokenizer(spec: ModelSpec) -> ModelTokenizer:
+    try:
+        from workers.engines.vllm import tokenizer
+    except ImportError as error:
+        raise ModelLoadFailed(
+            f"The tokenizer of {spec.id} needs what vLLM brings along, and here {error}; the "
+            "orchestration worker counts tokens, so run it in vLLM's environment"
+        ) from error
+    return tokenizer.load(spec)
+
+
+register("vllm", _engine, tokenizer=_tokenizer)

@@ -27,10 +27,11 @@ class PromptTokens:
     """Makes the token ids of prompts of one model. Safe from several threads."""
 
     def __init__(
-        self, model: str, fast: Any, own_texts: Iterable[str], context_length: int
+        self, model: str, fast: Any, own_texts: Iterable[str], context_length: int | None
     ) -> None:
         """`fast`: the model's tokenizer, which stays as it is; `own_texts`: what the template
-        writes by itself.
+        writes by itself. `context_length` None: prompts may be of any length, since nothing is to
+        answer them.
         """
         self._model = model
         self._context_length = context_length
@@ -71,16 +72,19 @@ class PromptTokens:
             workers.engines.time_budget.Cancelled: nobody waits any longer.
         """
         budget.phase = _PHASE
-        size_bytes = len(prompt.encode("utf-8", "replace"))
-        require_possible(self._model, size_bytes, self.longest_piece, self._context_length)
-        self._require_fitting(prompt, budget)
+        most = self._context_length
+        if most is not None:
+            size_bytes = len(prompt.encode("utf-8", "replace"))
+            require_possible(self._model, size_bytes, self.longest_piece, most)
+            self._require_fitting(prompt, most, budget)
         named = "".join(
             self._names[part.id] if isinstance(part, SpecialToken) else part
             for part in self._special.cut(prompt)
         )
         ids = [self._ids.get(id_, id_) for id_ in self.plain(named)]
         budget.check()
-        require_room(self._model, len(ids), self._context_length)
+        if most is not None:
+            require_room(self._model, len(ids), most)
         return ids
 
     def count(self, text: str) -> int:
@@ -91,7 +95,7 @@ class PromptTokens:
         """The ids of a text in which nothing is special."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def _require_fitting(self, prompt: TracedText, budget: TimeBudget) -> None:
+    def _require_fitting(self, prompt: TracedText, most: int, budget: TimeBudget) -> None:
         text = str.__str__(prompt)
         if not is_long(text):
             return
@@ -99,9 +103,7 @@ class PromptTokens:
         special = sum(
             len(part.text) for part in self._special.cut(prompt) if isinstance(part, SpecialToken)
         )
-        require_fitting(
-            self._model, text, self._context_length, self.count, budget, before=-special
-        )
+        require_fitting(self._model, text, most, self.count, budget, before=-special)
 
 
 def _plain(fast: Any, special: frozenset[int]) -> Tokenizer:

@@ -1,0 +1,92 @@
+"""A model's tokenizer and chat template without its weights: the ids that its worker would read.
+
+An engine makes one of the same parts that its `generate` works with, so that both count alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from workers.engines.base import GenerationRequest
+from workers.engines.chat_template.traced_text import TracedText
+from workers.engines.dialogue import Dialogue
+from workers.engines.raw_prompts import PromptVocabulary, begun, require_ids
+from workers.engines.time_budget import TimeBudget
+
+_PHASE = "tokenising the text"
+
+
+class ModelTokenizer(Protocol):
+    """What counts for one model. Safe from several threads; freed with the last who holds it."""
+
+    def of_messages(self, request: GenerationRequest, budget: TimeBudget) -> Sequence[int]:
+        """The ids of the request's messages and tools, as its model's template renders them.
+
+        Raises:
+            ValidationFailed: the template refuses these messages.
+            TimeBudgetExceeded: it took too long.
+        """
+
+    def of_text(self, text: str, budget: TimeBudget, *, add_special: bool) -> Sequence[int]:
+        """The ids of a caller's own prompt, special tokens in it read as such."""
+
+    def count(self, text: str) -> int:
+        """The tokens of a text in which nothing is special."""
+
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        """The text of ids, special tokens' too.
+
+        Raises:
+            ValidationFailed: one of them is no token.
+        """
+
+
+class PromptIds(Protocol):
+    """Makes the ids of a rendered prompt."""
+
+    def of(self, prompt: TracedText, budget: TimeBudget) -> list[int]:
+        """The ids, however many."""
+
+
+class DialogueTokenizer:
+    """The tokenizer of a model that has a vocabulary and a chat template."""
+
+    def __init__(
+        self,
+        model: str,
+        dialogue: Dialogue,
+        prompt_ids: PromptIds,
+        vocabulary: PromptVocabulary,
+        free: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`free` gives back what the vocabulary holds, when nobody has this any longer."""
+        self._model = model
+        self._dialogue = dialogue
+        self._prompt_ids = prompt_ids
+        self._vocabulary = vocabulary
+        self._free = free
+
+    def of_messages(self, request: GenerationRequest, budget: TimeBudget) -> list[int]:
+        """See `ModelTokenizer.of_messages`."""
+        return self._prompt_ids.of(self._dialogue.prompt(request, budget), budget)
+
+    def of_text(self, text: str, budget: TimeBudget, *, add_special: bool) -> list[int]:
+        """See `ModelTokenizer.of_text`."""
+        budget.phase = _PHASE
+        ids = self._vocabulary.parsed(text)
+        budget.check()
+        return begun(ids, self._vocabulary.beginning()) if add_special else ids
+
+    def count(self, text: str) -> int:
+        """See `ModelTokenizer.count`."""
+        return len(self._vocabulary.plain(text))
+
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        """See `ModelTokenizer.text_of`."""
+        require_ids(self._model, token_ids, self._vocabulary, param="tokens")
+        return self._vocabulary.whole_text(token_ids)
+
+    def __del__(self) -> None:
+        """Free the vocabulary: a thread that still counts with it holds this."""
+        self._free()
