@@ -19,6 +19,7 @@ BENCHMARKS = (
     "readers",
     "hops",
     "joins",
+    "counting",
 )
 
 
