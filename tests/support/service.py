@@ -56,6 +56,8 @@ class Service(FrontEnd):
             "INFERENCE_DATA_DIR": str(self.data_dir),
             "INFERENCE_PORT": str(self.port),
             "INFERENCE_GRACE_S": "5",
+            # Several run side by side, and llama.cpp's threads wait for each other in a loop.
+            "INFERENCE_ENGINE_THREADS": "1",
             **environment,
         }
         self._process = None

@@ -48,7 +48,8 @@ def reference(models_dir):
 @pytest.fixture(scope="session")
 def shared_kit(cache_dir, reference, models_dir):  # noqa: F811
     """One for the whole run; its first engine, 16 wide, is shared by the tests."""
-    return Kit("vllm", cache_dir, reference, models_dir, {"options": OPTIONS, "hf": None})
+    settings = {"options": OPTIONS, "hf": None}
+    return Kit("vllm", cache_dir, reference, settings, models_dir)
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +72,8 @@ def catalogue_dir(tmp_path_factory):
         f"id: smollm2-135m\ncontext_length: 8192\noptions:\n{options}"
     )
     return directory
+
+
+@pytest.fixture
+def sense():
+    """This model makes some."""

@@ -41,6 +41,7 @@ def test_the_prompt_is_the_templates_own(real_kit, real_engine):
     assert answer.usage.prompt_tokens == len(real_kit.reference.prompt(request.messages))
 
 
+@pytest.mark.usefixtures("sense")
 def test_the_model_ends_its_own_turn(kit, engine):
     content = "What is 2 + 2? Answer with one number."
     messages = (Message("user", content if kit.real else '{"scripted": {"text": "4"}}'),)
@@ -77,6 +78,7 @@ def test_text_that_might_have_become_a_stop_string_is_not_lost(kit, engine):
     assert answer.reason == "length"
 
 
+@pytest.mark.usefixtures("sense")
 def test_characters_split_over_tokens_come_whole(kit, engine):
     """In the model's vocabulary these pictures are two or three tokens each."""
     line = "Repeat this line: " + "🙂🎉🚀" * 3
@@ -108,6 +110,7 @@ def test_without_a_seed_and_with_another_the_answer_varies(real_kit, real_engine
     assert len(set(drawn)) == 4
 
 
+@pytest.mark.usefixtures("sense")
 def test_penalties_keep_an_answer_from_repeating_itself(real_kit, real_engine):
     messages = (Message("user", "Write the word yes a hundred times: yes yes yes yes"),)
 

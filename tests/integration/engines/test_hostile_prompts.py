@@ -117,6 +117,7 @@ def test_a_template_that_does_not_end_for_some_request_fails_that_request(real_k
     assert [type(error) for error in errors] == [ValidationFailed] * 2
 
 
+@pytest.mark.usefixtures("sense")
 def test_an_answer_goes_on_with_the_last_message(real_kit, llamacpp):
     messages = (
         Message("user", "What is the capital of France?"),

@@ -213,6 +213,7 @@ def test_a_held_answer_parses_or_is_cut_by_its_limit(real_kit, llamacpp, schema,
         assert len(value["ships"]) <= 2
 
 
+@pytest.mark.usefixtures("sense")
 @pytest.mark.parametrize("cut", [1, 5, 12])
 def test_a_held_answer_goes_on_from_its_token_ids(real_kit, llamacpp, cut):
     """The grammar is fed with what an earlier attempt produced."""

@@ -37,6 +37,7 @@ def thinker(kit, plain):
     return kit.load(reasoning=Reasoning("tags", plain.text[:4], plain.text[12:18]))
 
 
+@pytest.mark.usefixtures("sense")
 def test_thought_and_content_come_apart(kit, plain, thinker):
     answer = ask(thinker, kit.request(max_tokens=LENGTH))
     assert answer.ids == plain.ids
@@ -46,6 +47,7 @@ def test_thought_and_content_come_apart(kit, plain, thinker):
     assert answer.reason == "length"
 
 
+@pytest.mark.usefixtures("sense")
 def test_a_stop_string_counts_in_the_content_alone(kit, plain, thinker):
     stop = (plain.text[5:8], plain.text[24:27])
     answer = ask(thinker, kit.request(max_tokens=LENGTH, stop=stop))
@@ -54,6 +56,7 @@ def test_a_stop_string_counts_in_the_content_alone(kit, plain, thinker):
     assert answer.text == min((content.partition(text)[0] for text in stop), key=len)
 
 
+@pytest.mark.usefixtures("sense")
 def test_an_answer_that_is_cut_while_it_thinks_is_empty(kit, plain, thinker):
     whole = ask(thinker, kit.request(max_tokens=LENGTH))
     first = next(i for i, delta in enumerate(whole.deltas) if delta.reasoning)
@@ -63,6 +66,7 @@ def test_an_answer_that_is_cut_while_it_thinks_is_empty(kit, plain, thinker):
     assert answer.reason == "length"
 
 
+@pytest.mark.usefixtures("sense")
 def test_it_goes_on_anywhere_from_its_token_ids(kit, plain, thinker):
     """Also within tags: their state comes from the ids, never from what was logged as text."""
     whole = ask(thinker, kit.request(max_tokens=LENGTH))
@@ -76,6 +80,7 @@ def test_it_goes_on_anywhere_from_its_token_ids(kit, plain, thinker):
         assert rest.usage.reasoning_tokens == whole.usage.reasoning_tokens
 
 
+@pytest.mark.usefixtures("sense")
 def test_what_a_cancelled_answer_held_back_comes_once(kit, plain, thinker):
     whole = ask(thinker, kit.request(max_tokens=LENGTH))
     cut = next(i for i, delta in enumerate(whole.deltas) if not delta.text and not delta.reasoning)
@@ -90,6 +95,7 @@ def test_what_a_cancelled_answer_held_back_comes_once(kit, plain, thinker):
         assert "".join(d.text for d in begun) + rest.text == whole.text
 
 
+@pytest.mark.usefixtures("sense")
 def test_thinking_is_open_where_the_prompt_ends_with_the_mark(kit):
     script = {"text": "It is so. And so on, and on.", "prompt_end": "<think>\n"}
     messages = None if kit.real else (Message("user", json.dumps({"scripted": script})),)
@@ -125,6 +131,7 @@ def test_think_tags_that_are_special_tokens_are_seen(real_kit, llamacpp):
     assert answers[1].text == ""
 
 
+@pytest.mark.usefixtures("sense")
 @pytest.mark.parametrize("closing", [".", "e"])
 def test_a_format_holds_the_content_and_not_the_thought(real_kit, closing):
     """`e` stands in the middle of tokens: one that would begin the content too may not end it."""
@@ -147,6 +154,7 @@ PERSON = {
 }
 
 
+@pytest.mark.usefixtures("sense")
 def test_a_held_answer_that_thinks_goes_on_from_its_token_ids(real_kit):
     """Within the thought, at its end, and within the content."""
     engine = real_kit.load(reasoning=SENTENCE, chat_template=OPENS)
@@ -177,6 +185,7 @@ def test_a_format_holds_a_model_that_does_not_think(real_kit):
     assert answer.reason == "length" or set(json.loads(answer.text)) == {"age", "kind"}
 
 
+@pytest.mark.usefixtures("sense")
 def test_a_thought_may_not_end_the_turn_of_a_held_answer(real_kit, llamacpp):
     """The model says the end of its turn all the same, and the likeliest other token stands in."""
     ask_one = Message("user", "What is 2 + 2? Answer with one number.")

@@ -214,6 +214,7 @@ def test_each_sampler_leaves_out_what_it_is_to(real_kit, real_engine, choice):
         assert all(chosen.token_id != top[0].token_id for chosen, *top in told(answer).values())
 
 
+@pytest.mark.usefixtures("sense")
 def test_min_tokens_bans_the_end_and_no_longer(kit, engine):
     text = "What is 2 + 2? Answer with one number." if kit.real else '{"scripted": {"text": "4"}}'
     messages = (Message("user", text),)

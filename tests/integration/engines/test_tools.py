@@ -41,6 +41,7 @@ def assert_calls(answer, names=tuple(SCHEMAS)):
         assert jsonschema_rs.is_valid(SCHEMAS[name], given), given
 
 
+@pytest.mark.usefixtures("sense")
 def test_a_call_that_is_required_comes(kit, engine):
     answer = ask(engine, request(kit, offered("required")))
     assert_calls(answer)
@@ -49,12 +50,14 @@ def test_a_call_that_is_required_comes(kit, engine):
     assert answer.usage.completion_tokens == len(answer.ids)
 
 
+@pytest.mark.usefixtures("sense")
 def test_a_named_tool_is_the_one_that_is_called(kit, engine):
     text = '{"name": "add", "arguments": {"a": 1, "b": 2}}'
     answer = ask(engine, request(kit, offered("named", "add"), text))
     assert_calls(answer, ["add"])
 
 
+@pytest.mark.usefixtures("sense")
 def test_arguments_come_in_pieces_and_the_name_once(kit, engine):
     deltas = ask(engine, request(kit, offered("required", parallel=False))).deltas
     parts = [part for delta in deltas for part in delta.calls]
@@ -64,6 +67,7 @@ def test_arguments_come_in_pieces_and_the_name_once(kit, engine):
     assert len(parts) > 3
 
 
+@pytest.mark.usefixtures("sense")
 def test_a_call_that_is_cut_is_cut(kit, engine):
     whole = ask(engine, request(kit, offered("required")))
     limit = len(whole.ids) - 3
@@ -72,6 +76,7 @@ def test_a_call_that_is_cut_is_cut(kit, engine):
     assert len(answer.ids) == limit
 
 
+@pytest.mark.usefixtures("sense")
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_arguments_survive_a_crash_in_their_middle(kit, engine, temperature):
     asked = request(kit, offered("required"), temperature=temperature)
@@ -93,6 +98,7 @@ def test_arguments_survive_a_crash_in_their_middle(kit, engine, temperature):
             assert calls(again.deltas) == calls(whole.deltas)
 
 
+@pytest.mark.usefixtures("sense")
 def test_stop_strings_do_not_end_a_call(kit, engine):
     answer = ask(engine, request(kit, offered("required"), stop=('"', "a", ":")))
     assert_calls(answer)
@@ -175,6 +181,7 @@ def sums(kit, question="What is 5 and 6?", **sampling):
     return dataclasses.replace(made, id=f"job-{sampling.get('seed')}|answer", tools=offered())
 
 
+@pytest.mark.usefixtures("sense")
 def test_a_model_that_opens_a_call_is_held_from_there(real_kit, real_engine):
     answers = ask_all(
         real_engine, [sums(real_kit, temperature=1.0, seed=seed) for seed in range(12)]
@@ -186,6 +193,7 @@ def test_a_model_that_opens_a_call_is_held_from_there(real_kit, real_engine):
     assert all(answer.reason in ("tool_calls", "stop", "length") for answer in answers)
 
 
+@pytest.mark.usefixtures("sense")
 def test_what_an_earlier_attempt_opened_is_held(real_kit, real_engine):
     """Whatever the model would say: it is asked for something else, at a high temperature."""
     begun = '{"name": "get_weather", "arguments": {"ci'
@@ -212,6 +220,7 @@ def test_what_an_earlier_attempt_opened_is_held(real_kit, real_engine):
         assert answer.reason == "tool_calls"
 
 
+@pytest.mark.usefixtures("sense")
 def test_content_follows_the_format_or_a_tool_is_called(real_kit, real_engine):
     schema = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
     form = json_schema({**schema, "additionalProperties": False})

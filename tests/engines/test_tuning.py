@@ -40,7 +40,7 @@ def test_what_is_measured(one_format, cache_dir):
     spec = Catalogue.load(None, "llamacpp").get("smollm2-135m")
     started = []
     original, q8_0 = formats.measure(
-        spec, cache_dir, threads=2, rows=2, gpu_layers=0, on_start=started.append
+        spec, cache_dir, threads=1, rows=2, gpu_layers=0, on_start=started.append
     )
     assert started == ["as it is", "q8_0"]
     assert (original.form, original.divergence) == (None, 0.0)
@@ -55,7 +55,7 @@ def test_what_is_measured(one_format, cache_dir):
 
 
 def test_the_command_keeps_what_is_asked_for(one_format, tmp_path):
-    environ = {"INFERENCE_DATA_DIR": str(tmp_path)}
+    environ = {"INFERENCE_DATA_DIR": str(tmp_path), "INFERENCE_ENGINE_THREADS": "1"}
     result = CliRunner().invoke(cli, ["tune", "smollm2-135m", "--format", "original"], env=environ)
     assert result.exit_code == 0, result.output
     assert "chosen" in result.output
