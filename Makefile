@@ -1,7 +1,8 @@
 # make up      install what is needed and start the service (WHEEL=path: a llama-cpp-python wheel
 #              you have, instead of compiling it)
 # make test    lint, types, import rules, and all tests but the next
-# make test-engines  the engine on the whole of the shipped model; make test has its first layers
+# make test-engines   llama.cpp with the whole of the shipped model; make test has its first layers
+# make test-services  services that start, stop, move, load and unload; two versions on one Redis
 # make test-faults   kill, cut and stop real processes under streams; every text stays whole
 # make test-modes    several models answer one request, on real processes; kills between steps
 # make test-attacks  what a stranger may send, while an honest client streams and notices nothing
@@ -28,7 +29,7 @@ NODE_CLIENTS := tests/clients/node
 AUDITED := celeryconfig.py web orchestration workers presets
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -12
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -13
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
@@ -46,6 +47,9 @@ lint: $(VENV)/.for-test
 
 test-engines: $(VENV)/.for-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/engines $(ARGS)
+
+test-services: $(VENV)/.for-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/services $(ARGS)
 
 test-faults: $(VENV)/.for-test
 	$(BIN)/python -m pytest tests/faults $(ARGS)
@@ -149,4 +153,4 @@ $(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm
 	@$(VLLM_VENV)/bin/python -m tests.vllm.convert $(VLLM_VENV)/models
 	@touch $@
 
-.PHONY: help up test test-engines test-faults test-modes test-attacks test-clients test-vllm chaos lint audit bench bench-vllm clean
+.PHONY: help up test test-engines test-services test-faults test-modes test-attacks test-clients test-vllm chaos lint audit bench bench-vllm clean
