@@ -8,21 +8,26 @@ from typing import Any
 
 from celery import Celery
 
+from orchestration.context.planning import Planner
 from orchestration.modes import registry
 from orchestration.rounds.advance import RoundAdvancer
+from orchestration.rounds.context_budgets import ContextBudgets
 from orchestration.rounds.dispatch import ADVANCE, ADVANCE_WITH_READERS
 from workers import logs
 from workers.app import make_app, model_queue
+from workers.cluster.directory import Directory
 from workers.cluster.presence import Presence
 from workers.contract.step import ORCHESTRATOR, StepRequest
 from workers.keeper import duties
 from workers.keeper.duties import Resources
 from workers.keeper.keeper import Keeper
+from workers.planning import catalogue
 from workers.runtime import ending
 from workers.runtime.consumer import consume, worker_record
 from workers.settings import Settings
 from workers.store import connections, redis_memory
 from workers.store.leases import Leases
+from workers.store.tokenizer_calls import TokenizerCalls
 from workers.tokenizer.child import TokenizerChild
 
 #: Rounds decided at once: each takes some milliseconds, most of them waiting for Redis.
@@ -44,7 +49,11 @@ def run(settings: Settings) -> int:
     worker = worker_record(None, CONCURRENCY)
     presence = Presence(redis, worker)
     leases = Leases(connections.client(settings), worker.id)
-    advancer = RoundAdvancer(redis, app, leases, worker.id, registry.load(settings.catalogue_dir))
+    budgets = ContextBudgets(catalogue.load(settings), Directory(redis))
+    counter = TokenizerCalls(connections.client(settings), urgent=True)
+    planner = Planner(counter, budgets)
+    modes = registry.load(settings.catalogue_dir)
+    advancer = RoundAdvancer(redis, app, leases, worker.id, modes, planner)
     _register(app, advancer)
     tokenizer = TokenizerChild(connections.client(settings))
     keeper = Keeper(redis, duties.make(Resources(redis, app, settings)))

@@ -58,19 +58,31 @@ def step(
     source: FinishedStep,
     template: Template,
     schema: Mapping[str, Any],
+    *,
+    suffix: str = "",
+    max_tokens: int = READING_TOKENS,
+    temperature: float = 0.0,
     **values: Any,
 ) -> Step:
-    """The step in which the fast model, or the step's own, reads a text by this schema."""
-    values |= {"request": request(job), "text": source.text}
+    """The step in which the fast model, or the step's own, reads a text by this schema.
+
+    The text is `source`'s, unless `values` has another; `suffix` is added to the step's name.
+    """
+    values = {"request": request(job), "text": source.text, **values}
     messages = (Message("system", _SYSTEM), Message("user", prompts.render(template, values)))
     sampling = Sampling(
-        max_tokens=READING_TOKENS,
-        temperature=0.0,
+        max_tokens=max_tokens,
+        temperature=temperature,
         seed=job.sampling.seed,
         constraint=Constraint(ConstraintKind.JSON_SCHEMA, dict(schema)),
     )
-    model = str(job.bounds.get(FAST_MODEL, source.step.model))
-    return Step(name(part, source), part, model, Assignment(messages, sampling))
+    model = reader_of(job, source)
+    return Step(f"{name(part, source)}{suffix}", part, model, Assignment(messages, sampling))
+
+
+def reader_of(job: Job, source: FinishedStep) -> str:
+    """The model that reads a text: the fast one, else the text's own."""
+    return str(job.bounds.get(FAST_MODEL, source.step.model))
 
 
 def patience(job: Job, steps: int) -> Patience | None:

@@ -200,7 +200,7 @@ class Critique(Mode):
     ) -> Step:
         place = Trajectory(1 + 2 * number, self.total_steps(job), "revise", "critique", "critique")
         messages = self._prompts.messages(
-            job, REVISE, place, history.handoff, previous=text.text, defects=verdict.defects
+            job, REVISE, place, history.handoff, previous=text.handed_on, defects=verdict.defects
         )
         return _generator_step(job, f"revision-{number}", Assignment(messages, job.sampling))
 
@@ -208,7 +208,7 @@ class Critique(Mode):
         place = Trajectory(2 * number, self.total_steps(job), "critique", text.step.name, "revise")
         handoff = history.handoff
         messages = self._prompts.messages(
-            job, CRITIQUE, place, handoff, previous=text.text, decisions=handoff.decisions_made
+            job, CRITIQUE, place, handoff, previous=text.handed_on, decisions=handoff.decisions_made
         )
         sampling = Sampling(
             max_tokens=CRITIQUE_TOKENS,

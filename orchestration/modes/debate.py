@@ -183,14 +183,14 @@ class Debate(Mode):
             DEBATE,
             _trajectory(job, number),
             history.handoff,
-            previous=own.text,
-            others=tuple(others[at].text for at in order),
+            previous=own.handed_on,
+            others=tuple(others[at].handed_on for at in order),
         )
         return _participant(job, place, number, messages)
 
     def _judge(self, job: Job, last: DebateRound, history: History) -> Step:
         order = members.shuffled(job, last.number, 0, len(last.answers))
-        texts = [last.answers[at].text for at in order]
+        texts = [last.answers[at].handed_on for at in order]
         (judge,) = members.of_part(job, judging.PART)
         name = f"{judging.PART}-{last.number}"
         place = _trajectory(job, last.number, judging.PART)
@@ -240,12 +240,12 @@ def _written(history: History, rounds: Sequence[DebateRound], total: int) -> Job
 
 def _candidates(rounds: Sequence[DebateRound]) -> list[str]:
     """The last round's answers, and those of the first that nobody gives any longer."""
-    texts = [done.text for done in rounds[-1].answers]
+    texts = [done.handed_on for done in rounds[-1].answers]
     seen = {answer_kinds.plain(text) for text in texts}
     for done in rounds[0].answers:  # what was given up may have been right
         if answer_kinds.plain(done.text) not in seen:
             seen.add(answer_kinds.plain(done.text))
-            texts.append(done.text)
+            texts.append(done.handed_on)
     return texts
 
 

@@ -181,7 +181,7 @@ class Ensemble(Mode):
 
     def _judge(self, job: Job, answered: Sequence[FinishedStep], history: History) -> Step:
         order = members.shuffled(job, 1, 0, len(answered))
-        texts = [answered[at].text for at in order]
+        texts = [answered[at].handed_on for at in order]
         (judge,) = members.of_part(job, judging.PART)
         place = _trajectory(1, judging.PART)
         return judging.step(
@@ -202,7 +202,7 @@ class Ensemble(Mode):
             SYNTHESISE,
             _trajectory(2, ANSWER),
             history.handoff,
-            answers=tuple(answered[at].text for at in order),
+            answers=tuple(answered[at].handed_on for at in order),
             votes=_votes(agreement),
             agreed=agreement.agreed,
             conflicts=agreement.conflicts,

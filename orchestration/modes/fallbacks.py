@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestration.modes.rounds import FinishedStep, JobAnswer, JobFailure
 from workers.contract.errors import (
+    CompressionFailed,
     ContextBudgetExceeded,
     InferenceError,
     InsufficientMemory,
@@ -19,6 +20,7 @@ from workers.contract.errors import (
 
 #: What a caller or an operator can mend, and says how: reported as it is, not as a step's failure.
 _SAYS_ENOUGH = (
+    CompressionFailed,
     ContextBudgetExceeded,
     InsufficientMemory,
     ModelLoadFailed,

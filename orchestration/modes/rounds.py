@@ -8,12 +8,12 @@ from typing import Any
 
 from orchestration.handoff import HandoffState
 from workers.contract.errors import InferenceError
-from workers.contract.step import Assignment, Outcome, Usage, is_answer
+from workers.contract.step import Assignment, Outcome, Timings, Usage, is_answer
 from workers.store.planned import Patience
 
 #: Parts of steps that no mode plans, nor ever sees: the fast model reads what is handed on.
-EXTRACTOR, CONTRADICTION_JUDGE = "extract", "contradiction"
-READER_PARTS = frozenset({EXTRACTOR, CONTRADICTION_JUDGE})
+EXTRACTOR, CONTRADICTION_JUDGE, COMPRESSOR = "extract", "contradiction", "compress"
+READER_PARTS = frozenset({EXTRACTOR, CONTRADICTION_JUDGE, COMPRESSOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,30 @@ class FinishedStep:
     outcome: Outcome
     #: Why its text may not be used; None where it may.
     problem: str | None = None
+    #: Its text as it is handed on, where it was too long to be handed on as it is.
+    shortened: str | None = None
+    #: What its prompt was planned to have, part by part, as callers are shown it.
+    plan: Mapping[str, Any] | None = None
+
+    @classmethod
+    def refused(cls, step: Step, error: InferenceError) -> FinishedStep:
+        """A step that cannot run, as if it had failed at once."""
+        outcome = Outcome(
+            step=step.name,
+            model=step.model,
+            attempt=0,
+            finish_reason="error",
+            usage=Usage(0, 0),
+            timings=Timings(),
+            context_length=0,
+            error=error.to_dict(),
+        )
+        return cls(step, 0, "", outcome)
+
+    @property
+    def handed_on(self) -> str:
+        """Its text as those who go on from it read it."""
+        return self.text if self.shortened is None else self.shortened
 
     @property
     def error(self) -> InferenceError | None:

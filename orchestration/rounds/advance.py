@@ -7,6 +7,7 @@ what a dead advancer left undone another does.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 
 from celery import Celery
@@ -14,6 +15,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from orchestration.context.planning import Planner
 from orchestration.handoff import HandoffState
 from orchestration.modes.base import Mode
 from orchestration.modes.rounds import FinishedStep, JobAnswer, JobFailure, Round, Step
@@ -21,7 +23,7 @@ from orchestration.rounds import dispatch, handoff_store, policy, report
 from orchestration.rounds.policy import RoundDecision
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
-from workers.contract.events import Completed, Event, Failed, Token
+from workers.contract.events import Completed, Event, Failed, Planned, Token
 from workers.contract.job import Job, JobState
 from workers.contract.step import ANSWER, StepRequest, is_answer
 from workers.store.jobs import JobStore
@@ -31,18 +33,30 @@ from workers.store.token_log import Entry, append
 
 log = logging.getLogger(__name__)
 
+#: Seconds for which prompts are not planned once the tokenizer did not answer: waiting takes long.
+UNPLANNED_S = 30.0
+
 
 class RoundAdvancer:
     """Decides after every round, for all jobs of all modes."""
 
     def __init__(
-        self, redis: Redis, app: Celery, leases: Leases, worker_id: str, modes: Mapping[str, Mode]
+        self,
+        redis: Redis,
+        app: Celery,
+        leases: Leases,
+        worker_id: str,
+        modes: Mapping[str, Mode],
+        planner: Planner | None = None,
     ) -> None:
+        """Without a `planner` prompts are sent as long as they are."""
         self._redis = redis
         self._app = app
         self._leases = leases
         self._worker_id = worker_id
         self._modes = modes
+        self._planner = planner
+        self._unplanned_until = float("-inf")
         self._jobs = JobStore(redis)
 
     def advance(self, request: StepRequest) -> None:
@@ -81,7 +95,7 @@ class RoundAdvancer:
         ended = _ended(record)
         mode = self._modes[record.job.mode]
         handed_on = self._handed_on(job_id, policy.state_before(ended))
-        decision = policy.decide(record.job, mode, ended, handed_on)
+        decision = self._decision(record.job, mode, ended, handed_on)
         match decision.next:
             case Round() as round_:
                 with_readers = any(
@@ -91,7 +105,8 @@ class RoundAdvancer:
                     self._app, record.job, number + 1, round_, with_readers=with_readers
                 )
                 handoff_store.save(self._redis, decision.handoff, number)
-                self._append(lease, decision.assessed)
+                plans = (Planned(0, name, plan.to_dict()) for name, plan in decision.plans.items())
+                self._append(lease, [*decision.assessed, *plans])
                 if self._jobs.advance(lease, self._worker_id, planned):
                     dispatch.send(self._app, planned, dispatch.NEXT_RANK)
             case JobAnswer() as answer:
@@ -100,6 +115,18 @@ class RoundAdvancer:
                 self._append(
                     lease, [*decision.assessed, Failed(0, error.to_dict())], JobState.FAILED
                 )
+
+    def _decision(
+        self, job: Job, mode: Mode, ended: Sequence[FinishedStep], handed_on: HandoffState | None
+    ) -> RoundDecision:
+        planner = self._planner if time.monotonic() >= self._unplanned_until else None
+        try:
+            return policy.decide(job, mode, ended, handed_on, planner)
+        except InferenceError as error:  # each model still counts its own prompt
+            log.warning("prompts are not planned: %s", error.for_log())
+            if error.retriable:
+                self._unplanned_until = time.monotonic() + UNPLANNED_S
+            return policy.decide(job, mode, ended, handed_on)
 
     def _handed_on(self, job_id: str, number: int) -> HandoffState | None:
         return handoff_store.load(self._redis, job_id, number) if number else None
@@ -151,6 +178,7 @@ def _ended(record: JobRecord) -> list[FinishedStep]:
             dispatch.round_of(step.then),
             step.text,
             step.outcome,
+            plan=step.plan,
         )
         for step in record.steps
         if step.outcome is not None

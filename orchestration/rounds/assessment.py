@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from orchestration import contamination
-from orchestration.context import contradictions, extraction, reading_steps
+from orchestration.context import compression, contradictions, extraction, reading_steps
+from orchestration.context.compression import Compressed
 from orchestration.context.extraction import Extract
 from orchestration.context.reading_steps import Unreadable
 from orchestration.handoff import HandoffState, begin
@@ -22,6 +23,7 @@ from workers.contract.events import Assessed
 from workers.contract.job import Job
 
 T = TypeVar("T")
+NOTHING_READ, NOTHING_FOUND = Reading(), ValidationResult()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,16 @@ class AssessedStep:
     """A step that ended, and what was read and seen in its text."""
 
     done: FinishedStep
-    reading: Reading
-    validation: ValidationResult
+    #: The state before its round.
+    before: HandoffState
+    reading: Reading = NOTHING_READ
+    validation: ValidationResult = NOTHING_FOUND
     #: What its text settles; None where nobody was asked, or could say.
     extract: Extract | None = None
     #: Readers of its text that said nothing of use, by their names, and why.
     unread: Mapping[str, str] = field(default_factory=dict)
+    #: What was made of its text, which was too long; None where nobody was asked.
+    compressed: Compressed | None = None
 
     @property
     def event(self) -> Assessed | None:
@@ -47,6 +53,8 @@ class AssessedStep:
             report["settled"] = settled
         if self.unread:
             report["unread"] = dict(self.unread)
+        if self.compressed is not None:
+            report["compression"] = self.compressed.findings()
         return Assessed(0, self.done.step.name, report) if report else None
 
 
@@ -108,10 +116,10 @@ def _assess(
     job: Job, mode: Mode, done: FinishedStep, ended: Ended, handoff: HandoffState
 ) -> AssessedStep:
     if done.outcome.error is not None:
-        return AssessedStep(done, Reading(), ValidationResult())
+        return AssessedStep(done, handoff)
     reading = mode.read(job, done)
     if reading.judges:
-        return AssessedStep(done, reading, ValidationResult())
+        return AssessedStep(done, handoff, reading)
     validation = contamination.examine(
         done.text,
         handoff.goal,
@@ -138,12 +146,15 @@ def _assess(
             unread,
             lambda reader: extraction.read(reader, done, reading_steps.request(job)),
         )
-        return AssessedStep(done, reading, validation, extract, unread)
+        compressed = compression.read(job, done, ended.read, handoff)
+        if compressed is not None:
+            done = replace(done, shortened=compressed.text)
+        return AssessedStep(done, handoff, reading, validation, extract, unread, compressed)
     if _was_put_aside(done, ended):
         validation = validation.repeated()
     if not done.streamed:
         done = replace(done, problem="contaminated")
-    return AssessedStep(done, reading, validation, unread=unread)
+    return AssessedStep(done, handoff, reading, validation, unread=unread)
 
 
 def _read(
@@ -182,8 +193,10 @@ def _note(handoff: HandoffState, assessed: AssessedStep) -> HandoffState:
         entry = f"{logical(done.step.name)}: {done.problem or 'it is empty'}"
         # Tried again, it is still one thing that is wrong.
         return handoff if entry in handoff.active_errors else handoff.with_errors((entry,))
-    accepted = handoff.accepted(done.text).settled(reading.settled)
+    accepted = handoff.accepted(done.handed_on).settled(reading.settled)
     if assessed.extract is not None:
         accepted = accepted.settled(assessed.extract.settled)
+    if (compressed := assessed.compressed) is not None:
+        accepted = accepted.settled(compressed.settled).with_errors(compressed.errors)
     issues = (f"{done.step.name} {issue}" for issue in assessed.validation.issues)
     return accepted.with_errors(tuple(issues))

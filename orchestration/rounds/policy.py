@@ -10,12 +10,23 @@ where that is needed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestration.context import contradictions, extraction, reading_steps
+from orchestration.context.layout import PromptPlan
+from orchestration.context.planning import Fitting, HandedOn, Planner
 from orchestration.handoff import HandoffState
 from orchestration.modes.base import Mode
-from orchestration.modes.rounds import FinishedStep, History, Next, Round, Step, logical
+from orchestration.modes.rounds import (
+    FinishedStep,
+    History,
+    JobFailure,
+    Next,
+    Round,
+    Step,
+    latest,
+    logical,
+)
 from orchestration.rounds import assessment
 from orchestration.rounds.assessment import AssessedStep, Ended
 from orchestration.validation import Severity, ValidationResult
@@ -37,6 +48,8 @@ class RoundDecision:
     assessed: tuple[Assessed, ...]
     #: What was found in the text of each step that has ended, by its name; of the others nothing.
     validations: Mapping[str, ValidationResult]
+    #: What the prompts of the next round were planned to have, by the steps' names.
+    plans: Mapping[str, PromptPlan] = field(default_factory=dict)
 
 
 def state_before(ended: Sequence[FinishedStep]) -> int:
@@ -45,12 +58,20 @@ def state_before(ended: Sequence[FinishedStep]) -> int:
 
 
 def decide(
-    job: Job, mode: Mode, ended: Sequence[FinishedStep], handoff: HandoffState | None = None
+    job: Job,
+    mode: Mode,
+    ended: Sequence[FinishedStep],
+    handoff: HandoffState | None = None,
+    planner: Planner | None = None,
 ) -> RoundDecision:
     """What follows when a round has ended; `handoff` is what round `state_before` handed on.
 
     `ended` are all steps that have ended, in the order in which they were planned. Without a
-    `handoff`, since none is kept any longer, it is made anew from them.
+    `handoff`, since none is kept any longer, it is made anew from them. Without a `planner` nothing
+    is counted, and prompts are as long as they are.
+
+    Raises:
+        InferenceError, redis.RedisError: as `Planner.fit`.
     """
     steps = Ended.of(ended)
     earlier, replayed = assessment.replay(job, mode, steps)
@@ -59,28 +80,67 @@ def decide(
     after = assessment.handed_on(before, current)
     every = (*earlier, *current)
     validations = {each.done.step.name: each.validation for each in every if each.validation.issues}
-    next_ = _next(job, mode, steps, every, current, after)
-    if readers := _readers(job, mode, steps, current, before, next_):
+    fitting = Fitting()
+    readers = _readers_again(steps)
+    again = [step for each in current if (step := _again(job, mode, each, steps)) is not None]
+    next_: Next
+    if again:
+        next_ = Round(tuple(again), _patience(job, again))
+    else:
+        done = {logical(each.done.step.name): each.done for each in every}
+        next_ = mode.advance(job, History(done, after))
+        if planner is not None and not readers:
+            next_, fitting = _fitted(job, mode, History(done, after), every, next_, planner)
+    readers = readers or [
+        *_readers(job, mode, steps, current, next_, fitting),
+        *fitting.compressions,
+    ]
+    if readers:
         patience = reading_steps.patience(job, len(readers))
-        return RoundDecision(Round(readers, patience), after, (), validations)
+        return RoundDecision(Round(tuple(readers), patience), after, (), validations)
     events = tuple(event for each in current if (event := each.event) is not None)
-    return RoundDecision(next_, after, events, validations)
+    return RoundDecision(next_, after, events, validations, fitting.plans)
 
 
-def _next(
+def _fitted(
     job: Job,
     mode: Mode,
-    steps: Ended,
+    history: History,
     every: Sequence[AssessedStep],
-    current: Sequence[AssessedStep],
-    handoff: HandoffState,
-) -> Next:
-    """What follows from the mode's own steps: some of them again, or what the mode decides."""
-    again = [step for each in current if (step := _again(job, mode, each, steps)) is not None]
-    if again:
-        return Round(tuple(again), _patience(job, again))
-    done = {logical(each.done.step.name): each.done for each in every}
-    return mode.advance(job, History(done, handoff))
+    next_: Next,
+    planner: Planner,
+) -> tuple[Next, Fitting]:
+    """What follows once every prompt fits, and what has to be done for that.
+
+    A step that cannot be made to fit has failed before it ran: its mode decides what that means. A
+    mode that wants it all the same has failed itself.
+    """
+    texts = [
+        HandedOn(each.done, each.compressed, each.before)
+        for each in every
+        if each.done.usable and not each.reading.judges
+    ]
+    done, seen = dict(history.done), set[str]()
+    while isinstance(next_, Round):
+        fitting = planner.fit(mode.prompts, job, next_, texts)
+        if not fitting.refused:
+            return next_, fitting
+        for step in next_.steps:
+            if (error := fitting.refused.get(step.name)) is None:
+                continue
+            if step.name in seen:
+                return JobFailure(error), Fitting()
+            seen.add(step.name)
+            done[logical(step.name)] = FinishedStep.refused(step, error)
+        next_ = mode.advance(job, History(done, history.handoff))
+    return next_, Fitting()
+
+
+def _readers_again(steps: Ended) -> list[Step]:
+    """Readers of the last round that failed, and may read when they are asked once more."""
+    last = steps.read and latest((*steps.own, *steps.read))
+    tries = [(done, steps.tries_of(done)) for done in last if done.step.reads_handoff]
+    return [step for done, all_ in tries if (step := _retried(done, all_)) is not None]
 
 
 def _readers(
@@ -88,27 +148,27 @@ def _readers(
     mode: Mode,
     steps: Ended,
     current: Sequence[AssessedStep],
-    before: HandoffState,
     next_: Next,
-) -> tuple[Step, ...]:
-    """Who has to read the texts of the last round before what follows; `before` it was the state.
+    fitting: Fitting,
+) -> list[Step]:
+    """Who has to read the texts of the last round before what follows.
 
-    An answer is judged, too: it was seen, but its caller is told.
+    An answer is judged, too: it was seen, but its caller is told. A text that is shortened says
+    then what it settles.
     """
-    texts = [each.done for each in current if not each.reading.judges]
+    texts = [each for each in current if not each.reading.judges]
     wanted = [
-        contradictions.step(mode.prompts, job, mode, done, before)
-        for done in texts
-        if contradictions.needed(job, mode, done, before)
+        contradictions.step(mode.prompts, job, mode, each.done, each.before)
+        for each in texts
+        if contradictions.needed(job, mode, each.done, each.before)
     ]
-    if mode.hands_on_texts and isinstance(next_, Round):
-        long = [done for done in texts if extraction.needed(done)]
-        wanted += [extraction.step(mode.prompts, job, done) for done in long]
-    planned: list[Step | None] = []
-    for step in wanted:
-        done = steps.reader(step.name)
-        planned.append(step if done is None else _retried(done, steps.tries_of(done)))
-    return tuple(step for step in planned if step is not None)
+    if mode.hands_on_texts and isinstance(next_, Round) and not fitting.compressions:
+        wanted += [
+            extraction.step(mode.prompts, job, each.done)
+            for each in texts
+            if each.compressed is None and extraction.needed(each.done)
+        ]
+    return [step for step in wanted if steps.reader(step.name) is None]
 
 
 def _again(job: Job, mode: Mode, assessed: AssessedStep, steps: Ended) -> Step | None:

@@ -72,6 +72,8 @@ def _step(done: FinishedStep, validation: ValidationResult | None) -> dict[str, 
     }
     if ended.error is not None:
         entry["error"] = {"code": ended.error["code"], "message": ended.error["message"]}
+    if done.plan is not None:
+        entry["plan"] = dict(done.plan)
     if validation is not None:
         entry["validation"] = validation.to_dict()
     return entry

@@ -5,14 +5,16 @@ import json
 
 import pytest
 
+from orchestration.context.planning import Planner
 from orchestration.modes import registry
 from orchestration.rounds import dispatch
 from orchestration.rounds.advance import RoundAdvancer
 from tests.support.waiting import wait_for
+from tests.support.word_counter import WordCounter, budgets_of
 from workers.app import model_queue
 from workers.contract import keys
-from workers.contract.errors import HandoffStateInvalid, ModelBusy
-from workers.contract.events import Completed, Failed, StepFinished, Token
+from workers.contract.errors import HandoffStateInvalid, ModelBusy, NoWorker
+from workers.contract.events import Completed, Failed, Planned, StepFinished, Token
 from workers.contract.job import CastMember, Job, JobState, Message
 from workers.contract.step import ORCHESTRATOR, Outcome, StepRequest, Timings, Usage
 from workers.keeper.redelivery import Redelivery
@@ -124,6 +126,42 @@ def test_what_a_check_finds_is_kept_with_its_step(redis, jobs, worker, advancer,
     assert issue["marker"] == "I apologize"
     assert checked.validation["recommendation"] == "proceed"
     assert next_.validation is None
+
+
+def test_a_prompt_is_planned_and_what_is_too_long_is_shortened_first(
+    redis, jobs, celery, worker, job
+):
+    planner = Planner(WordCounter(), budgets_of(b=8192))
+    leases = Leases(redis, "orchestration-1")
+    advancer = RoundAdvancer(redis, celery, leases, "orchestration-1", MODES, planner)
+    end(redis, worker, job, "draft", "a", "long " * 3000)
+    advance(advancer, job, 1)
+    shortening = "compress-draft-1-1-1"
+    assert steps(jobs, job)[-1] == (shortening, "a", "pending")
+    assert messages(redis, model_queue("a")) == [f"{job.id}|{shortening}"]
+    lists = dict.fromkeys(("decisions", "constraints", "open_questions", "evidence", "errors"), ())
+    end(redis, worker, job, shortening, "a", json.dumps({**lists, "context": "It is long."}))
+    advance(advancer, job, 2)
+    refine = jobs.record(job.id).steps[-1]
+    assert "It is long." in refine.assignment.messages[-1].content
+    assert refine.plan["window"] == 8192
+    handoff = refine.plan["parts"]["handoff"]
+    assert (handoff["asked"], handoff["got"]) == (3000, 3)
+    assert [e.step for e in read_events(redis, job.id) if isinstance(e, Planned)] == ["refine"]
+
+
+def test_without_the_tokenizer_a_job_goes_on_and_is_not_planned(redis, jobs, celery, worker, job):
+    class Away(WordCounter):
+        def count_messages(self, model, messages, template=None):
+            raise NoWorker
+
+    planner = Planner(Away(), budgets_of())
+    leases = Leases(redis, "orchestration-1")
+    advancer = RoundAdvancer(redis, celery, leases, "orchestration-1", MODES, planner)
+    end(redis, worker, job, "draft", "a", "long " * 20)
+    advance(advancer, job, 1)
+    refine = jobs.record(job.id).steps[-1]
+    assert (refine.step, refine.plan) == ("refine", None)
 
 
 def test_a_deciding_step_that_comes_twice_acts_once(redis, jobs, worker, advancer, job):

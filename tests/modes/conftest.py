@@ -1,5 +1,7 @@
 """Services whose models answer together."""
 
+import pytest
+
 from tests.support.service import UP
 from tests.support.service_fixture import SCRIPTED, service_fixture
 
@@ -26,6 +28,34 @@ judged = service_fixture(
     "The same, and every text is judged by what was decided before it.",
     command=up("demo-pipeline"),
     INFERENCE_CONTRADICTION_JUDGE="true",
+    **WIDE,
+)
+#: Stages whose models have 8,192, 32,768 and 16,384 tokens.
+WINDOWS = """\
+presets:
+- id: windows
+  models: [llama-3.2-3b, qwen2.5-7b, phi-4]
+  mode: pipeline
+  stages:
+  - {stage: draft, model: llama-3.2-3b}
+  - {stage: refine, model: qwen2.5-7b}
+  - {stage: validate, model: phi-4}
+  hardware: server
+"""
+
+
+@pytest.fixture(scope="module")
+def own_presets(tmp_path_factory):
+    """A catalogue of a user's own with one preset."""
+    directory = tmp_path_factory.mktemp("windows")
+    (directory / "presets.yaml").write_text(WINDOWS)
+    return directory
+
+
+windows = service_fixture(
+    "A pipeline over three windows.",
+    command=up("windows"),
+    INFERENCE_CATALOGUE_DIR=lambda request: str(request.getfixturevalue("own_presets")),
     **WIDE,
 )
 gathered = service_fixture(

@@ -18,6 +18,7 @@ from tests.support.jobs import (
     content,
     deltas,
     job,
+    read_events,
     steps_of,
     submit,
 )
@@ -204,6 +205,81 @@ def test_what_a_long_draft_settles_is_read_by_the_fast_model(scripted):
     assert body["usage"]["completion_tokens"] == sum(
         step["tokens"]["completion"] for step in body["orchestration"]["steps"]
     )
+
+
+#: A draft that goes on for its whole generation part.
+ENDLESS_DRAFT = {"text": "long ", "repeat": True}
+
+
+def test_a_draft_that_is_too_long_is_shortened_before_the_next_stage(scripted):
+    lists = dict.fromkeys(("decisions", "constraints", "open_questions", "evidence", "errors"), ())
+    said = {**lists, "decisions": ["It is long."], "context": "It is a long text."}
+    shortening = "compress-draft-1-1-1"
+    script = with_steps(draft=ENDLESS_DRAFT, **{shortening: {"text": json.dumps(said)}})
+    shown = await_end(scripted, submit(scripted, script)["id"])
+    result = shown["result"]
+    assert content(result) == "the answer itself"
+    assert steps_of(result) == [
+        ("draft", "draft", FIRST),
+        (shortening, "compress", FIRST),
+        ("refine", "refine", MIDDLE),
+        ("answer", "validate", LAST),
+    ]
+    assert result["inference_metadata"]["compression_applied"] is True
+    plan = result["orchestration"]["steps"][2]["plan"]
+    assert plan == shown["steps"][2]["plan"]
+    assert plan["window"] == sum(part["budget"] for part in plan["parts"].values()) == 8192
+    handoff = plan["parts"]["handoff"]
+    drafted = result["orchestration"]["steps"][0]["tokens"]["completion"]
+    assert (handoff["asked"], handoff["got"]) == (drafted, 5)
+    assert handoff["budget"] < drafted
+    planned = [body for _, kind, body in read_events(scripted, shown["id"]) if kind == "planned"]
+    assert [body["step"] for body in planned] == ["refine", "answer"]
+    assert planned[0]["plan"] == plan
+
+
+def test_a_pipeline_over_windows_of_8k_32k_and_16k(windows):
+    """Each stage writes 6,000 words; the compressor has 8,192 tokens, so it works in two parts."""
+    said = dict.fromkeys(("decisions", "constraints", "open_questions", "evidence"), ())
+    long = {"text": "long ", "repeat": True, "tokens_per_s": 100_000}
+    script = {
+        "text": json.dumps({**said, "errors": (), "context": "It is short."}),
+        "steps": {"draft": long, "refine": long, "answer": TEXTS["answer"]},
+    }
+    body = ask(windows, script, model="phi-4", max_tokens=6000)
+    assert content(body) == "the answer itself"
+    fast = "llama-3.2-3b"
+    assert steps_of(body) == [
+        ("draft", "draft", fast),
+        ("compress-draft-1-1-2", "compress", fast),
+        ("compress-draft-1-2-2", "compress", fast),
+        ("refine", "refine", "qwen2.5-7b"),
+        ("compress-refine-1-1-2", "compress", fast),
+        ("compress-refine-1-2-2", "compress", fast),
+        ("answer", "validate", "phi-4"),
+    ]
+    steps = {step["step"]: step for step in body["orchestration"]["steps"]}
+    for name, window in (("refine", 32_768), ("answer", 16_384)):
+        parts = steps[name]["plan"]["parts"]
+        assert steps[name]["plan"]["window"] == window
+        assert sum(part["budget"] for part in parts.values()) == window
+        assert (parts["handoff"]["asked"], parts["handoff"]["got"]) == (6000, 3)
+        assert parts["generation"]["got"] == 6000
+        read = sum(parts[part]["got"] for part in parts if part != "generation")
+        assert read == steps[name]["tokens"]["prompt"]
+
+
+def test_what_no_pass_shortens_ends_with_the_best_so_far(scripted):
+    body = ask(scripted, with_steps(draft=ENDLESS_DRAFT))
+    assert body["choices"][0]["finish_reason"] == "partial"
+    orchestration = body["orchestration"]
+    assert orchestration["error"]["code"] == "COMPRESSION_FAILED"
+    assert [step["step"] for step in orchestration["steps"]] == [
+        "draft",
+        *(f"compress-draft-{number}-1-1" for number in (1, 2, 3)),
+    ]
+    assert content(body).startswith("long long")
+    assert body["inference_metadata"]["compression_applied"] is False
 
 
 def test_a_stage_that_contradicts_the_one_before_is_put_aside(judged):

@@ -130,6 +130,8 @@ def _step(step: StepRecord, *, over: bool) -> dict[str, Any]:
             described["error"] = errors.body(InferenceError.from_dict(outcome.error))["error"]
         described["usage"] = openai.usage(outcome.usage)
         described["timings_ms"] = _timings([outcome])
+    if step.plan is not None:
+        described["plan"] = dict(step.plan)
     if step.validation is not None:
         described["validation"] = dict(step.validation)
     return described

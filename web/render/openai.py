@@ -166,11 +166,19 @@ def about(job: Job, completed: Completed) -> dict[str, Any]:
             "models_used": report["models_used"],
             # Choices are steps that hand nothing on.
             "handoff_steps": max(0, len(report.get("steps", ())) - job.choices),
-            "compression_applied": False,
+            "compression_applied": _compression_applied(report),
             "context_utilization": round(_context_utilization(outcome, report), 2),
             **routing(job),
         },
     }
+
+
+def _compression_applied(report: Mapping[str, Any]) -> bool:
+    """Whether what was handed to some step is shorter than it was written."""
+    handed = (
+        step["plan"]["parts"]["handoff"] for step in report.get("steps", ()) if "plan" in step
+    )
+    return any(part["got"] < part["asked"] for part in handed)
 
 
 def _context_utilization(outcome: Outcome, report: Mapping[str, Any]) -> float:

@@ -110,6 +110,16 @@ class Assessed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Planned(Event):
+    """A step's prompt was laid out before it was sent. A version that does not know it skips it."""
+
+    type = "planned"
+    step: str
+    #: `window`, and `parts`: of each its `budget`, `asked` and `got`, in tokens.
+    plan: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat(Event):
     """Nothing happened for a while. Made by readers, never stored; its `seq` is the last seen."""
 
@@ -166,7 +176,7 @@ TERMINAL = (Completed, Failed, Cancelled)
 
 _BY_TYPE: dict[str, type[Event]] = {
     kind.type: kind
-    for kind in (Queued, Started, Token, StepFinished, Assessed, Heartbeat, *TERMINAL)
+    for kind in (Queued, Started, Token, StepFinished, Assessed, Planned, Heartbeat, *TERMINAL)
 }
 
 

@@ -33,8 +33,8 @@
 --   ends_as  state the job ends in, '' where it does not end
 --   outcome  JSON, '' where the step does not end
 --   text     the step's whole text, where what follows needs it
---   checked  name of the step whose text was checked, '' where the event tells of no check
---   result   JSON of what the check found
+--   noted    field of the record in which what the event tells is kept, too; '' where none is
+--   note     JSON of what is kept
 --
 -- Returns for each event its number in the job, or 0 when it was refused: there is no such job,
 -- the job has its terminal event, the step has ended, or an older attempt wrote it. An entry that
@@ -111,7 +111,7 @@ local function end_job(record, events, job_id, owner)
 end
 
 local numbers = {}
-for job_id, event, step, attempt, entry, ends_as, outcome, text, checked, result in
+for job_id, event, step, attempt, entry, ends_as, outcome, text, noted, note in
   rows(1, ARGUMENTS_OF_EVENT) do
   local record, events = key('job', job_id), key('job', job_id, 'events')
   local seq, terminal, owner, current, written, step_state, follower = unpack(redis.call('HMGET',
@@ -134,8 +134,8 @@ for job_id, event, step, attempt, entry, ends_as, outcome, text, checked, result
     if by_step then
       redis.call('HSET', record, step .. ':written', entry)
     end
-    if checked ~= '' then
-      redis.call('HSET', record, checked .. ':validation', result)
+    if noted ~= '' then
+      redis.call('HSET', record, noted, note)
     end
     if outcome ~= '' then
       redis.call('HSET', record, step .. ':state', 'done', step .. ':outcome', outcome)

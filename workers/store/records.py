@@ -35,6 +35,8 @@ class StepRecord:
     then: str | None
     #: What the check between steps found in its text; None where it found nothing.
     validation: Mapping[str, Any] | None = None
+    #: What its prompt was planned to have, part by part; None where nothing was planned.
+    plan: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def step_record(step: str, fields: Mapping[str, bytes]) -> StepRecord:
     """The step of this name in the fields of its job's hash."""
     outcome, assignment = fields.get(f"{step}:outcome"), fields.get(f"{step}:assignment")
     then, validation = fields.get(f"{step}:then"), fields.get(f"{step}:validation")
+    plan = fields.get(f"{step}:plan")
     return StepRecord(
         step=step,
         model=fields[f"{step}:model"].decode(),
@@ -108,4 +111,5 @@ def step_record(step: str, fields: Mapping[str, bytes]) -> StepRecord:
         assignment=Assignment.from_dict(json.loads(assignment)) if assignment else None,
         then=then.decode() if then else None,
         validation=json.loads(validation) if validation else None,
+        plan=json.loads(plan) if plan else None,
     )

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from workers.background import BackgroundThread
 from workers.contract import events, keys
-from workers.contract.events import Assessed, Event, Token
+from workers.contract.events import Assessed, Event, Planned, Token
 from workers.contract.job import JobState
 from workers.contract.step import Outcome
 from workers.contract.tools import join
@@ -75,17 +75,21 @@ def append(redis: Redis, entries: Sequence[Entry]) -> list[int]:
             entry.ends_as or "",
             json.dumps(entry.outcome.to_dict(), separators=(",", ":")) if entry.outcome else "",
             entry.text.encode(errors="replace"),
-            *_checked(entry.event),
+            *_noted(entry.event),
         ]
     numbers: list[int] = run(redis, "append", *arguments)
     return numbers
 
 
-def _checked(event: Event) -> tuple[str, bytes]:
-    """The step that an event tells a check of, and what it found; empty for other events."""
-    if not isinstance(event, Assessed) or "validation" not in event.findings:
-        return "", b""
-    return event.step, dump(event.findings["validation"])
+def _noted(event: Event) -> tuple[str, bytes]:
+    """What an event tells that a step's record keeps: the field and its JSON; empty for others."""
+    match event:
+        case Assessed(findings={"validation": found}):
+            return f"{event.step}:validation", dump(found)
+        case Planned():
+            return f"{event.step}:plan", dump(event.plan)
+        case _:
+            return "", b""
 
 
 def read_events(redis: Redis, job_id: str, after_seq: int = 0) -> list[Event]:
