@@ -16,7 +16,7 @@ from presets.model import ModelSpec
 from presets.preset import Preset
 from workers.cluster.directory import Directory
 from workers.contract.errors import ValidationFailed
-from workers.contract.job import DEFAULT_MODE, Job
+from workers.contract.job import COMPRESS, DEFAULT_MODE, Job
 from workers.settings import Settings
 
 
@@ -58,6 +58,7 @@ class ModeSelector:
             _require_no_tools(job, mode.name)
             _require_one_answer(job, mode.name)
             _require_own_prompt_end(job, mode.name)
+        job = self._with_compression(job, mode)
         running = self.preset
         inputs = CastingInputs(
             mode=mode.name,
@@ -74,7 +75,7 @@ class ModeSelector:
             job = replace(job, routing={**job.routing, "model": leader.id, "reason": reason})
         cast = mode.cast(replace(inputs, lead=leader))
         bounds = mode.bounds(self._settings, inputs.preset)
-        if not mode.asks_as_sent:
+        if not mode.asks_as_sent or job.compression == COMPRESS:
             readers = self._readers(inputs.configured, [leader.id, *(each.model for each in cast)])
             bounds = {
                 **bounds,
@@ -95,6 +96,22 @@ class ModeSelector:
         there = {*cast, *(worker.model for worker in self._directory.workers())}
         return [spec for spec in ranked(configured, ("fast",)) if spec.id in there]
 
+    def _with_compression(self, job: Job, mode: type[Mode]) -> Job:
+        """The job, and whether its old turns may be shortened: its own word, else the settings'.
+
+        Raises:
+            ValidationFailed: it asks for that where its messages cannot be rewritten.
+        """
+        obstacle = _obstacle(job, mode)
+        if job.compression is None and obstacle is None:
+            return replace(job, compression=self._settings.compression)
+        if job.compression != COMPRESS or obstacle is None:
+            return job
+        raise ValidationFailed(
+            f"compression: {COMPRESS!r} does not go with {obstacle}.",
+            details={"param": "compression"},
+        )
+
     def _mode(self, job: Job) -> type[Mode]:
         """The mode that is named; else the default, where it can give what the request asks for.
 
@@ -106,6 +123,23 @@ class ModeSelector:
         if not job.mode and needs_own and not mode.asks_as_sent:
             return registry.classes()[DEFAULT_MODE]
         return mode
+
+
+def _obstacle(job: Job, mode: type[Mode]) -> str | None:
+    """Why a job's old turns cannot be shortened; None where they can."""
+    if not mode.asks_as_sent:
+        return f"orchestration_mode {mode.name!r}: there only what steps hand on is shortened"
+    if job.prompts:
+        return "a prompt without messages"
+    if job.choices > 1:
+        return "n"
+    if _offers_tools(job):
+        return "tools, whose calls and results have to stand as they came"
+    if not job.template.add_generation_prompt:
+        return "add_generation_prompt: false"
+    if job.template.continue_final_message:
+        return "continue_final_message"
+    return None
 
 
 def _offers_tools(job: Job) -> bool:

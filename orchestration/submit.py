@@ -22,6 +22,7 @@ from presets.catalogue import Catalogue
 from workers.cluster.directory import Directory
 from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobNotFound
 from workers.contract.job import Job
+from workers.contract.step import ORCHESTRATOR
 from workers.store.admission import Full, Idempotency, Known, NotOnDisk, OverShare, Stored, Terms
 from workers.store.jobs import JobStore
 from workers.store.planned import PlannedStep
@@ -111,7 +112,8 @@ class Submitter:
         for model in models:
             resolve.require_worker(model, self._directory, on_demand=self._load_on_demand)
         terms = self._admission.terms(job, idempotency)
-        steps = dispatch.plan(self._app, job, 1, self._modes[job.mode].plan(job))
+        first = self._modes[job.mode].plan(job)
+        steps = dispatch.plan(self._app, job, 1, first, with_readers=not first.steps)
         match self._store_in_share(job, steps, terms):
             case OverShare() as over:
                 raise self._admission.refusal_of_share(over, terms.stored_limit or 0)
@@ -178,6 +180,8 @@ class Submitter:
         idempotency: Idempotency | None,
     ) -> Accepted:
         first = steps[0].request.model
+        if first == ORCHESTRATOR:  # what is decided first is counted, and takes a moment
+            first = job.model
         capacity = self._admission.capacity(first)
         wait_s: float | None = 0.0
         if stored.position > max(0, capacity - stored.running):

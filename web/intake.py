@@ -104,6 +104,7 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         metadata=asked.metadata,
         store=asked.store,
         service_tier=asked.service_tier,
+        compression=asked.compression,
         request_id=flask.g.request_id,
         owner=auth.owner(),
         asynchronous=asynchronous,

@@ -71,6 +71,11 @@ class PromptPlan:
         over_window = sizes.prompt + LEAST_ANSWER - budgets.total
         return max(0, over_part, over_window)
 
+    @property
+    def short_of_answer(self) -> int:
+        """Tokens that the answer lacks of what it asks for."""
+        return self.asked_generation - self.generation
+
     def to_dict(self) -> dict[str, Any]:
         """What callers are shown: the window, and of each part its budget, asked and got."""
         got = {

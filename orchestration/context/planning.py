@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from orchestration.context import compression, reading_steps
 from orchestration.context.compression import MARGIN, MOST_PASSES, Compressed
 from orchestration.context.layout import LEAST_ANSWER, PromptPlan, Sizes
+from orchestration.conversation import Conversation, text_of
 from orchestration.handoff import HandoffState
 from orchestration.modes.rounds import FinishedStep, Round, Step
 from orchestration.prompts.rendering import Prompts
@@ -94,6 +95,41 @@ class Planner:
             except ContextBudgetExceeded as error:
                 refused |= dict.fromkeys(readers, error)
         return Fitting(plans, tuple(compressions), refused)
+
+    def fit_history(
+        self, prompts: Prompts, job: Job, handed: HandedOn, messages: Sequence[Message]
+    ) -> tuple[PromptPlan, tuple[Step, ...]]:
+        """The plan of a conversation with old turns, and the steps that shorten them first.
+
+        They are shortened while the answer lacks some of its part; three passes are enough where
+        the window takes it all the same.
+
+        Raises:
+            ContextBudgetExceeded, CompressionFailed: what the window does not take, and why.
+            InferenceError, redis.RedisError: as `fit`.
+        """
+        made, model = handed.compressed, job.model
+        old, system = Conversation.of(job.messages), Conversation.of(messages)
+        told = [text_of(system.system), text_of(system.old)]
+        written = [] if messages is job.messages else [text_of(old.old)]
+        whole = self._counter.count_messages(model, messages, job.template)
+        counts = self._counter.count_texts(model, [*told, *written])
+        budgets, limit = self._budgets(model), job.sampling.max_tokens
+        generation = budgets.generation if limit is None else min(limit, budgets.generation)
+        sizes = Sizes(counts[0], 0, counts[1], whole)
+        plan = PromptPlan(budgets, sizes, counts[-1], generation)
+        least = min(SMALL, sizes.handoff)
+        attempted = made is not None
+        if whole - sizes.handoff + least + LEAST_ANSWER > budgets.total:
+            raise _too_long(model, budgets.total, whole, attempted=attempted)
+        if not plan.short_of_answer or sizes.handoff <= SMALL:
+            return plan, ()
+        target = max(SMALL, sizes.handoff - plan.short_of_answer)
+        if made is None or made.passes < MOST_PASSES:
+            return plan, self._compress(prompts, job, handed, max(1, int(target * MARGIN)))
+        if not plan.fits:
+            raise _failed("the answer", model, handed, sizes.handoff, target)
+        return plan, ()
 
     def _plan(
         self, job: Job, step: Step, assignment: Assignment, read: Sequence[HandedOn]
@@ -215,7 +251,7 @@ def _targets(
     room = max(least, together - plan.excess)
     for each, count in large:
         if each.compressed is not None and each.compressed.passes >= MOST_PASSES:
-            raise _failed(step, each, count, count * room // together)
+            raise _failed(step.name, step.model, each, count, count * room // together)
     return {
         each.done.step.name: max(1, int(count * room / together * MARGIN)) for each, count in large
     }
@@ -238,16 +274,18 @@ def _too_long(model: str, window: int, tokens: int, *, attempted: bool) -> Conte
     )
 
 
-def _failed(step: Step, handed: HandedOn, tokens: int, budget: int) -> CompressionFailed:
+def _failed(
+    reader: str, model: str, handed: HandedOn, tokens: int, budget: int
+) -> CompressionFailed:
     made = handed.compressed
     why = f" The last one failed: {made.problem}." if made is not None and made.problem else ""
     return CompressionFailed(
         f"The text of {handed.done.step.name} has {tokens} tokens and may have {budget} for "
-        f"{step.name} by {step.model}; {MOST_PASSES} passes did not shorten it so far.{why}",
+        f"{reader} by {model}; {MOST_PASSES} passes did not shorten it so far.{why}",
         details={
             "current_tokens": tokens,
             "budget": budget,
-            "model": step.model,
+            "model": model,
             "step": handed.done.step.name,
             "compression_attempted": True,
         },

@@ -42,7 +42,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Steps that run at once; when all have ended, what comes next is decided."""
+    """Steps that run at once; when all have ended, what comes next is decided.
+
+    A first round without steps is decided on at once: what follows depends on what is counted.
+    """
 
     steps: tuple[Step, ...]
     #: How long they are waited for; None: until they end.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestration.conversation import Conversation
 from orchestration.modes.base import Mode, Reading
 from orchestration.modes.casting import CastingInputs
 from orchestration.modes.registry import register
 from orchestration.modes.rounds import FinishedStep, History, JobAnswer, Next, Round, Step
-from workers.contract.job import DEFAULT_MODE, CastMember, Job
+from workers.contract.job import COMPRESS, DEFAULT_MODE, CastMember, Job
 from workers.contract.step import ANSWER, Usage, answer_step
 
 
@@ -34,7 +35,9 @@ class Single(Mode):
         return job.choices
 
     def plan(self, job: Job) -> Round:
-        """See `Mode.plan`."""
+        """See `Mode.plan`. Where old turns may have to be shortened, counting comes first."""
+        if job.compression == COMPRESS and Conversation.of(job.messages).old:
+            return Round(())
         steps = tuple(Step(answer_step(at), ANSWER, job.model) for at in range(job.choices))
         alone = job.choices == 1
         return Round(steps, ends_job=alone, needs_all=not alone)

@@ -13,13 +13,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from orchestration.handoff import HandoffState, goal
 from orchestration.prompts.compression import COMPRESS
 from orchestration.prompts.handoff import HANDOFF, Known
+from orchestration.prompts.history import HISTORY
 from orchestration.prompts.readers import CONTRADICTIONS, EXTRACT
 from orchestration.prompts.template import PromptError, Template
 from orchestration.prompts.trajectory import TRAJECTORY, Trajectory
 from workers.contract.job import Job, Message
 
 #: Templates of no mode: every step's, and those of the steps between the modes' own.
-_SHARED = (TRAJECTORY, HANDOFF, EXTRACT, CONTRADICTIONS, COMPRESS)
+_SHARED = (TRAJECTORY, HANDOFF, EXTRACT, CONTRADICTIONS, COMPRESS, HISTORY)
 
 
 class Prompts:

@@ -98,7 +98,8 @@ class RoundAdvancer:
         decision = self._decision(record.job, mode, ended, handed_on)
         match decision.next:
             case Round() as round_:
-                with_readers = any(
+                # The version before knows neither readers nor a job that begins with a decision.
+                with_readers = not ended or any(
                     step.reads_handoff for step in (*round_.steps, *(done.step for done in ended))
                 )
                 planned = dispatch.plan(

@@ -10,16 +10,17 @@ where that is needed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from orchestration.context import contradictions, extraction, reading_steps
+from orchestration.context import contradictions, extraction, history, reading_steps
 from orchestration.context.layout import PromptPlan
 from orchestration.context.planning import Fitting, HandedOn, Planner
-from orchestration.handoff import HandoffState
+from orchestration.handoff import HandoffState, begin
 from orchestration.modes.base import Mode
 from orchestration.modes.rounds import (
     FinishedStep,
     History,
+    JobAnswer,
     JobFailure,
     Next,
     Round,
@@ -30,9 +31,10 @@ from orchestration.modes.rounds import (
 from orchestration.rounds import assessment
 from orchestration.rounds.assessment import AssessedStep, Ended
 from orchestration.validation import Severity, ValidationResult
+from workers.contract.errors import CompressionFailed, ContextBudgetExceeded
 from workers.contract.events import Assessed
-from workers.contract.job import Job
-from workers.contract.step import LATE, is_answer
+from workers.contract.job import COMPRESS, Job
+from workers.contract.step import ANSWER, LATE, Assignment, is_answer
 from workers.store.planned import Patience
 
 #: How often a step is tried again after an error.
@@ -54,7 +56,8 @@ class RoundDecision:
 
 def state_before(ended: Sequence[FinishedStep]) -> int:
     """The number of the round whose handoff `decide` begins from; 0: there is none yet."""
-    return Ended.of(ended).round - 1
+    own = Ended.of(ended).own
+    return max((done.round for done in own), default=1) - 1
 
 
 def decide(
@@ -74,6 +77,8 @@ def decide(
         InferenceError, redis.RedisError: as `Planner.fit`.
     """
     steps = Ended.of(ended)
+    if not steps.own:
+        return _begun(job, mode, steps, planner)
     earlier, replayed = assessment.replay(job, mode, steps)
     before = handoff or replayed
     current = assessment.assess_round(job, mode, steps, before)
@@ -96,16 +101,45 @@ def decide(
         *fitting.compressions,
     ]
     if readers:
-        patience = reading_steps.patience(job, len(readers))
-        return RoundDecision(Round(tuple(readers), patience), after, (), validations)
+        return RoundDecision(
+            Round(tuple(readers), _of_readers(job, readers)), after, (), validations
+        )
+    if isinstance(next_, JobAnswer) and job.compression == COMPRESS:
+        made = history.read(job, steps.read).compressed
+        facts = {**next_.facts, **history.report(job, made, next_.done.plan)}
+        next_ = replace(next_, facts=facts, usage=None)  # that of all steps
     events = tuple(event for each in current if (event := each.event) is not None)
     return RoundDecision(next_, after, events, validations, fitting.plans)
+
+
+def _begun(job: Job, mode: Mode, steps: Ended, planner: Planner | None) -> RoundDecision:
+    """The answer to a conversation whose old turns may be shortened, or what shortens them first.
+
+    Where nobody had to shorten anything, the answer's end is the job's, as always.
+    """
+    handoff = begin(job, 1)
+    handed = history.read(job, steps.read)
+    messages = history.messages(mode.prompts, job, handed.compressed)
+    assignment = None if messages is job.messages else Assignment(messages, job.sampling)
+    answer, alone = Step(ANSWER, ANSWER, job.model, assignment), handed.compressed is None
+    round_ = Round((answer,), ends_job=alone, needs_all=not alone)
+    if planner is None:
+        return RoundDecision(round_, handoff, (), {})
+    if again := _readers_again(steps):
+        return RoundDecision(Round(tuple(again), _of_readers(job, again)), handoff, (), {})
+    try:
+        plan, first = planner.fit_history(mode.prompts, job, handed, messages)
+    except (CompressionFailed, ContextBudgetExceeded) as error:
+        return RoundDecision(JobFailure(error), handoff, (), {})
+    if first:
+        return RoundDecision(Round(first, _of_readers(job, first)), handoff, (), {})
+    return RoundDecision(round_, handoff, (), {}, {ANSWER: plan})
 
 
 def _fitted(
     job: Job,
     mode: Mode,
-    history: History,
+    so_far: History,
     every: Sequence[AssessedStep],
     next_: Next,
     planner: Planner,
@@ -120,7 +154,7 @@ def _fitted(
         for each in every
         if each.done.usable and not each.reading.judges
     ]
-    done, seen = dict(history.done), set[str]()
+    done, seen = dict(so_far.done), set[str]()
     while isinstance(next_, Round):
         fitting = planner.fit(mode.prompts, job, next_, texts)
         if not fitting.refused:
@@ -132,7 +166,7 @@ def _fitted(
                 return JobFailure(error), Fitting()
             seen.add(step.name)
             done[logical(step.name)] = FinishedStep.refused(step, error)
-        next_ = mode.advance(job, History(done, history.handoff))
+        next_ = mode.advance(job, History(done, so_far.handoff))
     return next_, Fitting()
 
 
@@ -193,6 +227,10 @@ def _retried(done: FinishedStep, tries: Sequence[FinishedStep]) -> Step | None:
     if not error.retriable or failures > MOST_RETRIES:
         return None
     return done.step.again(len(tries), done.step.assignment, error.retry_after_ms or 0)
+
+
+def _of_readers(job: Job, readers: Sequence[Step]) -> Patience | None:
+    return reading_steps.patience(job, len(readers))
 
 
 def _patience(job: Job, again: Sequence[Step]) -> Patience | None:

@@ -124,6 +124,7 @@ OF_OTHERS = {
     "priority": ("vLLM", "3 is taken first, 1 last; vLLM counts the other way round"),
     "task_type": ("", "the kind of task, for [routing](ROUTING.md)"),
     "orchestration_mode": ("", "[several models](ORCHESTRATION.md) answer"),
+    "compression": ("", "`auto`: old turns that do not fit are [shortened](TOKENS.md#old-turns)"),
 }
 _PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 _SOUND = {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}

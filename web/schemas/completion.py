@@ -53,6 +53,8 @@ class Completion:
     metadata: Mapping[str, str]
     store: bool | None
     service_tier: str | None
+    #: Whether old turns may be shortened; None: as the settings say.
+    compression: str | None
     stream: bool
     include_usage: bool
     #: The stream carries what the steps do, too.
@@ -119,6 +121,7 @@ def load(
         mode=data.get("orchestration_mode"),
         priority=service_tier.priority(data, default_priority),
         service_tier=data.get("service_tier"),
+        compression=data.get("compression"),
         task_type=data.get("task_type"),
         user=data.get("user"),
         metadata=data.get("metadata") or {},

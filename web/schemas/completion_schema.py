@@ -30,7 +30,7 @@ from web.schemas.tools import (
     ToolSchema,
     ToolsField,
 )
-from workers.contract.job import MOST_CHOICES
+from workers.contract.job import COMPRESS, KEEP, MOST_CHOICES
 from workers.contract.keys import ACCEPTED_TTL_S
 from workers.contract.logprobs import MOST_ALTERNATIVES
 
@@ -148,6 +148,11 @@ class CompletionSchema(SamplingSchema):
     orchestration_mode = Text(
         choices=registry.names(),
         description="How several models answer; the service's own mode if absent.",
+    )
+    compression = Text(
+        choices=(COMPRESS, KEEP),
+        description="`auto`: where one model answers, old turns that do not fit are shortened; "
+        "system messages and the last user's turn never. As INFERENCE_COMPRESSION says if absent.",
     )
     priority = Whole(1, 3, description="3 is taken first, 1 last.")
 

@@ -36,6 +36,7 @@ OF_CHATS = tuple(
         "parallel_tool_calls",
         "functions",
         "function_call",
+        "compression",
     )
     if name in CompletionSchema().fields
 )

@@ -27,6 +27,8 @@ MOST_CHOICES = 16
 MOST_CHOICES_OF_PROMPTS = 64
 #: The mode in which one model answers alone: what holds where none is named.
 DEFAULT_MODE = "single"
+#: What a job says whose old turns may be shortened, and one whose may not.
+COMPRESS, KEEP = "auto", "off"
 
 
 class JobState(enum.StrEnum):
@@ -168,6 +170,9 @@ class Job:
     store: bool | None = None
     #: The tier that its caller named; what it means is in `priority`.
     service_tier: str | None = None
+    #: `COMPRESS`: old turns of its conversation are shortened where they do not fit. A version that
+    #: does not know the field sends them as they are.
+    compression: str | None = None
 
     @property
     def version(self) -> int:

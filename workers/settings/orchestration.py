@@ -63,6 +63,11 @@ class OrchestrationSettings:
         "Role or model that decides which answers in words mean the same.",
         unset="who writes the answer",
     )
+    compression: str = setting(
+        "INFERENCE_COMPRESSION", "off", kinds.choice("off", "auto"),
+        "auto: where one model answers and a conversation does not fit, its old turns are "
+        "shortened by the fast model; a request's own `compression` goes before it.",
+    )
     contradiction_judge: bool = setting(
         "INFERENCE_CONTRADICTION_JUDGE", False, kinds.BOOLEAN,
         "Have the fast model judge whether a step's text contradicts what was decided before it; "

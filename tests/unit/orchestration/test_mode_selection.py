@@ -23,6 +23,8 @@ def selected(
     routing=None,
     template=TemplateOptions(),  # noqa: B008
     tools=None,
+    choices=1,
+    compression=None,
     **environ,
 ):
     settings = read({f"INFERENCE_{name}": value for name, value in environ.items()}, env_file=None)
@@ -36,6 +38,8 @@ def selected(
         routing=routing,
         template=template,
         tools=tools,
+        choices=choices,
+        compression=compression,
     )
     return mode_selector.select(job, CATALOGUE.get(lead))
 
@@ -140,3 +144,30 @@ def test_the_fittest_fast_model_that_is_there_reads_between_the_steps():
 def test_a_presets_temperature_is_a_bound():
     job = selected("smollm2-135m", CONFIG="demo-consistency")
     assert job.bounds["temperature"] == 0.7
+
+
+def test_old_turns_are_shortened_where_a_request_or_the_settings_ask_for_it():
+    assert selected("phi-4").compression == "off"
+    assert selected("phi-4", compression="auto").compression == "auto"
+    assert selected("phi-4", COMPRESSION="auto").compression == "auto"
+    assert selected("phi-4", compression="off", COMPRESSION="auto").compression == "off"
+    assert "reading_timeout_s" in selected("phi-4", compression="auto").bounds
+    assert selected("phi-4").bounds == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"mode": "pipeline"}, "orchestration_mode"),
+        ({"choices": 2}, "n"),
+        ({"tools": Tools((Tool("f"),))}, "tools"),
+        ({"template": TemplateOptions(add_generation_prompt=False)}, "add_generation_prompt"),
+    ],
+)
+def test_what_has_to_stand_as_it_came_is_refused_with_compression(fields, named):
+    with pytest.raises(ValidationFailed, match=named) as raised:
+        selected("phi-4", compression="auto", **fields)
+    assert raised.value.details["param"] == "compression"
+    models = "llama-3.2-3b,qwen2.5-7b,phi-4"
+    job = selected("phi-4", COMPRESSION="auto", PRELOAD_MODELS=models, **fields)
+    assert job.compression is None
