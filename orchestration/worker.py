@@ -21,6 +21,8 @@ from workers.contract.step import ORCHESTRATOR, StepRequest
 from workers.keeper import duties
 from workers.keeper.duties import Resources
 from workers.keeper.keeper import Keeper
+from workers.metrics.process_metrics import ProcessMetrics
+from workers.metrics.reporter import MetricsReporter
 from workers.planning import catalogue
 from workers.runtime import ending
 from workers.runtime.consumer import consume, worker_record
@@ -56,18 +58,22 @@ def run(settings: Settings) -> int:
     advancer = RoundAdvancer(redis, app, leases, worker.id, modes, planner)
     _register(app, advancer)
     tokenizer = TokenizerChild(connections.client(settings))
-    keeper = Keeper(redis, duties.make(Resources(redis, app, settings)))
+    metrics = ProcessMetrics(enabled=settings.metrics_enabled)
+    reporter = MetricsReporter(redis, metrics)
+    keeper = Keeper(redis, duties.make(Resources(redis, app, settings, metrics)))
     presence.start()
     presence.loaded(memory_bytes=0, context_length=0)
     leases.start()
     keeper.start()
     tokenizer.start()
+    reporter.start()
     try:
         redis_memory.warn_of_eviction(redis)
         return consume(app, worker, model_queue(ORCHESTRATOR))
     finally:
         tokenizer.stop()
         keeper.stop()
+        reporter.stop()
         leases.stop()
         presence.stop()
 

@@ -12,9 +12,10 @@ import flask
 from flask import Flask, Response
 from redis import Redis
 
-from web import errors, routes
+from web import errors, request_record, routes
 from web.access import auth, hosts, origins
 from web.edge import limits
+from web.live.request_counter import RequestCounter
 from web.schemas.refusals import excerpt
 from web.services import Services
 from workers import logs
@@ -34,9 +35,11 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.compact = True  # type: ignore[attr-defined]
-    app.extensions["inference"] = Services.start(settings, redis)
+    services = app.extensions["inference"] = Services.start(settings, redis)
     app.before_request(_begin)
     app.after_request(_sign)
+    models = [spec.id for spec in services.catalogue.all()]
+    request_record.install(app, RequestCounter(services.metrics, models))
     app.teardown_request(_end)
     errors.install(app)
     hosts.install(app, settings)

@@ -13,6 +13,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from web import request_record
 from workers.contract import errors
 from workers.contract.errors import InferenceError
 
@@ -86,6 +87,7 @@ def body(error: InferenceError) -> dict[str, Any]:
 
 def response(error: InferenceError) -> Response:
     """The response that carries an error."""
+    request_record.failed(error.code)
     answer = flask.jsonify(body(error))
     answer.status_code = STATUS[error.code]
     if error.retriable and error.retry_after_ms is not None:

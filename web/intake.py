@@ -15,6 +15,7 @@ import flask
 from flask import Response
 
 from orchestration.routing.roles import ROLES_OF
+from web import request_record
 from web.access import auth
 from web.edge import limits
 from web.operation import header, path
@@ -114,6 +115,7 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         prompts=asked.prompts,
         api=asked.api,
     )
+    request_record.asks_for(made)
     flask.g.log_fields.enter_context(logs.bound(job_id=made.id, model=made.model))
     if services().settings.log_prompts:
         _log_request(made)
@@ -134,6 +136,7 @@ def _log_request(made: Job) -> None:
 
 def note(asked: Completion, accepted: Job, response: Response) -> None:
     """Add headers that say what became of the request's parameters."""
+    request_record.asks_for(accepted)
     if accepted.routing is not None:
         response.headers["X-Routed-Model"] = accepted.model
     if asked.ignored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import Any
 
@@ -66,7 +67,10 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """Called in the process that serves, after the fork: threads start here."""
         Ending(self.settings.grace_s, os.getppid()).start()
-        return create_app(self.settings)
+        app = create_app(self.settings)
+        # Its last counts are told when this process ends.
+        atexit.register(app.extensions["inference"].reporter.stop)
+        return app
 
 
 def serve(settings: Settings) -> None:

@@ -32,6 +32,9 @@ from web.live.waiting_line import WaitingLine
 from workers.app import make_app
 from workers.cluster.directory import Directory
 from workers.contract.errors import TemporaryResource
+from workers.metrics.exposition import Exposition
+from workers.metrics.process_metrics import ProcessMetrics
+from workers.metrics.reporter import MetricsReporter
 from workers.planning import catalogue as catalogue_
 from workers.planning import memory_plan
 from workers.settings import Settings
@@ -59,6 +62,11 @@ class Services:
     tokenizer: TokenizerCalls
     hub: Hub
     disconnects: Disconnects
+    #: What this front end counts, and the thread that tells it.
+    metrics: ProcessMetrics
+    reporter: MetricsReporter
+    #: What all processes count.
+    exposition: Exposition
     #: This machine with nothing on it, for plans of models that are not loaded.
     machine: Machine
     #: One permit for each thread that an open answer may hold.
@@ -93,7 +101,9 @@ class Services:
             load_on_demand=settings.load_on_demand,
         )
         hub, slots, disconnects = Hub(redis), Slots(redis), Disconnects()
-        for thread in (hub, slots, disconnects):
+        metrics = ProcessMetrics(enabled=settings.metrics_enabled)
+        reporter = MetricsReporter(redis, metrics)
+        for thread in (hub, slots, disconnects, reporter):
             thread.start()
         dependencies = Dependencies(
             submitter=submitter,
@@ -118,6 +128,9 @@ class Services:
             tokenizer=tokenizer,
             hub=hub,
             disconnects=disconnects,
+            metrics=metrics,
+            reporter=reporter,
+            exposition=Exposition(redis, directory, [spec.id for spec in catalogue.all()]),
             machine=machine.read().emptied(),
             thread_permits=threading.BoundedSemaphore(_most_held(settings)),
             socket_permits=threading.BoundedSemaphore(settings.max_sockets),

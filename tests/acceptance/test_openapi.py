@@ -64,6 +64,7 @@ def test_it_describes_every_endpoint(scripted_service):
         "/v1/models/{model_id}/unload",
         "/health",
         "/health/ready",
+        "/metrics",
         "/openapi.json",
     }
     body = document["components"]["schemas"]["ChatCompletionRequest"]

@@ -36,6 +36,26 @@ def chat(scripted_service):
         yield terminal
 
 
+def test_top_shows_what_runs_and_ends_with_q(scripted_service):
+    with (
+        scripted_service.open_stream(scripted_service.ask(LONG)) as stream,
+        Terminal(scripted_service, "top", "--interval", "0.5") as terminal,
+    ):
+        stream.await_content()
+        terminal.await_text(" 1/8 ")
+        lines = terminal.text.split("\n")
+        assert lines[0].startswith(scripted_service.url)
+        assert max(map(len, lines)) <= COLUMNS
+        terminal.type("q")
+        assert terminal.end() == 0
+        assert b"\x1b[?1049l" in terminal.raw  # what was there before is there again
+    piped = scripted_service.run("top", "--once", "--interval", "0.5")
+    assert piped.returncode == 0, piped.stderr
+    assert "requests/s" in piped.stdout
+    assert "\x1b" not in piped.stdout
+    assert MODEL in piped.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -8,6 +8,7 @@ import sys
 
 from presets import backends
 from presets.backends import Backend, Weights
+from workers.contract.engine_use import EngineUse
 from workers.contract.step import Usage
 from workers.engines import registry
 from workers.engines.base import Delta, require_room
@@ -26,6 +27,7 @@ class BackwardsEngine:
     memory_bytes = 0
     stalled_s = 0.0
     dead = None
+    use = EngineUse()
 
     def __init__(self, options):
         self.context_length = 0

@@ -107,6 +107,14 @@ def test_what_only_an_admin_may(keyed_service, keys):
     assert act(admin, "load").status_code == 200
 
 
+def test_metrics_need_a_key(keyed_service):
+    assert keyed_service.get("/metrics").status_code == 401
+    answer = keyed_service.get("/metrics", shown(ADMIN))
+    assert answer.status_code == 200
+    assert "inference_redis_up 1.0" in answer.text
+    assert ADMIN not in answer.text
+
+
 def test_a_key_that_has_used_its_bytes_leaves_others_theirs(keyed_service, keys):
     greedy, modest = keys("add", "greedy"), keys("add", "modest")
     reasoning = "x" * 900_000

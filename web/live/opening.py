@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from orchestration.submit import Attached, Submitter
+from web import request_record
 from web.live.hub import Hub, Reader
 from web.live.slots import Slots
 from web.live.waiting_line import Ticket, WaitingLine
@@ -75,6 +76,7 @@ class Opening:
                 self._ticket = dependencies.line.join(self.job.priority)
             return False
         self.job = accepted.job
+        request_record.asks_for(self.job)
         # Before the start: no event can come that the reader does not get.
         reader = self._held.enter_context(
             dependencies.hub.reader(self.job.id, after_seq=_QUEUED_SEQ)

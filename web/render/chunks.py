@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from flask import Response
 
-from web import errors
+from web import errors, request_record
 from web.live.completion import PATIENCE_S, LiveCompletion
 from web.render import answer_streams, openai, sse
 from web.render.answer_streams import AnswerStream, Bodies
+from web.request_record import RequestRecord
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Event, StepFinished, Token
@@ -39,11 +40,15 @@ def respond(completion: LiveCompletion, closing: sse.Closing, options: StreamOpt
         InferenceError: the job failed before its first token.
     """
     first = completion.before_first_token(PATIENCE_S, of_steps=options.steps)
-    return sse.respond(_frames(completion, first, options), closing)
+    frames = _frames(completion, first, options, request_record.current())
+    return sse.respond(frames, closing)
 
 
 def _frames(
-    completion: LiveCompletion, first: list[Event] | None, options: StreamOptions
+    completion: LiveCompletion,
+    first: list[Event] | None,
+    options: StreamOptions,
+    record: RequestRecord | None,
 ) -> Iterator[bytes]:
     try:
         while first is None:
@@ -58,11 +63,20 @@ def _frames(
     except InferenceError as error:
         with _log_fields(completion):
             log.warning("the stream ends with %s", error.for_log())
-        yield sse.frame(completion.seq, errors.body(error))
+        yield _failure(completion, error, record)
     except Exception:
         with _log_fields(completion):
             log.exception("unexpected error, the stream ends")
-        yield sse.frame(completion.seq, errors.body(Internal()))
+        yield _failure(completion, Internal(), record)
+
+
+def _failure(
+    completion: LiveCompletion, error: InferenceError, record: RequestRecord | None
+) -> bytes:
+    """The last frame of a stream that has failed: its status was sent before."""
+    if record is not None:
+        record.error, record.job = error.code, completion.job
+    return sse.frame(completion.seq, errors.body(error))
 
 
 def _log_fields(completion: LiveCompletion) -> contextlib.AbstractContextManager[None]:

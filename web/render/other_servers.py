@@ -122,7 +122,7 @@ LLAMA_SERVER = Server(
         Address("POST", "/v1/rerank", "nothing is ranked"),
         Address("GET", "/props", "`GET /v1/models/{model_id}`"),
         Address("GET", "/slots", "`GET /v1/jobs`, and Flower"),
-        Address("GET", "/metrics", "Flower shows the queues"),
+        Address("GET", "/metrics", "its names are in [OBSERVE.md](OBSERVE.md)"),
         Address("GET", "/lora-adapters", "adapters are not loaded"),
     ),
     (
@@ -155,7 +155,7 @@ VLLM = Server(
         Address("GET", "/ping", "`GET /health`"),
         Address("GET", "/version", "`GET /health`"),
         Address("GET", "/load", "`GET /health/ready`"),
-        Address("GET", "/metrics", "Flower shows the queues"),
+        Address("GET", "/metrics", "its names are in [OBSERVE.md](OBSERVE.md)"),
         Address("POST", "/v1/completions"),
         Address("POST", "/v1/responses", f"send `messages` to {_CHAT}"),
         Address("POST", "/v1/messages", f"send OpenAI's form to {_CHAT}"),

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from web import errors
+from web import errors, request_record
 from web.edge.websocket import Socket
 from web.live.completion import LiveCompletion
 from web.live.hub import Reader
@@ -125,6 +125,7 @@ class JsonSocket:
         self._socket.close(code, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
 
     def _fail(self, error: InferenceError, code: CloseCode) -> None:
+        request_record.failed(error.code)
         with contextlib.suppress(OSError):
             self.send([_error(error)])
             self.close(code, error.code)
@@ -158,6 +159,7 @@ def carry_completion(json_socket: JsonSocket, completion: LiveCompletion) -> Non
         json_socket.send([{"seq": completion.seq, "type": "cancelled", "reason": reason}])
         json_socket.close(ENDED)
     except InferenceError as error:
+        request_record.failed(error.code)
         json_socket.send([{"seq": completion.seq, "type": "failed", "error": error.to_dict()}])
         json_socket.close(FAILED, error.code)
     else:

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from workers.background import BackgroundThread
 from workers.contract import keys
+from workers.contract.engine_use import EngineUse
 from workers.contract.errors import EngineFailed, InferenceError
 from workers.contract.fields import known_fields
 from workers.lua.scripts import run
@@ -75,6 +76,8 @@ class Worker:
     answered: bool = False
     #: The order under which it loads; None where it was started for its model.
     order: str | None = None
+    #: What its engine uses; None while it has none.
+    use: EngineUse | None = None
 
     @property
     def holds(self) -> bool:
@@ -86,6 +89,8 @@ class Worker:
         """Rebuild a worker; fields of a newer version are ignored."""
         fields = known_fields(cls, data)
         fields["devices"] = tuple(data.get("devices", ()))
+        if use := data.get("use"):
+            fields["use"] = EngineUse.from_dict(use)
         return cls(**{**fields, "status": WorkerStatus(data["status"])})
 
 
@@ -97,6 +102,7 @@ class Presence(BackgroundThread):
         self._redis = redis
         self._worker = worker
         self._news = threading.Event()
+        self._use: Callable[[], EngineUse] | None = None
 
     @property
     def worker(self) -> Worker:
@@ -150,6 +156,10 @@ class Presence(BackgroundThread):
             format=form,
         )
 
+    def tell_use(self, use: Callable[[], EngineUse]) -> None:
+        """Each beat tells from now on what the engine uses."""
+        self._use = use
+
     def answered(self) -> None:
         """It has given text: whatever ends it now, it can work."""
         if not self._worker.answered:
@@ -198,6 +208,8 @@ class Presence(BackgroundThread):
 
     def _beat(self, ttl_ms: int = keys.PRESENCE_TTL_MS) -> None:
         worker = self._worker
+        if self._use is not None and worker.holds:
+            worker = replace(worker, use=self._use())
         key = keys.worker(worker.id)
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.set(key, json.dumps(dataclasses.asdict(worker)), px=ttl_ms)

@@ -84,6 +84,9 @@ tokenizer:urgent           list         orchestration          15 s: those that 
 tokenizer:call:{number}    string       who counts tokens      15 s, or until it is taken (JSON)
 tokenizer:reply:{number}   list         the tokenizer          5 s: the one answer
 tokenizer:wake             list         who counts tokens      15 s: that a tokenizer is to start
+metrics                    hash         Lua: count             for ever: what all processes have
+                                                               counted, by series
+metrics:{process}:number   string       Lua: count             a day after a report: its number
 =========================  ===========  =====================  ==================================
 
 Fields of `job:{id}`: `job` (JSON), `ended_job` (JSON, what `job` becomes when it ends), `scope` (of
@@ -151,6 +154,7 @@ KEEPER = f"{PREFIX}keeper"
 OWNERS = f"{PREFIX}owners"
 STORED = f"{PREFIX}stored"
 DELETED = f"{PREFIX}deleted"
+METRICS = f"{PREFIX}metrics"
 
 TOKENIZER = f"{PREFIX}tokenizer"
 TOKENIZER_CALLS = f"{PREFIX}tokenizer:calls"

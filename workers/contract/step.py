@@ -180,6 +180,12 @@ def is_answer(step: str) -> bool:
     return _ANSWER.fullmatch(step) is not None
 
 
+def tries(step: str) -> int:
+    """How many times what the step of this name does was begun by its mode, this one included."""
+    number = step.rpartition(".")[2] if "." in step else "1"
+    return int(number) if number.isdecimal() else 1
+
+
 def choice_of(step: str) -> int:
     """Which choice the step of this name answers with; 0 for steps that are no answer."""
     answer = _ANSWER.fullmatch(step)

@@ -13,6 +13,7 @@ from threading import Event
 from typing import Protocol
 
 from presets.model import ModelSpec
+from workers.contract.engine_use import EngineUse
 from workers.contract.errors import ContextBudgetExceeded
 from workers.contract.job import Message, Priority, TemplateOptions
 from workers.contract.logprobs import PackedLogprobs
@@ -193,6 +194,10 @@ class Engine(Protocol):
 
         Callers of `generate` then wait: their worker is ended, and what it ran goes on elsewhere.
         """
+
+    @property
+    def use(self) -> EngineUse:
+        """What it uses at this moment. Safe from any thread, and costs decoding nothing."""
 
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Load the model; `on_progress` gets fractions from 0 to 1.

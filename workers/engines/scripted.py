@@ -29,6 +29,7 @@ from threading import Event
 from presets.model import ModelSpec, Reasoning
 from workers.constraints.grammar import Unobeyable, text_follows
 from workers.contract.constraint import Constraint
+from workers.contract.engine_use import EngineUse
 from workers.contract.errors import (
     BY_CODE,
     EngineFailed,
@@ -83,6 +84,11 @@ class ScriptedEngine:
         """See `Engine.stalled_s`."""
         now = time.monotonic()
         return max((now - at for at in list(self._moved_at.values())), default=0.0)
+
+    @property
+    def use(self) -> EngineUse:
+        """See `Engine.use`; it has neither cells nor a cache."""
+        return EngineUse(rows=len(self._moved_at))
 
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Take the script from `spec.options`; `load_s` delays, `load_error` refuses."""

@@ -6,12 +6,13 @@ import importlib
 import pkgutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from celery import Celery
 from redis import Redis
 
+from workers.metrics.process_metrics import ProcessMetrics
 from workers.settings import Settings
 from workers.store.leases import RECOVERY_GRACE_S
 
@@ -53,6 +54,8 @@ class Resources:
     #: Sends messages.
     app: Celery
     settings: Settings
+    #: Where duties count what they do.
+    metrics: ProcessMetrics = field(default_factory=ProcessMetrics)
 
 
 #: Makes a duty; None where the settings leave nothing to do.

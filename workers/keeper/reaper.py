@@ -10,6 +10,8 @@ from redis import Redis
 from workers.contract import keys
 from workers.keeper.duties import Duty, RecoveryGrace, Resources, register
 from workers.lua.scripts import run
+from workers.metrics import instruments
+from workers.metrics.process_metrics import ProcessMetrics
 from workers.store import dead_letters, rounds
 from workers.store.leases import LEASE_MS
 
@@ -27,8 +29,9 @@ MOST_CRASHES = 3
 class Reaper:
     """A duty of the keeper: lets run again what lost its worker, and forgets the worker."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, metrics: ProcessMetrics | None = None) -> None:
         self._redis = redis
+        self._metrics = metrics or ProcessMetrics()
         self._grace = RecoveryGrace()
 
     def begin(self) -> None:
@@ -47,13 +50,17 @@ class Reaper:
             )
             if fate == "poisoned":
                 self._set_aside(job_id, step, owner)
+            else:
+                self._metrics.count(instruments.LOST_STEPS, fate)
         self._forget_workers()
 
     def _set_aside(self, job_id: str, step: str, owner: str) -> None:
         """End what kills its workers: the step, where its job can do without it, else the job."""
         error = dead_letters.poisoned(step, owner, MOST_CRASHES)
-        if not rounds.end_optional_step(self._redis, job_id, step, error):
-            dead_letters.add(self._redis, job_id, error)
+        if rounds.end_optional_step(self._redis, job_id, step, error):
+            return
+        if dead_letters.add(self._redis, job_id, error):
+            self._metrics.count(instruments.DEAD_LETTERS)
 
     def _forget_workers(self) -> None:
         """Forget workers whose presence expired."""
@@ -70,4 +77,4 @@ class Reaper:
 
 @register
 def _duty(resources: Resources) -> Duty:
-    return Reaper(resources.redis)
+    return Reaper(resources.redis, resources.metrics)

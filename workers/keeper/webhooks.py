@@ -27,9 +27,11 @@ from workers.contract import keys
 from workers.keeper import destinations
 from workers.keeper.destinations import Refused
 from workers.keeper.duties import Duty, Resources, register
+from workers.metrics import instruments
+from workers.metrics.process_metrics import ProcessMetrics
 from workers.store import webhook_attempts
 from workers.store.connections import redis_time_ms
-from workers.store.webhook_attempts import Attempt
+from workers.store.webhook_attempts import REFUSED, Attempt
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +63,15 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 class Webhooks:
     """A duty of the keeper: sends what is due, on threads of its own."""
 
-    def __init__(self, redis: Redis, secret: str | None, networks: Sequence[str]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        secret: str | None,
+        networks: Sequence[str],
+        metrics: ProcessMetrics | None = None,
+    ) -> None:
         self._redis = redis
+        self._metrics = metrics or ProcessMetrics()
         self._secret = secret
         self._networks = networks
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="webhook")
@@ -132,6 +141,7 @@ class Webhooks:
         }
         attempt = self._post(url, f"evt_{job_id}", json.dumps(body).encode())
         number = webhook_attempts.add(self._redis, job_id, attempt)
+        self._metrics.count(instruments.WEBHOOKS, attempt.outcome)
         log.info("webhook of %s, attempt %d: %s", job_id, number, attempt.status or attempt.error)
         if attempt.final or number >= len(DELAYS_S):
             self._redis.zrem(keys.WEBHOOKS, job_id)
@@ -145,7 +155,7 @@ class Webhooks:
         try:
             status = self._exchange(url, message_id, at, body)
         except Refused as refused:
-            problem = f"refused: {refused}"
+            problem = f"{REFUSED}{refused}"
         except httpx.TimeoutException:
             problem = f"no answer within {ANSWER_WITHIN_S:g} s"
         except (httpx.HTTPError, OSError, RuntimeError) as error:
@@ -192,4 +202,6 @@ def _key(secret: str) -> bytes:
 @register
 def _duty(resources: Resources) -> Duty:
     settings = resources.settings
-    return Webhooks(resources.redis, settings.webhook_secret, settings.webhook_networks)
+    return Webhooks(
+        resources.redis, settings.webhook_secret, settings.webhook_networks, resources.metrics
+    )

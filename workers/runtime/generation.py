@@ -23,7 +23,10 @@ from workers.contract.step import (
     choice_of,
 )
 from workers.engines.base import Delta, Engine, GenerationRequest
+from workers.metrics.process_metrics import ProcessMetrics
+from workers.runtime import step_meter
 from workers.runtime.isolation import Isolation
+from workers.runtime.step_meter import StepMeter
 from workers.store.leases import Lease, Leases
 from workers.store.token_log import StepWriter, TokenLog
 
@@ -57,6 +60,7 @@ class StepRunner:
     on_text: Callable[[], None] = lambda: None
     #: When the model was loaded; None where no request waited for that.
     loaded: LoadPeriod | None = None
+    metrics: ProcessMetrics = field(default_factory=ProcessMetrics)
 
     def bounded(self, sampling: Sampling) -> Sampling:
         """The same with the most tokens of the answer, where it names none. The context bounds it.
@@ -114,19 +118,24 @@ def _run(lease: Lease, runner: StepRunner) -> bool:
         job_id=request.job_id, model=request.model, request_id=lease.job.request_id or ""
     ):
         output = _Output([lease.said], len(lease.produced))
+        meter = StepMeter(runner.metrics, lease)
         try:
-            return _decode(lease, runner, writer, output)
+            return _decode(lease, runner, writer, output, meter)
         except InferenceError as error:
             log.warning("%s", error.for_log())
+            meter.failed(error.code)
             return _fail(lease, runner.engine, writer, output, error)
         except Exception:
             log.exception("the step failed with an unexpected error")
+            meter.failed(Internal.code)
             return _fail(lease, runner.engine, writer, output, Internal())
         finally:
             runner.leases.drop(lease)
 
 
-def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Output) -> bool:
+def _decode(
+    lease: Lease, runner: StepRunner, writer: StepWriter, output: _Output, meter: StepMeter
+) -> bool:
     request, job = lease.request, lease.job
     choice = choice_of(request.step)
     assignment = lease.assignment or Assignment(job.messages, job.sampling_of(choice))
@@ -152,6 +161,8 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
     for last in deltas:
         output.texts.append(last.text)
         output.tokens += len(last.token_ids)
+        if last.token_ids:
+            meter.gave(len(last.token_ids))
         output.calls = max([output.calls, *(part.index + 1 for part in last.calls)])
         if last.finish_reason is None and last.says_something:
             writer.write(_token(lease, last))
@@ -159,11 +170,13 @@ def _decode(lease: Lease, runner: StepRunner, writer: StepWriter, output: _Outpu
         if writer.refused.is_set():
             lease.stop.set()
     if last.finish_reason != "cancelled":
-        return _finish(lease, runner.engine, writer, last, loading_ms, output)
+        return _finish(lease, runner.engine, writer, last, loading_ms, output, meter)
     if lease.giving_back.is_set():
         _give_back(lease, runner.leases, writer)
+        meter.stopped(step_meter.HANDED_BACK)
     else:
         log.info("stopped: the job has already ended")
+        meter.stopped(step_meter.CANCELLED)
     return False
 
 
@@ -200,6 +213,7 @@ def _finish(
     last: Delta,
     loading_ms: float,
     output: _Output,
+    meter: StepMeter,
 ) -> bool:
     request = lease.request
     if last.finish_reason is None or last.usage is None:
@@ -229,6 +243,10 @@ def _finish(
         )
     else:
         written = writer.end(StepFinished(0, outcome), token, outcome=outcome, text=output.text)
+    if written:
+        meter.ended(outcome)
+    else:
+        meter.stopped(step_meter.CANCELLED)
     log.info(
         "answered: %d prompt and %d completion tokens, %s%s",
         outcome.usage.prompt_tokens,

@@ -23,11 +23,15 @@ from workers.cluster.supervision import is_supervised
 from workers.engines import registry
 from workers.engines.base import Engine
 from workers.loading.order_watcher import OrderWatcher, restart_process
+from workers.metrics import instruments, scrape_port
+from workers.metrics.process_metrics import ProcessMetrics
+from workers.metrics.reporter import MetricsReporter
 from workers.planning import catalogue, memory_plan
 from workers.runtime import ending, revoke
 from workers.runtime.consumer import consume, worker_record
 from workers.runtime.deletions import Deletions
 from workers.runtime.engine_loading import load_engine
+from workers.runtime.engine_meter import EngineMeter
 from workers.runtime.generation import LoadPeriod, StepRunner
 from workers.runtime.tasks import register_generate
 from workers.runtime.watchdog import Watchdog
@@ -90,6 +94,8 @@ class _ModelWorker:
         self._ending = ending.watch(settings.grace_s)
         self._orders = OrderWatcher(redis, spec.id, self._presence, self._end_by_order)
         self._stopping = threading.Event()
+        self._metrics = ProcessMetrics(enabled=settings.metrics_enabled)
+        self._reporter = MetricsReporter(redis, self._metrics)
 
     def run(self) -> int:
         """From the first signal handler to the exit status."""
@@ -102,6 +108,7 @@ class _ModelWorker:
             status = 0
         finally:
             self._orders.stop()
+            self._reporter.stop()
             if not self._orders.leaves or is_supervised():
                 self._presence.stop()
         if self._orders.leaves and not is_supervised():
@@ -130,19 +137,25 @@ class _ModelWorker:
             self._stopping, was_unloaded=was_unloaded, forced=self._force
         ):
             return 0
+        self._reporter.start()
         began = time.monotonic()
         self._orders.start()
         engine = load_engine(
             self._settings, self._models, self._spec, self._presence, force=self._force
         )
+        loaded = LoadPeriod(began, time.monotonic())
         if self._stopping.is_set():  # a signal that reached a native call raises nothing
             if engine is not None:
                 engine.close()
             return 0
+        outcome = "failed" if engine is None else "loaded"
+        self._metrics.count(instruments.LOADS, self._spec.id, outcome)
         if engine is None:
             self._stopping.wait()
             return 0
-        return self._serve(engine, LoadPeriod(began, time.monotonic()))
+        took_s = loaded.ended - loaded.began
+        self._metrics.observe(instruments.LOAD_DURATION, self._spec.id, value=took_s)
+        return self._serve(engine, loaded)
 
     def _was_here(self) -> bool:
         try:
@@ -162,7 +175,12 @@ class _ModelWorker:
             generation_tokens=spec.budgets.scaled(engine.context_length).generation,
             on_text=self._presence.answered,
             loaded=loaded,
+            metrics=self._metrics,
         )
+        meter = EngineMeter(self._metrics, spec.id, engine)
+        self._presence.tell_use(meter)
+        self._metrics.collect_from(meter)
+        scrape_port.open_if_set(settings, self._metrics)
         register_generate(app, spec.id, runner)
         revoke.install(JobStore(connections.client(settings)))
         leases.start()

@@ -29,3 +29,18 @@ class TelemetrySettings:
         "Name of the service in traces and metrics.",
         used_from=_TELEMETRY,
     )
+    metrics_enabled: bool = setting(
+        "INFERENCE_METRICS_ENABLED", True, kinds.BOOLEAN,
+        "Count requests, tokens and times for `GET /metrics`. While false it shows only what Redis "
+        "knows anyway: queues, workers, memory.",
+    )
+    metrics_port: int | None = setting(
+        "INFERENCE_METRICS_PORT", None, kinds.integer(1, 65535),
+        "Port at which a worker shows its own metrics, for those who scrape each process. "
+        "`GET /metrics` has those of all.",
+        unset="none",
+    )
+    metrics_host: str = setting(
+        "INFERENCE_METRICS_HOST", "127.0.0.1", kinds.HOST,
+        "Address at which INFERENCE_METRICS_PORT listens. No API key is asked for there.",
+    )

@@ -26,11 +26,12 @@ def poisoned(step: str, worker: str, crashes: int) -> JobPoisoned:
     )
 
 
-def add(redis: Redis, job_id: str, error: JobPoisoned) -> None:
-    """End a job as a dead letter; repeated, it does nothing more."""
+def add(redis: Redis, job_id: str, error: JobPoisoned) -> bool:
+    """End a job as a dead letter; returns whether it was none before."""
     redis.hset(keys.job(job_id), "keep_s", keys.ACCEPTED_TTL_S)
-    redis.zadd(keys.DEAD, {job_id: redis_time_ms(redis)}, nx=True)
+    is_new = redis.zadd(keys.DEAD, {job_id: redis_time_ms(redis)}, nx=True)
     append(redis, [Entry(job_id, Failed(0, error.to_dict()), ends_as=JobState.FAILED)])
+    return bool(is_new)
 
 
 def listed(redis: Redis) -> list[str]:

@@ -13,6 +13,8 @@ from workers.contract.fields import known_fields
 
 #: An answer that asks for no further call.
 _GONE = 410
+#: How the error of a call begins that the service would not make.
+REFUSED = "refused: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,13 @@ class Attempt:
     def delivered(self) -> bool:
         """The receiver has it."""
         return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def outcome(self) -> str:
+        """`delivered`, `rejected` (by its status), `refused` (by the service) or `unreachable`."""
+        if self.status is not None:
+            return "delivered" if self.delivered else "rejected"
+        return "refused" if (self.error or "").startswith(REFUSED) else "unreachable"
 
     @property
     def final(self) -> bool:

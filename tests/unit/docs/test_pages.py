@@ -11,7 +11,16 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-TOP_FOLDERS = ("docs", "evaluation", "orchestration", "presets", "tests", "web", "workers")
+TOP_FOLDERS = (
+    "deploy",
+    "docs",
+    "evaluation",
+    "orchestration",
+    "presets",
+    "tests",
+    "web",
+    "workers",
+)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 IN_BACKTICKS = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(rf"(?:{'|'.join(TOP_FOLDERS)})/[\w./-]+")

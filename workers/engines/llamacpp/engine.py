@@ -12,6 +12,7 @@ import psutil
 from presets import kv_cache
 from presets.memory import footprint, machine
 from presets.model import ModelSpec
+from workers.contract.engine_use import EngineUse
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.contract.prompt import Prompt
 from workers.engines import named_tokens
@@ -125,6 +126,11 @@ class LlamaCppEngine:
         """See `Engine.stalled_s`."""
         decoding_s = self._scheduler.stalled_s if self._scheduler is not None else 0.0
         return max(decoding_s, self._preparations.overdue_s)
+
+    @property
+    def use(self) -> EngineUse:
+        """See `Engine.use`."""
+        return EngineUse() if self._scheduler is None else self._scheduler.use
 
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
         """Decode one request; see `Engine.generate`.

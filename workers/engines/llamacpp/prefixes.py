@@ -29,6 +29,11 @@ class Prefixes:
         self._forgets = forgets
         self._tree: PrefixTree[Sequence | SavedPrompt] = PrefixTree()
 
+    @property
+    def cache_bytes(self) -> tuple[int, int]:
+        """Bytes of host memory that the prompt cache takes, and that it may take."""
+        return self._cache.taken_bytes, self._cache.most_bytes
+
     def assign_slot(self, sequence: Sequence) -> None:
         """Give a sequence a slot, which is empty until it has begun."""
         sequence.slot, sequence.decoded = self._empty.pop(), 0

@@ -49,6 +49,11 @@ class PromptCache:
         """Bytes of all states."""
         return self._taken_bytes
 
+    @property
+    def most_bytes(self) -> int:
+        """Bytes that all states may take."""
+        return self._most_bytes
+
     def fits(self, size_bytes: int) -> bool:
         """Whether a state of this size may be kept at all."""
         return 0 < size_bytes <= self._most_bytes

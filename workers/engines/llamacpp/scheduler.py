@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from workers.background import BackgroundThread
+from workers.contract.engine_use import EngineUse
 from workers.contract.errors import EngineFailed, InferenceError
 from workers.engines.llamacpp.context import Context
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
@@ -69,12 +70,27 @@ class Scheduler(BackgroundThread):
         self._waiting = WaitingSequences()
         self._active: list[Sequence] = []
         self._moved_at = time.perf_counter()
+        self._preemptions = 0
 
     @property
     def stalled_s(self) -> float:
         """Seconds since the last step ended, while there is work; 0 where there is none."""
         busy = self._active or self._waiting
         return time.perf_counter() - self._moved_at if busy else 0.0
+
+    @property
+    def use(self) -> EngineUse:
+        """See `Engine.use`; what the decoding thread changes meanwhile may be counted or not."""
+        active = list(self._active)
+        taken_bytes, most_bytes = self._prefixes.cache_bytes
+        return EngineUse(
+            rows=len(active),
+            kv_cells=sum(sequence.decoded for sequence in active),
+            most_kv_cells=self._kv_tokens,
+            prompt_cache_bytes=taken_bytes,
+            most_prompt_cache_bytes=most_bytes,
+            preemptions=self._preemptions,
+        )
 
     def submit(self, sequence: Sequence) -> None:
         """Hand a sequence over; its deltas say the rest. Safe from any thread."""
@@ -215,6 +231,7 @@ class Scheduler(BackgroundThread):
             victim.fail(EngineFailed("The KV pool has no room for one whole sequence."))
             return
         log.info("the KV pool is full: %s is preempted and resumes later", victim.request.id)
+        self._preemptions += 1
         self._active.remove(victim)
         self._prefixes.release(victim)
         self._waiting.add(victim)

@@ -19,6 +19,7 @@ from vllm.tokenizers import cached_tokenizer_from_config
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from presets.model import ModelSpec
+from workers.contract.engine_use import EngineUse
 from workers.contract.errors import EngineFailed, ModelLoadFailed
 from workers.contract.prompt import Prompt
 from workers.engines import named_tokens
@@ -127,6 +128,11 @@ class VllmEngine:
             return None
         cause = self._errors.cause()
         return f"vLLM's engine process has died{f' ({cause})' if cause else ''}"
+
+    @property
+    def use(self) -> EngineUse:
+        """See `Engine.use`."""
+        return self._steps.use(self._options.kv_tokens)
 
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
         """Decode one request; see `Engine.generate`.

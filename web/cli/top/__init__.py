@@ -1,0 +1,1 @@
+"""`inference-service top`: the metrics of a service as a table that moves."""

@@ -1,0 +1,31 @@
+"""What an engine uses at this moment; a worker tells it with its presence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workers.contract.fields import known_fields
+
+
+@dataclass(frozen=True, slots=True)
+class EngineUse:
+    """None is what an engine cannot tell."""
+
+    #: Answers in the batch.
+    rows: int = 0
+    #: Cells of the KV pool that answers take; what two share counts for each.
+    kv_cells: int | None = None
+    #: Cells that there are: tokens of all answers together.
+    most_kv_cells: int | None = None
+    #: Host memory in which beginnings of prompts are kept.
+    prompt_cache_bytes: int | None = None
+    most_prompt_cache_bytes: int | None = None
+    #: Answers that left a full pool and resumed later, since the engine was loaded.
+    preemptions: int = 0
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> EngineUse:
+        """Rebuild it; fields of a newer version are ignored."""
+        return cls(**known_fields(cls, data))
