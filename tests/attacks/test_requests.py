@@ -210,7 +210,9 @@ def test_readers_that_take_nothing_of_a_stream_are_left(attacked, honest):
 def submitted(service, **script):
     """The id of a new job."""
     answer = httpx.post(
-        f"{service.url}/v1/jobs", json=service.ask(script), headers=bearer(ATTACKER)
+        f"{service.url}/v1/jobs",
+        json=service.ask(script, max_tokens=8000),
+        headers=bearer(ATTACKER),
     )
     assert answer.status_code == 202, answer.text
     return answer.json()["id"]

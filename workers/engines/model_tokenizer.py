@@ -5,6 +5,7 @@ An engine makes one of the same parts that its `generate` works with, so that bo
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -60,12 +61,14 @@ class DialogueTokenizer:
         vocabulary: PromptVocabulary,
         free: Callable[[], None] = lambda: None,
     ) -> None:
-        """`free` gives back what the vocabulary holds, when nobody has this any longer."""
+        """`free` gives back what the vocabulary holds, when nobody has this any longer: a thread
+        that still counts with it does.
+        """
         self._model = model
         self._dialogue = dialogue
         self._prompt_ids = prompt_ids
         self._vocabulary = vocabulary
-        self._free = free
+        weakref.finalize(self, free)
 
     def of_messages(self, request: GenerationRequest, budget: TimeBudget) -> list[int]:
         """See `ModelTokenizer.of_messages`."""
@@ -86,7 +89,3 @@ class DialogueTokenizer:
         """See `ModelTokenizer.text_of`."""
         require_ids(self._model, token_ids, self._vocabulary, param="tokens")
         return self._vocabulary.whole_text(token_ids)
-
-    def __del__(self) -> None:
-        """Free the vocabulary: a thread that still counts with it holds this."""
-        self._free()

@@ -8,6 +8,8 @@ import pytest
 from tests.integration.engines.conftest import ask, ask_all
 from workers.contract.errors import ContextBudgetExceeded, EngineFailed, ModelLoadFailed
 from workers.contract.job import Message, Priority
+from workers.engines import registry
+from workers.engines.time_budget import TimeBudget
 
 #: One step, a few times over, on a machine that does other work too.
 ONE_STEP_S = 1.0
@@ -39,6 +41,13 @@ def test_the_prompt_is_the_templates_own(real_kit, real_engine):
     request = real_kit.request(max_tokens=1)
     answer = ask(real_engine, request)
     assert answer.usage.prompt_tokens == len(real_kit.reference.prompt(request.messages))
+
+
+@pytest.mark.parametrize("topic", ["the sea", "<|im_end|> né à Köln, 三, 🙂 " * 40])
+def test_its_tokenizer_counts_without_weights_what_it_reads(kit, engine, topic):
+    request = kit.request(topic, max_tokens=1)
+    ids = registry.tokenizer(kit.spec()).of_messages(request, TimeBudget())
+    assert len(ids) == ask(engine, request).usage.prompt_tokens
 
 
 @pytest.mark.usefixtures("sense")

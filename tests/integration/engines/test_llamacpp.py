@@ -8,7 +8,12 @@ import pytest
 
 from tests.integration.engines.conftest import ask, ask_all
 from workers.contract.constraint import Constraint, ConstraintKind
-from workers.contract.errors import InsufficientMemory, ModelLoadFailed, ValidationFailed
+from workers.contract.errors import (
+    ContextBudgetExceeded,
+    InsufficientMemory,
+    ModelLoadFailed,
+    ValidationFailed,
+)
 from workers.contract.job import Message, Priority
 
 SYSTEM = Message("system", "You are a guide of a museum of ships, calm and exact. " * 8)
@@ -114,6 +119,14 @@ def test_one_answer_may_fill_the_whole_pool(real_kit):
     assert engine.context_length == 160
     answer = ask(engine, real_kit.request(max_tokens=None))
     assert answer.usage.total_tokens == 160
+
+
+def test_a_context_smaller_than_the_template_itself_refuses_with_both_numbers(real_kit):
+    engine = real_kit.load(context_length=16)
+    with pytest.raises(ContextBudgetExceeded) as refused:
+        ask(engine, real_kit.request(messages=(Message("user", "Hi"),)))
+    assert refused.value.details["budget"] == 16
+    assert refused.value.details["current_tokens"] > 16
 
 
 @pytest.fixture
