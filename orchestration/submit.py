@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,8 @@ from workers.contract.step import ORCHESTRATOR
 from workers.store.admission import Full, Idempotency, Known, NotOnDisk, OverShare, Stored, Terms
 from workers.store.jobs import JobStore
 from workers.store.planned import PlannedStep
+from workers.tracing import recording
+from workers.tracing.span import Attribute, Span, id_of
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,8 @@ class Accepted:
     wait_s: float | None
     #: What its caller's Idempotency-Key stands for.
     idempotency: Idempotency | None = None
+    #: When its acceptance began: Unix time in nanoseconds.
+    began_ns: int = 0
 
     @property
     def queues(self) -> bool:
@@ -102,6 +107,7 @@ class Submitter:
             BrokerUnavailable: Redis cannot put it on disk, though it is set to.
             redis.RedisError: Redis is away.
         """
+        began_ns = time.time_ns()
         if route := self._router.route(job):
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = resolve.resolve(job.model, self._catalogue)
@@ -122,7 +128,8 @@ class Submitter:
             case Known() as known:
                 return self._attached(known)
             case Stored() as stored:
-                return self._accepted(job, steps, stored, idempotency)
+                accepted = self._accepted(job, steps, stored, idempotency)
+                return replace(accepted, began_ns=began_ns)
 
     def start(self, accepted: Accepted) -> None:
         """Put the job's first messages on their queues, once.
@@ -141,6 +148,7 @@ class Submitter:
                     accepted.job, accepted.idempotency, "it could not be put on its queue"
                 )
             raise BrokerUnavailable from error
+        _record(accepted)
 
     def _store_in_share(
         self, job: Job, steps: Sequence[PlannedStep], terms: Terms
@@ -199,3 +207,22 @@ class Submitter:
         if record is None:
             raise JobNotFound(f"{known.job_id} is no longer kept.")
         return Attached(record.job)
+
+
+def _record(accepted: Accepted) -> None:
+    """Record how a job was routed, planned, stored and queued."""
+    job = accepted.job
+    if job.trace is None or not recording.is_recorded(job.trace):
+        return
+    attributes: dict[str, Attribute] = {
+        "inference.mode": job.mode,
+        "inference.model": job.model,
+        "inference.queue.position": accepted.position,
+        "inference.queue.rank": accepted.rank,
+    }
+    if job.routing is not None:
+        attributes["inference.routing.reason"] = job.routing["reason"]
+    span_id = id_of(job.id, "accept")
+    recording.record(
+        Span("accept", span_id, job.trace, accepted.began_ns, time.time_ns(), attributes)
+    )

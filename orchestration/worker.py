@@ -31,6 +31,7 @@ from workers.store import connections, redis_memory
 from workers.store.leases import Leases
 from workers.store.tokenizer_calls import TokenizerCalls
 from workers.tokenizer.child import TokenizerChild
+from workers.tracing import recording
 
 #: Rounds decided at once: each takes some milliseconds, most of them waiting for Redis.
 CONCURRENCY = 4
@@ -45,6 +46,7 @@ def run(settings: Settings) -> int:
         PromptError: a template of the operator's own cannot be used.
     """
     logs.configure(settings, "orchestration")
+    recording.configure(settings, "orchestration")
     ending.watch(GRACE_S)
     redis = connections.client(settings)
     app = make_app(settings)

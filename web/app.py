@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
-import time
 import uuid
 
 import flask
@@ -14,15 +12,18 @@ from redis import Redis
 
 from web import errors, request_record, routes
 from web.access import auth, hosts, origins
+from web.access.auth import OPEN_PATHS
 from web.edge import limits
+from web.live import request_log
 from web.live.request_counter import RequestCounter
-from web.schemas.refusals import excerpt
+from web.live.request_log import RequestLog
 from web.services import Services
 from workers import logs
+from workers.contract.trace_context import TRACEPARENT, TRACESTATE, TraceContext
 from workers.settings import Settings
 
-log = logging.getLogger(__name__)
-
+#: What others ask again and again, to see whether it is there.
+_UNTRACED = OPEN_PATHS | {"/metrics"}
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -36,10 +37,10 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.compact = True  # type: ignore[attr-defined]
     services = app.extensions["inference"] = Services.start(settings, redis)
-    app.before_request(_begin)
-    app.after_request(_sign)
     models = [spec.id for spec in services.catalogue.all()]
     request_record.install(app, RequestCounter(services.metrics, models))
+    app.before_request(_begin)
+    app.after_request(_sign)
     app.teardown_request(_end)
     errors.install(app)
     hosts.install(app, settings)
@@ -51,19 +52,22 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
 
 
 def _begin() -> None:
-    given = flask.request.headers.get("X-Request-ID", "")
+    headers = flask.request.headers
+    given = headers.get("X-Request-ID", "")
     flask.g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    flask.g.began = time.perf_counter()
+    flask.g.request_log = RequestLog(
+        flask.g.request_id,
+        TraceContext.from_headers(headers.get(TRACEPARENT, ""), headers.get(TRACESTATE, "")),
+        traced=flask.request.path not in _UNTRACED,
+    )
+    flask.g.record.watchers.append(flask.g.request_log.end)
     flask.g.log_fields = contextlib.ExitStack()
-    flask.g.log_fields.enter_context(logs.bound(request_id=flask.g.request_id))
+    flask.g.log_fields.enter_context(logs.bound(**flask.g.request_log.names))
 
 
 def _sign(response: Response) -> Response:
     response.headers["X-Request-ID"] = flask.g.request_id
-    took_ms = (time.perf_counter() - flask.g.began) * 1e3
-    request = flask.request
-    path = excerpt(request.path)
-    log.info("%s %s %d, %.1f ms", request.method, path, response.status_code, took_ms)
+    request_log.current().sign()
     return response
 
 

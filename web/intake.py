@@ -18,6 +18,7 @@ from orchestration.routing.roles import ROLES_OF
 from web import request_record
 from web.access import auth
 from web.edge import limits
+from web.live import request_log
 from web.operation import header, path
 from web.schemas import completion
 from web.schemas.body import read_object
@@ -107,6 +108,8 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         service_tier=asked.service_tier,
         compression=asked.compression,
         request_id=flask.g.request_id,
+        timings=asked.timings,
+        trace=request_log.current().trace,
         owner=auth.owner(),
         asynchronous=asynchronous,
         deadline_s=asked.deadline_s,

@@ -34,6 +34,8 @@ class RequestRecord:
     status: int = 0
     #: Code of the error that it ended with; "" where it ended well.
     error: str = ""
+    #: Who watches over this request alone.
+    watchers: list[OnEnd] = field(default_factory=list)
 
 
 #: Called once for each request, when all of its answer has gone.
@@ -78,7 +80,7 @@ def failed(code: str) -> None:
 
 
 def _end(record: RequestRecord, on_end: tuple[OnEnd, ...]) -> None:
-    for each in on_end:
+    for each in (*on_end, *record.watchers):
         try:
             each(record)
         except Exception:  # whoever watches must not end what is watched

@@ -16,6 +16,7 @@ from workers import logs
 from workers.runtime import ending
 from workers.runtime.ending import Ending
 from workers.settings import Settings
+from workers.tracing import recording
 
 #: Seconds an idle connection stays open for the next request, a little over usual proxies' 60.
 KEEPALIVE_S = 75
@@ -67,6 +68,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """Called in the process that serves, after the fork: threads start here."""
         Ending(self.settings.grace_s, os.getppid()).start()
+        recording.configure(self.settings, "web")
         app = create_app(self.settings)
         # Its last counts are told when this process ends.
         atexit.register(app.extensions["inference"].reporter.stop)

@@ -17,10 +17,14 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TextIO
 
 from workers.settings import Settings
 
-_fields: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("fields")
+#: What stands on a line beside its message, by name.
+Fields = Mapping[str, str | float]
+
+_fields: contextvars.ContextVar[Fields] = contextvars.ContextVar("fields")
 
 #: Loggers whose INFO lines tell of their own workings, not of ours; those of websockets' DEBUG have
 #: what its frames carry.
@@ -50,9 +54,9 @@ _UNPRINTABLE = {
 
 
 @contextmanager
-def bound(**fields: str) -> Iterator[None]:
+def bound(**fields: str | float) -> Iterator[None]:
     """Put these fields on every line that this thread logs inside; empty ones are left out."""
-    given = {name: value for name, value in fields.items() if value}
+    given = {name: value for name, value in fields.items() if value != ""}
     token = _fields.set({**_fields.get({}), **given})
     try:
         yield
@@ -60,9 +64,14 @@ def bound(**fields: str) -> Iterator[None]:
         _fields.reset(token)
 
 
+def bound_fields() -> Fields:
+    """The fields that lines of this thread have now, for lines that another thread logs later."""
+    return _fields.get({})
+
+
 def configure(settings: Settings, process: str) -> None:
     """Send every log line of this process to standard error, in the form that is set."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.addFilter(_add_fields)
     as_json = settings.log_format == "json"
     kind = _JSON if as_json else _Console
@@ -72,10 +81,46 @@ def configure(settings: Settings, process: str) -> None:
     root.setLevel(settings.log_level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for entry in settings.log_levels:
+        module, _, level = entry.partition("=")
+        logging.getLogger(module).setLevel(level)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines; where that fails, as on a full disk, it says so once it works again."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._failed = 0
+        self._why = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; called by one thread at a time."""
+        if self._failed:
+            failed, self._failed = self._failed, 0
+            text = f"{failed} lines of this log could not be written: {self._why}"
+            super().emit(_warning(text))
+            if self._failed:
+                self._failed = failed + 1
+                return
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Count a line that could not be written; another error is a mistake of ours and shown."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            self._failed += 1
+            self._why = error.strerror or str(error)
+        else:
+            super().handleError(record)
+
+
+def _warning(text: str) -> logging.LogRecord:
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None)
 
 
 def _add_fields(record: logging.LogRecord) -> bool:
-    record.fields = _fields.get({})
+    record.fields = _fields.get({})  # of the thread that logs
     return True
 
 
@@ -113,7 +158,7 @@ class _Formatter(logging.Formatter):
 
 class _Console(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields: Mapping[str, str] = getattr(record, "fields", {})
+        fields: Fields = getattr(record, "fields", {})
         suffix = "".join(f" {name}={value}" for name, value in fields.items())
         suffix = suffix.translate(_UNPRINTABLE)
         message = record.getMessage().translate(_UNPRINTABLE)

@@ -20,9 +20,10 @@ from orchestration.handoff import HandoffState
 from orchestration.modes.base import Mode
 from orchestration.modes.rounds import FinishedStep, JobAnswer, JobFailure, Round, Step
 from orchestration.rounds import dispatch, handoff_store, policy, report
+from orchestration.rounds.decision_trace import DecisionTrace
 from orchestration.rounds.policy import RoundDecision
 from workers import logs
-from workers.contract.errors import InferenceError, Internal
+from workers.contract.errors import BrokerUnavailable, InferenceError, Internal
 from workers.contract.events import Completed, Event, Failed, Planned, Token
 from workers.contract.job import Job, JobState
 from workers.contract.step import ANSWER, StepRequest, is_answer
@@ -70,27 +71,34 @@ class RoundAdvancer:
         if not isinstance(lease, Lease) and lease.reason == "alone":
             lease = self._leases.take(request, alone=True)
         if not isinstance(lease, Lease):
-            log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
+            with logs.bound(job_id=request.job_id):
+                log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
             return
-        with logs.bound(job_id=request.job_id, request_id=lease.job.request_id or ""):
+        with logs.bound(**lease.job.log_fields):
+            trace = DecisionTrace(lease)
             try:
-                self._decide(lease)
+                trace.decision = self._decide(lease)
             except (RedisError, OperationalError):
+                trace.error = BrokerUnavailable.code
                 raise
             except InferenceError as error:
+                trace.error = error.code
                 log.warning("%s", error.for_log())
                 self._fail(lease, error)
             except Exception:  # what cannot be decided now never can: its caller gets an error
+                trace.error = Internal.code
                 log.exception("the next step cannot be decided")
                 self._fail(lease, Internal())
             finally:
                 self._leases.drop(lease)
+                trace.record()
 
-    def _decide(self, lease: Lease) -> None:
+    def _decide(self, lease: Lease) -> RoundDecision | None:
+        """Returns what was decided; None where the job has ended meanwhile."""
         job_id = lease.request.job_id
         record = self._jobs.record(job_id)
         if record is None or record.ended_ms is not None:  # ended since the lease was taken
-            return
+            return None
         number = dispatch.round_of(lease.request.step)
         ended = _ended(record)
         mode = self._modes[record.job.mode]
@@ -116,6 +124,7 @@ class RoundAdvancer:
                 self._append(
                     lease, [*decision.assessed, Failed(0, error.to_dict())], JobState.FAILED
                 )
+        return decision
 
     def _decision(
         self, job: Job, mode: Mode, ended: Sequence[FinishedStep], handed_on: HandoffState | None

@@ -50,14 +50,15 @@ def plan(
     ]
     if round_.ends_job:
         (step,), (request,) = round_.steps, requests
-        signature = _generate(app, request)
+        signature = _generate(app, request, **_traced(job))
         return [PlannedStep(request, signature, step.assignment, tokens=_tokens(job, step))]
     deciding = StepRequest(job.id, deciding_step(number), ORCHESTRATOR, ends_job=False)
-    follows = _decide(app, deciding, ADVANCE_WITH_READERS if with_readers else ADVANCE)
+    task = ADVANCE_WITH_READERS if with_readers else ADVANCE
+    follows = _decide(app, deciding, task, **_traced(job))
     planned = [
         PlannedStep(
             request,
-            _generate(app, request, **_linked(follows, number, len(requests))),
+            _generate(app, request, **_linked(follows, number, len(requests)), **_traced(job)),
             step.assignment,
             then=deciding.step,
             delay_ms=step.delay_ms,
@@ -113,8 +114,16 @@ def _generate(app: Celery, request: StepRequest, **linked: Any) -> dict[str, Any
     return _signature(app, generate_task(request.model), request, **linked)
 
 
-def _decide(app: Celery, request: StepRequest, task: str) -> dict[str, Any]:
-    return _signature(app, task, request, priority=NEXT_RANK)
+def _decide(app: Celery, request: StepRequest, task: str, **options: Any) -> dict[str, Any]:
+    return _signature(app, task, request, priority=NEXT_RANK, **options)
+
+
+def _traced(job: Job) -> dict[str, Any]:
+    """Options that name the job's trace in a message's headers, for tools that look there.
+
+    Whoever runs the step reads it in the job's record.
+    """
+    return {} if job.trace is None else {"headers": job.trace.headers()}
 
 
 def _signature(app: Celery, task: str, request: StepRequest, **options: Any) -> dict[str, Any]:

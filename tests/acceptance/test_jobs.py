@@ -30,7 +30,13 @@ def test_a_job_is_taken_and_its_result_fetched_later(scripted_service):
     assert ended["result"]["choices"][0]["message"]["content"] == "It is done."
     (step,) = ended["steps"]
     assert (step["step"], step["state"], step["finish_reason"]) == ("answer", "done", "stop")
-    assert set(ended["timings_ms"]) == {"queued", "loading", "prefill", "decode"}
+    assert set(ended["timings_ms"]) == {
+        "queued",
+        "loading",
+        "template",
+        "prefill",
+        "decode",
+    }
     assert "position" not in ended
     assert "error" not in ended
 

@@ -14,6 +14,7 @@ from tests.support.waiting import wait_for
 from tests.support.websocket import Socket
 
 SECRET = "the-pin-of-my-card-is-0815"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 logging_service = service_fixture(
@@ -47,6 +48,32 @@ def test_a_request_is_found_in_every_process_that_served_it(logging_service, ans
     of_job = wait_for(lines_of_job)
     assert {line["request_id"] for line in of_job} == {"req-4711"}
     assert {line["model"] for line in of_job} == {MODEL}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_request_has_one_line_with_its_timings_and_is_found_by_its_ids(logging_service, stream):
+    name = f"req-line-{stream}"
+    headers = {"X-Request-ID": name, "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    body = {**logging_service.ask({"text": "one two"}), "stream": stream}
+    assert logging_service.post(body, headers=headers).status_code == 200
+
+    def access_lines():
+        return [
+            line
+            for line in lines(logging_service, "web")
+            if line.get("request_id") == name and line["logger"] == "web.live.request_log"
+        ]
+
+    (line,) = wait_for(access_lines)
+    assert line["message"].startswith("POST /v1/chat/completions 200, ")
+    assert line["trace_id"] == TRACE
+    assert line["completion_tokens"] == 2
+    assert {"first_token_ms", "queued_ms", "template_ms", "prefill_ms", "decode_ms"} <= set(line)
+    for wanted in (line["job_id"], name):
+        found = logging_service.run("logs", "--id", wanted).stdout
+        assert all(each in found for each in (f"worker-{MODEL} | ", "POST /v1/chat/completions"))
+    assert logging_service.run("logs", "--id", TRACE, "web").stdout.count(TRACE) >= 1
+    assert logging_service.run("logs", "--id", "nothing-has-this").stdout == ""
 
 
 def requests(service):

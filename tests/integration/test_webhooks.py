@@ -14,6 +14,7 @@ from workers.contract import keys
 from workers.contract.events import Failed
 from workers.contract.job import Job, JobState, Message
 from workers.contract.step import ANSWER, StepRequest
+from workers.contract.trace_context import TraceContext
 from workers.keeper import destinations, webhooks
 from workers.store.admission import Terms
 from workers.store.planned import PlannedStep
@@ -25,10 +26,10 @@ LOOPBACK = ["127.0.0.0/8"]
 
 @pytest.fixture
 def end(redis, jobs):
-    def end(url, keep_s=300, number=1, owner=None):
+    def end(url, keep_s=300, number=1, owner=None, trace=None):
         job_id = f"chatcmpl-{number}"
         message = Message("user", "hi")
-        job = Job(job_id, "m", (message,), created=1, webhook=url, owner=owner)
+        job = Job(job_id, "m", (message,), created=1, webhook=url, owner=owner, trace=trace)
         step = StepRequest(job.id, ANSWER, job.model, ends_job=True)
         jobs.store(job, [PlannedStep(step, {})], Terms(4, keep_s))
         append(redis, [Entry(job.id, Failed(0, {}), ends_as=JobState.FAILED)])
@@ -41,6 +42,14 @@ def sweep(redis, networks=LOOPBACK):
     duty = webhooks.Webhooks(redis, SECRET, networks)
     duty.sweep()
     duty._senders.shutdown(wait=True)
+
+
+def test_the_trace_of_a_caller_goes_on_though_none_is_recorded(redis, end, receiver):
+    end(receiver.url, trace=TraceContext("a" * 32, "b" * 16, sampled=True, state="rojo=1"))
+    sweep(redis)
+    ((_, headers, _),) = receiver.seen
+    assert headers["traceparent"] == f"00-{'a' * 32}-{'b' * 16}-01"
+    assert headers["tracestate"] == "rojo=1"
 
 
 def make_due(redis):

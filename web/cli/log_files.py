@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 #: Bytes of a file's end in which its last lines are looked for.
@@ -16,9 +16,13 @@ _PAUSE_S = 0.25
 class LogFile:
     """One log, from which lines are read once each; it may be replaced by a new one meanwhile."""
 
-    def __init__(self, path: Path, prefix: str) -> None:
+    def __init__(
+        self, path: Path, prefix: str, passes: Callable[[bytes], bool] | None = None
+    ) -> None:
+        """`prefix` stands before each line; `passes` says of each whether it is given."""
         self._path = path
         self._prefix = prefix
+        self._passes = passes
         self._read_bytes = 0
         self._inode: int | None = None
         #: The beginning of a line whose end is not written yet.
@@ -32,6 +36,10 @@ class LogFile:
     def new_lines(self) -> Iterator[str]:
         """What was written since."""
         return iter(self._lines(_MOST_BYTES))
+
+    def skip(self) -> None:
+        """Leave out what is there; reading goes on after it."""
+        self._lines(0)
 
     @staticmethod
     def wait() -> None:
@@ -51,4 +59,5 @@ class LogFile:
         except FileNotFoundError:  # it is being replaced
             return []
         *whole, self._begun = data.split(b"\n")
-        return [self._prefix + line.decode(errors="replace") for line in whole]
+        given = whole if self._passes is None else filter(self._passes, whole)
+        return [self._prefix + line.decode(errors="replace") for line in given]

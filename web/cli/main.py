@@ -19,9 +19,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option(
-    "--flower", is_flag=True, help="Start Flower too: queues and tasks in a browser, on loopback."
-)
+@click.option("--flower", is_flag=True, help="Start Flower too: queues and tasks in a browser.")
 @click.option(
     "--preset", help="Start the models of this preset, as INFERENCE_CONFIG does. See: presets list."
 )
@@ -103,7 +101,7 @@ def worker(model: str | None, orchestration: bool, devices: tuple[int, ...], for
 
 @cli.command()
 def flower() -> None:
-    """Run Flower alone: queues and tasks in a browser, on loopback."""
+    """Run Flower alone: queues and tasks in a browser."""
     from web.cli.commands.flower import run
     from workers.runtime.ending import end_with_supervisor
 

@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -16,7 +16,7 @@ from orchestration.routing import resolve
 from web.live.disconnects import Disconnects
 from web.live.opening import Dependencies, Opening
 from workers.contract.errors import JobCancelled, JobNotFound, RequestTimeout
-from workers.contract.events import Cancelled, Event, Failed, Started, Token
+from workers.contract.events import TERMINAL, Cancelled, Event, Failed, Started, Token
 from workers.contract.job import Job
 from workers.contract.step import is_answer
 from workers.store.admission import Idempotency
@@ -40,7 +40,11 @@ class LiveCompletion:
         self._idempotency = idempotency
         self._answer_by = time.monotonic() + dependencies.timeout_s - MARGIN_S
         self._left = threading.Event()
-        self._ended = False
+        #: The event that ended its job, once it was read.
+        self.end: Event | None = None
+        self._opened_at = time.perf_counter()
+        #: Milliseconds from its opening to the first token of the answer; None before.
+        self.first_token_ms: float | None = None
         #: Events that were read and not given out yet.
         self._gathered: list[Event] = []
 
@@ -110,7 +114,7 @@ class LiveCompletion:
             self._gathered += events
             if events and self.job.cast:
                 self._answer_by = time.monotonic() + self._dependencies.timeout_s - MARGIN_S
-            if self._ended or any(_is_first(event, of_steps) for event in events):
+            if self.end is not None or any(_is_first(event, of_steps) for event in events):
                 gathered, self._gathered = self._gathered, []
                 return gathered
 
@@ -122,7 +126,7 @@ class LiveCompletion:
             RequestTimeout: no token came for the request timeout; the job is cancelled.
         """
         timeout_s = self._dependencies.timeout_s
-        while not self._ended:
+        while self.end is None:
             quiet_since = time.monotonic()
             while not (events := self._batch(timeout_s)):
                 if time.monotonic() - quiet_since >= timeout_s:
@@ -137,7 +141,7 @@ class LiveCompletion:
             RequestTimeout: the answer is not there in time; the job is cancelled.
         """
         events: list[Event] = []
-        while not self._ended:
+        while self.end is None:
             left_s = self._answer_by - time.monotonic()
             if left_s <= 0:
                 raise self._too_late("The answer was not there within the request timeout")
@@ -158,7 +162,7 @@ class LiveCompletion:
 
     def leave(self) -> None:
         """Nobody reads it any longer: cancel the job, unless somebody may come back for it."""
-        if self._ended or self._left.is_set():
+        if self.end is not None or self._left.is_set():
             return
         self._left.set()
         self._opening.abandon()
@@ -191,17 +195,20 @@ class LiveCompletion:
             raise JobNotFound(f"{self.job.id} was deleted while it was read.")
         if not events or events[-1].seq == 0 or events[-1].type == "heartbeat":
             return []
-        last = events[-1]
-        if isinstance(last, Failed):
-            self._ended = True
-            raise last.exception()
-        if isinstance(last, Cancelled):
-            self._ended = True
-            raise JobCancelled(
-                f"The job was cancelled: {last.reason}.", details={"reason": last.reason}
-            )
-        self._ended = last.type == "completed"
+        self._note(events)
+        match self.end:
+            case Failed() as failed:
+                raise failed.exception()
+            case Cancelled(reason=reason):
+                raise JobCancelled(f"The job was cancelled: {reason}.", details={"reason": reason})
         return events
+
+    def _note(self, events: Sequence[Event]) -> None:
+        """Keep what is told of the request at its end."""
+        if self.first_token_ms is None and any(_is_first(event, False) for event in events):
+            self.first_token_ms = (time.perf_counter() - self._opened_at) * 1e3
+        if isinstance(events[-1], TERMINAL):
+            self.end = events[-1]
 
     def _too_late(self, what: str) -> RequestTimeout:
         timeout_s = self._dependencies.timeout_s

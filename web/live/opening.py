@@ -17,6 +17,8 @@ from workers.contract.errors import JobCancelled, QueueFull
 from workers.contract.job import Job
 from workers.store.admission import Idempotency
 from workers.store.jobs import JobStore
+from workers.tracing import recording
+from workers.tracing.span import Span, id_of
 
 #: Stored with the job: the reader knows it without looking.
 _QUEUED_SEQ = 1
@@ -57,6 +59,7 @@ class Opening:
         self._dependencies = dependencies
         self._idempotency = idempotency
         self._ticket: Ticket | None = None
+        self._began_ns = time.time_ns()
         self._abandoned = threading.Event()
         self._held = contextlib.ExitStack()
 
@@ -105,8 +108,17 @@ class Opening:
             if self._ticket is None or self._dependencies.line.is_first(self._ticket, left_s):
                 if self.attempt():
                     self._leave_line()
+                    self._record_wait()
                     return
                 self._abandoned.wait(min(_RETRY_S, left_s))
+
+    def _record_wait(self) -> None:
+        job = self.job
+        if job.trace is not None and recording.is_recorded(job.trace):
+            span_id = id_of(job.id, "wait in line")
+            recording.record(
+                Span("wait in line", span_id, job.trace, self._began_ns, time.time_ns())
+            )
 
     def abandon(self) -> None:
         """Let `wait` end: nobody waits for this job any longer."""

@@ -82,7 +82,7 @@ def _failure(
 def _log_fields(completion: LiveCompletion) -> contextlib.AbstractContextManager[None]:
     """The request's log fields: a stream outlives the request's own."""
     job = completion.job
-    return logs.bound(request_id=job.request_id or "", job_id=job.id, model=job.model)
+    return logs.bound(**job.log_fields, model=job.model)
 
 
 def _batch(

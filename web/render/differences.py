@@ -122,6 +122,7 @@ OF_OTHERS = {
     "grammar": ("llama-server, llama-cpp-python", "GBNF"),
     "json_schema": ("llama-server", ""),
     "priority": ("vLLM", "3 is taken first, 1 last; vLLM counts the other way round"),
+    "timings": ("", "the answer has `timings_ms`, see [OBSERVE.md](OBSERVE.md#timings)"),
     "task_type": ("", "the kind of task, for [routing](ROUTING.md)"),
     "orchestration_mode": ("", "[several models](ORCHESTRATION.md) answer"),
     "compression": ("", "`auto`: old turns that do not fit are [shortened](TOKENS.md#old-turns)"),
@@ -192,5 +193,10 @@ FIRST_DESIGN = {
     "INFERENCE_PRIORITY_ENABLED": (
         "`false`",
         "It says the same as the strategy. Two defaults of which one has to win are one too many.",
+    ),
+    "OTEL_ENABLED": (
+        "`true`",
+        "Where nobody runs a collector each process would import the SDK and look for one in vain. "
+        "So traces are sent once an endpoint is set.",
     ),
 }

@@ -138,13 +138,7 @@ def _step(step: StepRecord, *, over: bool) -> dict[str, Any]:
 
 
 def _timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    spent = sum((outcome.timings for outcome in outcomes), start=Timings())
-    return {
-        "queued": round(spent.queued_ms, 1),
-        "loading": round(spent.loading_ms, 1),
-        "prefill": round(spent.prefill_ms, 1),
-        "decode": round(spent.decode_ms, 1),
-    }
+    return sum((outcome.timings for outcome in outcomes), start=Timings()).rounded()
 
 
 def _end(job: Job, events: list[Event]) -> dict[str, Any]:

@@ -132,6 +132,11 @@ def tier(job: Job) -> dict[str, str]:
     return {} if job.service_tier is None else {"service_tier": service_tier.of(job.priority)}
 
 
+def timings(job: Job, outcome: Outcome) -> dict[str, Any]:
+    """Milliseconds of each part of the answer; nothing where its caller did not ask."""
+    return {"timings_ms": outcome.timings.rounded()} if job.timings else {}
+
+
 def _choice(
     delta: dict[str, Any],
     finish_reason: str | None,
@@ -159,6 +164,7 @@ def about(job: Job, completed: Completed) -> dict[str, Any]:
         report = {**report, "note": " ".join(outcome.notes)}
     return {
         **tier(job),
+        **timings(job, outcome),
         "orchestration": report,
         "inference_metadata": {
             "config": job.preset,

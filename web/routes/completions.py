@@ -9,6 +9,7 @@ from flask import Blueprint, Response
 
 from web import intake
 from web.edge.connection import client_socket
+from web.live import request_log
 from web.operation import Answer, Component, Operation, describe
 from web.render import answers, chunks
 from web.schemas.bounds import bounded
@@ -90,6 +91,7 @@ def respond(asked: Completion) -> Response:
         completion = closing.enter_context(
             services().live_completions.open(job, connection, asked.idempotency)
         )
+        request_log.current().completion = completion
         if asked.stream:
             options = chunks.StreamOptions(usage=asked.include_usage, steps=asked.include_steps)
             response = chunks.respond(completion, closing.pop_all(), options)

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from web import intake
 from web.edge.limits import MB
 from web.edge.websocket import Socket, route
+from web.live import request_log
 from web.operation import Answer, Operation, describe, query
 from web.render import websocket
 from web.render.websocket import JsonSocket
@@ -68,6 +69,7 @@ def chat(socket: Socket) -> None:
         asked = intake.read(message)
         job = intake.job(asked)
         with services().live_completions.open(job, idempotency=asked.idempotency) as completion:
+            request_log.current().completion = completion
             json_socket.listen(
                 lambda: completion.cancel("its caller cancelled it"), completion.leave
             )

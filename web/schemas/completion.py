@@ -59,6 +59,8 @@ class Completion:
     include_usage: bool
     #: The stream carries what the steps do, too.
     include_steps: bool
+    #: The answer tells how long its parts took.
+    timings: bool
     deadline_s: float | None
     webhook: str | None
     #: How many answers.
@@ -129,6 +131,7 @@ def load(
         stream=stream,
         include_usage=bool((options or {}).get("include_usage")),
         include_steps=bool((options or {}).get("include_steps")),
+        timings=bool(data.get("timings")),
         deadline_s=data.get("deadline_s"),
         webhook=data.get("webhook"),
         choices=choices,

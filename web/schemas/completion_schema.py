@@ -73,6 +73,7 @@ class CompletionSchema(SamplingSchema):
         allow_none=True,
         metadata={"description": "`include_usage` and `include_steps`; only with `stream`."},
     )
+    timings = Flag(description="Tell how long each part of the answer took, as `timings_ms`.")
     logprobs: Flag | Whole = Flag(description="Tell each token's log probability, the model's own.")
     top_logprobs = Whole(
         0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from web.errors import STATUS
 from web.operation import Component
 from workers.contract.job import JobState
+from workers.contract.step import Timings
 
 ERROR = Component(
     "Error",
@@ -27,6 +28,12 @@ ERROR = Component(
         },
     },
 )
+#: Milliseconds of the parts of an answer; see `workers.contract.step.Timings`.
+TIMINGS_MS = {
+    "type": "object",
+    "required": list(Timings().rounded()),
+    "properties": {part: {"type": "number", "minimum": 0} for part in Timings().rounded()},
+}
 _FUNCTION = {
     "type": "object",
     "required": ["name", "arguments"],
@@ -81,6 +88,7 @@ COMPLETION = Component(
             "choices": {"type": "array", "minItems": 1, "items": _CHOICE},
             "usage": {"type": "object"},
             "service_tier": {"type": "string", "enum": ["flex", "default", "priority"]},
+            "timings_ms": TIMINGS_MS,
             "orchestration": {"type": "object"},
             "inference_metadata": {"type": "object"},
         },
@@ -145,6 +153,7 @@ TEXT_COMPLETION = Component(
                 },
             },
             "usage": {"type": "object"},
+            "timings_ms": TIMINGS_MS,
             "orchestration": {"type": "object"},
             "inference_metadata": {"type": "object"},
         },

@@ -16,6 +16,7 @@ from workers.contract.fields import known_fields
 from workers.contract.prompt import Prompt
 from workers.contract.sampling import Sampling, sampling_from
 from workers.contract.tools import Tools
+from workers.contract.trace_context import TraceContext
 
 #: The newest that is read. Raised when an old reader could misunderstand what a new writer wrote.
 VERSION = 2
@@ -173,6 +174,11 @@ class Job:
     #: `COMPRESS`: old turns of its conversation are shortened where they do not fit. A version that
     #: does not know the field sends them as they are.
     compression: str | None = None
+    #: Its caller wants to be told how long the parts of the answer took.
+    timings: bool = False
+    #: The span of its request, to which everything that is done for it belongs; None: no trace is
+    #: kept, and its caller sent none.
+    trace: TraceContext | None = None
 
     @property
     def version(self) -> int:
@@ -181,6 +187,12 @@ class Job:
         """
         is_known = self.choices == 1 and self.api is Api.CHAT
         return FIRST_VERSION if is_known else VERSION
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """What names it on the log lines of every process that works for it."""
+        trace_id = "" if self.trace is None else self.trace.trace_id
+        return {"request_id": self.request_id or "", "job_id": self.id, "trace_id": trace_id}
 
     def prompt_of(self, choice: int) -> Prompt | None:
         """What the model reads for a choice; None: the messages."""
@@ -239,6 +251,8 @@ class Job:
         )
         if tools := data.get("tools"):
             known["tools"] = Tools.from_dict(tools)
+        if trace := data.get("trace"):
+            known["trace"] = TraceContext.from_dict(trace)
         known["cast"] = tuple(
             CastMember(**known_fields(CastMember, part)) for part in data.get("cast", ())
         )

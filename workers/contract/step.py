@@ -120,6 +120,8 @@ class Timings:
     loading_ms: float = 0.0
     prefill_ms: float = 0.0
     decode_ms: float = 0.0
+    #: Making tokens of the messages, by the chat template, and what the answer is held to.
+    template_ms: float = 0.0
 
     def __add__(self, other: Timings) -> Timings:
         """What both spent."""
@@ -128,7 +130,18 @@ class Timings:
             self.loading_ms + other.loading_ms,
             self.prefill_ms + other.prefill_ms,
             self.decode_ms + other.decode_ms,
+            self.template_ms + other.template_ms,
         )
+
+    def rounded(self) -> dict[str, float]:
+        """What it spent on each part, by the part's name, in the order in which they come."""
+        return {
+            "queued": round(self.queued_ms, 1),
+            "loading": round(self.loading_ms, 1),
+            "template": round(self.template_ms, 1),
+            "prefill": round(self.prefill_ms, 1),
+            "decode": round(self.decode_ms, 1),
+        }
 
 
 @dataclass(frozen=True, slots=True)

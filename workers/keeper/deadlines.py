@@ -7,6 +7,7 @@ from typing import Any
 
 from redis import Redis
 
+from workers import logs
 from workers.contract import keys
 from workers.contract.errors import JobExpired
 from workers.contract.events import Failed
@@ -40,7 +41,8 @@ class Deadlines:
             if append(self._redis, [ending]) == [0]:  # its record is gone
                 self._redis.zrem(keys.DEADLINES, job_id)
             else:
-                log.info("keeper: %s is past its deadline", job_id)
+                with logs.bound(job_id=job_id):
+                    log.info("keeper: %s is past its deadline", job_id)
 
 
 @register

@@ -7,7 +7,9 @@ from typing import Any
 
 from redis import Redis
 
+from workers import logs
 from workers.contract import keys
+from workers.keeper import loss_trace
 from workers.keeper.duties import Duty, RecoveryGrace, Resources, register
 from workers.lua.scripts import run
 from workers.metrics import instruments
@@ -45,9 +47,10 @@ class Reaper:
         reclaimed = run(self._redis, "reclaim", BATCH, LEASE_MS, FORGOTTEN_MS, MOST_CRASHES)
         for at in range(0, len(reclaimed), 5):
             job_id, step, attempt, owner, fate = (part.decode() for part in reclaimed[at : at + 5])
-            log.warning(
-                "worker %s lost step %s of %s in attempt %s: %s", owner, step, job_id, attempt, fate
-            )
+            with logs.bound(job_id=job_id):
+                lost = f"lost step {step} of {job_id} in attempt {attempt}"
+                log.warning("worker %s %s: %s", owner, lost, fate)
+            loss_trace.record(self._redis, job_id, step, int(attempt), owner, fate)
             if fate == "poisoned":
                 self._set_aside(job_id, step, owner)
             else:

@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from workers import logs
 from workers.app import model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.step import StepState
@@ -72,7 +73,8 @@ class Redelivery:
             message.apply_async(priority=rank)
         except OperationalError as error:
             raise RedisConnectionError(str(error)) from error
-        log.info("keeper: sent step %s of %s again", step, job_id)
+        with logs.bound(job_id=job_id):
+            log.info("keeper: sent step %s of %s again", step, job_id)
 
     def _look(self) -> None:
         """Mark for sending what has no message now and had none a look ago."""
@@ -84,7 +86,8 @@ class Redelivery:
             for member, rank in self._without_message(model):
                 missing.add(member)
                 if member in self._missing:
-                    log.warning("keeper: the message of %s was lost", member.decode())
+                    with logs.bound(job_id=keys.split_lease_member(member.decode())[0]):
+                        log.warning("keeper: the message of %s was lost", member.decode())
                     self._redis.zadd(keys.RESEND, {member: rank}, nx=True)
         self._missing = missing
 

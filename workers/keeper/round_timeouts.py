@@ -7,6 +7,7 @@ from typing import Any
 
 from redis import Redis
 
+from workers import logs
 from workers.contract import keys
 from workers.contract.errors import RequestTimeout
 from workers.contract.step import LATE
@@ -49,9 +50,8 @@ class RoundTimeouts:
         if round_ is None:
             return
         for step in round_.left:
-            log.warning(
-                "keeper: step %s of %s timed out, the job continues without it", step.step, job_id
-            )
+            with logs.bound(job_id=job_id, model=step.model):
+                log.warning("keeper: step %s timed out, the job continues without it", step.step)
             rounds.end_step(self._redis, job_id, step, _late(step, round_), LATE)
         if round_.left:
             rounds.send_deciding(self._redis, member)

@@ -15,7 +15,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,8 +23,10 @@ import httpx
 from redis import Redis
 from redis.exceptions import RedisError
 
+from workers import logs
 from workers.contract import keys
 from workers.keeper import destinations
+from workers.keeper.delivery_trace import Delivery
 from workers.keeper.destinations import Refused
 from workers.keeper.duties import Duty, Resources, register
 from workers.metrics import instruments
@@ -114,7 +116,8 @@ class Webhooks:
 
     def _send(self, job_id: str, owner: bytes) -> None:
         try:
-            self._deliver(job_id)
+            with logs.bound(job_id=job_id):
+                self._deliver(job_id)
         except RedisError as error:
             log.warning("webhook of %s: Redis is unavailable: %s", job_id, error)
         except Exception:
@@ -124,11 +127,13 @@ class Webhooks:
                 self._sending[owner] -= 1
 
     def _deliver(self, job_id: str) -> None:
-        record: Any = self._redis.hmget(keys.job(job_id), "webhook", "state", "model", "ended_ms")
+        record: Any = self._redis.hmget(
+            keys.job(job_id), "webhook", "state", "model", "ended_ms", "job"
+        )
         if record[0] is None:  # no longer kept
             self._redis.zrem(keys.WEBHOOKS, job_id)
             return
-        url, state, model, ended_ms = (value.decode() for value in record)
+        url, state, model, ended_ms, job = (value.decode() for value in record)
         body = {
             "type": f"job.{state}",
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(ended_ms) / 1000)),
@@ -139,9 +144,11 @@ class Webhooks:
                 "status_url": f"/v1/jobs/{job_id}",
             },
         }
-        attempt = self._post(url, f"evt_{job_id}", json.dumps(body).encode())
+        delivery = Delivery(job_id, json.loads(job).get("trace"))
+        attempt = self._post(url, f"evt_{job_id}", json.dumps(body).encode(), delivery.headers())
         number = webhook_attempts.add(self._redis, job_id, attempt)
         self._metrics.count(instruments.WEBHOOKS, attempt.outcome)
+        delivery.record(url, attempt, number)
         log.info("webhook of %s, attempt %d: %s", job_id, number, attempt.status or attempt.error)
         if attempt.final or number >= len(DELAYS_S):
             self._redis.zrem(keys.WEBHOOKS, job_id)
@@ -149,11 +156,13 @@ class Webhooks:
             again = redis_time_ms(self._redis) + DELAYS_S[number] * 1000
             self._redis.zadd(keys.WEBHOOKS, {job_id: again}, xx=True)
 
-    def _post(self, url: str, message_id: str, body: bytes) -> Attempt:
+    def _post(
+        self, url: str, message_id: str, body: bytes, trace_headers: Mapping[str, str]
+    ) -> Attempt:
         at, begun = int(time.time()), time.perf_counter()
         status, problem = None, None
         try:
-            status = self._exchange(url, message_id, at, body)
+            status = self._exchange(url, message_id, at, body, trace_headers)
         except Refused as refused:
             problem = f"{REFUSED}{refused}"
         except httpx.TimeoutException:
@@ -162,7 +171,14 @@ class Webhooks:
             problem = f"{type(error).__name__}: {error}"[:200]
         return Attempt(at, round((time.perf_counter() - begun) * 1e3, 1), status, problem)
 
-    def _exchange(self, url: str, message_id: str, timestamp: int, body: bytes) -> int:
+    def _exchange(
+        self,
+        url: str,
+        message_id: str,
+        timestamp: int,
+        body: bytes,
+        trace_headers: Mapping[str, str],
+    ) -> int:
         if self._secret is None:
             raise Refused("INFERENCE_WEBHOOK_SECRET is not set any longer")
         destination = destinations.resolve(url, self._networks)
@@ -173,6 +189,7 @@ class Webhooks:
             "webhook-id": message_id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signature(self._secret, message_id, timestamp, body),
+            **trace_headers,
         }
         named = {"sni_hostname": destination.host}  # the certificate is checked against it too
         # No proxies: one would resolve the name again. httpx follows no redirects by itself.

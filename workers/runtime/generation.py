@@ -25,6 +25,7 @@ from workers.contract.step import (
 from workers.engines.base import Delta, Engine, GenerationRequest
 from workers.metrics.process_metrics import ProcessMetrics
 from workers.runtime import step_meter
+from workers.runtime.attempt_trace import AttemptTrace
 from workers.runtime.isolation import Isolation
 from workers.runtime.step_meter import StepMeter
 from workers.store.leases import Lease, Leases
@@ -44,6 +45,10 @@ class LoadPeriod:
         """The milliseconds of a wait that ends now in which the model was being loaded."""
         waited_from = time.monotonic() - waited_ms / 1000
         return 1000 * max(0.0, self.ended - max(self.began, waited_from))
+
+    def ended_ago_ms(self) -> float:
+        """The milliseconds since its end."""
+        return 1000 * (time.monotonic() - self.ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,10 @@ class _Output:
     tokens: int
     #: Calls of tools.
     calls: int = 0
+    #: The engine's last delta so far.
+    last: Delta = field(default_factory=Delta)
+    #: What was spent before the engine's own work.
+    before: Timings = field(default_factory=Timings)
 
     @property
     def text(self) -> str:
@@ -101,7 +110,8 @@ def run(request: StepRequest, runner: StepRunner) -> bool:
         if isinstance(lease, Lease):
             return _run(lease, runner)
     if lease.reason != "alone":
-        log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
+        with logs.bound(job_id=request.job_id):
+            log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
         return lease.reason == "done"
     with runner.isolation.alone() as entered:
         if not entered:
@@ -114,23 +124,25 @@ def _run(lease: Lease, runner: StepRunner) -> bool:
     """Returns whether the step has its outcome by now."""
     request = lease.request
     writer = runner.token_log.writer(request.job_id, request.step, lease.attempt)
-    with logs.bound(
-        job_id=request.job_id, model=request.model, request_id=lease.job.request_id or ""
-    ):
+    with logs.bound(**lease.job.log_fields, model=request.model):
+        trace = AttemptTrace(lease, runner.loaded.ended_ago_ms() if runner.loaded else 0.0)
         output = _Output([lease.said], len(lease.produced))
         meter = StepMeter(runner.metrics, lease)
         try:
             return _decode(lease, runner, writer, output, meter)
         except InferenceError as error:
+            trace.error = error.code
             log.warning("%s", error.for_log())
             meter.failed(error.code)
             return _fail(lease, runner.engine, writer, output, error)
         except Exception:
+            trace.error = Internal.code
             log.exception("the step failed with an unexpected error")
             meter.failed(Internal.code)
             return _fail(lease, runner.engine, writer, output, Internal())
         finally:
             runner.leases.drop(lease)
+            trace.record(output.before, output.last, output.text)
 
 
 def _decode(
@@ -154,11 +166,15 @@ def _decode(
         tools=job.tools if lease.assignment is None else None,
         prompt=prompt,
     )
-    last = Delta()
+    began = time.perf_counter()
     deltas = runner.engine.generate(generation, lease.stop)
+    output.before = Timings(
+        loading_ms=loading_ms, template_ms=round((time.perf_counter() - began) * 1e3, 3)
+    )
     if prompt is not None and prompt.echo and not lease.said:  # else an earlier attempt has said it
         writer.write(_token(lease, Delta(runner.engine.prompt_text(prompt))))
     for last in deltas:
+        output.last = last
         output.texts.append(last.text)
         output.tokens += len(last.token_ids)
         if last.token_ids:
@@ -169,8 +185,8 @@ def _decode(
             runner.on_text()
         if writer.refused.is_set():
             lease.stop.set()
-    if last.finish_reason != "cancelled":
-        return _finish(lease, runner.engine, writer, last, loading_ms, output, meter)
+    if output.last.finish_reason != "cancelled":
+        return _finish(lease, runner.engine, writer, output, meter)
     if lease.giving_back.is_set():
         _give_back(lease, runner.leases, writer)
         meter.stopped(step_meter.HANDED_BACK)
@@ -207,15 +223,9 @@ def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
 
 
 def _finish(
-    lease: Lease,
-    engine: Engine,
-    writer: StepWriter,
-    last: Delta,
-    loading_ms: float,
-    output: _Output,
-    meter: StepMeter,
+    lease: Lease, engine: Engine, writer: StepWriter, output: _Output, meter: StepMeter
 ) -> bool:
-    request = lease.request
+    request, last, before = lease.request, output.last, output.before
     if last.finish_reason is None or last.usage is None:
         raise Internal("The engine ended without a finish reason and usage.")
     measured = last.timings or Timings()
@@ -226,8 +236,9 @@ def _finish(
         finish_reason=last.finish_reason,
         usage=last.usage,
         timings=Timings(
-            queued_ms=lease.waited_ms - loading_ms + measured.queued_ms,
-            loading_ms=loading_ms,
+            queued_ms=lease.waited_ms - before.loading_ms + measured.queued_ms,
+            loading_ms=before.loading_ms,
+            template_ms=before.template_ms,
             prefill_ms=measured.prefill_ms,
             decode_ms=measured.decode_ms,
         ),

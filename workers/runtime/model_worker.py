@@ -40,6 +40,7 @@ from workers.store import connections
 from workers.store.jobs import JobStore
 from workers.store.leases import Leases
 from workers.store.token_log import TokenLog
+from workers.tracing import recording
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def run_model_worker(
         presets.catalogue.UnknownModel: the catalogue has no such model.
     """
     logs.configure(settings, f"worker {model_id}")
+    recording.configure(settings, f"worker {model_id}")
     models = catalogue.load(settings)
     spec = models.get(model_id)
     spec = replace(spec, devices=devices or spec.devices)
@@ -113,6 +115,7 @@ class _ModelWorker:
                 self._presence.stop()
         if self._orders.leaves and not is_supervised():
             self._presence.sleep()
+            recording.stop()
             restart_process()
         return status
 

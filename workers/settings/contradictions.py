@@ -60,6 +60,9 @@ def _front_end(settings: Settings) -> Iterator[Problem]:
     chosen = settings.sources.get("flower_port", "default") != "default"
     if chosen and settings.flower_port == settings.port:
         yield _problem(settings, "flower_port", "another port", "port")
+    if settings.flower_is_open and settings.flower_auth is None:
+        allowed = "an address of loopback, or with INFERENCE_FLOWER_AUTH: it shows and ends tasks"
+        yield Problem(_VARIABLES["flower_host"], settings.flower_host, allowed)
 
 
 def _bounds(settings: Settings) -> Iterator[Problem]:

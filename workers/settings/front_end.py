@@ -1,4 +1,4 @@
-"""Settings of the front end: its address, who may use it, its limits, its logs."""
+"""Settings of the front end: its address, who may use it, its limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workers.settings.variable import setting
 
 @dataclass(frozen=True, kw_only=True)
 class FrontEndSettings:
-    """Where the service listens, to whom, and what it logs."""
+    """Where the service listens, and to whom."""
 
     host: str | None = setting(
         "INFERENCE_HOST", None, kinds.HOST,
@@ -52,17 +52,14 @@ class FrontEndSettings:
     )
     flower_port: int = setting(
         "INFERENCE_FLOWER_PORT", 5555, kinds.integer(1, 65535),
-        "Port of the loopback interface on which `up --flower` shows the queues.",
+        "Port on which `up --flower` shows the queues.",
     )
-    log_level: str = setting(
-        "INFERENCE_LOG_LEVEL", "INFO", kinds.choice("DEBUG", "INFO", "WARNING", "ERROR"),
-        "The lowest severity of log lines that are shown.",
+    flower_host: str = setting(
+        "INFERENCE_FLOWER_HOST", "127.0.0.1", kinds.HOST,
+        "Address that Flower listens on. One that others reach needs INFERENCE_FLOWER_AUTH.",
     )
-    log_format: str = setting(
-        "INFERENCE_LOG_FORMAT", "console", kinds.choice("console", "json"),
-        "Format of log lines.",
-    )
-    log_prompts: bool = setting(
-        "INFERENCE_LOG_PROMPTS", False, kinds.BOOLEAN,
-        "Log the messages of every accepted request. While false no text of a caller is logged.",
+    flower_auth: str | None = setting(
+        "INFERENCE_FLOWER_AUTH", None, kinds.CREDENTIALS,
+        "Name and password that Flower asks for (basic auth).",
+        secret=True,
     )

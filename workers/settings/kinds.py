@@ -18,14 +18,20 @@ T = TypeVar("T")
 #: The roles a model can have (see the table of task types in the README).
 ROLES = ("primary", "fast", "coder", "thinker", "longctx")
 _MOST_STAGES = 10
+#: Severities of log lines, the lowest first.
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+#: Modules whose DEBUG lines quote no request; those of libraries have what their frames carry.
+_OUR_MODULES = ("web", "orchestration", "workers", "presets")
 
 # int() and float() also take "1_000" and digits of other scripts.
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_CREDENTIALS = re.compile(r"[\x21-\x2b\x2d-\x39\x3b-\x7e]+:[\x21-\x2b\x2d-\x7e]+")
 _NAME_OF_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # printable ASCII without the comma
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 class NotAllowed(ValueError):
@@ -177,6 +183,20 @@ def role_table() -> SettingKind[dict[str, tuple[str, ...]]]:
     )
 
 
+def log_levels() -> SettingKind[tuple[str, ...]]:
+    """Modules and the levels of their log lines, `module=LEVEL` each."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        levels = dict(_level_of_module(part) for part in _each_once(_parts(text)))
+        return tuple(f"{module}={level}" for module, level in levels.items())
+
+    return SettingKind(
+        parse,
+        "modules and levels such as web.edge=DEBUG,celery=INFO with commas between them; DEBUG "
+        "only in " + ", ".join(_OUR_MODULES),
+    )
+
+
 def url(*schemes: str) -> SettingKind[str]:
     """An absolute address of one of these schemes, with a host."""
 
@@ -189,6 +209,15 @@ def url(*schemes: str) -> SettingKind[str]:
 
     allowed = "an address that begins with " + " or ".join(f"{s}://" for s in schemes)
     return SettingKind(parse, allowed, is_address=True)
+
+
+def _level_of_module(text: str) -> tuple[str, str]:
+    module, _, level = text.partition("=")
+    module, level = _matching(_MODULE, module.strip()), level.strip().upper()
+    ours = module.partition(".")[0] in _OUR_MODULES
+    if level not in LOG_LEVELS or (level == "DEBUG" and not ours):
+        raise ValueError
+    return module, level
 
 
 def _matching(pattern: re.Pattern[str], text: str) -> str:
@@ -260,3 +289,7 @@ MODE = SettingKind(
     lambda text: _matching(_NAME, text).lower(), "the name of a mode (ORCHESTRATION.md)"
 )
 NAME = SettingKind(lambda text: _matching(_NAME, text), "a name: letters, digits, . _ : -")
+CREDENTIALS = SettingKind(
+    lambda text: _matching(_CREDENTIALS, text),
+    "name:password of printable ASCII without spaces and commas",
+)

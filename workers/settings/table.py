@@ -12,6 +12,7 @@ from typing import Any
 from workers.settings.bounds import BoundsSettings
 from workers.settings.client import ClientSettings
 from workers.settings.front_end import FrontEndSettings
+from workers.settings.logs import LogSettings
 from workers.settings.models import ModelSettings
 from workers.settings.orchestration import OrchestrationSettings
 from workers.settings.queueing import LEAST_CONCURRENT_REQUESTS, QueueSettings
@@ -29,6 +30,7 @@ SUBJECTS: dict[str, type] = {
     "Queues": QueueSettings,
     "Webhooks": WebhookSettings,
     "Orchestration": OrchestrationSettings,
+    "Logs": LogSettings,
     "Telemetry": TelemetrySettings,
     "Command line": ClientSettings,
 }
@@ -39,6 +41,7 @@ SUBJECTS: dict[str, type] = {
 class Settings(
     ClientSettings,
     TelemetrySettings,
+    LogSettings,
     OrchestrationSettings,
     WebhookSettings,
     QueueSettings,
@@ -74,17 +77,22 @@ class Settings(
     @property
     def bind(self) -> str:
         """Address and port as servers take them; an IPv6 address stands in brackets."""
-        host = self.effective_host
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return _bind(self.effective_host, self.port)
+
+    @property
+    def flower_bind(self) -> str:
+        """The same of Flower."""
+        return _bind(self.flower_host, self.flower_port)
 
     @property
     def is_open(self) -> bool:
         """Whether others than this machine can reach the service."""
-        host = self.effective_host
-        try:
-            return not ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host.lower() != "localhost"
+        return not _is_loopback(self.effective_host)
+
+    @property
+    def flower_is_open(self) -> bool:
+        """Whether others than this machine can reach Flower."""
+        return not _is_loopback(self.flower_host)
 
     @property
     def effective_queue_strategy(self) -> str:
@@ -101,6 +109,17 @@ class Settings(
         if self.max_concurrent_requests is not None:
             return self.max_concurrent_requests
         return max(LEAST_CONCURRENT_REQUESTS, 2 * models_concurrency)
+
+
+def _bind(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def variables(subject: type = Settings) -> Iterator[tuple[str, Variable, Any]]:

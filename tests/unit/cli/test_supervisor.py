@@ -32,8 +32,8 @@ def watched(monkeypatch, said):
     supervisor.stop(hurried=lambda: True)
 
 
-def child(tmp_path, code):
-    return Child("child", (code,), tmp_path / "child.log", grace_s=5.0)
+def child(tmp_path, code, **options):
+    return Child("child", (code,), tmp_path / "child.log", grace_s=5.0, **options)
 
 
 def test_what_dies_is_started_again_after_a_pause_that_grows(watched, said, tmp_path):
@@ -115,10 +115,9 @@ def test_a_worker_that_died_goes_on_in_the_standby(watched, tmp_path):
         assert watched_child.running
 
 
-def test_a_log_that_grows_begins_anew_while_its_process_runs(watched, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST_LOG_BYTES", 1000)
+def test_a_log_that_grows_begins_anew_while_its_process_runs(watched, tmp_path):
     says = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.01)"
-    watched_child = watched.start(child(tmp_path, says))
+    watched_child = watched.start(child(tmp_path, says, log_bytes=1000))
     log, older = tmp_path / "child.log", tmp_path / "child.log.1"
 
     def begun_anew():
@@ -133,10 +132,18 @@ def test_a_log_that_grows_begins_anew_while_its_process_runs(watched, tmp_path, 
     assert not log.read_bytes().startswith(b"\0")
 
 
-def test_a_log_that_cannot_be_kept_makes_room_all_the_same(watched, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST_LOG_BYTES", 1000)
-    watched_child = child(tmp_path, LIVES)
+def test_a_log_that_cannot_be_kept_makes_room_all_the_same(watched, tmp_path):
+    watched_child = child(tmp_path, LIVES, log_bytes=1000)
     watched_child.log_file.write_bytes(b"x" * 2000)
     (tmp_path / "child.log.1").mkdir()
     watched_child.bound_log()
     assert watched_child.log_file.stat().st_size == 0
+
+
+def test_a_process_without_room_for_a_log_runs_all_the_same(watched, tmp_path):
+    (tmp_path / "full").write_text("no directory")
+    watched_child = child(tmp_path / "full", LIVES)
+    watched.start(watched_child)
+    assert watched_child.running
+    assert watched_child.said() == ""
+    assert watched.look() is None

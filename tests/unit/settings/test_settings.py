@@ -38,6 +38,10 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ("INFERENCE_PORT", "0"),
         ("INFERENCE_PORT", "eighty"),
         ("INFERENCE_LOG_LEVEL", "LOUD"),
+        ("INFERENCE_LOG_LEVELS", "web.edge"),
+        ("INFERENCE_LOG_LEVELS", "web.edge=LOUD"),
+        ("INFERENCE_LOG_LEVELS", "websockets=DEBUG"),
+        ("INFERENCE_LOG_MAX_MB", "0"),
         ("INFERENCE_MAX_CONCURRENT_PER_MODEL", "0"),
         ("INFERENCE_PRIORITY_LEVELS", "4"),
         ("INFERENCE_DEFAULT_PRIORITY", "9"),
@@ -49,6 +53,9 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ("INFERENCE_BACKEND", "ollama"),
         ("INFERENCE_REQUEST_TIMEOUT", "nan"),
         ("OTEL_ENABLED", "2"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
     ],
 )
 def test_a_bad_value_names_the_variable_its_value_and_what_is_allowed(name, value):
@@ -168,3 +175,32 @@ def test_a_secret_is_shown_masked_and_of_an_address_all_but_its_password(name, v
         if variable.name == name
     ]
     assert masked == shown
+
+
+def test_flower_is_open_to_others_only_with_a_password():
+    told = problems(INFERENCE_FLOWER_HOST="0.0.0.0")
+    assert "INFERENCE_FLOWER_AUTH" in told
+    open_ = {"INFERENCE_FLOWER_HOST": "0.0.0.0", "INFERENCE_FLOWER_AUTH": "ops:of-mine"}
+    assert read(open_, env_file=None).flower_is_open
+    assert "of-mine" not in problems(INFERENCE_FLOWER_AUTH="of-mine")
+    assert not read({"INFERENCE_FLOWER_HOST": "::1"}, env_file=None).flower_is_open
+    assert read({"INFERENCE_FLOWER_HOST": "::1"}, env_file=None).flower_bind == "[::1]:5555"
+
+
+@pytest.mark.parametrize(
+    ("environ", "sends", "address"),
+    [
+        ({}, False, "http://localhost:4317"),
+        ({"OTEL_ENABLED": "true"}, True, "http://localhost:4317"),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, False, "http://localhost:4318"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:pw@host"}, True, "http://me:***@host"),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://host", "OTEL_ENABLED": "no"},
+            False,
+            "http://host",
+        ),
+    ],
+)
+def test_traces_are_sent_where_there_is_an_endpoint(environ, sends, address):
+    settings = read(environ, env_file=None)
+    assert (settings.sends_traces, settings.otel_address) == (sends, address)

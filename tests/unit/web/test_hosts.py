@@ -66,6 +66,8 @@ def test_the_name_that_is_listened_on_passes():
 class TestFlower(tornado.testing.AsyncHTTPTestCase):
     """Flower's own command makes the class that is replaced; it refuses by name."""
 
+    auth = None
+
     def get_app(self):
         import flower.command
         from celery import Celery
@@ -74,7 +76,8 @@ class TestFlower(tornado.testing.AsyncHTTPTestCase):
 
         before = flower.command.Flower
         self.addCleanup(setattr, flower.command, "Flower", before)
-        flower_command.check_hosts(read({}, env_file=None))
+        environ = {"INFERENCE_FLOWER_AUTH": self.auth} if self.auth else {}
+        flower_command.check_callers(read(environ, env_file=None))
         assert flower.command.Flower is not before
         app = Celery(broker="memory://")
         self.addCleanup(app.close)
@@ -88,3 +91,23 @@ class TestFlower(tornado.testing.AsyncHTTPTestCase):
             assert answer.code == 403
             assert b"INFERENCE_ALLOWED_HOSTS" in answer.body
         assert self.fetch("/healthcheck").code == 200
+
+
+class TestFlowerWithPassword(TestFlower):
+    """Every page of it asks for the password, those too that Flower itself leaves open."""
+
+    auth = "ops:of-mine"
+
+    def test_a_foreign_name_is_refused_and_told_the_setting(self):
+        answer = self.fetch("/", headers={"Host": "evil.example"})
+        assert answer.code == 403
+
+    def test_every_page_asks_for_the_password(self):
+        for path in ("/", "/metrics", "/healthcheck", "/static/css/flower.css", "/api/workers"):
+            for given in ({}, {"auth_username": "ops", "auth_password": "guessed"}):
+                answer = self.fetch(path, **given)
+                assert answer.code == 401
+                assert "Basic" in answer.headers["WWW-Authenticate"]
+        known = {"auth_username": "ops", "auth_password": "of-mine"}
+        assert self.fetch("/healthcheck", **known).code == 200
+        assert self.fetch("/healthcheck", headers={"Authorization": "Basic \u00e9"}).code == 401

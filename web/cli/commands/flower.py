@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import hmac
 import importlib
 from typing import Any
 
@@ -24,7 +26,7 @@ _PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 
 
 def run(settings: Settings) -> int:
-    """Run Flower on loopback until it is stopped; returns the exit status."""
+    """Run Flower until it is stopped; returns the exit status."""
     try:
         import flower  # noqa: F401 - only whether it is there
     except ImportError:
@@ -33,19 +35,21 @@ def run(settings: Settings) -> int:
             err=True,
         )
         return MISUSE
-    check_hosts(settings)
+    check_callers(settings)
     show_queues(FlowerQueues(connections.client(settings)))
     ending.watch(GRACE_S)
     app = make_app(settings)
-    options = [f"--port={settings.flower_port}", "--address=127.0.0.1"]
+    options = [f"--port={settings.flower_port}", f"--address={settings.flower_host}"]
+    if settings.flower_auth is not None:  # Flower's API answers with it alone
+        options.append(f"--basic_auth={settings.flower_auth}")
     try:
         app.start(argv=["flower", *options])
     except OSError as error:
         if error.errno not in _PORT_ERRORS:
             raise
         click.echo(
-            f"Port {settings.flower_port} of 127.0.0.1 cannot be used ({error.strerror}). "
-            "Set INFERENCE_FLOWER_PORT to another.",
+            f"Port {settings.flower_port} of {settings.flower_host} cannot be used "
+            f"({error.strerror}). Set INFERENCE_FLOWER_PORT to another.",
             err=True,
         )
         return MISUSE
@@ -59,11 +63,12 @@ def show_queues(queues: FlowerQueues) -> None:
     views.BaseHandler.get_active_queue_names = lambda _handler: ()
 
 
-def check_hosts(settings: Settings) -> None:
-    """Let Flower answer only to names that the service answers to.
+def check_callers(settings: Settings) -> None:
+    """Let Flower answer only to names that the service answers to, and to whoever may see it.
 
-    Flower has no such option, and its command makes its own application (read in flower 2.2): the
-    class that it makes is replaced by one that looks at the header Host before any handler.
+    Flower has no option for names, asks nobody who reads its `/metrics` for a password, and its
+    command makes its own application (read in flower 2.2): the class that it makes is replaced by
+    one that looks at each request before any handler.
     """
     command: Any = importlib.import_module("flower.command")
     tornado: Any = importlib.import_module("tornado.web")
@@ -77,12 +82,30 @@ def check_hosts(settings: Settings) -> None:
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(hosts.refusal(self.request.headers.get("Host", "")) + "\n")
 
+    class Unknown(tornado.RequestHandler):
+        """Asks every method for the password."""
+
+        def prepare(self) -> None:
+            self.set_status(401)
+            self.set_header("WWW-Authenticate", 'Basic realm="Flower", charset="UTF-8"')
+            self.finish("Flower asks for the name and password of INFERENCE_FLOWER_AUTH.\n")
+
     class Checked(command.Flower):
-        """Flower for the names that are allowed."""
+        """Flower for the names that are allowed, and for whoever knows the password."""
 
         def find_handler(self, request: Any, **options: Any) -> Any:
-            if hosts.is_allowed(request.headers.get("Host", ""), allowed):
-                return super().find_handler(request, **options)
-            return self.get_handler_delegate(request, Refused)
+            if not hosts.is_allowed(request.headers.get("Host", ""), allowed):
+                return self.get_handler_delegate(request, Refused)
+            if not _is_known(request.headers.get("Authorization", ""), settings.flower_auth):
+                return self.get_handler_delegate(request, Unknown)
+            return super().find_handler(request, **options)
 
     command.Flower = Checked
+
+
+def _is_known(header: str, credentials: str | None) -> bool:
+    """Whether a header has these credentials; None: nobody is asked for any."""
+    if credentials is None:
+        return True
+    expected = b"Basic " + base64.b64encode(credentials.encode())
+    return hmac.compare_digest(header.encode("latin-1", errors="replace"), expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
 import time
@@ -15,6 +16,7 @@ from presets.weights import weight_files
 from web.cli.up.announcement import Announcement
 from web.cli.up.deaths import LocalDeaths
 from web.cli.up.flower_page import FlowerPage
+from web.cli.up.log_disk import LogDisk
 from web.cli.up.model_workers import ModelWorkers
 from web.cli.up.preconditions import (
     Refusal,
@@ -68,11 +70,12 @@ def _start(
     flower: bool,
 ) -> Child | None:
     """Start what serves no model; returns Flower, where that is wanted."""
-    logs = settings.data_dir / "logs"
+    logs, log_bytes = settings.data_dir / "logs", settings.log_max_mb * 2**20
     server: Child | None = None
 
     def start(name: str, *arguments: str, **options: Any) -> Child:
-        return supervisor.start(Child(name, arguments, logs / f"{name}.log", **options))
+        log = logs / f"{name}.log"
+        return supervisor.start(Child(name, arguments, log, log_bytes=log_bytes, **options))
 
     # Stopping goes the other way round: models end their answers while the rest still serves.
     if settings.redis_url is None:
@@ -103,6 +106,7 @@ def _watch(
     silent_workers = SilentWorkers(Directory(redis))
     deaths = LocalDeaths(redis)
     models = ModelWorkers(redis, settings, supervisor, _say)
+    log_disk = LogDisk(settings.data_dir / "logs", _say)
     models.begin(wanted, force=force)
     while not signals.count:
         deaths.look(supervisor.pids())
@@ -111,6 +115,7 @@ def _watch(
         standby.look(calm=announcement.answers and supervisor.calm)
         models.look()
         page.look()
+        log_disk.look()
         _end_silent(supervisor, silent_workers)
         announcement.look()
         signals.wait(_LOOK_S)
@@ -183,4 +188,5 @@ def _await_redis(
 
 
 def _say(line: str) -> None:
-    click.echo(line)
+    with contextlib.suppress(OSError):  # it may go to a file whose disk is full
+        click.echo(line)

@@ -16,7 +16,7 @@ class FlowerPage:
 
     def __init__(self, settings: Settings, child: Child | None, say: Callable[[str], None]) -> None:
         """`child` is None where Flower is not wanted."""
-        self._port = settings.flower_port
+        self._address = f"http://{settings.flower_bind}"
         self._child = child
         self._say = say
 
@@ -27,7 +27,7 @@ class FlowerPage:
         if self._child.given_up:
             self._say(f"warning: Flower is not started: {self._child.last_lines(1).strip()}")
         elif self._child.running and _LISTENS in self._child.said():
-            self._say(f"Flower: http://127.0.0.1:{self._port}")
+            self._say(f"Flower: {self._address}")
         else:
             return
         self._child = None

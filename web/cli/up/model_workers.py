@@ -90,6 +90,7 @@ class ModelWorkers:
                 name,
                 ("worker", *options, model),
                 self._settings.data_dir / "logs" / f"{name}.log",
+                log_bytes=self._settings.log_max_mb * 2**20,
                 grace_s=self._settings.grace_s + _AFTER_GRACE_S,
                 rests=True,
                 from_standby=True,

@@ -45,7 +45,10 @@ class Standby:
         if time.monotonic() < self._start_at:
             return
         self._start_at = time.monotonic() + CALM_S
-        descriptor = os.open(self._log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            descriptor = os.open(self._log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError:  # a full disk
+            return
         with open(descriptor, "wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "web.cli", "standby", *self._models],

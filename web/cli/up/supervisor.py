@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 #: A process that ran for this long has recovered; its next pause is the first again.
 STABLE_S = 60.0
-#: A log file larger than this begins anew; one older file is kept. Whoever reaches the front end
-#: adds a line with each request, so that logs without a bound would fill the disk.
+#: A log file larger than this begins anew where INFERENCE_LOG_MAX_MB says nothing else; one older
+#: file is kept. Whoever reaches the front end adds a line with each request, so that logs without a
+#: bound would fill the disk.
 LARGEST_LOG_BYTES = 20 * 2**20
 _KILL_AFTER_S = 5.0
 #: What of a log's end is looked through for the reason of an end.
@@ -38,6 +39,8 @@ class Child:
     name: str
     arguments: Sequence[str]
     log_file: Path
+    #: Bytes of a log that begins anew.
+    log_bytes: int = LARGEST_LOG_BYTES
     #: Seconds it may take to end by itself.
     grace_s: float = 10.0
     #: It ends with status 0 when it is not wanted, and is started again by whoever wants it.
@@ -65,18 +68,24 @@ class Child:
 
         In the standby, where it may be and one waits.
         """
-        self._begin_log()
-        waiting = standby.become(self.arguments, self.log_file) if standby else None
+        has_log = self._begin_log()
+        waiting = standby.become(self.arguments, self.log_file) if standby and has_log else None
         self.process = waiting or self._spawn()
         self.answered = False
         self.started_at = time.monotonic()
         self.restart_at = None
 
-    def _begin_log(self) -> None:
-        self.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.bound_log()
-        with open(self.log_file, "ab", opener=_private) as output:
-            self.log_begins_at = output.tell()
+    def _begin_log(self) -> bool:
+        """Returns whether there is a log: a disk may have no room for one."""
+        try:
+            self.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.bound_log()
+            with open(self.log_file, "ab", opener=_private) as output:
+                self.log_begins_at = output.tell()
+        except OSError as error:
+            log.warning("%s has no log: %s", self.name, error)
+            return False
+        return True
 
     def bound_log(self) -> None:
         """Begin its log anew where that has grown too large, and keep the old one.
@@ -84,7 +93,7 @@ class Child:
         The process goes on writing to the end of the same file, so that is copied and emptied; what
         is written between the two is lost.
         """
-        if not self.log_file.exists() or self.log_file.stat().st_size <= LARGEST_LOG_BYTES:
+        if not self.log_file.exists() or self.log_file.stat().st_size <= self.log_bytes:
             return
         older = self.log_file.with_suffix(".log.1")
         try:
@@ -96,7 +105,8 @@ class Child:
         self.log_begins_at = 0
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        with open(self.log_file, "ab", opener=_private) as output:
+        file = self.log_file if self.log_file.exists() else Path(os.devnull)
+        with open(file, "ab", opener=_private) as output:
             return subprocess.Popen(
                 [sys.executable, "-m", "web.cli", *self.arguments],
                 env={**os.environ, SUPERVISOR: str(os.getpid())},
@@ -142,9 +152,12 @@ class Child:
         return "\n".join(f"    {line}" for line in lines[-count:])
 
     def _read_log(self, begin: int) -> str:
-        with self.log_file.open("rb") as log_:
-            log_.seek(max(begin, log_.seek(0, os.SEEK_END) - _SAID_BYTES))
-            return log_.read().decode(errors="replace")
+        try:
+            with self.log_file.open("rb") as log_:
+                log_.seek(max(begin, log_.seek(0, os.SEEK_END) - _SAID_BYTES))
+                return log_.read().decode(errors="replace")
+        except OSError:  # it has none
+            return ""
 
 
 def _private(path: str, flags: int) -> int:
