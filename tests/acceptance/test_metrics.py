@@ -11,7 +11,7 @@ from tests.support.waiting import wait_for
 TEXT = {"text": "one two three four", "tokens_per_s": 200}
 GEN_AI = {"gen_ai_operation_name": "chat", "gen_ai_request_model": MODEL}
 #: What is counted is shown within this.
-TOLD_WITHIN_S = 10
+TOLD_WITHIN_S = 30
 
 
 @pytest.fixture

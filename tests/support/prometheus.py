@@ -14,7 +14,7 @@ from tests.support.waiting import wait_for
 
 ALERTS = ROOT / "deploy/prometheus/alerts.yaml"
 #: What is counted has been told, scraped and can be asked for within this.
-SEEN_WITHIN_S = 20
+SEEN_WITHIN_S = 60
 
 
 def program(name):
@@ -54,7 +54,7 @@ class Prometheus:
         wait_for(lambda: self._process.poll() is not None or self._is_ready(), 30)
         assert self._process.poll() is None, self._log.read_text()
         # It looks for what to scrape every five seconds.
-        wait_for(lambda: self.value("sum(up)") == 1, 30)
+        wait_for(lambda: self.value("sum(up)") == 1, SEEN_WITHIN_S)
         return self
 
     def __exit__(self, *_):
