@@ -8,6 +8,7 @@ what libraries say of frames they carry.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import datetime
 import json
@@ -98,6 +99,8 @@ class _Handler(logging.StreamHandler[TextIO]):
         """Write a line; called by one thread at a time."""
         if self._failed:
             failed, self._failed = self._failed, 0
+            with contextlib.suppress(OSError):
+                self.stream.write(self.terminator)  # the last line may have been cut
             text = f"{failed} lines of this log could not be written: {self._why}"
             super().emit(_warning(text))
             if self._failed:
