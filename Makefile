@@ -54,10 +54,10 @@ test-services: $(VENV)/.for-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/services $(ARGS)
 
 test-faults: $(VENV)/.for-test
-	$(BIN)/python -m pytest tests/faults $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults $(ARGS)
 
 test-modes: $(VENV)/.for-test
-	$(BIN)/python -m pytest tests/modes $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/modes $(ARGS)
 
 test-attacks: $(VENV)/.for-test
 	$(BIN)/python -m pytest tests/attacks $(ARGS)

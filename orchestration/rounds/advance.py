@@ -24,7 +24,7 @@ from orchestration.rounds.decision_trace import DecisionTrace
 from orchestration.rounds.policy import RoundDecision
 from workers import logs
 from workers.contract.errors import BrokerUnavailable, InferenceError, Internal
-from workers.contract.events import Completed, Event, Failed, Planned, Token
+from workers.contract.events import Assessed, Completed, Event, Failed, Token
 from workers.contract.job import Job, JobState
 from workers.contract.step import ANSWER, StepRequest, is_answer
 from workers.store.jobs import JobStore
@@ -114,7 +114,10 @@ class RoundAdvancer:
                     self._app, record.job, number + 1, round_, with_readers=with_readers
                 )
                 handoff_store.save(self._redis, decision.handoff, number)
-                plans = (Planned(0, name, plan.to_dict()) for name, plan in decision.plans.items())
+                plans = (
+                    Assessed(0, name, {"plan": plan.to_dict()})
+                    for name, plan in decision.plans.items()
+                )
                 self._append(lease, [*decision.assessed, *plans])
                 if self._jobs.advance(lease, self._worker_id, planned):
                     dispatch.send(self._app, planned, dispatch.NEXT_RANK)

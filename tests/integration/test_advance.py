@@ -14,7 +14,7 @@ from tests.support.word_counter import WordCounter, budgets_of
 from workers.app import model_queue
 from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid, ModelBusy, NoWorker
-from workers.contract.events import Completed, Failed, Planned, StepFinished, Token
+from workers.contract.events import Assessed, Completed, Failed, StepFinished, Token
 from workers.contract.job import CastMember, Job, JobState, Message
 from workers.contract.step import ORCHESTRATOR, Outcome, StepRequest, Timings, Usage
 from workers.keeper.redelivery import Redelivery
@@ -147,7 +147,8 @@ def test_a_prompt_is_planned_and_what_is_too_long_is_shortened_first(
     assert refine.plan["window"] == 8192
     handoff = refine.plan["parts"]["handoff"]
     assert (handoff["asked"], handoff["got"]) == (3000, 3)
-    assert [e.step for e in read_events(redis, job.id) if isinstance(e, Planned)] == ["refine"]
+    assessed = [e for e in read_events(redis, job.id) if isinstance(e, Assessed)]
+    assert [e.step for e in assessed if "plan" in e.findings] == ["refine"]
 
 
 def test_without_the_tokenizer_a_job_goes_on_and_is_not_planned(redis, jobs, celery, worker, job):

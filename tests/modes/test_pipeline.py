@@ -233,9 +233,10 @@ def test_a_draft_that_is_too_long_is_shortened_before_the_next_stage(scripted):
     drafted = result["orchestration"]["steps"][0]["tokens"]["completion"]
     assert (handoff["asked"], handoff["got"]) == (drafted, 5)
     assert handoff["budget"] < drafted
-    planned = [body for _, kind, body in read_events(scripted, shown["id"]) if kind == "planned"]
+    assessed = [body for _, kind, body in read_events(scripted, shown["id"]) if kind == "assessed"]
+    planned = [body for body in assessed if "plan" in body["findings"]]
     assert [body["step"] for body in planned] == ["refine", "answer"]
-    assert planned[0]["plan"] == plan
+    assert planned[0]["findings"]["plan"] == plan
 
 
 def test_a_pipeline_over_windows_of_8k_32k_and_16k(windows):

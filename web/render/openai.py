@@ -104,6 +104,8 @@ def step_chunk(job: Job, event: Event) -> dict[str, Any] | None:
                     "code": ended.error["code"],
                     "message": ended.error["message"],
                 }
+        case Assessed(findings={"plan": _}):
+            return None  # of a step that is yet to start; the job's events tell it
         case Assessed():
             described = {"event": "step_assessed", "step": event.step, **event.findings}
         case _:

@@ -100,23 +100,16 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class Assessed(Event):
-    """What was found in a finished step's text before the next round."""
+    """What was found in a finished step's text before the next round, or of a prompt before it is
+    sent: the version before knows no other type for that.
+    """
 
     type = "assessed"
     step: str
-    #: `score` (0 to 1), `verdict`, `problem`, `validation` (what the check between steps found),
-    #: `contamination` (its severity): what there was.
+    #: Of a text `score` (0 to 1), `verdict`, `problem`, `validation` (what the check between steps
+    #: found), `contamination` (its severity): what there was. Of a prompt `plan` alone: `window`,
+    #: and `parts`, of each its `budget`, `asked` and `got`, in tokens.
     findings: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned(Event):
-    """A step's prompt was laid out before it was sent. A version that does not know it skips it."""
-
-    type = "planned"
-    step: str
-    #: `window`, and `parts`: of each its `budget`, `asked` and `got`, in tokens.
-    plan: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +169,7 @@ TERMINAL = (Completed, Failed, Cancelled)
 
 _BY_TYPE: dict[str, type[Event]] = {
     kind.type: kind
-    for kind in (Queued, Started, Token, StepFinished, Assessed, Planned, Heartbeat, *TERMINAL)
+    for kind in (Queued, Started, Token, StepFinished, Assessed, Heartbeat, *TERMINAL)
 }
 
 

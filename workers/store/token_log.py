@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from workers.background import BackgroundThread
 from workers.contract import events, keys
-from workers.contract.events import Assessed, Event, Planned, Token
+from workers.contract.events import Assessed, Event, Token
 from workers.contract.job import JobState
 from workers.contract.step import Outcome
 from workers.contract.tools import join
@@ -86,8 +86,8 @@ def _noted(event: Event) -> tuple[str, bytes]:
     match event:
         case Assessed(findings={"validation": found}):
             return f"{event.step}:validation", dump(found)
-        case Planned():
-            return f"{event.step}:plan", dump(event.plan)
+        case Assessed(findings={"plan": plan}):
+            return f"{event.step}:plan", dump(plan)
         case _:
             return "", b""
 
