@@ -14,9 +14,10 @@ from tests.support.service_fixture import service_fixture
 from tests.support.waiting import wait_for
 from workers.contract.job import Message
 
-STREAMS, ROUNDS, TOKENS = 8, 4, 48
+#: So many tokens that none has ended when the last of them begins.
+STREAMS, ROUNDS, TOKENS = 8, 4, 96
 PROMPTS = [
-    f"What is the capital city of {country}? Then count from one to twenty."
+    f"What is the capital city of {country}? Then count from one to fifty."
     for country in ("France", "Italy", "Spain", "Japan", "Egypt", "Peru", "Kenya", "Norway")
 ]
 
