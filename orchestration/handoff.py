@@ -31,6 +31,15 @@ class Settled:
     #: What is open now; None: the text says nothing of it.
     open_questions: tuple[str, ...] | None = None
 
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """Each kind of entry by its name."""
+        return {
+            "decisions": self.decisions,
+            "constraints": self.constraints,
+            "evidence": self.evidence,
+            "open_questions": self.open_questions or (),
+        }
+
 
 NOTHING_SETTLED = Settled()
 

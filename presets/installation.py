@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from importlib import metadata
 from pathlib import Path
 
 #: The name of the distribution. `inference-service`, which the command is called, is another
@@ -16,3 +17,11 @@ def command(extra: str) -> str:
     if (_ROOT / "setup.cfg").is_file():
         return f"pip install --editable {shlex.quote(f'{_ROOT}[{extra}]')}"
     return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
+def version() -> str:
+    """The installed version; of a source tree that was never installed, that it is not known."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "0+unknown"

@@ -7,11 +7,10 @@ of a decision, there or in the request.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration.context import reading_steps
+from orchestration.context import facts, reading_steps
 from orchestration.context.reading_steps import Unreadable
 from orchestration.handoff import Settled
 from orchestration.modes.rounds import EXTRACTOR, FinishedStep, Step
@@ -32,7 +31,6 @@ SCHEMA: dict[str, Any] = {
     "required": list(_LISTS),
     "additionalProperties": False,
 }
-_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +43,7 @@ class Extract:
 
     def findings(self) -> dict[str, Any]:
         """For those who watch."""
-        lists = {
-            "decisions": self.settled.decisions,
-            "constraints": self.settled.constraints,
-            "evidence": self.settled.evidence,
-            "open_questions": self.settled.open_questions or (),
-            "invented": self.invented,
-        }
+        lists = {**self.settled.lists(), "invented": self.invented}
         return {name: list(entries) for name, entries in lists.items() if entries}
 
 
@@ -95,10 +87,10 @@ def _entries(found: Any) -> tuple[str, ...]:
 
 def _checked(lists: dict[str, tuple[str, ...]], text: str, request: str) -> Extract:
     plain = " ".join(text.split())
-    known = set(_NUMBER.findall(text)) | set(_NUMBER.findall(request))
+    known = facts.numbers(text, request)
     invented = [quote for quote in lists["evidence"] if quote.strip("\"'") not in plain]
     for name in ("decisions", "constraints", "open_questions"):
-        invented += [entry for entry in lists[name] if not set(_NUMBER.findall(entry)) <= known]
+        invented += [entry for entry in lists[name] if not facts.numbers(entry) <= known]
     kept = {
         name: tuple(entry for entry in entries if entry not in invented)
         for name, entries in lists.items()

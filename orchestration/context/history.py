@@ -20,7 +20,7 @@ from orchestration.modes.rounds import FinishedStep, Step
 from orchestration.prompts.history import HISTORY
 from orchestration.prompts.rendering import Prompts
 from workers.contract.job import Job, Message
-from workers.contract.step import Outcome, Timings, Usage
+from workers.contract.step import Outcome
 
 #: Name of the source that the old turns are, in the names of the steps that shorten them.
 NAME = "history"
@@ -29,15 +29,7 @@ _TAKEN = "I know what was said before."
 
 def source(job: Job) -> FinishedStep:
     """The old turns, as if a step had written them."""
-    outcome = Outcome(
-        step=NAME,
-        model=job.model,
-        attempt=0,
-        finish_reason="stop",
-        usage=Usage(0, 0),
-        timings=Timings(),
-        context_length=0,
-    )
+    outcome = Outcome.without_run(NAME, job.model, "stop")
     text = Conversation.of(job.messages).old_text()
     return FinishedStep(Step(NAME, NAME, job.model), 0, text, outcome)
 
@@ -78,10 +70,4 @@ def report(job: Job, made: Compressed | None, plan: Mapping[str, Any] | None) ->
 
 
 def _lists(made: Compressed) -> dict[str, tuple[str, ...]]:
-    return {
-        "decisions": made.settled.decisions,
-        "constraints": made.settled.constraints,
-        "open_questions": made.settled.open_questions or (),
-        "evidence": made.settled.evidence,
-        "errors": made.errors,
-    }
+    return {**made.settled.lists(), "errors": made.errors}

@@ -226,7 +226,7 @@ def _read_by(assignment: Assignment, texts: Sequence[HandedOn]) -> list[HandedOn
 
 def _system_message(job: Job, messages: Sequence[Message]) -> tuple[str, str]:
     """What the caller's system messages say, and what the service adds to them."""
-    told = "\n\n".join(m.content for m in job.messages if m.role == "system" and m.content)
+    told = text_of(turn for turn in job.messages if turn.role == "system")
     first = messages[0].content or "" if messages and messages[0].role == "system" else ""
     return (told, first[len(told) :].strip()) if first.startswith(told) else ("", first)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestration.handoff import HandoffState
 from workers.contract.errors import InferenceError
-from workers.contract.step import Assignment, Outcome, Timings, Usage, is_answer
+from workers.contract.step import Assignment, Outcome, Usage, is_answer
 from workers.store.planned import Patience
 
 #: Parts of steps that no mode plans, nor ever sees: the fast model reads what is handed on.
@@ -75,16 +75,7 @@ class FinishedStep:
     @classmethod
     def refused(cls, step: Step, error: InferenceError) -> FinishedStep:
         """A step that cannot run, as if it had failed at once."""
-        outcome = Outcome(
-            step=step.name,
-            model=step.model,
-            attempt=0,
-            finish_reason="error",
-            usage=Usage(0, 0),
-            timings=Timings(),
-            context_length=0,
-            error=error.to_dict(),
-        )
+        outcome = Outcome.without_run(step.name, step.model, "error", error.to_dict())
         return cls(step, 0, "", outcome)
 
     @property

@@ -1,6 +1,7 @@
 """Jobs, and steps of them that have ended, for tests of what modes decide."""
 
 from orchestration.modes.rounds import FinishedStep, Step
+from orchestration.rounds.policy import decide, state_before
 from workers.contract.errors import EngineFailed, WorkerLost
 from workers.contract.job import CastMember, Job, Message
 from workers.contract.step import Outcome, Timings, Usage
@@ -49,3 +50,18 @@ def shape(round_):
 def user(step):
     """What a step's model reads last."""
     return step.assignment.messages[-1].content
+
+
+def one_by_one(mode, made, *texts, same=lambda decision: decision):
+    """The last decision, and the steps, when they end with these texts in turn; a pair is a text
+    and how it ended. `same` is what of a decision does not depend on whether its state was kept.
+    """
+    done, next_, kept = [], mode.plan(made), {}
+    for number, text in enumerate(texts, start=1):
+        (planned,) = next_.steps
+        text, how = text if isinstance(text, tuple) else (text, {})
+        done.append(ended(planned, number, text, **how))
+        decision = decide(made, mode, done, kept.get(state_before(done)))
+        assert same(decide(made, mode, done)) == same(decision)  # kept or made anew
+        kept[number], next_ = decision.handoff, decision.next
+    return decision, done

@@ -162,6 +162,17 @@ class Outcome:
     #: Why something that opened like a call of a tool is none, in sentences.
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def without_run(
+        cls,
+        step: str,
+        model: str,
+        finish_reason: str,
+        error: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """That of a step which no worker ran: nothing was used, and nothing took time."""
+        return cls(step, model, 0, finish_reason, Usage(0, 0), Timings(), 0, error)
+
     @property
     def context_utilization(self) -> float:
         """The part of its context, 0 to 1, that its prompt and its completion take."""

@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -30,7 +29,7 @@ from opentelemetry.trace import (
     TraceState,
 )
 
-from presets.installation import DISTRIBUTION
+from presets.installation import version
 from workers.contract.trace_context import TraceContext
 from workers.settings import Settings, display
 from workers.settings.table import variables
@@ -52,7 +51,7 @@ class SdkRecorder:
         self._collector = _Collector(settings)
         resource = Resource.create(
             {
-                "service.version": _version(),
+                "service.version": version(),
                 "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
                 "inference.process": process,
             }
@@ -61,7 +60,7 @@ class SdkRecorder:
             resource=resource, id_generator=_Ids(), shutdown_on_exit=False
         )
         self._provider.add_span_processor(BatchSpanProcessor(self._collector))
-        self._tracer = self._provider.get_tracer("inference-service", _version())
+        self._tracer = self._provider.get_tracer("inference-service", version())
 
     def record(self, span: Span) -> None:
         """Take a span that has ended."""
@@ -200,10 +199,3 @@ def _context(span: TraceContext) -> SpanContext:
         trace_flags=TraceFlags(TraceFlags.SAMPLED if span.sampled else TraceFlags.DEFAULT),
         trace_state=TraceState.from_header([span.state]),
     )
-
-
-def _version() -> str:
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        return "0"

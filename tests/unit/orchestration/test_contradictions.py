@@ -9,8 +9,8 @@ from orchestration.modes.debate import Debate
 from orchestration.modes.pipeline import Pipeline
 from orchestration.modes.rounds import JobAnswer
 from orchestration.prompts.rendering import Prompts
-from orchestration.rounds.policy import decide, state_before
-from tests.support.finished_steps import FINAL, ended, job, shape, user
+from orchestration.rounds.policy import decide
+from tests.support.finished_steps import FINAL, ended, job, one_by_one, shape, user
 from workers.constraints import grammar
 from workers.contract.constraint import Constraint, ConstraintKind
 
@@ -36,16 +36,7 @@ def made():
 
 
 def run(made, *texts):
-    """Let steps end with these texts in turn; a pair is a text and how it ended."""
-    done, next_, kept = [], MODE.plan(made), {}
-    for number, text in enumerate(texts, start=1):
-        (planned,) = next_.steps
-        text, how = text if isinstance(text, tuple) else (text, {})
-        done.append(ended(planned, number, text, **how))
-        decision = decide(made, MODE, done, kept.get(state_before(done)))
-        assert decide(made, MODE, done).handoff == decision.handoff  # kept or made anew
-        kept[number], next_ = decision.handoff, decision.next
-    return decision, done
+    return one_by_one(MODE, made, *texts, same=lambda decision: decision.handoff)
 
 
 @pytest.mark.parametrize("count", [1, 2, 32])

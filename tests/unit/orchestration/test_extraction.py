@@ -9,8 +9,7 @@ from orchestration.context.extraction import SCHEMA, SHORT
 from orchestration.handoff import HandoffState, Settled, begin
 from orchestration.modes.pipeline import Pipeline
 from orchestration.prompts.rendering import Prompts
-from orchestration.rounds.policy import decide, state_before
-from tests.support.finished_steps import FINAL, RETRIABLE, ended, job, shape, step, user
+from tests.support.finished_steps import FINAL, RETRIABLE, ended, job, one_by_one, shape, step, user
 from workers.constraints import grammar
 from workers.contract.constraint import Constraint, ConstraintKind
 
@@ -43,16 +42,7 @@ def made():
 
 
 def run(made, *texts):
-    """Let steps end with these texts in turn; a pair is a text and how it ended."""
-    done, next_, kept = [], MODE.plan(made), {}
-    for number, text in enumerate(texts, start=1):
-        (planned,) = next_.steps
-        text, how = text if isinstance(text, tuple) else (text, {})
-        done.append(ended(planned, number, text, **how))
-        decision = decide(made, MODE, done, kept.get(state_before(done)))
-        assert decide(made, MODE, done) == decision  # kept or made anew
-        kept[number], next_ = decision.handoff, decision.next
-    return decision, done
+    return one_by_one(MODE, made, *texts)
 
 
 def test_the_schema_is_one_that_engines_hold():

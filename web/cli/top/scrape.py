@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -35,24 +35,19 @@ class Scrape:
 
     def total(self, name: str, **labels: str) -> float:
         """The sum of the samples of this name that have these labels; 0 where there are none."""
-        wanted = labels.items()
-        return sum(
-            value
-            for (named, found), value in self.samples.items()
-            if named == name and wanted <= dict(found).items()
-        )
+        return sum(value for _, value in self._having(name, labels))
 
     def most(self, name: str, **labels: str) -> float:
         """The largest of them; 0 where there are none."""
-        wanted = labels.items()
-        return max(
-            (
-                value
-                for (named, found), value in self.samples.items()
-                if named == name and wanted <= dict(found).items()
-            ),
-            default=0.0,
-        )
+        return max((value for _, value in self._having(name, labels)), default=0.0)
+
+    def _having(
+        self, name: str, labels: Mapping[str, str]
+    ) -> Iterator[tuple[Mapping[str, str], float]]:
+        """The samples of this name that have these labels, each with all of its own."""
+        for (named, found), value in self.samples.items():
+            if named == name and labels.items() <= dict(found).items():
+                yield dict(found), value
 
     def values(self, name: str, label: str) -> list[str]:
         """The values of a label of this metric, in their order."""
@@ -72,12 +67,10 @@ class Scrape:
 
         Within a bucket values are taken to lie evenly, as Prometheus' `histogram_quantile` does.
         """
-        wanted, counts = labels.items(), dict[float, float]()
-        for (named, found), value in self.samples.items():
-            labelled = dict(found)
-            if named == f"{name}_bucket" and wanted <= labelled.items():
-                bound = float(labelled["le"])
-                counts[bound] = counts.get(bound, 0.0) + value
+        counts = dict[float, float]()
+        for labelled, value in self._having(f"{name}_bucket", labels):
+            bound = float(labelled["le"])
+            counts[bound] = counts.get(bound, 0.0) + value
         rank = part * counts.get(float("inf"), 0.0)
         if not rank:
             return None
