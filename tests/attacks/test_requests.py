@@ -190,7 +190,7 @@ def test_a_body_that_is_no_json_is_not_unpacked(attacked, honest, headers):
 
 
 def test_readers_that_take_nothing_of_a_stream_are_left(attacked, honest):
-    """Each reads the events of a job that goes on, and none of them comes out of its socket."""
+    """Each reads the events of a job, and none of them comes out of its socket."""
     log = attacked.data_dir / "logs" / "web.log"
     before = log.read_text().count("read nothing")
     job = submitted(attacked, text="x" * 900 + " ", repeat=True, tokens_per_s=500)
@@ -203,8 +203,8 @@ def test_readers_that_take_nothing_of_a_stream_are_left(attacked, honest):
             client.connect(("127.0.0.1", attacked.port))
             client.sendall(request)
         wait_for(lambda: log.read_text().count("read nothing") == before + 5, 30)
-    for _ in ("cancelled", "deleted"):
-        assert httpx.delete(address, headers=bearer(ATTACKER)).status_code == 200
+    # By now the job may have ended or not: the first call cancels it, or deletes it.
+    wait_for(lambda: httpx.delete(address, headers=bearer(ATTACKER)).status_code == 404, 10)
 
 
 def submitted(service, **script):
