@@ -7,6 +7,8 @@ keeps, is of either; requests come through the front ends of both.
 
 import itertools
 import json
+import os
+import signal
 import uuid
 
 import pytest
@@ -267,6 +269,7 @@ def test_a_worker_that_dies_is_followed_by_the_other_versions(kept, fronts):
     ]
     for of_front in streams:
         of_front.await_text(SOME)
+    os.kill(dies.pid, signal.SIGSTOP)  # no stream ends before the other worker is there
     kept.workers[LAST] = follower = kept.start_worker(OTHER[dies.version.name], LAST)
     follower.await_loaded(kept.redis)
     dies.kill()
