@@ -24,6 +24,7 @@ service = service_fixture(
     INFERENCE_MAX_CONCURRENT_PER_MODEL="8",
     INFERENCE_MAX_CONCURRENT_REQUESTS="100",
     INFERENCE_PROMPT_CACHE_MB="48",
+    INFERENCE_REQUEST_TIMEOUT="240",  # the last of 32 waits for the others, on any machine
 )
 
 

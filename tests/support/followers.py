@@ -102,7 +102,7 @@ class Followers:
         for follower in self.followers:
             follower.start()
 
-    def await_text(self, characters, within_s=30):
+    def await_text(self, characters, within_s=60):
         """Wait until every stream has so much more text than now."""
         goals = [len(follower.text) + characters for follower in self.followers]
         wait_for(
