@@ -71,8 +71,6 @@ class RoundAdvancer:
         if not isinstance(lease, Lease) and lease.reason == "alone":
             lease = self._leases.take(request, alone=True)
         if not isinstance(lease, Lease):
-            with logs.bound(job_id=request.job_id):
-                log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
             return
         with logs.bound(**lease.job.log_fields):
             trace = DecisionTrace(lease)

@@ -7,12 +7,12 @@ from typing import Any
 
 from redis import Redis
 
-from workers import logs
 from workers.contract import keys
 from workers.contract.errors import JobExpired
 from workers.contract.events import Failed
 from workers.contract.job import JobState
 from workers.keeper.duties import Duty, Resources, register
+from workers.store import job_names
 from workers.store.connections import redis_time_ms
 from workers.store.token_log import Entry, append
 
@@ -41,7 +41,7 @@ class Deadlines:
             if append(self._redis, [ending]) == [0]:  # its record is gone
                 self._redis.zrem(keys.DEADLINES, job_id)
             else:
-                with logs.bound(job_id=job_id):
+                with job_names.bound(self._redis, job_id):
                     log.info("keeper: %s is past its deadline", job_id)
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import time
 from typing import Any
 
 from redis import Redis
 
 from workers.contract import keys
-from workers.contract.job import Job
 from workers.contract.step import ANSWER, StepRequest
+from workers.store import job_names
 from workers.tracing import recording
 from workers.tracing.attempts import WORKER_LOST, Attempt
-
-log = logging.getLogger(__name__)
 
 
 def record(redis: Redis, job_id: str, step: str, number: int, owner: str, fate: str) -> None:
@@ -26,18 +22,12 @@ def record(redis: Redis, job_id: str, step: str, number: int, owner: str, fate: 
     """
     if not recording.is_on():
         return
-    fields: Any = redis.hmget(
-        keys.job(job_id), "job", f"{step}:model", f"{step}:part", f"{step}:taken_ms"
-    )
-    raw_job, model, part, taken_ms = fields
-    if raw_job is None or model is None or taken_ms is None:
+    job = job_names.without_request(redis, job_id)
+    if job is None or job.trace is None:
         return
-    try:
-        job = Job.from_dict(json.loads(raw_job))
-    except ValueError as error:  # of a newer version
-        log.info("the attempt is not traced: %s", error)
-        return
-    if job.trace is None:
+    fields: Any = redis.hmget(keys.job(job_id), f"{step}:model", f"{step}:part", f"{step}:taken_ms")
+    model, part, taken_ms = fields
+    if model is None or taken_ms is None:
         return
     request = StepRequest(
         job_id, step, model.decode(), ends_job=False, part=part.decode() if part else ANSWER

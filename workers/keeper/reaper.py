@@ -7,14 +7,13 @@ from typing import Any
 
 from redis import Redis
 
-from workers import logs
 from workers.contract import keys
 from workers.keeper import loss_trace
 from workers.keeper.duties import Duty, RecoveryGrace, Resources, register
 from workers.lua.scripts import run
 from workers.metrics import instruments
 from workers.metrics.process_metrics import ProcessMetrics
-from workers.store import dead_letters, rounds
+from workers.store import dead_letters, job_names, rounds
 from workers.store.leases import LEASE_MS
 
 log = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ class Reaper:
         reclaimed = run(self._redis, "reclaim", BATCH, LEASE_MS, FORGOTTEN_MS, MOST_CRASHES)
         for at in range(0, len(reclaimed), 5):
             job_id, step, attempt, owner, fate = (part.decode() for part in reclaimed[at : at + 5])
-            with logs.bound(job_id=job_id):
+            with job_names.bound(self._redis, job_id):
                 lost = f"lost step {step} of {job_id} in attempt {attempt}"
                 log.warning("worker %s %s: %s", owner, lost, fate)
             loss_trace.record(self._redis, job_id, step, int(attempt), owner, fate)

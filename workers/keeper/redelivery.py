@@ -18,12 +18,12 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from workers import logs
 from workers.app import model_queue, priority_lists
 from workers.contract import keys
 from workers.contract.step import StepState
 from workers.keeper.duties import Duty, Resources, register
 from workers.lua.scripts import run
+from workers.store import job_names
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Redelivery:
             message.apply_async(priority=rank)
         except OperationalError as error:
             raise RedisConnectionError(str(error)) from error
-        with logs.bound(job_id=job_id):
+        with job_names.bound(self._redis, job_id):
             log.info("keeper: sent step %s of %s again", step, job_id)
 
     def _look(self) -> None:
@@ -86,7 +86,8 @@ class Redelivery:
             for member, rank in self._without_message(model):
                 missing.add(member)
                 if member in self._missing:
-                    with logs.bound(job_id=keys.split_lease_member(member.decode())[0]):
+                    job_id, _ = keys.split_lease_member(member.decode())
+                    with job_names.bound(self._redis, job_id):
                         log.warning("keeper: the message of %s was lost", member.decode())
                     self._redis.zadd(keys.RESEND, {member: rank}, nx=True)
         self._missing = missing

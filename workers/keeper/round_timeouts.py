@@ -7,12 +7,11 @@ from typing import Any
 
 from redis import Redis
 
-from workers import logs
 from workers.contract import keys
 from workers.contract.errors import RequestTimeout
 from workers.contract.step import LATE
 from workers.keeper.duties import Duty, RecoveryGrace, Resources, register
-from workers.store import rounds
+from workers.store import job_names, rounds
 from workers.store.connections import redis_time_ms
 from workers.store.records import StepRecord
 from workers.store.rounds import RoundRecord
@@ -50,7 +49,7 @@ class RoundTimeouts:
         if round_ is None:
             return
         for step in round_.left:
-            with logs.bound(job_id=job_id, model=step.model):
+            with job_names.bound(self._redis, job_id, model=step.model):
                 log.warning("keeper: step %s timed out, the job continues without it", step.step)
             rounds.end_step(self._redis, job_id, step, _late(step, round_), LATE)
         if round_.left:

@@ -23,7 +23,6 @@ import httpx
 from redis import Redis
 from redis.exceptions import RedisError
 
-from workers import logs
 from workers.contract import keys
 from workers.keeper import destinations
 from workers.keeper.delivery_trace import Delivery
@@ -31,7 +30,7 @@ from workers.keeper.destinations import Refused
 from workers.keeper.duties import Duty, Resources, register
 from workers.metrics import instruments
 from workers.metrics.process_metrics import ProcessMetrics
-from workers.store import webhook_attempts
+from workers.store import job_names, webhook_attempts
 from workers.store.connections import redis_time_ms
 from workers.store.webhook_attempts import REFUSED, Attempt
 
@@ -116,7 +115,7 @@ class Webhooks:
 
     def _send(self, job_id: str, owner: bytes) -> None:
         try:
-            with logs.bound(job_id=job_id):
+            with job_names.bound(self._redis, job_id):
                 self._deliver(job_id)
         except RedisError as error:
             log.warning("webhook of %s: Redis is unavailable: %s", job_id, error)

@@ -110,8 +110,6 @@ def run(request: StepRequest, runner: StepRunner) -> bool:
         if isinstance(lease, Lease):
             return _run(lease, runner)
     if lease.reason != "alone":
-        with logs.bound(job_id=request.job_id):
-            log.info("step %s of %s not taken: %s", request.step, request.job_id, lease.reason)
         return lease.reason == "done"
     with runner.isolation.alone() as entered:
         if not entered:

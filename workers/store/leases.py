@@ -26,6 +26,7 @@ from workers.contract.events import Token
 from workers.contract.job import Job
 from workers.contract.step import Assignment, StepRequest
 from workers.lua.scripts import run
+from workers.store import job_names
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ class Leases(BackgroundThread):
             "1" if alone else "",
         )
         if verdict != b"taken":
-            return Refusal(verdict.decode())
+            return self._refused(request, verdict.decode())
         hold = Hold(request, int(answer[0]))
         with self._lock:
             self._held.add(hold)
@@ -133,6 +134,12 @@ class Leases(BackgroundThread):
         except BaseException:
             self._forget(hold)
             raise
+
+    def _refused(self, request: StepRequest, reason: str) -> Refusal:
+        if reason != "alone":  # else it is asked for again
+            with job_names.bound(self._redis, request.job_id):
+                log.info("step %s of %s not taken: %s", request.step, request.job_id, reason)
+        return Refusal(reason)
 
     def drop(self, lease: Lease) -> None:
         """Stop renewing a lease: the step ended, or is given up."""
