@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import socketserver
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
@@ -14,12 +15,18 @@ from prometheus_client import make_wsgi_app
 from workers.metrics.process_metrics import ProcessMetrics
 from workers.settings import Settings
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 log = logging.getLogger(__name__)
 
 #: Seconds that a scraper has for each part of its request.
 SILENCE_S = 5.0
 #: Scrapers at once.
 MOST_AT_ONCE = 8
+#: Ports that are tried, from the one that is set: workers of one machine each have their own.
+MOST_PORTS = 64
+_LAST_PORT = 65535
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -56,18 +63,37 @@ class _Handler(WSGIRequestHandler):
         """A scrape is no news."""
 
 
-def open_if_set(settings: Settings, metrics: ProcessMetrics) -> None:
+def open_if_set(settings: Settings, metrics: ProcessMetrics) -> int | None:
     """Listen at INFERENCE_METRICS_PORT until the process ends, where it is set.
 
-    Where the port is taken, as by another worker of this machine, a line of the log says so.
+    Where another has that port, as a worker of this machine that began earlier, it is the next one
+    that is free. Returns the port; None where there is none, which a line of the log explains.
     """
     if settings.metrics_port is None:
-        return
-    host, port = settings.metrics_host, settings.metrics_port
+        return None
+    host, first = settings.metrics_host, settings.metrics_port
     try:
-        server = make_server(host, port, make_wsgi_app(metrics.registry), _Server, _Handler)
+        server = _bound(host, first, make_wsgi_app(metrics.registry))
     except OSError as error:
-        log.warning("no metrics at %s:%d (INFERENCE_METRICS_PORT): %s", host, port, error)
-        return
+        log.warning("no metrics at %s:%d (INFERENCE_METRICS_PORT): %s", host, first, error)
+        return None
     threading.Thread(target=server.serve_forever, name="scrape-port", daemon=True).start()
-    log.info("metrics of this worker at %s:%d/metrics", host, port)
+    port = server.server_port
+    log.info("metrics of this worker alone at http://%s:%d/metrics", host, port)
+    return port
+
+
+def _bound(host: str, first: int, app: WSGIApplication) -> WSGIServer:
+    """A server at the first port that is free.
+
+    Raises:
+        OSError: there is none, or the address is not ours to listen at.
+    """
+    ports = range(first, min(first + MOST_PORTS, _LAST_PORT + 1))
+    for port in ports:
+        try:
+            return make_server(host, port, app, _Server, _Handler)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, f"ports {ports[0]} to {ports[-1]} are taken")

@@ -68,8 +68,8 @@ class TelemetrySettings:
     )
     metrics_port: int | None = setting(
         "INFERENCE_METRICS_PORT", None, kinds.integer(1, 65535),
-        "Port at which a worker shows its own metrics, for those who scrape each process. "
-        "`GET /metrics` has those of all.",
+        "Port at which a worker shows its own metrics, for those who scrape each process; where "
+        "another has it, the next free one. `GET /metrics` has those of all.",
         unset="none",
     )
     metrics_host: str = setting(
