@@ -23,6 +23,7 @@ from workers.keeper.duties import Resources
 from workers.keeper.keeper import Keeper
 from workers.metrics.process_metrics import ProcessMetrics
 from workers.metrics.reporter import MetricsReporter
+from workers.metrics.span_meter import span_meter
 from workers.planning import catalogue
 from workers.runtime import ending
 from workers.runtime.consumer import consume, worker_record
@@ -46,7 +47,6 @@ def run(settings: Settings) -> int:
         PromptError: a template of the operator's own cannot be used.
     """
     logs.configure(settings, "orchestration")
-    recording.configure(settings, "orchestration")
     ending.watch(GRACE_S)
     redis = connections.client(settings)
     app = make_app(settings)
@@ -61,6 +61,7 @@ def run(settings: Settings) -> int:
     _register(app, advancer)
     tokenizer = TokenizerChild(connections.client(settings))
     metrics = ProcessMetrics(enabled=settings.metrics_enabled)
+    recording.configure(settings, "orchestration", span_meter(metrics))
     reporter = MetricsReporter(redis, metrics)
     keeper = Keeper(redis, duties.make(Resources(redis, app, settings, metrics)))
     presence.start()

@@ -12,7 +12,9 @@ from gunicorn.glogging import Logger
 
 from web.app import create_app
 from web.edge.worker import EdgeWorker
+from web.services import Services
 from workers import logs
+from workers.metrics.span_meter import span_meter
 from workers.runtime import ending
 from workers.runtime.ending import Ending
 from workers.settings import Settings
@@ -68,10 +70,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """Called in the process that serves, after the fork: threads start here."""
         Ending(self.settings.grace_s, os.getppid()).start()
-        recording.configure(self.settings, "web")
         app = create_app(self.settings)
+        services: Services = app.extensions["inference"]
         # Its last counts are told when this process ends.
-        atexit.register(app.extensions["inference"].reporter.stop)
+        atexit.register(services.reporter.stop)
+        recording.configure(self.settings, "web", span_meter(services.metrics))
         return app
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.support.front_end import free_port
+from tests.support.metrics import scrape
 from tests.support.waiting import wait_for
 from workers.cluster.presence import Presence, Worker
 from workers.contract import keys
@@ -94,6 +96,31 @@ def test_more_half_requests_than_threads(front_end):
         assert front_end.is_alive()
         client.settimeout(5)
         assert b" 408 " in client.recv(65536)
+
+
+def test_what_never_becomes_a_request_is_counted_by_its_reason(front_end):
+    def counts():
+        found = scrape(SimpleNamespace(get=lambda path: httpx.get(front_end.url + path)))
+        return {
+            sample.labels["reason"]: sample.value
+            for sample in found.samples
+            if sample.name == "inference_refused_requests_total"
+        }
+
+    chunked = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
+    for sent, status in (
+        (b"no HTTP\r\n\r\n", b" 400 "),
+        (chunked, b" 400 "),
+        (b"GET / HTTP/1.1\r\nX: " + bytes(70_000), b" 431 "),
+        (b"GET / HT", b" 408 "),
+    ):
+        with front_end.connection() as client:
+            client.settimeout(20)
+            client.sendall(sent)
+            assert status in client.recv(65536)
+    expected = {"wrong_head", "wrong_chunk", "head_too_large", "late_head"}
+    found = wait_for(lambda: counts() if expected <= counts().keys() else None, 20)
+    assert found["wrong_head"] == found["wrong_chunk"] == found["head_too_large"] == 1
 
 
 def test_more_idle_connections_than_threads(front_end):

@@ -325,9 +325,7 @@ def test_a_webhook_that_may_not_go_there(front_end, url):
 
 def test_a_request_that_never_comes_whole():
     """Before there is a request there is no application: the server writes the answer itself."""
-    head, _, content = refusals.of_late("head", "INFERENCE_HEAD_TIMEOUT_S", 10).partition(
-        b"\r\n\r\n"
-    )
+    head, _, content = refusals.of_late_head(10).answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
     error = json.loads(content)["error"]
     assert (

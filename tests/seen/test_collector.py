@@ -6,8 +6,11 @@ import time
 import pytest
 
 from tests.support.collector import SOON, Collector, tree
+from tests.support.metrics import scrape_of
 from tests.support.waiting import wait_for
 from workers.contract.trace_context import TraceContext
+from workers.metrics.process_metrics import ProcessMetrics
+from workers.metrics.span_meter import span_meter
 from workers.settings import read
 from workers.tracing import recording
 from workers.tracing.sdk import SdkRecorder
@@ -18,14 +21,14 @@ CALLER = TraceContext("c" * 32, "d" * 16, sampled=True, state="rojo=1")
 
 @pytest.fixture
 def recorder(monkeypatch):
-    """A recorder with these settings, as a process has one."""
+    """A recorder with these settings, as a process has one; and what it says of its exports."""
     made = []
 
-    def recorder(**environ):
+    def recorder(on_export=lambda *_: None, **environ):
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("OTEL_SERVICE_NAME", "inference-service")
-        made.append(SdkRecorder(read(environ, env_file=None), "test"))
+        made.append(SdkRecorder(read(environ, env_file=None), "test", on_export))
         return made[-1]
 
     yield recorder
@@ -119,13 +122,17 @@ def test_a_bad_collector_costs_one_line(recorder, caplog, bad):
         assert time.monotonic() - began < 4
 
 
-def test_that_a_collector_is_back_is_said(recorder, caplog):
+def test_that_a_collector_is_back_is_said_and_spans_are_counted(recorder, caplog):
     caplog.set_level(logging.INFO)
+    metrics = ProcessMetrics()
     with Collector("http", status=503) as collector:
-        sending = recorder(**collector.settings)
+        sending = recorder(span_meter(metrics), **collector.settings)
         sending.record(span(CALLER))
         wait_for(lambda: caplog.messages, 20)
         collector._status = 200
         sending.record(span(CALLER))
         collector.await_spans(CALLER.trace_id, "chat m")
         wait_for(lambda: "again" in caplog.messages[-1], 20)
+    counts = scrape_of(metrics)
+    assert counts.value("inference_spans_total", outcome="dropped") == 1
+    assert counts.value("inference_spans_total", outcome="sent") == 1

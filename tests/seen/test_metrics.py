@@ -1,6 +1,7 @@
 """A real Prometheus sees what was asked, and answers what alerts and dashboards ask it."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ EMPTY = {
     "model: Preemptions/s",
     "model: Input from the cache",
     "orchestration: Steps done again by their mode",
+    "overview: Spans of traces",
 }
 
 
@@ -70,6 +72,9 @@ class Asked:
         with pytest.raises(openai.UnprocessableEntityError):
             ask(client, TEXT, temperature=99)
         self.requests[422] += 1
+        with socket.create_connection(("127.0.0.1", service.port), 10) as connection:
+            connection.sendall(b"nothing that HTTP knows\r\n\r\n")
+            assert b" 400 " in connection.recv(4096)
         self.waited_s = self._jobs(service)
 
     def _count(self, usage):
@@ -112,6 +117,7 @@ def test_counts_equal_the_traffic(prometheus, asked):
         prometheus.await_value(found, requests)
     prometheus.await_value(f'sum(inference_requests_total{{{CHAT},error="ENGINE_FAILED"}})', 1)
     prometheus.await_value(f'sum(inference_requests_total{{{CHAT},model="unknown"}})', 3)
+    prometheus.await_value('sum(inference_refused_requests_total{reason="wrong_head"})', 1)
     prometheus.await_value('sum(inference_requests_total{route="/v1/jobs",code="202"})', 6)
     for kind, tokens in asked.usage.items():
         prometheus.await_value(f'sum(inference_tokens_total{{type="{kind}"}})', tokens)

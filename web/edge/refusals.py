@@ -1,9 +1,11 @@
-"""Answers to what never becomes a request, in the one error format: the server writes them."""
+"""Refusals of what never becomes a request, in the one error format: the server writes them."""
 
 from __future__ import annotations
 
+import enum
 import json
 import math
+from dataclasses import dataclass
 
 from gunicorn.http import errors as http
 
@@ -33,23 +35,60 @@ _REASONS = {
 }
 
 
-def of_wrong(problem: Exception) -> bytes:
-    """The answer to a head or a chunk that is wrong."""
+class Reason(enum.Enum):
+    """Why: the label of `inference_refused_requests_total`."""
+
+    HEAD_TOO_LARGE = "head_too_large"
+    WRONG_HEAD = "wrong_head"
+    WRONG_CHUNK = "wrong_chunk"
+    LATE_HEAD = "late_head"
+    LATE_BODY = "late_body"
+    #: Too many requests are on their way in.
+    CROWD = "crowd"
+    #: The system lacks what a connection takes; it is closed without an answer.
+    EXHAUSTED = "exhausted"
+    #: Reading it failed with an unexpected error.
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is refused, and the bytes of the answer."""
+
+    reason: Reason
+    answer: bytes
+
+
+def of_wrong(problem: Exception) -> Refusal:
+    """Of a head or a chunk that is wrong."""
     status, reason = _STATUS.get(type(problem), (400, _REASONS[400]))
     detail = str(problem)[:200]
+    error: InferenceError
     if status in (414, 431):
-        error: InferenceError = PayloadTooLarge(
+        why = Reason.HEAD_TOO_LARGE
+        error = PayloadTooLarge(
             f"The request's line or headers are too large: {detail}.", details={"bound": "head"}
         )
     elif isinstance(problem, WrongChunk):
+        why = Reason.WRONG_CHUNK
         error = ValidationFailed(f"The body is not chunked as HTTP has it: {detail}.")
     else:
+        why = Reason.WRONG_HEAD
         error = ValidationFailed(f"This is no HTTP request: {detail}.")
-    return _response(status, reason, error)
+    return Refusal(why, _response(status, reason, error))
 
 
-def of_late(what: str, setting: str, timeout_s: float) -> bytes:
-    """The answer to a request that did not come whole in time."""
+def of_late_head(timeout_s: float) -> Refusal:
+    """Of a request whose head did not come whole in time."""
+    return Refusal(Reason.LATE_HEAD, _late("head", "INFERENCE_HEAD_TIMEOUT_S", timeout_s))
+
+
+def of_late_body(timeout_s: float) -> Refusal:
+    """Of a request whose body did not come whole in time."""
+    return Refusal(Reason.LATE_BODY, _late("body", "INFERENCE_BODY_TIMEOUT_S", timeout_s))
+
+
+def _late(what: str, setting: str, timeout_s: float) -> bytes:
     error = RequestIncomplete(
         f"The request's {what} did not come within {timeout_s:g} s ({setting}).",
         details={"timeout_s": timeout_s},
@@ -57,19 +96,19 @@ def of_late(what: str, setting: str, timeout_s: float) -> bytes:
     return _response(408, _REASONS[408], error)
 
 
-def of_crowd(most: int) -> bytes:
-    """The answer to the oldest of too many requests that are not whole."""
+def of_crowd(most: int) -> Refusal:
+    """Of the oldest of too many requests that are not whole."""
     error = TemporaryResource(
         f"More than {most} requests are on their way in (INFERENCE_MAX_INCOMPLETE_CONNECTIONS), "
         "and this is the oldest. Send it again.",
         details={"bound": "incomplete", "limit": most},
     )
-    return _response(503, _REASONS[503], error)
+    return Refusal(Reason.CROWD, _response(503, _REASONS[503], error))
 
 
-def of_failure() -> bytes:
-    """The answer where the application itself failed to make one."""
-    return _response(500, _REASONS[500], Internal())
+def of_failure() -> Refusal:
+    """Of a request that an unexpected error ended."""
+    return Refusal(Reason.INTERNAL, _response(500, _REASONS[500], Internal()))
 
 
 def _response(status: int, reason: str, error: InferenceError) -> bytes:

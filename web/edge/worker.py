@@ -35,6 +35,8 @@ from web.edge.body import Body, BytesInFlight
 from web.edge.chunked import WrongChunk
 from web.edge.connection import Connection, allow_open_files, bound_sending
 from web.edge.incoming import Incoming, Phase
+from web.edge.refusals import Reason, Refusal
+from workers.metrics import instruments
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -72,9 +74,10 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
         return ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="web")
 
     def load_wsgi(self) -> None:
-        """Load the application, and learn from it how large bodies may be."""
+        """Load the application, and learn from it how large bodies may be and who counts."""
         super().load_wsgi()
         self._body_limit = limits.of_requests(self.wsgi, self._settings)
+        self._metrics = self.wsgi.extensions["inference"].metrics
         allow_open_files(self.worker_connections + 256)
 
     # --- Connections, on the thread that accepts ---
@@ -226,24 +229,26 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
                 connection.incoming.end_early()
                 self._hand_over(connection)
             elif phase is Phase.HEAD:
-                late = ("head", "INFERENCE_HEAD_TIMEOUT_S", settings.head_timeout_s)
-                self._refuse(connection, refusals.of_late(*late))
+                self._refuse(connection, refusals.of_late_head(settings.head_timeout_s))
             else:
-                late = ("body", "INFERENCE_BODY_TIMEOUT_S", settings.body_timeout_s)
-                self._refuse(connection, refusals.of_late(*late))
+                self._refuse(connection, refusals.of_late_body(settings.body_timeout_s))
         for connection in list(self._lingering):
             if connection.timeout <= now:
                 self._drop(connection)
 
     # --- Ends of connections ---
 
-    def _refuse(self, connection: Connection, answer: bytes) -> None:
-        """Answer what is no whole request, and close."""
+    def _refuse(self, connection: Connection, refusal: Refusal) -> None:
+        """Answer what is no whole request, count it, and close."""
+        self._count(refusal.reason)
         self._incomplete.pop(connection, None)
         connection.incoming.body.release()
         self._unregister(connection)
-        self._send(connection, answer)
+        self._send(connection, refusal.answer)
         self._linger(connection)
+
+    def _count(self, reason: Reason) -> None:
+        self._metrics.count(instruments.REFUSED_REQUESTS, reason.value)
 
     def _linger(self, connection: Connection) -> None:
         """Close a connection once its client has closed, or soon."""
@@ -283,6 +288,7 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
 
     def _drop_oldest(self) -> None:
         """Make room for a connection: of what waits for its client, the oldest goes."""
+        self._count(Reason.EXHAUSTED)
         for kept in (self._lingering, self._incomplete, self.keepalived_conns):
             if kept:
                 self._drop(next(iter(kept)))
@@ -325,5 +331,5 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
             return False
         except Exception:
             log.exception("unexpected error while answering %s %s", request.method, request.path)
-            self._send(connection, refusals.of_failure())
+            self._send(connection, refusals.of_failure().answer)
             return False

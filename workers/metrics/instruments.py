@@ -94,6 +94,11 @@ HTTP_DURATION = _histogram(
     "http_route", "http_request_method", "http_response_status_code",
     buckets=_HTTP_S,
 )  # fmt: skip
+REFUSED_REQUESTS = _counter(
+    "inference_refused_requests",
+    "Requests that were refused before they were whole, and are in no other metric.",
+    "reason",
+)
 
 # What workers count, of each step; a request in the mode `single` is one.
 FIRST_TOKEN = _histogram(
@@ -152,6 +157,13 @@ LOADS = _counter(
 )
 LOAD_DURATION = _histogram(
     "inference_model_load_seconds", "Seconds that a load took.", "model", buckets=_LOAD_S
+)
+
+# What every process counts.
+SPANS = _counter(
+    "inference_spans",
+    "Spans of traces; outcome is sent, or dropped where the collector did not take them.",
+    "outcome",
 )
 
 # What the keeper counts.

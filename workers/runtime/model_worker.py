@@ -26,6 +26,7 @@ from workers.loading.order_watcher import OrderWatcher, restart_process
 from workers.metrics import instruments, scrape_port
 from workers.metrics.process_metrics import ProcessMetrics
 from workers.metrics.reporter import MetricsReporter
+from workers.metrics.span_meter import span_meter
 from workers.planning import catalogue, memory_plan
 from workers.runtime import ending, revoke
 from workers.runtime.consumer import consume, worker_record
@@ -59,7 +60,6 @@ def run_model_worker(
         presets.catalogue.UnknownModel: the catalogue has no such model.
     """
     logs.configure(settings, f"worker {model_id}")
-    recording.configure(settings, f"worker {model_id}")
     models = catalogue.load(settings)
     spec = models.get(model_id)
     spec = replace(spec, devices=devices or spec.devices)
@@ -98,6 +98,7 @@ class _ModelWorker:
         self._stopping = threading.Event()
         self._metrics = ProcessMetrics(enabled=settings.metrics_enabled)
         self._reporter = MetricsReporter(redis, self._metrics)
+        recording.configure(settings, f"worker {spec.id}", span_meter(self._metrics))
 
     def run(self) -> int:
         """From the first signal handler to the exit status."""

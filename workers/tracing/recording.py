@@ -10,7 +10,7 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from presets import installation
@@ -48,11 +48,14 @@ class Recorder(Protocol):
         """Send what there is."""
 
 
+#: Called after each attempt to send spans: how many, and whether the collector took them.
+OnExport = Callable[[int, bool], None]
+
 _recorder: Recorder | None = None
 _with_content = False
 
 
-def configure(settings: Settings, process: str) -> None:
+def configure(settings: Settings, process: str, on_export: OnExport) -> None:
     """Record the spans of this process from now on, where it is set; after any fork.
 
     What cannot work is logged, and nothing is recorded.
@@ -67,7 +70,7 @@ def configure(settings: Settings, process: str) -> None:
         log.warning("no traces are sent, %s is missing; install it with: %s", error.name, hint)
         return
     try:
-        recorder = SdkRecorder(settings, process)
+        recorder = SdkRecorder(settings, process, on_export)
     except Exception:  # the SDK refuses a variable that it reads itself
         log.warning("no traces are sent", exc_info=True)
         return

@@ -34,6 +34,7 @@ from workers.contract.trace_context import TraceContext
 from workers.settings import Settings, display
 from workers.settings.table import variables
 from workers.settings.telemetry import TelemetrySettings
+from workers.tracing.recording import OnExport
 from workers.tracing.span import Attribute, Span
 
 log = logging.getLogger(__name__)
@@ -45,10 +46,10 @@ _next_id: contextvars.ContextVar[int | None] = contextvars.ContextVar("next_id",
 class SdkRecorder:
     """Spans of this process for a collector."""
 
-    def __init__(self, settings: Settings, process: str) -> None:
+    def __init__(self, settings: Settings, process: str, on_export: OnExport) -> None:
         """Raises what the SDK raises for variables that it reads itself."""
         _export(settings)
-        self._collector = _Collector(settings)
+        self._collector = _Collector(settings, on_export)
         resource = Resource.create(
             {
                 "service.version": version(),
@@ -129,7 +130,8 @@ class _Collector(SpanExporter):
     The exporters' own lines, several for each attempt, are not shown: the last is the reason.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_export: OnExport) -> None:
+        self._on_export = on_export
         self._exporter = _exporter(settings.otel_protocol)
         self._address = settings.otel_address
         self._arrive = True
@@ -142,6 +144,7 @@ class _Collector(SpanExporter):
         """Send spans; called by the thread that sends, and by no other."""
         result = self._exporter.export(spans)
         arrive = result is SpanExportResult.SUCCESS
+        self._on_export(len(spans), arrive)
         if self._arrive and not arrive:
             log.warning(
                 "traces do not reach the collector at %s and are dropped: %s",

@@ -8,7 +8,7 @@ import sys
 import orchestration.worker, web.app, workers.runtime.model_worker
 from workers.settings import read
 from workers.tracing import recording
-recording.configure(read({}, env_file=None), "test")
+recording.configure(read({}, env_file=None), "test", lambda *_: None)
 assert not recording.is_on()
 # redis-py looks whether OpenTelemetry is there, and imports its names of metrics.
 ours = ("workers.tracing.sdk", "opentelemetry.sdk.trace", "opentelemetry.exporter", "grpc")
@@ -19,7 +19,7 @@ import sys
 sys.modules["opentelemetry.sdk.trace"] = None
 from workers.settings import read
 from workers.tracing import recording
-recording.configure(read({"OTEL_ENABLED": "true"}, env_file=None), "test")
+recording.configure(read({"OTEL_ENABLED": "true"}, env_file=None), "test", lambda *_: None)
 assert not recording.is_on()
 """
 

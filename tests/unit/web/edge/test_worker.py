@@ -8,7 +8,9 @@ import types
 import pytest
 from gunicorn.config import Config
 
+from tests.support.metrics import scrape_of
 from web.edge.worker import EdgeWorker
+from workers.metrics.process_metrics import ProcessMetrics
 from workers.settings import read
 
 
@@ -32,6 +34,7 @@ def worker():
     made = EdgeWorker(0, 0, [], types.SimpleNamespace(settings=settings), 30, Config(), log)
     made.poller = selectors.DefaultSelector()
     made._body_limit = lambda request: 1000
+    made._metrics = ProcessMetrics()
     yield made
     for connection in [*made._incomplete, *made._lingering]:
         made._drop(connection)
@@ -61,6 +64,11 @@ def take_in(worker):
         client.close()
 
 
+def refused(worker, reason):
+    """How often that was counted."""
+    return scrape_of(worker._metrics).value("inference_refused_requests_total", reason=reason)
+
+
 def test_the_oldest_goes_first(worker, take_in):
     oldest, _, newest = (take_in(b"GET / HTTP/1.1\r\nHo") for _ in range(3))
     assert oldest.recv(65536).startswith(b"HTTP/1.1 503 ")
@@ -68,6 +76,16 @@ def test_the_oldest_goes_first(worker, take_in):
     with pytest.raises(BlockingIOError):
         newest.recv(1)
     assert len(worker._incomplete) == 2
+    assert refused(worker, "crowd") == 1
+
+
+def test_a_body_that_does_not_come_is_refused_in_time(worker, take_in):
+    client = take_in(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx")
+    (connection,) = worker._incomplete
+    connection.timeout = 0.0
+    worker.murder_pending()
+    assert client.recv(65536).startswith(b"HTTP/1.1 408 ")
+    assert refused(worker, "late_body") == 1
 
 
 def test_a_client_that_leaves_is_forgotten(worker, take_in):
@@ -82,6 +100,7 @@ def test_where_files_run_out_the_oldest_makes_room(worker, take_in, code):
     take_in(b"GET")
     worker.accept(Listener(code))
     assert not worker._incomplete
+    assert refused(worker, "exhausted") == 1
 
 
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN])
