@@ -1,8 +1,9 @@
 """How a model's context is divided among what it reads and what it writes.
 
 The parts are shares, not limits for one model alone: a single request is refused only where it does
-not fit the whole context. They bind what several models hand to each other, and `generation` is
-what an answer may take where its caller does not say.
+not fit the whole context. What several models hand to each other may borrow what other parts leave,
+and is shortened where it would take from `generation`, which is what an answer may take where its
+caller does not say.
 """
 
 from __future__ import annotations

@@ -73,8 +73,6 @@ class ModelSpec:
     package: PackageSource | None = None
     #: Size of the weights in bytes, as their source gives it; 0 where it is unknown.
     size_bytes: int = 0
-    #: Of the context: what is left after the system's own part; None: all of it.
-    usable_tokens: int | None = None
     #: How its description divides the context; None: by the pattern. `budgets` is for others.
     described_budgets: Budgets | None = None
     #: What it is meant for: `mac`, `server`.

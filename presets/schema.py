@@ -136,8 +136,8 @@ class ModelSchema(_Strict):
     sources = fields.Nested(_SourcesSchema, load_default=dict)
     size_gb = fields.Float(load_default=0.0, validate=validate.Range(min=0))
     context_length = _whole(16, required=True)
-    usable_tokens = _whole(1, load_default=None)
     described_budgets = fields.Nested(_BudgetsSchema, load_default=None, data_key="budgets")
+    usable_tokens = _Replaced("is said by budgets now: leave it out")
     generation_tokens = _Replaced(
         "is the part generation of budgets now: write budgets with total, "
         f"{', '.join(BUDGET_PARTS)}, or leave both out"
@@ -178,9 +178,6 @@ class ModelSchema(_Strict):
 
     @validates_schema
     def _check_budget(self, data: Mapping[str, Any], **_: Any) -> None:
-        usable = data["usable_tokens"] or data["context_length"]
-        if usable > data["context_length"]:
-            raise ValidationError("must not be more than context_length", "usable_tokens")
         budgets, length = data["described_budgets"], data["context_length"]
         if budgets is not None and budgets.total != length:
             wrong = f"must be context_length, which is {length}, and is {budgets.total}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestration.context import compression, reading_steps
 from orchestration.context.compression import Compressed
-from orchestration.context.planning import HandedOn
+from orchestration.context.handed_on import HandedOn
 from orchestration.conversation import Conversation
 from orchestration.handoff import begin
 from orchestration.modes.rounds import FinishedStep, Step

@@ -1,9 +1,10 @@
 """The layout of a prompt: how many tokens each part asks for and gets, within its budget. Pure.
 
-Two rules. The whole prompt leaves room for an answer in the model's window. What the steps before
-hand on keeps to its part: trajectory and handoff together to the two of them, since decisions stand
-in the first and texts in the second; half of the handoff's part is the texts' in any case. System
-message and question are limited by the window alone.
+Three rules. The whole prompt leaves room for an answer in the model's window. What the steps before
+hand on has its part: trajectory and handoff together the two of them, since decisions stand in the
+first and texts in the second; half of the handoff's part is the texts' in any case. Over it, texts
+may borrow what the other parts leave, and the answer's part stays whole. System message and
+question are limited by the window alone.
 """
 
 from __future__ import annotations
@@ -55,6 +56,15 @@ class PromptPlan:
     def fits(self) -> bool:
         """Whether the window takes the prompt and an answer."""
         return self.sizes.prompt + LEAST_ANSWER <= self.budgets.total
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the handed-on texts are too long: over their part, at the cost of the answer's.
+
+        An answer that is to be shorter than its part lends the rest of it.
+        """
+        share = min(self.asked_generation, self.budgets.generation)
+        return self.excess > 0 and self.sizes.prompt + share > self.budgets.total
 
     @property
     def excess(self) -> int:

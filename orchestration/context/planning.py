@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestration.context import compression, reading_steps
-from orchestration.context.compression import MARGIN, MOST_PASSES, Compressed
+from orchestration.context.compression import MARGIN, MOST_PASSES
+from orchestration.context.handed_on import HandedOn, read_by
 from orchestration.context.layout import LEAST_ANSWER, PromptPlan, Sizes
+from orchestration.context.pieces import pieces
 from orchestration.conversation import Conversation, text_of
-from orchestration.handoff import HandoffState
 from orchestration.modes.rounds import FinishedStep, Round, Step
 from orchestration.prompts.rendering import Prompts
 from presets.budgets import Budgets
@@ -27,22 +28,6 @@ from workers.contract.tokenizing import TokenCounter
 SMALL = 64
 #: Parts of a text at most: a million characters for a compressor of 8,192 tokens.
 MOST_PARTS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class HandedOn:
-    """A text that steps go on from."""
-
-    done: FinishedStep
-    #: What was made of it so far; None: nobody was asked.
-    compressed: Compressed | None
-    #: The state before it: what has to be kept when it is shortened.
-    before: HandoffState
-
-    @property
-    def text(self) -> str:
-        """As those who go on from it read it."""
-        return self.done.handed_on.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +64,7 @@ class Planner:
         for step in round_.steps:
             if step.assignment is None:
                 continue
-            read = _read_by(step.assignment, texts)
+            read = read_by(step.assignment, texts)
             plan, counts = self._plan(job, step, step.assignment, read)
             plans[step.name] = plan
             try:
@@ -130,6 +115,50 @@ class Planner:
         if not plan.fits:
             raise _failed("the answer", model, handed, sizes.handoff, target)
         return plan, ()
+
+    def takes(self, step: Step) -> bool:
+        """Whether the window of a reader's model takes its prompt, and all that it may say.
+
+        Raises:
+            InferenceError, redis.RedisError: as `fit`.
+        """
+        if step.assignment is None:
+            return True
+        prompt = self._counter.count_messages(step.model, step.assignment.messages)
+        answer = step.assignment.sampling.max_tokens or LEAST_ANSWER
+        return prompt + answer <= self._budgets(step.model).total
+
+    def told(
+        self, job: Job, ended: Sequence[FinishedStep], texts: Sequence[HandedOn]
+    ) -> dict[str, PromptPlan]:
+        """The plans of steps that were sent without one: first steps, and those done again.
+
+        A first step is what its caller asks: the front end sends it at once, and the model's worker
+        counts it before it answers. Members of one model that are asked the same are counted once.
+
+        Raises:
+            InferenceError, redis.RedisError: as `fit`.
+        """
+        plans: dict[str, PromptPlan] = {}
+        counted: list[tuple[str, Assignment, PromptPlan]] = []
+        for done in ended:
+            step, assignment = done.step, done.step.assignment
+            if done.plan is not None or done.outcome.error is not None or assignment is None:
+                continue
+            alike = (
+                plan
+                for model, other, plan in counted
+                if model == step.model
+                and other.messages == assignment.messages
+                and other.sampling.max_tokens == assignment.sampling.max_tokens
+            )
+            plan = next(alike, None)
+            if plan is None:
+                before = [each for each in texts if each.done.round < done.round]
+                plan, _ = self._plan(job, step, assignment, read_by(assignment, before))
+                counted.append((step.model, assignment, plan))
+            plans[step.name] = plan
+        return plans
 
     def _plan(
         self, job: Job, step: Step, assignment: Assignment, read: Sequence[HandedOn]
@@ -191,39 +220,6 @@ class Planner:
         raise _too_long(model, budgets.total, longest, attempted=False)
 
 
-def pieces(text: str, count: int) -> list[str]:
-    """A text in so many parts of about one length, each ending where a line or a sentence does."""
-    parts: list[str] = []
-    for left in range(count, 1, -1):
-        middle = len(text) // left
-        cut = _end(text, middle)
-        parts.append(text[:cut].strip())
-        text = text[cut:]
-    return [part for part in (*parts, text.strip()) if part]
-
-
-def _end(text: str, middle: int) -> int:
-    """Where a line, a sentence or a word ends before `middle`; there, if none does nearby."""
-    nearby = max(0, middle - middle // 4)
-    for mark in ("\n", ". ", " "):
-        at = text.rfind(mark, nearby, middle)
-        if at > 0:
-            return at + len(mark)
-    return middle
-
-
-def _read_by(assignment: Assignment, texts: Sequence[HandedOn]) -> list[HandedOn]:
-    """Those of these texts that stand in a step's prompt, and not only within another one."""
-    user = next((turn.content or "" for turn in reversed(assignment.messages)), "")
-    read = [each for each in texts if each.text and each.text in user]
-    longest_first = sorted(read, key=lambda each: len(each.text), reverse=True)
-    alone: list[HandedOn] = []
-    for each in longest_first:
-        if not any(each.text in other.text for other in alone):
-            alone.append(each)
-    return alone
-
-
 def _system_message(job: Job, messages: Sequence[Message]) -> tuple[str, str]:
     """What the caller's system messages say, and what the service adds to them."""
     told = text_of(turn for turn in job.messages if turn.role == "system")
@@ -234,7 +230,10 @@ def _system_message(job: Job, messages: Sequence[Message]) -> tuple[str, str]:
 def _targets(
     step: Step, plan: PromptPlan, read: Sequence[HandedOn], counts: Sequence[int]
 ) -> dict[str, int]:
-    """To how many tokens each text that a step reads has to come; none where the prompt fits.
+    """To how many tokens each text that a step reads has to come; none where it can stay.
+
+    Where something has to be shortened it is to come to its part, though more would do: what is
+    shorter is sooner written, and it is taken as soon as the prompt is no longer crowded.
 
     Raises:
         ContextBudgetExceeded: no shortening makes the prompt fit its window.
@@ -246,7 +245,7 @@ def _targets(
     attempted = any(each.compressed is not None for each in read)
     if plan.sizes.prompt - together + least + LEAST_ANSWER > plan.budgets.total:
         raise _too_long(step.model, plan.budgets.total, plan.sizes.prompt, attempted=attempted)
-    if not plan.excess or not large:  # what is small stays, though its part is over
+    if not plan.crowded or not large:  # what is small stays, though its part is over
         return {}
     room = max(least, together - plan.excess)
     for each, count in large:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from orchestration.context.layout import PromptPlan
 from orchestration.context.planning import Planner
 from orchestration.handoff import HandoffState
 from orchestration.modes.base import Mode
@@ -102,6 +104,7 @@ class RoundAdvancer:
         mode = self._modes[record.job.mode]
         handed_on = self._handed_on(job_id, policy.state_before(ended))
         decision = self._decision(record.job, mode, ended, handed_on)
+        ended = [_with_plan(done, decision.plans.get(done.step.name)) for done in ended]
         match decision.next:
             case Round() as round_:
                 # The version before knows neither readers nor a job that begins with a decision.
@@ -112,19 +115,14 @@ class RoundAdvancer:
                     self._app, record.job, number + 1, round_, with_readers=with_readers
                 )
                 handoff_store.save(self._redis, decision.handoff, number)
-                plans = (
-                    Assessed(0, name, {"plan": plan.to_dict()})
-                    for name, plan in decision.plans.items()
-                )
-                self._append(lease, [*decision.assessed, *plans])
+                self._append(lease, _told(decision))
                 if self._jobs.advance(lease, self._worker_id, planned):
                     dispatch.send(self._app, planned, dispatch.NEXT_RANK)
             case JobAnswer() as answer:
                 self._answer(lease, record.job, ended, answer, decision)
             case JobFailure(error):
-                self._append(
-                    lease, [*decision.assessed, Failed(0, error.to_dict())], JobState.FAILED
-                )
+                events = [*_told(decision), Failed(0, error.to_dict())]
+                self._append(lease, events, JobState.FAILED)
         return decision
 
     def _decision(
@@ -150,7 +148,7 @@ class RoundAdvancer:
         answer: JobAnswer,
         decision: RoundDecision,
     ) -> None:
-        events: list[Event] = list(decision.assessed)
+        events = _told(decision)
         if not is_answer(answer.done.step.name) and answer.done.text:
             # Accepted only now: it becomes the answer's own tokens.
             events.append(Token(0, ANSWER, lease.attempt, (), answer.done.text))
@@ -179,6 +177,16 @@ class RoundAdvancer:
         ]
         if entries:
             append(self._redis, entries)
+
+
+def _told(decision: RoundDecision) -> list[Event]:
+    """What those who watch are told of a decision before what follows from it."""
+    plans = (Assessed(0, name, {"plan": plan.to_dict()}) for name, plan in decision.plans.items())
+    return [*decision.assessed, *plans]
+
+
+def _with_plan(done: FinishedStep, plan: PromptPlan | None) -> FinishedStep:
+    return done if plan is None else replace(done, plan=plan.to_dict())
 
 
 def _ended(record: JobRecord) -> list[FinishedStep]:

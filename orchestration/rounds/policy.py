@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestration.context import contradictions, extraction, history, reading_steps
+from orchestration.context.handed_on import HandedOn
 from orchestration.context.layout import PromptPlan
-from orchestration.context.planning import Fitting, HandedOn, Planner
+from orchestration.context.planning import Fitting, Planner
 from orchestration.handoff import HandoffState, begin
 from orchestration.modes.base import Mode
 from orchestration.modes.rounds import (
@@ -50,7 +51,8 @@ class RoundDecision:
     assessed: tuple[Assessed, ...]
     #: What was found in the text of each step that has ended, by its name; of the others nothing.
     validations: Mapping[str, ValidationResult]
-    #: What the prompts of the next round were planned to have, by the steps' names.
+    #: What the prompts of the next round were planned to have, by the steps' names, and those of
+    #: steps that ended without a plan.
     plans: Mapping[str, PromptPlan] = field(default_factory=dict)
 
 
@@ -85,6 +87,12 @@ def decide(
     after = assessment.handed_on(before, current)
     every = (*earlier, *current)
     validations = {each.done.step.name: each.validation for each in every if each.validation.issues}
+    texts = [
+        HandedOn(each.done, each.compressed, each.before)
+        for each in every
+        if each.done.usable and not each.reading.judges
+    ]
+    told = {} if planner is None else planner.told(job, steps.own, texts)
     fitting = Fitting()
     readers = _readers_again(steps)
     again = [step for each in current if (step := _again(job, mode, each, steps)) is not None]
@@ -95,21 +103,21 @@ def decide(
         done = {logical(each.done.step.name): each.done for each in every}
         next_ = mode.advance(job, History(done, after))
         if planner is not None and not readers:
-            next_, fitting = _fitted(job, mode, History(done, after), every, next_, planner)
+            next_, fitting = _fitted(job, mode, History(done, after), texts, next_, planner)
     readers = readers or [
-        *_readers(job, mode, steps, current, next_, fitting),
+        *_readers(job, mode, steps, current, next_, fitting, planner),
         *fitting.compressions,
     ]
     if readers:
         return RoundDecision(
-            Round(tuple(readers), _of_readers(job, readers)), after, (), validations
+            Round(tuple(readers), _of_readers(job, readers)), after, (), validations, told
         )
     if isinstance(next_, JobAnswer) and job.compression == COMPRESS:
         made = history.read(job, steps.read).compressed
         facts = {**next_.facts, **history.report(job, made, next_.done.plan)}
         next_ = replace(next_, facts=facts, usage=None)  # that of all steps
     events = tuple(event for each in current if (event := each.event) is not None)
-    return RoundDecision(next_, after, events, validations, fitting.plans)
+    return RoundDecision(next_, after, events, validations, {**told, **fitting.plans})
 
 
 def _begun(job: Job, mode: Mode, steps: Ended, planner: Planner | None) -> RoundDecision:
@@ -140,7 +148,7 @@ def _fitted(
     job: Job,
     mode: Mode,
     so_far: History,
-    every: Sequence[AssessedStep],
+    texts: Sequence[HandedOn],
     next_: Next,
     planner: Planner,
 ) -> tuple[Next, Fitting]:
@@ -149,11 +157,6 @@ def _fitted(
     A step that cannot be made to fit has failed before it ran: its mode decides what that means. A
     mode that wants it all the same has failed itself.
     """
-    texts = [
-        HandedOn(each.done, each.compressed, each.before)
-        for each in every
-        if each.done.usable and not each.reading.judges
-    ]
     done, seen = dict(so_far.done), set[str]()
     while isinstance(next_, Round):
         fitting = planner.fit(mode.prompts, job, next_, texts)
@@ -184,11 +187,12 @@ def _readers(
     current: Sequence[AssessedStep],
     next_: Next,
     fitting: Fitting,
+    planner: Planner | None,
 ) -> list[Step]:
     """Who has to read the texts of the last round before what follows.
 
     An answer is judged, too: it was seen, but its caller is told. A text that is shortened says
-    then what it settles.
+    then what it settles. One that its reader's window does not take goes on unread.
     """
     texts = [each for each in current if not each.reading.judges]
     wanted = [
@@ -202,7 +206,8 @@ def _readers(
             for each in texts
             if each.compressed is None and extraction.needed(each.done)
         ]
-    return [step for step in wanted if steps.reader(step.name) is None]
+    new = (step for step in wanted if steps.reader(step.name) is None)
+    return [step for step in new if planner is None or planner.takes(step)]
 
 
 def _again(job: Job, mode: Mode, assessed: AssessedStep, steps: Ended) -> Step | None:

@@ -131,7 +131,7 @@ def test_what_a_check_finds_is_kept_with_its_step(redis, jobs, worker, advancer,
 def test_a_prompt_is_planned_and_what_is_too_long_is_shortened_first(
     redis, jobs, celery, worker, job
 ):
-    planner = Planner(WordCounter(), budgets_of(b=8192))
+    planner = Planner(WordCounter(), budgets_of(b=4096))
     leases = Leases(redis, "orchestration-1")
     advancer = RoundAdvancer(redis, celery, leases, "orchestration-1", MODES, planner)
     end(redis, worker, job, "draft", "a", "long " * 3000)
@@ -144,11 +144,11 @@ def test_a_prompt_is_planned_and_what_is_too_long_is_shortened_first(
     advance(advancer, job, 2)
     refine = jobs.record(job.id).steps[-1]
     assert "It is long." in refine.assignment.messages[-1].content
-    assert refine.plan["window"] == 8192
+    assert refine.plan["window"] == 4096
     handoff = refine.plan["parts"]["handoff"]
     assert (handoff["asked"], handoff["got"]) == (3000, 3)
     assessed = [e for e in read_events(redis, job.id) if isinstance(e, Assessed)]
-    assert [e.step for e in assessed if "plan" in e.findings] == ["refine"]
+    assert [e.step for e in assessed if "plan" in e.findings] == ["draft", "refine"]
 
 
 def test_without_the_tokenizer_a_job_goes_on_and_is_not_planned(redis, jobs, celery, worker, job):

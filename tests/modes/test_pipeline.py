@@ -208,7 +208,26 @@ def test_what_a_long_draft_settles_is_read_by_the_fast_model(scripted):
 
 
 #: A draft that goes on for its whole generation part.
-ENDLESS_DRAFT = {"text": "long ", "repeat": True}
+ENDLESS_DRAFT = {"text": "long ", "repeat": True, "tokens_per_s": 100_000}
+
+
+def crowded(script):
+    """A system message after which such a draft leaves the next answer less than its part."""
+    turns = (("system", "calm " * 600), ("user", json.dumps({"scripted": script})))
+    return [{"role": role, "content": said} for role, said in turns]
+
+
+def test_a_draft_over_its_part_stays_while_the_answer_keeps_its_own(scripted):
+    nothing = dict.fromkeys(("decisions", "constraints", "open_questions", "evidence"), ())
+    script = with_steps(draft=ENDLESS_DRAFT, **{"extract-draft": {"text": json.dumps(nothing)}})
+    body = ask(scripted, script)
+    assert content(body) == "the answer itself"
+    draft, _, refine, _ = body["orchestration"]["steps"]
+    parts = refine["plan"]["parts"]
+    drafted = draft["tokens"]["completion"]
+    assert parts["handoff"]["budget"] < drafted
+    assert (parts["handoff"]["asked"], parts["handoff"]["got"]) == (drafted, drafted)
+    assert parts["generation"]["got"] == parts["generation"]["budget"] == drafted
 
 
 def test_a_draft_that_is_too_long_is_shortened_before_the_next_stage(scripted):
@@ -216,7 +235,7 @@ def test_a_draft_that_is_too_long_is_shortened_before_the_next_stage(scripted):
     said = {**lists, "decisions": ["It is long."], "context": "It is a long text."}
     shortening = "compress-draft-1-1-1"
     script = with_steps(draft=ENDLESS_DRAFT, **{shortening: {"text": json.dumps(said)}})
-    shown = await_end(scripted, submit(scripted, script)["id"])
+    shown = await_end(scripted, submit(scripted, script, messages=crowded(script))["id"])
     result = shown["result"]
     assert content(result) == "the answer itself"
     assert steps_of(result) == [
@@ -235,43 +254,48 @@ def test_a_draft_that_is_too_long_is_shortened_before_the_next_stage(scripted):
     assert handoff["budget"] < drafted
     assessed = [body for _, kind, body in read_events(scripted, shown["id"]) if kind == "assessed"]
     planned = [body for body in assessed if "plan" in body["findings"]]
-    assert [body["step"] for body in planned] == ["refine", "answer"]
-    assert planned[0]["findings"]["plan"] == plan
+    assert [body["step"] for body in planned] == ["draft", "refine", "answer"]
+    assert planned[1]["findings"]["plan"] == plan
+    assert shown["steps"][0]["plan"]["parts"]["handoff"]["got"] == 0
 
 
 def test_a_pipeline_over_windows_of_8k_32k_and_16k(windows):
-    """Each stage writes 6,000 words; the compressor has 8,192 tokens, so it works in two parts."""
+    """Stages write all they may: 3,892 words, which fit the next window, and 21,218, which do not.
+
+    The compressor has 8,192 tokens, so it works in five parts.
+    """
     said = dict.fromkeys(("decisions", "constraints", "open_questions", "evidence"), ())
     long = {"text": "long ", "repeat": True, "tokens_per_s": 100_000}
     script = {
         "text": json.dumps({**said, "errors": (), "context": "It is short."}),
         "steps": {"draft": long, "refine": long, "answer": TEXTS["answer"]},
     }
-    body = ask(windows, script, model="phi-4", max_tokens=6000)
+    body = ask(windows, script, model="phi-4")
     assert content(body) == "the answer itself"
     fast = "llama-3.2-3b"
     assert steps_of(body) == [
         ("draft", "draft", fast),
-        ("compress-draft-1-1-2", "compress", fast),
-        ("compress-draft-1-2-2", "compress", fast),
+        ("extract-draft", "extract", fast),
         ("refine", "refine", "qwen2.5-7b"),
-        ("compress-refine-1-1-2", "compress", fast),
-        ("compress-refine-1-2-2", "compress", fast),
+        *((f"compress-refine-1-{part}-5", "compress", fast) for part in range(1, 6)),
         ("answer", "validate", "phi-4"),
     ]
     steps = {step["step"]: step for step in body["orchestration"]["steps"]}
+    handed_on = {"refine": (3892, 3892, 21_218), "answer": (21_218, 3, 9534)}
     for name, window in (("refine", 32_768), ("answer", 16_384)):
+        asked, got, generation = handed_on[name]
         parts = steps[name]["plan"]["parts"]
         assert steps[name]["plan"]["window"] == window
         assert sum(part["budget"] for part in parts.values()) == window
-        assert (parts["handoff"]["asked"], parts["handoff"]["got"]) == (6000, 3)
-        assert parts["generation"]["got"] == 6000
+        assert (parts["handoff"]["asked"], parts["handoff"]["got"]) == (asked, got)
+        assert parts["generation"]["got"] == generation
         read = sum(parts[part]["got"] for part in parts if part != "generation")
         assert read == steps[name]["tokens"]["prompt"]
 
 
 def test_what_no_pass_shortens_ends_with_the_best_so_far(scripted):
-    body = ask(scripted, with_steps(draft=ENDLESS_DRAFT))
+    script = with_steps(draft=ENDLESS_DRAFT)
+    body = ask(scripted, script, messages=crowded(script))
     assert body["choices"][0]["finish_reason"] == "partial"
     orchestration = body["orchestration"]
     assert orchestration["error"]["code"] == "COMPRESSION_FAILED"

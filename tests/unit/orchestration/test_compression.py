@@ -25,6 +25,8 @@ MODE = Pipeline(Prompts(Pipeline.templates))
 LISTS = ("decisions", "constraints", "open_questions", "evidence", "errors")
 #: The windows of the three stages, and of the model that shortens.
 WINDOWS = {"a": 8192, "b": 32_768, "c": 16_384, "fast": 8192}
+#: A second stage in which 3,000 tokens leave the answer less than its part.
+NARROW = {**WINDOWS, "b": 4096}
 
 
 def said(context, **lists):
@@ -97,7 +99,7 @@ def test_a_pipeline_over_windows_of_8k_32k_and_16k():
     made = made_job()
     first = text(1000)
     decision, _ = run(made, first)
-    # 1,000 words keep to the 1,500 of 8K and the more of 32K: only what they settle is read.
+    # 1,000 words keep to their part of 32K: only what they settle is read.
     assert shape(decision.next) == [("extract-draft", "extract", "fast")]
     nothing = json.dumps({name: [] for name in LISTS[:4]})
     decision, _ = run(made, first, nothing)
@@ -108,9 +110,17 @@ def test_a_pipeline_over_windows_of_8k_32k_and_16k():
     assert parts["generation"]["got"] == budgets.generation
     assert "Step 2/3: refine" in decision.next.steps[0].assignment.messages[0].content
 
-    second = text(6000)
-    decision, _ = run(made, first, nothing, second)
+    # 6,000 words are over their part, 1,900, and leave the answer's whole all the same.
+    borrows = text(6000)
+    decision, _ = run(made, first, nothing, borrows, nothing)
+    assert shape(decision.next) == [("answer", "validate", "c")]
     validate = Budgets.of_context(WINDOWS["c"])
+    parts = parts_of(decision, "answer")
+    assert parts["handoff"] == {"budget": validate.handoff, "asked": 6000, "got": 6000}
+    assert parts["generation"]["got"] == validate.generation
+
+    second = text(8000)
+    decision, _ = run(made, first, nothing, second)
     assert [name for name, _, _ in shape(decision.next)] == [
         "compress-refine-1-1-2",
         "compress-refine-1-2-2",
@@ -125,10 +135,18 @@ def test_a_pipeline_over_windows_of_8k_32k_and_16k():
     assert short in user(decision.next.steps[0])
     assert second not in user(decision.next.steps[0])
     parts = parts_of(decision, "answer")
-    assert parts["handoff"] == {"budget": validate.handoff, "asked": 6000, "got": 702}
+    assert parts["handoff"] == {"budget": validate.handoff, "asked": 8000, "got": 702}
     assert decision.handoff.compressed_context == f"{short}\nThe rest."
     answer, done = run(made, first, nothing, second, [said(short), said("The rest.")], "Done.")
     assert answer.next.done is done[-1]
+
+
+def test_a_text_that_the_reader_cannot_take_is_handed_on_unread():
+    """It fits the next stage, and not the window of the model that would read it."""
+    made = made_job()
+    decision, _ = run(made, text(9000), windows={**WINDOWS, "a": 16_384})
+    assert shape(decision.next) == [("refine", "refine", "b")]
+    assert parts_of(decision, "refine")["handoff"]["got"] == 9000
 
 
 def test_a_document_of_100000_tokens_through_the_budgets_of_a_long_window():
@@ -141,7 +159,43 @@ def test_a_document_of_100000_tokens_through_the_budgets_of_a_long_window():
     assert parts["user_query"]["got"] > 100_000
     assert parts["user_query"]["budget"] == 32_000  # a share: only the window refuses a question
     assert parts["generation"]["got"] < parts["generation"]["asked"]
-    assert sum(counter.calls) <= 1.3 * 100_000
+    draft = parts_of(decision, "draft")
+    assert draft["user_query"]["got"] >= 100_000
+    assert draft["handoff"]["got"] == 0
+    assert sum(counter.calls) <= 1.3 * 2 * 100_000  # of two prompts, each counted once
+
+
+def test_what_was_sent_without_a_plan_is_told_once_it_has_ended():
+    """A first step; and one that is done again, with the text that was handed to it."""
+    made = made_job()
+    decision, _ = run(made, ("", {"error": RETRIABLE}))
+    assert decision.plans == {}
+    first = text(1000)
+    nothing = json.dumps({name: [] for name in LISTS[:4]})
+    again = [("", {"error": RETRIABLE}), "A finer one."]
+    decision, _ = run(made, first, nothing, *again)
+    assert parts_of(decision, "draft")["handoff"]["got"] == 0
+    assert parts_of(decision, "refine.2")["handoff"]["got"] == 1000
+    assert "refine" not in decision.plans  # the test kept no plan, and it failed
+
+
+def test_members_of_one_model_that_are_asked_the_same_are_counted_once():
+    cast = ("member:a", "member:a", "member:b", "synthesiser:a", "judge:c")
+    bounds = {
+        "quorum": 0,
+        "grace_s": 1.0,
+        "timeout_s": 9.0,
+        "min_agreement": 0.0,
+        "on_dissent": "answer",
+    }
+    made = job("ensemble", *cast, request=text(1000), **bounds)
+    counter = WordCounter()
+    mode = Ensemble(Prompts(Ensemble.templates))
+    decision, _ = run(made, ["Snow."] * 3, mode=mode, counter=counter)
+    members = [name for name in decision.plans if name.startswith("member")]
+    assert len(members) == 3
+    assert len({json.dumps(decision.plans[name].to_dict()) for name in members}) == 2
+    assert sum(count >= 1000 for count in counter.calls) == 2
 
 
 def test_what_a_window_can_never_hold_is_refused_with_both_numbers():
@@ -188,41 +242,41 @@ def test_what_still_does_not_fit_says_that_it_was_tried():
 def test_a_pass_that_fails_is_made_again_and_three_of_them_are_the_end(bad, why):
     long = f"Keep to BRIDGE_9 of 27 November 2026. {text(3000)}"
     made = made_job(system="Everything is about BRIDGE_9, from 27 November 2026.")
-    windows = {**WINDOWS, "b": 8192}
     names = [f"compress-draft-{number}-1-1" for number in (1, 2, 3)]
     for count, name in enumerate(names):
-        decision, _ = run(made, long, *[bad] * count, windows=windows)
+        decision, _ = run(made, long, *[bad] * count, windows=NARROW)
         assert [step.name for step in decision.next.steps] == [name]
-    decision, done = run(made, long, bad, bad, bad, windows=windows)
+    decision, done = run(made, long, bad, bad, bad, windows=NARROW)
     assert isinstance(decision.next, JobAnswer)
     assert decision.next.done.text == done[0].text
     assert decision.next.error.code == "COMPRESSION_FAILED"
     assert why in decision.next.error.message
     assert decision.next.error.details["current_tokens"] == words(long)
     good = said("It is BRIDGE_9, as of 27 November 2026.")
-    decision, _ = run(made, long, bad, bad, good, windows=windows)
+    decision, _ = run(made, long, bad, bad, good, windows=NARROW)
     assert shape(decision.next) == [("refine", "refine", "b")]
 
 
 def test_passes_go_on_from_each_other_until_the_target_is_met():
     made = made_job()
-    windows = {**WINDOWS, "b": 8192}
-    decision, _ = run(made, text(3000), said(text(2000)), windows=windows)
+    decision, _ = run(made, text(3000), said(text(2500)), windows=NARROW)
     assert [step.name for step in decision.next.steps] == ["compress-draft-2-1-1"]
-    assert text(2000) in user(decision.next.steps[0])
-    decision, _ = run(made, text(3000), said(text(2000)), said(text(1200)), windows=windows)
-    assert parts_of(decision, "refine")["handoff"]["got"] == 1200
+    assert text(2500) in user(decision.next.steps[0])
+    decision, _ = run(made, text(3000), said(text(2500)), said(text(1800)), windows=NARROW)
+    parts = parts_of(decision, "refine")
+    assert parts["handoff"]["budget"] < parts["handoff"]["got"] == 1800
+    assert parts["generation"]["got"] == parts["generation"]["budget"]
     far = [said(text(2900)), said(text(2800)), said(text(2700))]
-    decision, _ = run(made, text(3000), *far, windows=windows)
+    decision, _ = run(made, text(3000), *far, windows=NARROW)
     assert decision.next.error.code == "COMPRESSION_FAILED"
 
 
 def test_a_compressor_is_told_the_target_less_ten_per_cent_and_what_to_keep():
     made = made_job(system="Say `port 8085` and max_tokens.")
     long = f"It listens on port 8085 with max_tokens set. {text(3000)}"
-    decision, _ = run(made, long, windows={**WINDOWS, "b": 8192})
+    decision, _ = run(made, long, windows=NARROW)
     (step,) = decision.next.steps
-    budgets = Budgets.of_context(8192)
+    budgets = Budgets.of_context(NARROW["b"])
     target = int((budgets.handoff + budgets.trajectory) * 0.9)
     told = int(user(step).split("in at most ")[1].split()[0])
     assert 0.5 * target < told < target
@@ -239,8 +293,7 @@ def test_what_was_kept_goes_into_the_fields_of_the_state():
         "evidence": ["made of steel"],
         "errors": ["The first sum was wrong."],
     }
-    windows = {**WINDOWS, "b": 8192}
-    decision, _ = run(made_job(), text(3000), said("A bridge.", **found), windows=windows)
+    decision, _ = run(made_job(), text(3000), said("A bridge.", **found), windows=NARROW)
     state = decision.handoff
     assert state.decisions_made == ("It is made of steel.",)
     assert state.constraints == ("It carries trains.",)
@@ -253,9 +306,8 @@ def test_what_was_kept_goes_into_the_fields_of_the_state():
 
 
 def test_lists_of_all_passes_are_kept():
-    windows = {**WINDOWS, "b": 8192}
-    passes = [said(text(2000), decisions=["It is A."]), said("Short.", decisions=["It is B."])]
-    decision, _ = run(made_job(), text(3000), *passes, windows=windows)
+    passes = [said(text(2500), decisions=["It is A."]), said("Short.", decisions=["It is B."])]
+    decision, _ = run(made_job(), text(3000), *passes, windows=NARROW)
     assert decision.handoff.decisions_made == ("It is A.", "It is B.")
 
 
@@ -263,7 +315,7 @@ def test_lists_of_many_parts_are_put_together_with_the_text():
     found = [[f"Part {letters(part)} has {letters(at)}." for at in range(8)] for part in (1, 2)]
     parts = [said(f"It is {letters(part)}.", decisions=found[part]) for part in (0, 1)]
     decision, _ = run(
-        made_job(), text(1000), json.dumps({name: [] for name in LISTS[:4]}), text(6000), parts
+        made_job(), text(1000), json.dumps({name: [] for name in LISTS[:4]}), text(8000), parts
     )
     assert shape(decision.next) == [("answer", "validate", "c")]
     for entries in found:
@@ -271,19 +323,17 @@ def test_lists_of_many_parts_are_put_together_with_the_text():
 
 
 def test_a_text_that_was_shortened_is_the_answer_as_it_was_written():
-    windows = {**WINDOWS, "b": 8192}
     decision, done = run(
-        made_job(), text(3000), said("Short."), ("", {"error": FINAL}), windows=windows
+        made_job(), text(3000), said("Short."), ("", {"error": FINAL}), windows=NARROW
     )
     assert decision.next.done.text == done[0].text == text(3000)
 
 
 def test_a_compressor_that_may_succeed_later_is_asked_again_in_the_same_pass():
-    windows = {**WINDOWS, "b": 8192}
     failed = ("", {"error": RETRIABLE})
-    decision, _ = run(made_job(), text(3000), failed, windows=windows)
+    decision, _ = run(made_job(), text(3000), failed, windows=NARROW)
     assert [step.name for step in decision.next.steps] == ["compress-draft-1-1-1.2"]
-    decision, _ = run(made_job(), text(3000), failed, said("Short."), windows=windows)
+    decision, _ = run(made_job(), text(3000), failed, said("Short."), windows=NARROW)
     assert shape(decision.next) == [("refine", "refine", "b")]
 
 
@@ -292,14 +342,14 @@ def test_all_texts_of_a_debate_are_shortened_at_once():
     bounds = {"max_rounds": 2, "quorum": 0, "grace_s": 1.0, "timeout_s": 9.0, "fast_model": "fast"}
     made = job("debate", *cast, **bounds)
     mode = Debate(Prompts(Debate.templates))
-    texts = [text(1500, "snow"), text(1500, "rain")]
-    decision, _ = run(made, texts, mode=mode, windows=dict.fromkeys("ab", 8192))
+    texts = [text(2000, "snow"), text(2000, "rain")]
+    decision, _ = run(made, texts, mode=mode, windows=dict.fromkeys("ab", 4096))
     assert [step.name for step in decision.next.steps] == [
         "compress-participant-1-1-1-1-1",
         "compress-participant-2-1-1-1-1",
     ]
     shorter = [said("It is snow."), said("It is rain.")]
-    decision, _ = run(made, texts, shorter, mode=mode, windows=dict.fromkeys("ab", 8192))
+    decision, _ = run(made, texts, shorter, mode=mode, windows=dict.fromkeys("ab", 4096))
     assert shape(decision.next) == [("judge-1", "judge", "a")]
     assert "It is snow." in user(decision.next.steps[0])
 

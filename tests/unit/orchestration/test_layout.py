@@ -3,8 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestration.context.handed_on import HandedOn
 from orchestration.context.layout import LEAST_ANSWER, PromptPlan, Sizes
-from orchestration.context.planning import HandedOn, Planner, pieces
+from orchestration.context.pieces import pieces
+from orchestration.context.planning import Planner
 from orchestration.handoff import begin
 from orchestration.modes.rounds import FinishedStep, Round, Step
 from orchestration.prompts.rendering import Prompts
@@ -58,6 +60,19 @@ def test_what_has_no_excess_fits_and_keeps_to_its_parts(plan):
         together = sizes.trajectory + sizes.handoff
         within = together <= budgets.trajectory + budgets.handoff
         assert within or sizes.handoff <= budgets.handoff // 2
+
+
+@given(plans())
+def test_texts_borrow_only_what_leaves_the_answer_its_part(plan):
+    """Over their part they stay, if the answer gets all that it asks for, up to its own part."""
+    share = min(plan.asked_generation, plan.budgets.generation)
+    if plan.crowded:
+        assert plan.excess
+        assert plan.generation < share
+    elif plan.sizes.handoff and plan.excess:
+        assert plan.generation >= share
+    else:
+        assert plan.fits or not plan.sizes.handoff
 
 
 TEXTS = st.text(alphabet="ab \n.", min_size=1, max_size=400)
