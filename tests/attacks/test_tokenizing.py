@@ -13,7 +13,7 @@ from tests.support.front_end import MODEL
 #: The longest a refusal may take that needs no counting, and the longest any answer may take.
 REFUSED_WITHIN_S, ANSWERED_WITHIN_S = 5.0, 20.0
 #: Longer than the texts that one call may have.
-TOO_LONG = 2 * 2**20 + 1
+TOO_LONG = 2**19 + 1
 
 
 def post(service, path, body, timeout=60):
@@ -61,13 +61,14 @@ def test_what_no_model_reads_is_refused_at_once(attacked, honest, path, body, st
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/tokenize", {"prompt": "one two three " * 140_000}),
-        ("/v1/tokenize", {"prompt": "a" * 2_000_000}),
-        ("/v1/tokenize", asking("<|im_end|> " * 150_000)),
+        ("/v1/tokenize", {"prompt": "one two three " * 37_000}),
+        ("/v1/tokenize", {"prompt": "a" * 2**19}),
+        ("/v1/tokenize", asking("<|im_end|> " * 47_000)),
+        ("/v1/tokenize", {"prompt": " " * 2**19}),
         ("/v1/tokenize", asking(*["\ufffd\U0001f600 " * 20] * 4000)),
         ("/v1/detokenize", {"tokens": [31_999] * 299_000}),
     ],
-    ids=["words", "one word", "special tokens", "many messages", "ids"],
+    ids=["words", "one word", "special tokens", "spaces", "many messages", "ids"],
 )
 def test_the_most_that_is_counted_costs_the_others_nothing(attacked, honest, path, body):
     answer, took_s = post(attacked, path, body)
