@@ -20,6 +20,7 @@ from orchestration.rounds import dispatch
 from orchestration.routing import resolve
 from orchestration.routing.router import Router
 from presets.catalogue import Catalogue
+from presets.kind import Kind
 from workers.cluster.directory import Directory
 from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobNotFound
 from workers.contract.job import Job
@@ -96,6 +97,7 @@ class Submitter:
 
         Raises:
             ModelNotFound, NoWorker: as `Router.route`.
+            WrongModelKind: the model does something else than the job asks for.
             ModelNotFound, ModelLoading, ModelLoadFailed, InsufficientMemory, NoWorker: as in
                 `routing`, of every model that takes part.
             NotEnoughModels: as `ModeSelector.select`.
@@ -111,11 +113,14 @@ class Submitter:
         if route := self._router.route(job):
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = resolve.resolve(job.model, self._catalogue)
+        kind = Kind.GENERATION if job.embedding is None else Kind.EMBEDDING
+        resolve.require_kind(spec, kind)
         job = self._mode_selector.select(job, spec)
         names = dict.fromkeys([job.model, *(part.model for part in job.cast)])
         models = [self._catalogue.get(name) for name in names]
         sampling_extras.require(job, models)
         for model in models:
+            resolve.require_kind(model, kind)
             resolve.require_worker(model, self._directory, on_demand=self._load_on_demand)
         terms = self._admission.terms(job, idempotency)
         first = self._modes[job.mode].plan(job)

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from presets import files
+from presets.kind import Kind
 from presets.model import ModelSpec
 from presets.preset import Preset
 from presets.weights import weight_files
@@ -130,8 +131,8 @@ class Catalogue:
     def wanted(self, preload: tuple[str, ...] | None, preset: str | None = None) -> tuple[str, ...]:
         """The models that the service starts with.
 
-        Those in `preload`; else those of the preset; else the smallest file in the models
-        directory; else the shipped one.
+        Those in `preload`; else those of the preset; else the smallest model that writes in the
+        models directory; else the shipped one.
 
         Raises:
             UnknownPreset: there is no such preset.
@@ -143,7 +144,9 @@ class Catalogue:
         own = [
             spec
             for spec in self.present
-            if spec.path is not None and not spec.id.startswith(SHIPPED)
+            if spec.path is not None
+            and spec.kind is Kind.GENERATION
+            and not spec.id.startswith(SHIPPED)
         ]
         if not own:
             return (SHIPPED,)

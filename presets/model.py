@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from presets import backends
 from presets.budgets import Budgets
+from presets.kind import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class ModelSpec:
     path: Path | None
     #: The most tokens, prompt and completion, one request may use.
     context_length: int
-    #: The primary role first.
+    kind: Kind = Kind.GENERATION
+    #: The primary role first; an embedding model has none.
     roles: tuple[str, ...] = ("primary",)
     #: Other names that requests may use.
     aliases: tuple[str, ...] = ()
@@ -95,6 +97,12 @@ class ModelSpec:
     #: What only this model's engine understands.
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: str = ""
+
+    def of_kind(self, kind: Kind) -> ModelSpec:
+        """The same where its file says of what kind it is: a description may say nothing of it."""
+        if kind is self.kind or kind is Kind.GENERATION:
+            return self
+        return replace(self, kind=kind, roles=())
 
     @property
     def format(self) -> str | None:

@@ -18,6 +18,7 @@ from marshmallow import (
 from presets import kv_cache
 from presets.budgets import PARTS as BUDGET_PARTS
 from presets.budgets import Budgets
+from presets.kind import Kind
 from presets.model import GgufSource, HfSource, ModelSpec, PackageSource, Reasoning
 from presets.preset import PARTS, STAGES, Preset, Stage
 
@@ -132,6 +133,12 @@ class ModelSchema(_Strict):
     """One model; `load` gives a `ModelSpec` without its path."""
 
     id = _id(required=True)
+    kind = fields.Enum(
+        Kind,
+        by_value=True,
+        load_default=Kind.GENERATION,
+        error_messages={"unknown": "must be one of {choices}"},
+    )
     aliases = fields.List(_id(), load_default=())
     sources = fields.Nested(_SourcesSchema, load_default=dict)
     size_gb = fields.Float(load_default=0.0, validate=validate.Range(min=0))
@@ -144,7 +151,7 @@ class ModelSchema(_Strict):
     )
     roles = fields.List(
         fields.String(validate=validate.OneOf(ROLES)),
-        load_default=("primary",),
+        load_default=None,
         validate=validate.Length(min=1),
     )
     hardware = fields.List(
@@ -163,6 +170,11 @@ class ModelSchema(_Strict):
     requantise = fields.String(load_default=None)
     options = fields.Dict(keys=fields.String(), load_default=dict)
     notes = fields.String(load_default="")
+
+    @validates_schema
+    def _check_kind(self, data: Mapping[str, Any], **_: Any) -> None:
+        if data["kind"] is Kind.EMBEDDING and data["roles"] is not None:
+            raise ValidationError("are of models that write; one that embeds is named", "roles")
 
     @validates_schema
     def _check_devices(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -186,6 +198,8 @@ class ModelSchema(_Strict):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ModelSpec:
         sources = data.pop("sources")
+        if data["roles"] is None:
+            data["roles"] = ("primary",) if data["kind"] is Kind.GENERATION else ()
         gguf, hf, package = (sources.get(kind) for kind in ("gguf", "hf", "package"))
         rest = _frozen(data)
         return ModelSpec(

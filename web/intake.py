@@ -20,7 +20,7 @@ from web.access import auth
 from web.edge import limits
 from web.live import request_log
 from web.operation import header, path
-from web.schemas import completion
+from web.schemas import completion, embedding
 from web.schemas.body import read_object
 from web.schemas.completion import Completion
 from web.schemas.refusals import excerpt, header_safe, invalid
@@ -37,6 +37,13 @@ log = logging.getLogger(__name__)
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 #: What `new_id` gives, and what ids were before.
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_ID_BEGINS = {
+    Api.CHAT: "chatcmpl",
+    Api.TEXT: "cmpl",
+    Api.INFILL: "cmpl",
+    Api.EMBEDDINGS: "embd",
+}
 
 #: How endpoints that take a completion, or name a job, describe that.
 IDEMPOTENCY_KEY = header(
@@ -63,7 +70,8 @@ def read(
 ) -> Completion:
     """What the present request asks for, in its own body or in another that is given.
 
-    A job is what its body looks like: with `prompt` a text completion, else that of a chat.
+    A job is what its body looks like: with `prompt` a text completion, with `input` vectors, else
+    that of a chat.
 
     Raises:
         InferenceError: the body is wrong, or its key does not allow the priority.
@@ -74,14 +82,19 @@ def read(
     priority = auth.default_priority(services().settings)
     if asynchronous and body.get("prompt") is not None:
         api = Api.TEXT
-    asked = completion.load(
-        body,
-        priority,
-        api=api,
-        most_messages=services().settings.max_messages,
-        asynchronous=asynchronous,
-        auto_route=services().settings.auto_route_enabled,
-    )
+    elif asynchronous and body.get("input") is not None:
+        api = Api.EMBEDDINGS
+    if api is Api.EMBEDDINGS:
+        asked = embedding.load(body, priority, asynchronous=asynchronous)
+    else:
+        asked = completion.load(
+            body,
+            priority,
+            api=api,
+            most_messages=services().settings.max_messages,
+            asynchronous=asynchronous,
+            auto_route=services().settings.auto_route_enabled,
+        )
     auth.check_priority(asked.priority)
     if asked.webhook is not None:
         _check_webhook(asked.webhook)
@@ -116,6 +129,7 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         webhook=asked.webhook,
         choices=asked.choices,
         prompts=asked.prompts,
+        embedding=asked.embedding,
         api=asked.api,
     )
     request_record.asks_for(made)
@@ -127,11 +141,13 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
 
 def new_id(api: Api = Api.CHAT) -> str:
     """An id for a job and its completion, which begins as OpenAI's do."""
-    return f"{'chatcmpl' if api is Api.CHAT else 'cmpl'}-{uuid.uuid4().hex}"
+    return f"{_ID_BEGINS[api]}-{uuid.uuid4().hex}"
 
 
 def _log_request(made: Job) -> None:
-    if made.prompts:
+    if made.embedding is not None:
+        log.info("inputs: %s", json.dumps(made.embedding.inputs))
+    elif made.prompts:
         log.info("prompts: %s", json.dumps([prompt.to_dict() for prompt in made.prompts]))
     else:
         log.info("messages: %s", json.dumps([turn.to_dict() for turn in made.messages]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from presets.catalogue import Catalogue, UnknownModel
+from presets.kind import Kind
 from presets.model import ModelSpec
 from workers.cluster.directory import Directory
 from workers.cluster.presence import WorkerStatus
@@ -12,6 +13,7 @@ from workers.contract.errors import (
     ModelLoading,
     ModelNotFound,
     NoWorker,
+    WrongModelKind,
 )
 from workers.loading.model_state import has_failed
 from workers.settings import Settings
@@ -46,10 +48,28 @@ def resolve(name: str, catalogue: Catalogue) -> ModelSpec:
         ) from None
 
 
+def require_kind(spec: ModelSpec, kind: Kind) -> None:
+    """Refuse a model that does something else than a request asks for.
+
+    Raises:
+        WrongModelKind: says where to send it.
+    """
+    if spec.kind is kind:
+        return
+    if spec.kind is Kind.EMBEDDING:
+        what = "makes embeddings and answers nothing: send it texts at POST /v1/embeddings"
+    else:
+        what = "answers and makes no embeddings: send it messages at POST /v1/chat/completions"
+    raise WrongModelKind(
+        f"{spec.id} {what}, or name another model: GET /v1/models tells their capabilities.",
+        details={"model": spec.id, "param": "model", "kind": spec.kind.value},
+    )
+
+
 def configured(
     settings: Settings, catalogue: Catalogue, directory: Directory
 ) -> tuple[ModelSpec, ...]:
-    """Models that the service is to serve, and those that somebody started beside them.
+    """Models that write which the service is to serve, and those that were started beside them.
 
     Raises:
         redis.RedisError: Redis is away.
@@ -57,7 +77,7 @@ def configured(
     wanted = catalogue.wanted(settings.preload_models, settings.config)
     running = [worker.model for worker in directory.workers() if worker.model]
     known = [catalogue.get(name) for name in (*wanted, *running) if catalogue.has(name)]
-    return tuple({spec.id: spec for spec in known}.values())
+    return tuple({spec.id: spec for spec in known if spec.kind is Kind.GENERATION}.values())
 
 
 def require_worker(spec: ModelSpec, directory: Directory, *, on_demand: bool = False) -> None:

@@ -13,6 +13,7 @@ from orchestration.routing.resolve import AUTO, bare, configured
 from orchestration.routing.roles import ANY, ROLES_FOR_ROLE, ROLES_OF, ranked, role_taken
 from orchestration.routing.strategies import Choice
 from presets.catalogue import Catalogue
+from presets.kind import Kind
 from presets.model import ModelSpec
 from workers.cluster.directory import Directory
 from workers.cluster.presence import WorkerStatus
@@ -73,6 +74,13 @@ class Router:
         name = bare(job.model)
         if self._catalogue.has(name) or (name != AUTO and name not in ROLES_FOR_ROLE):
             return None
+        if job.embedding is not None:
+            raise ModelNotFound(
+                f"{name!r} is no embedding model: vectors of different models do not compare, so "
+                "that none is chosen for a request. Name one of GET /v1/models whose capabilities "
+                "have embedding.",
+                details={"model": name, "param": "model"},
+            )
         if not self._settings.auto_route_enabled:
             raise ModelNotFound(
                 f"There is no model {name!r}: it is routed by role only with "
@@ -131,7 +139,11 @@ class Router:
         return tuple(sorted(models, key=lambda spec: not self._is_loading(spec.id)))
 
     def _specs(self, ids: Mapping[str, int] | set[str]) -> list[ModelSpec]:
-        return [spec for spec in self._catalogue.all() if spec.id in ids]
+        return [
+            spec
+            for spec in self._catalogue.all()
+            if spec.id in ids and spec.kind is Kind.GENERATION
+        ]
 
     def _contexts(self) -> dict[str, int]:
         """Models that are loaded, with the shortest context that a worker of theirs has."""

@@ -16,7 +16,7 @@ from presets.model import GgufSource, HfSource, ModelSpec
 from presets.schema import MODEL_ID, CatalogueError
 from presets.weights import split
 from presets.weights.gguf import NotGGUF, Value, context_length, read_metadata
-from presets.weights.gguf_kind import reason_against_chat
+from presets.weights.gguf_kind import reason_against_serving
 
 #: What to do where a name is taken.
 _OTHER_ID = "give it another with --id"
@@ -138,7 +138,7 @@ def _metadata(file: Path) -> Mapping[str, Value]:
         metadata = read_metadata(file)
     except NotGGUF as error:
         raise AddError(f"{file} is no usable GGUF: {error}") from None
-    if what := reason_against_chat(metadata):
+    if what := reason_against_serving(metadata):
         raise AddError(f"{file} is no language model by its metadata: it is {what}")
     if context_length(metadata) is None:
         kind = metadata.get("general.architecture", "unknown")

@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
+from presets.kind import Kind
 from presets.model import GgufSource, HfSource
 from presets.weights import safetensors, split
 from presets.weights.gguf import Value, context_length
+from presets.weights.gguf_kind import kind_of
 
 #: The format at the end of a file's name, e.g. `-Q4_K_M` or `.f16`: no part of the model's name.
 _FORMAT = re.compile(r"[-._](i?q\d\w*|b?f(p)?(16|32)|mxfp4\w*|ud)$", re.IGNORECASE)
@@ -60,10 +62,13 @@ def text(
         "sources": {"gguf": from_hub or {"file": parts[0].name}},
         "size_gb": round(size / 1e9, 3),
         "context_length": context_length(metadata),
-        "roles": _roles(
-            model_id, size, metadata, context_length(metadata) or 0, reasons=reasoning is not None
-        ),
     }
+    if kind_of(metadata) is Kind.EMBEDDING:
+        entry["kind"] = Kind.EMBEDDING.value
+    else:
+        length = context_length(metadata) or 0
+        reasons = reasoning is not None
+        entry["roles"] = _roles(model_id, size, metadata, length, reasons=reasons)
     if reasoning is not None:
         entry["reasoning"] = reasoning
     if name := _shown_name(metadata):

@@ -14,7 +14,7 @@ from presets.fetching.repository import HubFile, PullError, gguf_files, safetens
 from presets.model import GgufSource, HfSource, ModelSpec
 from presets.schema import MODEL_ID
 from presets.weights.gguf import NotGGUF, read_beginning
-from presets.weights.gguf_kind import reason_against_chat
+from presets.weights.gguf_kind import reason_against_serving
 
 #: What publishers put behind a model's name.
 _FORM = re.compile(r"[-_.](gguf|ggml)$", re.IGNORECASE)
@@ -34,15 +34,15 @@ def find_gguf(
 ) -> HubModel:
     """The GGUF model that a name of the hub stands for, under `model_id` or a name of its own.
 
-    The first megabyte of it is read, so that what answers no chat is refused before the rest comes.
+    The first megabyte of it is read, so that what is no model is refused before the rest comes.
 
     Raises:
-        PullError: there is none, it answers no chat, or its id is another model's.
+        PullError: there is none, it is no model, or its id is another model's.
     """
     listed = hub.files(reference.repo)
     variant = variants.choose(listed, reference.repo, reference.variant)
     files = gguf_files(listed, reference.repo, variant.name)
-    _require_chat(hub, files[0])
+    _require_model(hub, files[0])
     source = GgufSource(reference.repo, variant.name)
     title = _FORM.sub("", PurePosixPath(reference.repo).name)
     own = description.suggested_id(files[0].local_name, {"general.name": title})
@@ -68,12 +68,12 @@ def find_safetensors(
     return HubModel(_free_id(names, source, files, catalogue, models_dir), source, files)
 
 
-def _require_chat(hub: Hub, file: HubFile) -> None:
+def _require_model(hub: Hub, file: HubFile) -> None:
     try:
         metadata = read_beginning(hub.beginning(file))
     except NotGGUF as error:
         raise PullError(f"{file.name} of {file.repo} is no GGUF file: {error}") from None
-    if what := reason_against_chat(metadata):
+    if what := reason_against_serving(metadata):
         raise PullError(f"{file.name} of {file.repo} is {what}")
 
 

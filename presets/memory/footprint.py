@@ -7,17 +7,19 @@ gives, and marked as an estimate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from presets import backends, kv_cache
 from presets.backends import Weights
+from presets.kind import Kind
 from presets.kv_cache import BYTES, KvCache
 from presets.model import ModelSpec
 from presets.weights import weight_files
 from presets.weights.formats import BITS_PER_WEIGHT, requantised_file
 from presets.weights.gguf import NotGGUF, Value, file_format, read_metadata
+from presets.weights.gguf_kind import is_encoder
 
 #: Tokens of the pool for each request that is answered at once, where nothing else is set: a
 #: prompt and an answer of a usual chat. One request may use all of them.
@@ -26,6 +28,9 @@ KV_TOKENS_PER_REQUEST = 2048
 LEAST_KV_TOKENS = 2048
 #: Tokens that llama.cpp computes at once (`n_ubatch`), by which its buffers are sized.
 COMPUTED_TOKENS = 512
+#: The longest text of which a vector is made, whatever its model could read: OpenAI's own bound. A
+#: text is computed at once, and buffers grow with it.
+MOST_EMBEDDED_TOKENS = 8192
 
 _MB = 2**20
 _GB = 10**9
@@ -35,6 +40,8 @@ _KV_CACHE = KvCache()
 #: shipped model llama.cpp reports compute buffers of 15.6, 21.6 and 45.5 MiB at 2,048, 8,192 and
 #: 32,768 tokens, which is this and a constant.
 _MASK_BYTES = COMPUTED_TOKENS * 2
+#: Bytes in the mask of a pair of tokens that are computed together: one in f32, one in f16.
+_EMBEDDING_MASK_BYTES = 6
 #: What a worker process takes before it has a model: 70 MB measured after its imports, and its
 #: threads and what llama.cpp allocates outside its buffers.
 _PROCESS_BYTES = 96 * _MB
@@ -102,9 +109,11 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
     context_length = spec.context_length
     if head is not None and head.context_length is not None:
         context_length = min(context_length, head.context_length)
+    weights = _weights_bytes(spec, head, cache_dir)
+    if spec.kind is Kind.EMBEDDING:
+        return replace(_of_embedding(spec, head, weights, context_length), concurrency=concurrency)
     asked = spec.options.get("kv_tokens")
     wanted = int(asked or max(context_length, KV_TOKENS_PER_REQUEST * concurrency))
-    weights = _weights_bytes(spec, head, cache_dir)
     if head is not None:
         kv, overhead = head.kv_bytes_per_token, head.compute_bytes + _PROCESS_BYTES
     else:
@@ -120,6 +129,32 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
         layers=head.layers if head is not None else 0,
         estimated=head is None and weights > 0,
         concurrency=concurrency,
+    )
+
+
+def _of_embedding(
+    spec: ModelSpec, head: _Head | None, weights: int, context_length: int
+) -> Footprint:
+    """A model that keeps nothing of what it has read: its pool is the longest text.
+
+    A token of that takes its part of the compute buffers, of the mask and, where the model is a
+    decoder, of keys and values.
+    """
+    tokens = min(context_length, MOST_EMBEDDED_TOKENS)
+    kv, compute = _estimate(weights, _KV_CACHE)
+    if head is not None:
+        kv, compute = head.kv_bytes_per_token, head.compute_bytes
+    per_token = kv + compute // COMPUTED_TOKENS + tokens * _EMBEDDING_MASK_BYTES
+    return Footprint(
+        model=spec.id,
+        weights_bytes=weights,
+        kv_bytes_per_token=per_token if weights else 0,
+        overhead_bytes=_PROCESS_BYTES if weights else 0,
+        wanted_tokens=tokens,
+        least_tokens=tokens,
+        context_length=tokens,
+        layers=head.layers if head is not None else 0,
+        estimated=head is None and weights > 0,
     )
 
 
@@ -191,7 +226,7 @@ def _read_head(path: Path, cache: KvCache, _size: int, _mtime_ns: int) -> _Head:
     """Read once for each state of the file: a vocabulary of 150,000 words takes 0.2 s to skip."""
     metadata = read_metadata(path)
     return _Head(
-        kv_bytes_per_token=kv_bytes_per_token(metadata, cache),
+        kv_bytes_per_token=0 if is_encoder(metadata) else kv_bytes_per_token(metadata, cache),
         compute_bytes=_compute_bytes(metadata),
         context_length=_number(metadata, "context_length") or None,
         layers=_number(metadata, "block_count") + 1,

@@ -17,7 +17,7 @@ from pathlib import Path
 from presets.schema import MODEL_ID
 from presets.weights import split
 from presets.weights.gguf import NotGGUF, Value, read_metadata
-from presets.weights.gguf_kind import reason_against_chat
+from presets.weights.gguf_kind import reason_against_serving
 
 _MODEL_ID = re.compile(MODEL_ID)
 _SUFFIX = ".gguf"
@@ -53,7 +53,7 @@ def is_weights(file: Path) -> bool:
 
 
 def problem(file: Path) -> str | None:
-    """Why a file of weights is no model that can chat; None: it is, or its worker must say."""
+    """Why a file of weights is no model; None: it is one, or its worker must say."""
     if file.is_symlink() and not file.exists():
         return "it is a link to a file that is not there"
     if not split.is_readable(file.name):
@@ -61,7 +61,7 @@ def problem(file: Path) -> str | None:
             "it is a part of a split file, and llama.cpp finds those only by names such as "
             "name-00001-of-00002.gguf"
         )
-    what = reason_against_chat(metadata(file))
+    what = reason_against_serving(metadata(file))
     return f"it is {what}" if what else None
 
 
@@ -85,7 +85,7 @@ def _metadata_of(file: Path, _mtime_ns: int, _size: int) -> Mapping[str, Value]:
         return {}
 
 
-def chat_models_in(directory: Path) -> list[Path]:
+def models_in(directory: Path) -> list[Path]:
     """The files of weights in a directory that are models."""
     return [file for file in weights_in(directory) if problem(file) is None]
 

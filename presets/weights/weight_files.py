@@ -11,6 +11,7 @@ from presets.backends import Weights
 from presets.model import ModelSpec
 from presets.weights import layout, safetensors, split
 from presets.weights.gguf import context_length, file_format
+from presets.weights.gguf_kind import kind_of
 from presets.weights.layout import UnservedFile
 
 #: Context of a model whose file does not say how long it is.
@@ -34,14 +35,14 @@ def settled(spec: ModelSpec, models_dir: Path | None, backend: str) -> ModelSpec
     if models_dir is None:
         return replace(spec, path=expected)
     expected = models_dir / expected
-    there = layout.chat_models_in(expected.parent)
+    there = layout.models_in(expected.parent)
     if not there:
         return replace(spec, path=expected)
     path = expected if expected in there else there[0]
     metadata = layout.metadata(path)
     trained = context_length(metadata)
     return replace(
-        spec,
+        spec.of_kind(kind_of(metadata)),
         path=path,
         context_length=min(spec.context_length, trained or spec.context_length),
         file_format=file_format(metadata),
@@ -69,9 +70,9 @@ def undescribed(
             if free(directory.name):
                 trained = safetensors.context_length(directory, _UNKNOWN_CONTEXT)
                 yield ModelSpec(directory.name, directory, trained, backend=backend)
-        elif (files := layout.chat_models_in(directory)) and free(directory.name):
+        elif (files := layout.models_in(directory)) and free(directory.name):
             yield _by_metadata(directory.name, files[0], backend)
-    for file in layout.chat_models_in(models_dir):
+    for file in layout.models_in(models_dir):
         if free(layout.model_id(file)):
             yield _by_metadata(layout.model_id(file), file, backend)
 
@@ -92,7 +93,7 @@ def _by_metadata(model_id: str, file: Path, backend: str) -> ModelSpec:
         context_length=context_length(metadata) or _UNKNOWN_CONTEXT,
         backend=backend,
         file_format=file_format(metadata),
-    )
+    ).of_kind(kind_of(metadata))
 
 
 def _settled_directory(spec: ModelSpec, directory: Path) -> ModelSpec:

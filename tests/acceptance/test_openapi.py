@@ -50,6 +50,7 @@ def test_it_describes_every_endpoint(scripted_service):
         "/v1/detokenize",
         "/v1/chat/completions",
         "/v1/completions",
+        "/v1/embeddings",
         "/v1/jobs",
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/events",

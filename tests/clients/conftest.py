@@ -9,6 +9,7 @@ import os
 import httpx
 import pytest
 
+from tests.support import embedding_model
 from tests.support.clients import KEY, weather_tool
 from tests.support.front_end import MODEL
 from tests.support.service_fixture import SCRIPTED, service_fixture
@@ -16,13 +17,18 @@ from workers.contract import keys
 
 # LiteLLM's own list of models, not the one on the network, which it would ask for again and again.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+#: A model that embeds: its vectors mean nothing.
+EMBEDS = "random-bert"
 #: What runs the service.
 PYTHON = os.environ["SERVICE_PYTHON"]
 
 real = service_fixture(
-    "The shipped model: it says what it likes, so that only shapes and ends can be asserted.",
+    "The shipped model: it says what it likes, so that only shapes and ends can be asserted. "
+    "Beside it one that embeds.",
     scope="session",
     python=PYTHON,
+    INFERENCE_MODELS_DIR=lambda request: str(request.getfixturevalue("embedding_models")),
+    INFERENCE_PRELOAD_MODELS=f"{MODEL},{EMBEDS}",
     INFERENCE_HOST="127.0.0.1",
     INFERENCE_API_KEYS=KEY,
 )
@@ -42,6 +48,19 @@ scripted = service_fixture(
     INFERENCE_API_KEYS=KEY,
     **SCRIPTED,
 )
+
+
+@pytest.fixture(scope="session")
+def embedding_models(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("models")
+    embedding_model.write(directory / f"{EMBEDS}.gguf")
+    return directory
+
+
+@pytest.fixture
+def embeds(real):
+    """The model that embeds."""
+    return EMBEDS
 
 
 def pytest_configure(config):

@@ -8,7 +8,7 @@ from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import ToolMessage
-from langchain_openai import ChatOpenAI, OpenAI
+from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
 
 from tests.support.clients import ANSWER, ENDLESS, KEY, ONE_CALL, TOO_LONG, City, call, question
 from tests.support.front_end import MODEL
@@ -46,6 +46,15 @@ def test_a_completion_of_a_text(real):
     text = model.invoke("Once upon a time")
     assert text
     assert "".join(model.stream("Once upon a time")) == text
+
+
+def test_vectors(real, embeds):
+    embeddings = OpenAIEmbeddings(
+        model=embeds, base_url=real.api_url, api_key=KEY, check_embedding_ctx_length=False
+    )
+    first, second = embeddings.embed_documents(["one text", "another"])
+    assert embeddings.embed_query("another") == pytest.approx(second, abs=1e-5)
+    assert len(first) == len(second)
 
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])

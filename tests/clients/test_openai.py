@@ -119,6 +119,15 @@ def test_a_completion_of_a_text(client):
     assert "".join(chunk.choices[0].text for chunk in stream) == answer.choices[0].text
 
 
+def test_vectors(client, embeds):
+    several = client.embeddings.create(model=embeds, input=["one text", "another"])
+    alone = client.embeddings.create(model=embeds, input="another", encoding_format="float")
+    assert several.data[1].embedding == pytest.approx(alone.data[0].embedding, abs=1e-5)
+    assert several.usage.total_tokens > alone.usage.total_tokens
+    with pytest.raises(openai.BadRequestError, match="/v1/chat/completions"):
+        client.embeddings.create(model=MODEL, input="a text")
+
+
 def test_the_models(client):
     assert MODEL in [model.id for model in client.models.list()]
     assert client.models.retrieve(MODEL).id == MODEL

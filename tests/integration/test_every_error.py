@@ -139,6 +139,11 @@ def test_what_the_edge_refuses(front_end, request_, code):
     error_of(front_end().post("/v1/chat/completions", **request_), code)
 
 
+def test_a_model_that_does_something_else(front_end):
+    body = {"model": MODEL, "input": "hello"}
+    error_of(front_end().post("/v1/embeddings", json=body), "WRONG_MODEL_KIND")
+
+
 def test_what_flask_would_answer_by_itself(front_end):
     client = front_end()
     error_of(client.get("/nowhere"), "NOT_FOUND")

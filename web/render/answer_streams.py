@@ -129,5 +129,5 @@ def of(job: Job, *, with_usage: bool) -> AnswerStream:
             return TextStream(job, with_usage=with_usage)
         case Api.INFILL:
             return InfillStream(job)
-        case Api.CHAT:
+        case _:
             return ChatStream(job, with_usage=with_usage)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from web.render import infill, openai, texts
+from web.render import embeddings, infill, openai, texts
 from workers.contract.events import Event
 from workers.contract.job import Api, Job
 
-_BODIES = {Api.CHAT: openai.completion, Api.TEXT: texts.completion, Api.INFILL: infill.completion}
+_BODIES = {
+    Api.CHAT: openai.completion,
+    Api.TEXT: texts.completion,
+    Api.INFILL: infill.completion,
+    Api.EMBEDDINGS: embeddings.completion,
+}
 
 
 def completion(job: Job, events: Iterable[Event]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 #: Where a chat goes.
 _CHAT = "`POST /v1/chat/completions`"
-_NO_EMBEDDINGS = "there are no embeddings"
+_EMBEDDINGS = "send `input` to `POST /v1/embeddings`"
 _TOKENIZE = "send `prompt` to `POST /v1/tokenize`"
 _DETOKENIZE = "send `tokens` to `POST /v1/detokenize`"
 
@@ -47,7 +47,7 @@ OPENAI_ADDRESSES = (
     Address("POST", "/v1/completions"),
     Address("POST", "/v1/responses", f"send `messages` to {_CHAT}"),
     Address("POST", "/v1/conversations", "send the whole conversation each time"),
-    Address("POST", "/v1/embeddings", _NO_EMBEDDINGS),
+    Address("POST", "/v1/embeddings"),
     Address("POST", "/v1/batches", "`POST /v1/jobs` with `priority: 0`, one for each request"),
     Address("POST", "/v1/files", "bodies are JSON; nothing is uploaded"),
     Address("POST", "/v1/uploads", "bodies are JSON; nothing is uploaded"),
@@ -76,8 +76,8 @@ OLLAMA = Server(
         Address("POST", "/api/copy", "`aliases` in the catalogue"),
         Address("DELETE", "/api/delete", "remove its file"),
         Address("POST", "/api/push", "models are not given away"),
-        Address("POST", "/api/embed", _NO_EMBEDDINGS),
-        Address("POST", "/api/embeddings", _NO_EMBEDDINGS),
+        Address("POST", "/api/embed", _EMBEDDINGS),
+        Address("POST", "/api/embeddings", _EMBEDDINGS),
         Address("GET", "/api/version", "`GET /health`"),
     ),
     (
@@ -117,8 +117,8 @@ LLAMA_SERVER = Server(
         Address("POST", "/tokenize"),
         Address("POST", "/detokenize"),
         Address("POST", "/apply-template", "the worker renders the template"),
-        Address("POST", "/embedding", _NO_EMBEDDINGS),
-        Address("POST", "/v1/embeddings", _NO_EMBEDDINGS),
+        Address("POST", "/embedding", _EMBEDDINGS),
+        Address("POST", "/v1/embeddings"),
         Address("POST", "/v1/rerank", "nothing is ranked"),
         Address("GET", "/props", "`GET /v1/models/{model_id}`"),
         Address("GET", "/slots", "`GET /v1/jobs`, and Flower"),
@@ -159,8 +159,8 @@ VLLM = Server(
         Address("POST", "/v1/completions"),
         Address("POST", "/v1/responses", f"send `messages` to {_CHAT}"),
         Address("POST", "/v1/messages", f"send OpenAI's form to {_CHAT}"),
-        Address("POST", "/v1/embeddings", _NO_EMBEDDINGS),
-        Address("POST", "/pooling", _NO_EMBEDDINGS),
+        Address("POST", "/v1/embeddings"),
+        Address("POST", "/pooling", _EMBEDDINGS),
         Address("POST", "/classify", "models answer in text"),
         Address("POST", "/score", "nothing is ranked"),
         Address("POST", "/v1/rerank", "nothing is ranked"),
@@ -194,7 +194,7 @@ LLAMA_CPP_PYTHON = Server(
     (
         Address("POST", "/v1/completions"),
         Address("POST", "/v1/engines/copilot-codex/completions", f"send `messages` to {_CHAT}"),
-        Address("POST", "/v1/embeddings", _NO_EMBEDDINGS),
+        Address("POST", "/v1/embeddings"),
         Address("POST", "/extras/tokenize", _TOKENIZE),
         Address("POST", "/extras/tokenize/count", _TOKENIZE),
         Address("POST", "/extras/detokenize", _DETOKENIZE),

@@ -21,7 +21,7 @@ class TestedClient:
 _PYTHON = (
     TestedClient("openai", "2.54.0", '`OpenAI(base_url=".../v1")`, asynchronous too'),
     TestedClient("langchain", "1.5.2", "`create_agent`"),
-    TestedClient("langchain-openai", "1.7.4", "`ChatOpenAI`, `OpenAI`"),
+    TestedClient("langchain-openai", "1.7.4", "`ChatOpenAI`, `OpenAI`, `OpenAIEmbeddings`"),
     TestedClient(
         "llama-index-llms-openai-like",
         "0.8.1",

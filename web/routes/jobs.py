@@ -53,8 +53,8 @@ _CANCELLED = {**JOB.example, "state": "cancelled", "reason": "its caller cancell
         tag="Jobs",
         summary="Take a completion to run in the background.",
         description=(
-            "Takes the body of a chat completion, or with `prompt` that of a completion, and "
-            "`deadline_s`, `webhook` and priority 0. The "
+            "Takes the body of a chat completion, with `prompt` that of a completion, or with "
+            "`input` that of embeddings, and `deadline_s`, `webhook` and priority 0. The "
             "job is stored before the answer is sent: it survives a restart of any process. Ask "
             "for it at `status_url`, read its tokens at `events_url`, or let a webhook bring it; "
             "see [JOBS.md](JOBS.md)."

@@ -27,6 +27,7 @@ from web.schemas.text_schema import (
     TextJobSchema,
     TextSchema,
 )
+from workers.contract.embedding import Embedding
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 from workers.contract.job import Api, Message, Priority, TemplateOptions
 from workers.contract.prompt import Prompt
@@ -73,6 +74,8 @@ class Completion:
     idempotency: Idempotency | None = None
     #: What the model reads instead of messages.
     prompts: tuple[Prompt, ...] = ()
+    #: Instead of both: texts whose vectors are asked for.
+    embedding: Embedding | None = None
     api: Api = Api.CHAT
 
 

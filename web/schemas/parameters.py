@@ -75,7 +75,7 @@ _ROWS = [
     # Of OpenAI's other endpoints.
     *_refused("prompt suffix", "OpenAI, llama-server, vLLM, llama-cpp-python",
               "send `messages`, or a prompt to `POST /v1/completions`"),
-    *_refused("input", OPENAI, "send `messages`"),
+    *_refused("input", OPENAI, "send `messages`, or texts to `POST /v1/embeddings`"),
     *_refused("instructions system", "OpenAI, Ollama, others",
               "send a message of the role `system`"),
     *_refused("best_of", "OpenAI, vLLM, others", "one answer is given", 1),
@@ -87,7 +87,8 @@ _ROWS = [
     *_refused("min_length", OTHERS, "send `min_tokens`", 0),
     *_refused("ban_eos_token", OTHERS, "send `ignore_eos`"),
     *_refused("t_max_predict_ms", LLAMA_SERVER, "send `max_tokens`, or a job with `deadline_s`"),
-    *_refused("truncate truncate_prompt_tokens transforms", "Ollama, vLLM, others",
+    *_refused("truncate", "Ollama, others", "`POST /v1/embeddings` takes it"),
+    *_refused("truncate_prompt_tokens transforms", "vLLM, others",
               "a prompt is taken whole or refused; shorten it"),
     *_ignored("truncation_side", VLLM, "a prompt is taken whole or refused"),
     *_ignored("n_keep num_keep", "llama-server, Ollama", "nothing of a prompt is dropped"),

@@ -18,6 +18,11 @@ TextOrIds = str | tuple[int, ...]
 class PromptsField(JsonField[tuple[TextOrIds, ...]]):
     """One prompt or several."""
 
+    def __init__(self, *, most: int = MOST_CHOICES_OF_PROMPTS, **kwargs: Any) -> None:
+        """`most`: so many at most."""
+        super().__init__(**kwargs)
+        self._most = most
+
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[TextOrIds, ...]:
         if isinstance(value, str):
             return (value,)
@@ -27,8 +32,8 @@ class PromptsField(JsonField[tuple[TextOrIds, ...]]):
             raise ValidationError("must not be empty")
         if isinstance(value[0], int | float):
             return (_ids(value, ""),)
-        if len(value) > MOST_CHOICES_OF_PROMPTS:
-            raise ValidationError(f"must have at most {MOST_CHOICES_OF_PROMPTS} prompts")
+        if len(value) > self._most:
+            raise ValidationError(f"must have at most {self._most} items")
         return tuple(_prompt(item, f"item {place} ") for place, item in enumerate(value))
 
     def json_schema(self) -> dict[str, Any]:
@@ -39,7 +44,7 @@ class PromptsField(JsonField[tuple[TextOrIds, ...]]):
             "items": {"type": "integer", "minimum": 0, "maximum": _MOST_ID},
             "minItems": 1,
         }
-        many = {"type": "array", "minItems": 1, "maxItems": MOST_CHOICES_OF_PROMPTS}
+        many = {"type": "array", "minItems": 1, "maxItems": self._most}
         return {"anyOf": [text, {**many, "items": text}, ids, {**many, "items": ids}]}
 
 

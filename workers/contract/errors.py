@@ -191,6 +191,12 @@ class OrchestrationFailed(NonRetriable):
     code = "ORCHESTRATION_FAILED"
 
 
+class WrongModelKind(NonRetriable):
+    """The model does something else than what this address asks for."""
+
+    code = "WRONG_MODEL_KIND"
+
+
 class ValidationFailed(NonRetriable):
     """A field of the request is missing or wrong."""
 

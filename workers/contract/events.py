@@ -91,6 +91,25 @@ class Token(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Vectors(Event):
+    """Some of the vectors of a step that embeds, in the order of its inputs.
+
+    Another attempt makes them anew; those of an input that come last count. The version before
+    knows no such event, and runs no model that writes one.
+    """
+
+    type = "vectors"
+    step: str
+    attempt: int
+    #: The input of the first one, from 0.
+    first: int
+    #: Numbers of each.
+    dimensions: int
+    #: `workers.contract.embedding.encoded`, one after the other.
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepFinished(Event):
     """A step that is not the job's last ended."""
 
@@ -169,7 +188,7 @@ TERMINAL = (Completed, Failed, Cancelled)
 
 _BY_TYPE: dict[str, type[Event]] = {
     kind.type: kind
-    for kind in (Queued, Started, Token, StepFinished, Assessed, Heartbeat, *TERMINAL)
+    for kind in (Queued, Started, Token, Vectors, StepFinished, Assessed, Heartbeat, *TERMINAL)
 }
 
 

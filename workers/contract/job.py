@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from workers.contract.embedding import Embedding
 from workers.contract.fields import known_fields
 from workers.contract.prompt import Prompt
 from workers.contract.sampling import Sampling, sampling_from
@@ -19,9 +20,13 @@ from workers.contract.tools import Tools
 from workers.contract.trace_context import TraceContext
 
 #: The newest that is read. Raised when an old reader could misunderstand what a new writer wrote.
-VERSION = 2
+VERSION = 3
+#: Of a job that asks for vectors: the second one knows answers alone.
+OF_EMBEDDINGS = 3
 #: Of a job that a reader of the first version understands; it is written where it holds.
 FIRST_VERSION = 1
+#: Of one that has several choices, or another form than a chat's.
+OF_CHOICES = 2
 #: Choices of an answer at most, as llama-server and vLLM count them in one step of theirs.
 MOST_CHOICES = 16
 #: Choices of all prompts of a request together.
@@ -68,6 +73,8 @@ class Api(enum.StrEnum):
     TEXT = "text"
     #: `/infill` of llama-server: what stands in a gap.
     INFILL = "infill"
+    #: `/v1/embeddings`: vectors.
+    EMBEDDINGS = "embeddings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +171,8 @@ class Job:
     choices: int = 1
     #: What the model reads instead of messages; each has as many choices.
     prompts: tuple[Prompt, ...] = ()
+    #: Instead of both: texts whose vectors are asked for, all in its one step.
+    embedding: Embedding | None = None
     api: Api = Api.CHAT
     #: What its caller keeps with it.
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -185,8 +194,10 @@ class Job:
         """The oldest version whose readers understand it: the first one knows one conversation and
         one choice.
         """
+        if self.embedding is not None:
+            return OF_EMBEDDINGS
         is_known = self.choices == 1 and self.api is Api.CHAT
-        return FIRST_VERSION if is_known else VERSION
+        return FIRST_VERSION if is_known else OF_CHOICES
 
     @property
     def log_fields(self) -> dict[str, str]:
@@ -211,8 +222,10 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
-        data = dataclasses.asdict(dataclasses.replace(self, prompts=()))
+        data = dataclasses.asdict(dataclasses.replace(self, prompts=(), embedding=None))
         data |= {"sampling": self.sampling.to_dict(), "version": self.version}
+        if self.embedding is not None:
+            data["embedding"] = self.embedding.to_dict()
         return {**data, "prompts": [prompt.to_dict() for prompt in self.prompts]}
 
     def without_request(self) -> Job:
@@ -226,6 +239,7 @@ class Job:
             self,
             messages=(),
             prompts=(),
+            embedding=None if self.embedding is None else self.embedding.without_texts(),
             sampling=sampling,
             template=TemplateOptions(),
             tools=tools,
@@ -249,6 +263,8 @@ class Job:
         known["template"] = TemplateOptions(
             **known_fields(TemplateOptions, data.get("template", {}))
         )
+        if embedding := data.get("embedding"):
+            known["embedding"] = Embedding.from_dict(embedding)
         if tools := data.get("tools"):
             known["tools"] = Tools.from_dict(tools)
         if trace := data.get("trace"):

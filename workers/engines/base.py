@@ -174,8 +174,8 @@ def _too_long(
     )
 
 
-class Engine(Protocol):
-    """A loaded model that answers from several threads at once."""
+class LoadedModel(Protocol):
+    """What the worker of any model has, whatever the model does."""
 
     #: The most tokens one request may use, once loaded.
     context_length: int
@@ -184,20 +184,20 @@ class Engine(Protocol):
 
     @property
     def stalled_s(self) -> float:
-        """Seconds since decoding last moved, while there is work, or for which a request has been
+        """Seconds since the engine last moved, while there is work, or for which a request has been
         prepared after its budget of time was used up; 0 where there is neither.
         """
 
     @property
     def dead(self) -> str | None:
-        """Why it can never decode again, where a process that it runs on has died; else None.
+        """Why it can never work again, where a process that it runs on has died; else None.
 
-        Callers of `generate` then wait: their worker is ended, and what it ran goes on elsewhere.
+        Who waits for it then waits on: their worker is ended, and what it ran goes on elsewhere.
         """
 
     @property
     def use(self) -> EngineUse:
-        """What it uses at this moment. Safe from any thread, and costs decoding nothing."""
+        """What it uses at this moment. Safe from any thread, and costs the engine nothing."""
 
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """Load the model; `on_progress` gets fractions from 0 to 1.
@@ -206,6 +206,16 @@ class Engine(Protocol):
             ModelLoadFailed: the file is missing, broken, or not for this engine.
             InsufficientMemory: it will not fit.
         """
+
+    def forget_job(self, job: str) -> None:
+        """Drop what is kept of the requests of this job alone. Safe from any thread."""
+
+    def close(self) -> None:
+        """End all requests and give the memory back. Safe to call twice."""
+
+
+class Engine(LoadedModel, Protocol):
+    """A loaded model that answers from several threads at once."""
 
     def generate(self, request: GenerationRequest, cancelled: Event) -> Iterator[Delta]:
         """Decode one request; safe from `concurrency` threads at once.
@@ -222,14 +232,8 @@ class Engine(Protocol):
             EngineFailed: decoding failed.
         """
 
-    def forget_job(self, job: str) -> None:
-        """Drop what is kept of the requests of this job alone. Safe from any thread."""
-
     def count_tokens(self, text: str) -> int:
         """Tokens in a text, without special tokens added."""
 
     def prompt_text(self, prompt: Prompt) -> str:
         """What an answer repeats of a prompt that `generate` has taken."""
-
-    def close(self) -> None:
-        """End all generations and give the memory back. Safe to call twice."""

@@ -17,18 +17,23 @@ from presets import backends
 from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
+from workers.engines.embedding_engine import EmbeddingEngine
+from workers.engines.encoder import Encoder
 from workers.engines.model_tokenizer import ModelTokenizer
 from workers.engines.tuning import Tuner
 
 #: Makes a fresh, unloaded engine. Raises ModelLoadFailed where its package is not installed.
 Factory = Callable[[EngineOptions], Engine]
+#: Makes a fresh, unloaded encoder. Raises as `Factory`.
+EncoderFactory = Callable[[EngineOptions], Encoder]
 #: Makes a model's tokenizer. Raises ModelLoadFailed where it cannot.
 TokenizerFactory = Callable[[ModelSpec], ModelTokenizer]
 
 
 @dataclass(frozen=True, slots=True)
 class _Registration:
-    factory: Factory
+    factory: Factory | None
+    encoder: EncoderFactory | None
     tokenizer: TokenizerFactory | None
     tuner: Tuner | None
     import_ahead: Callable[[], None]
@@ -39,21 +44,23 @@ _REGISTERED: dict[str, _Registration] = {}
 
 def register(
     backend: str,
-    factory: Factory,
+    factory: Factory | None,
     *,
+    encoder: EncoderFactory | None = None,
     tokenizer: TokenizerFactory | None = None,
     tuner: Tuner | None = None,
     import_ahead: Callable[[], None] = lambda: None,
 ) -> None:
     """Let a backend's name mean an engine.
 
+    `factory` makes what writes, `encoder` what embeds; None: the engine does not.
     `tokenizer` makes a model's tokenizer without its weights; None: nobody counts for its models
     before they answer. `tuner` measures the formats of a model's weights; None: the engine has one
     format alone.
     `import_ahead` imports what is heavy, in a process that has no model yet. Nothing, where the
     import itself looks at the devices: which ones it may see is not known then.
     """
-    _REGISTERED[backend] = _Registration(factory, tokenizer, tuner, import_ahead)
+    _REGISTERED[backend] = _Registration(factory, encoder, tokenizer, tuner, import_ahead)
 
 
 def import_ahead(backend: str) -> None:
@@ -72,7 +79,22 @@ def create(backend: str, options: EngineOptions) -> Engine:
     Raises:
         ModelLoadFailed: there is no such engine, or its package is not installed.
     """
-    return _find(backend).factory(options)
+    factory = _find(backend).factory
+    if factory is None:
+        raise ModelLoadFailed(f"{backend} runs embedding models alone.")
+    return factory(options)
+
+
+def create_embedding(backend: str, options: EngineOptions) -> EmbeddingEngine:
+    """A fresh, unloaded engine of an embedding model.
+
+    Raises:
+        ModelLoadFailed: as `create`, or the engine makes no embeddings.
+    """
+    encoder = _find(backend).encoder
+    if encoder is None:
+        raise ModelLoadFailed(f"{backend} runs no embedding models.")
+    return EmbeddingEngine(encoder(options))
 
 
 def tokenizer(spec: ModelSpec) -> ModelTokenizer:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from workers.background import BackgroundThread
 from workers.contract import keys
-from workers.engines.base import Engine
+from workers.engines.base import LoadedModel
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Deletions(BackgroundThread):
     found afterwards.
     """
 
-    def __init__(self, redis: Redis, engine: Engine) -> None:
+    def __init__(self, redis: Redis, engine: LoadedModel) -> None:
         super().__init__("deletions")
         self._redis = redis
         self._engine = engine

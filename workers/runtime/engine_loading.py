@@ -9,6 +9,7 @@ import platform
 from redis.exceptions import RedisError
 
 from presets.catalogue import Catalogue
+from presets.kind import Kind
 from presets.memory.devices import show_only
 from presets.memory.plan import Placement
 from presets.model import ModelSpec
@@ -17,6 +18,7 @@ from workers.cluster.presence import Presence, Worker
 from workers.contract.errors import InferenceError, ModelLoadFailed
 from workers.engines import registry
 from workers.engines.base import Engine, EngineOptions
+from workers.engines.embedding_engine import EmbeddingEngine
 from workers.loading.load_lock import loading_turn
 from workers.planning import memory_plan
 from workers.settings import Settings
@@ -27,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def load_engine(
     settings: Settings, catalogue: Catalogue, spec: ModelSpec, presence: Presence, *, force: bool
-) -> Engine | None:
+) -> Engine | EmbeddingEngine | None:
     """The loaded engine; None where it cannot be loaded, which the worker's presence then says.
 
     `force` loads it even where it does not fit.
@@ -37,7 +39,12 @@ def load_engine(
             workers = _workers(settings)
             placement = memory_plan.place(settings, catalogue, spec, workers, force=force)
             presence.placed(_held_bytes(placement, placement.planned_bytes), placement.devices)
-            engine = registry.create(spec.backend, engine_options(settings, spec, placement))
+            options = engine_options(settings, spec, placement)
+            engine: Engine | EmbeddingEngine = (
+                registry.create_embedding(spec.backend, options)
+                if spec.kind is Kind.EMBEDDING
+                else registry.create(spec.backend, options)
+            )
             log.info("loading %s", spec.path or spec.id)
             engine.load(spec, presence.progress)
     except InferenceError as error:

@@ -8,7 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from workers.contract.engine_use import EngineUse
-from workers.engines.base import Engine
+from workers.engines.base import LoadedModel
 from workers.metrics import instruments, uses
 from workers.metrics.process_metrics import ProcessMetrics
 
@@ -16,7 +16,7 @@ from workers.metrics.process_metrics import ProcessMetrics
 class EngineMeter(Collector):
     """Called at each beat of the worker's presence, on its thread."""
 
-    def __init__(self, metrics: ProcessMetrics, model: str, engine: Engine) -> None:
+    def __init__(self, metrics: ProcessMetrics, model: str, engine: LoadedModel) -> None:
         self._metrics = metrics
         self._model = model
         self._engine = engine

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from redis.exceptions import RedisError
 
 from workers import logs
-from workers.contract.errors import InferenceError, Internal
+from workers.contract.errors import InferenceError, Internal, WrongModelKind
 from workers.contract.events import Completed, Failed, Started, StepFinished, Token
 from workers.contract.job import JobState
 from workers.contract.sampling import Sampling
@@ -22,9 +22,10 @@ from workers.contract.step import (
     Usage,
     choice_of,
 )
-from workers.engines.base import Delta, Engine, GenerationRequest
+from workers.engines.base import Delta, Engine, GenerationRequest, LoadedModel
+from workers.engines.embedding_engine import EmbeddingEngine
 from workers.metrics.process_metrics import ProcessMetrics
-from workers.runtime import step_meter
+from workers.runtime import embedding, step_meter
 from workers.runtime.attempt_trace import AttemptTrace
 from workers.runtime.isolation import Isolation
 from workers.runtime.step_meter import StepMeter
@@ -55,7 +56,7 @@ class LoadPeriod:
 class StepRunner:
     """What every step on this worker works with."""
 
-    engine: Engine
+    engine: Engine | EmbeddingEngine
     leases: Leases
     token_log: TokenLog
     #: What an answer may take where its caller does not say; None: what the context has left.
@@ -146,12 +147,21 @@ def _run(lease: Lease, runner: StepRunner) -> bool:
 def _decode(
     lease: Lease, runner: StepRunner, writer: StepWriter, output: _Output, meter: StepMeter
 ) -> bool:
-    request, job = lease.request, lease.job
+    request, job, engine = lease.request, lease.job, runner.engine
+    loading_ms = runner.loaded.part_of(lease.waited_ms) if runner.loaded else 0.0
+    writer.write(Started(0, request.step, lease.attempt, request.model, request.part))
+    if isinstance(engine, EmbeddingEngine):
+        output.before = Timings(loading_ms=loading_ms)
+        output.last = embedding.embed(lease, engine, writer)
+        return _end(lease, runner, writer, output, meter)
+    if job.embedding is not None:
+        raise WrongModelKind(
+            f"{request.model} makes no embeddings.",
+            details={"model": request.model, "param": "model"},
+        )
     choice = choice_of(request.step)
     assignment = lease.assignment or Assignment(job.messages, job.sampling_of(choice))
     prompt = job.prompt_of(choice) if lease.assignment is None else None
-    loading_ms = runner.loaded.part_of(lease.waited_ms) if runner.loaded else 0.0
-    writer.write(Started(0, request.step, lease.attempt, request.model, request.part))
     generation = GenerationRequest(
         id=f"{request.job_id}|{request.step}",
         messages=assignment.messages,
@@ -165,12 +175,12 @@ def _decode(
         prompt=prompt,
     )
     began = time.perf_counter()
-    deltas = runner.engine.generate(generation, lease.stop)
+    deltas = engine.generate(generation, lease.stop)
     output.before = Timings(
         loading_ms=loading_ms, template_ms=round((time.perf_counter() - began) * 1e3, 3)
     )
     if prompt is not None and prompt.echo and not lease.said:  # else an earlier attempt has said it
-        writer.write(_token(lease, Delta(runner.engine.prompt_text(prompt))))
+        writer.write(_token(lease, Delta(engine.prompt_text(prompt))))
     for last in deltas:
         output.last = last
         output.texts.append(last.text)
@@ -183,6 +193,13 @@ def _decode(
             runner.on_text()
         if writer.refused.is_set():
             lease.stop.set()
+    return _end(lease, runner, writer, output, meter)
+
+
+def _end(
+    lease: Lease, runner: StepRunner, writer: StepWriter, output: _Output, meter: StepMeter
+) -> bool:
+    """What becomes of a step whose engine has done with it."""
     if output.last.finish_reason != "cancelled":
         return _finish(lease, runner.engine, writer, output, meter)
     if lease.giving_back.is_set():
@@ -221,7 +238,7 @@ def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
 
 
 def _finish(
-    lease: Lease, engine: Engine, writer: StepWriter, output: _Output, meter: StepMeter
+    lease: Lease, engine: LoadedModel, writer: StepWriter, output: _Output, meter: StepMeter
 ) -> bool:
     request, last, before = lease.request, output.last, output.before
     if last.finish_reason is None or last.usage is None:
@@ -267,7 +284,7 @@ def _finish(
 
 
 def _fail(
-    lease: Lease, engine: Engine, writer: StepWriter, output: _Output, error: InferenceError
+    lease: Lease, engine: LoadedModel, writer: StepWriter, output: _Output, error: InferenceError
 ) -> bool:
     """End the job with an error, or only the step where the job can do without it."""
     request = lease.request

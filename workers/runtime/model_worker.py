@@ -22,6 +22,7 @@ from workers.cluster.presence import Presence
 from workers.cluster.supervision import is_supervised
 from workers.engines import registry
 from workers.engines.base import Engine
+from workers.engines.embedding_engine import EmbeddingEngine
 from workers.loading.order_watcher import OrderWatcher, restart_process
 from workers.metrics import instruments, scrape_port
 from workers.metrics.process_metrics import ProcessMetrics
@@ -167,7 +168,7 @@ class _ModelWorker:
         except RedisError:
             return False
 
-    def _serve(self, engine: Engine, loaded: LoadPeriod) -> int:
+    def _serve(self, engine: Engine | EmbeddingEngine, loaded: LoadPeriod) -> int:
         settings, spec, worker = self._settings, self._spec, self._presence.worker
         leases = Leases(connections.client(settings), worker.id)
         token_log = TokenLog(connections.client(settings))

@@ -12,7 +12,12 @@ from workers.metrics.process_metrics import ProcessMetrics
 from workers.store.leases import Lease
 
 #: `gen_ai.operation.name`, by OpenTelemetry's semantic conventions for generative AI.
-_OPERATION = {Api.CHAT: "chat", Api.TEXT: "text_completion", Api.INFILL: "text_completion"}
+_OPERATION = {
+    Api.CHAT: "chat",
+    Api.TEXT: "text_completion",
+    Api.INFILL: "text_completion",
+    Api.EMBEDDINGS: "embeddings",
+}
 #: Outcomes of attempts that gave no outcome of their own.
 ERROR, CANCELLED, HANDED_BACK = "error", "cancelled", "handed_back"
 

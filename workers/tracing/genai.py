@@ -20,7 +20,12 @@ PROVIDER = "inference-service"
 #: Characters of messages or of an answer that a span has, where it has them.
 MOST_CONTENT = 65_536
 
-_OPERATIONS = {Api.CHAT: "chat", Api.TEXT: "text_completion", Api.INFILL: "text_completion"}
+_OPERATIONS = {
+    Api.CHAT: "chat",
+    Api.TEXT: "text_completion",
+    Api.INFILL: "text_completion",
+    Api.EMBEDDINGS: "embeddings",
+}
 
 
 def operation(job: Job) -> str:
@@ -76,7 +81,12 @@ def content(
 ) -> dict[str, Attribute]:
     """What the model was asked and what it said, each up to `MOST_CONTENT` characters."""
     prompt = job.prompt_of(choice_of(request.step)) if assignment is None else None
-    if prompt is not None:
+    if job.embedding is not None:
+        texts = [
+            each if isinstance(each, str) else str(list(each)) for each in job.embedding.inputs
+        ]
+        asked = [{"role": "user", "parts": [_text(text) for text in texts]}]
+    elif prompt is not None:
         asked = [{"role": "user", "parts": [_text(_prompt(prompt))]}]
     else:
         messages = job.messages if assignment is None else assignment.messages

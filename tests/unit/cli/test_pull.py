@@ -262,13 +262,13 @@ def test_what_the_hub_has_not_is_one_line(command, repository, tmp_path, name, o
     ("content", "refusal"),
     [
         (gguf(general__type="adapter") + bytes(3_000_000), "an adapter (LoRA)"),
-        (head(architecture="nomic-bert") + bytes(3_000_000), "an embedding model"),
+        (head(architecture="clip") + bytes(3_000_000), "a projector"),
         (b"<html>", "is no GGUF file"),
         (b"", "is no GGUF file"),
     ],
 )
 @pytest.mark.parametrize("ranges", [True, False])
-def test_what_answers_no_chat_is_refused_before_it_comes(
+def test_what_is_no_model_is_refused_before_it_comes(
     command, hub, tmp_path, content, refusal, ranges
 ):
     hub.ranges = ranges

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from workers.contract.constraint import Constraint, ConstraintKind
-from workers.contract.job import VERSION, Api, Job, Message, Priority
+from workers.contract.embedding import Embedding
+from workers.contract.job import OF_CHOICES, VERSION, Api, Job, Message, Priority
 from workers.contract.prompt import ContextFile, Prompt
 from workers.contract.sampling import Sampling, sampling_from
 from workers.contract.step import Outcome, Timings, Usage
@@ -70,7 +72,7 @@ def test_a_newer_version_is_refused():
 def test_a_job_that_older_readers_would_misread_has_a_newer_version():
     assert through_json(job_factory())["version"] == 1
     several = through_json(job_factory(choices=3))
-    assert several["version"] == VERSION
+    assert several["version"] == OF_CHOICES
     assert Job.from_dict(several) == job_factory(choices=3)
 
 
@@ -83,10 +85,20 @@ def test_a_prompt_survives_the_journey():
         api=Api.TEXT,
     )
     written = through_json(job)
-    assert written["version"] == VERSION
+    assert written["version"] == OF_CHOICES
     assert Job.from_dict(written) == job
     kept = Job.from_dict(through_json(job.without_request()))
     assert (kept.prompts, kept.choices, kept.api) == ((), 6, Api.TEXT)
+
+
+def test_what_is_to_be_embedded_survives_the_journey():
+    asked = Embedding(("a", (1, 2)), dimensions=3, truncate=True, as_base64=True)
+    job = job_factory(messages=(), embedding=asked, api=Api.EMBEDDINGS)
+    written = through_json(job)
+    assert written["version"] == VERSION
+    assert Job.from_dict(written) == job
+    kept = Job.from_dict(through_json(job.without_request()))
+    assert kept.embedding == replace(asked, inputs=())
 
 
 def test_an_outcome_survives_the_journey():

@@ -6,8 +6,9 @@ import yaml
 from presets.catalogue import Catalogue
 from presets.fetching.adding import AddError, add
 from presets.fetching.description import suggested_id
+from presets.kind import Kind
 from presets.model import Reasoning
-from tests.support.gguf import gguf, head
+from tests.support.gguf import gguf, head, u32
 
 
 @pytest.fixture
@@ -178,7 +179,14 @@ def test_a_file_that_lies_flat_in_the_models_directory_keeps_its_name(places):
     assert catalogue.get("mine").path == models / "mine" / "mine.gguf"
 
 
-def test_an_embedding_model_cannot_be_added(places, add_file):
-    with pytest.raises(AddError, match="an embedding model"):
-        add_file("x.gguf", head(architecture="nomic-bert"))
+def test_an_embedding_model_is_described_as_one(places, add_file):
+    length = u32("nomic-bert.context_length", 2048)
+    added = add_file("x.gguf", head(length, architecture="nomic-bert"))
+    assert (added.spec.kind, added.spec.roles) == (Kind.EMBEDDING, ())
+    assert "kind: embedding" in (places / "own" / "models" / "x.yaml").read_text()
+
+
+def test_a_reranker_cannot_be_added(places, add_file):
+    with pytest.raises(AddError, match="a reranker"):
+        add_file("x.gguf", head(u32("qwen3.pooling_type", 4), architecture="qwen3"))
     assert written(places) == []

@@ -2,9 +2,10 @@
 
 import pytest
 
-from presets.catalogue import Catalogue
+from presets.catalogue import SHIPPED, Catalogue
+from presets.kind import Kind
 from presets.weights import weight_files
-from presets.weights.gguf_kind import reason_against_chat
+from presets.weights.gguf_kind import kind_of, reason_against_serving
 from tests.support.gguf import gguf, head, u32
 
 
@@ -12,8 +13,7 @@ def pooled(architecture, kind):
     return head(u32(f"{architecture}.pooling_type", kind), architecture=architecture)
 
 
-NO_CHAT = {
-    "an embedding model": head(architecture="nomic-bert"),
+NO_MODELS = {
     "a reranker": pooled("qwen3", 4),
     "a projector": head(architecture="clip"),
     "an adapter": gguf(general__type="adapter"),
@@ -84,12 +84,12 @@ def test_every_layout_is_found(models, tmp_path_factory):
     assert models.unserved == {}
 
 
-@pytest.mark.parametrize("what", NO_CHAT)
+@pytest.mark.parametrize("what", NO_MODELS)
 def test_what_answers_no_chat_is_no_model_and_is_named(models, what):
-    models.put("small.gguf", NO_CHAT[what])
-    models.put("talks/a-first-by-name.gguf", NO_CHAT[what])
+    models.put("small.gguf", NO_MODELS[what])
+    models.put("talks/a-first-by-name.gguf", NO_MODELS[what])
     models.put("talks/weights.gguf", size=1000)
-    models.put("only/x.gguf", NO_CHAT[what])
+    models.put("only/x.gguf", NO_MODELS[what])
     assert models.present == {"talks": "talks/weights.gguf"}
     assert models.catalogue.wanted(None) == ("talks",)
     assert set(models.unserved) == {
@@ -101,7 +101,7 @@ def test_what_answers_no_chat_is_no_model_and_is_named(models, what):
 
 
 def test_a_described_model_is_not_its_projector(models):
-    models.put("phi-4/mmproj-model-f16.gguf", NO_CHAT["a projector"])
+    models.put("phi-4/mmproj-model-f16.gguf", NO_MODELS["a projector"])
     assert "phi-4" not in models.present
     assert list(models.unserved) == ["phi-4/mmproj-model-f16.gguf"]
     models.put("phi-4/phi-4-Q8_0.gguf")
@@ -146,13 +146,26 @@ def test_hidden_directories_and_links_in_a_circle_are_left_out(models):
 
 def test_a_decoder_may_say_that_it_pools_nothing():
     metadata = {"general.architecture": "llama", "llama.pooling_type": 0}
-    assert reason_against_chat(metadata) is None
-    assert reason_against_chat({}) is None
-    assert "embedding" in reason_against_chat({**metadata, "llama.pooling_type": 3})
+    assert (reason_against_serving(metadata), kind_of(metadata)) == (None, Kind.GENERATION)
+    assert (reason_against_serving({}), kind_of({})) == (None, Kind.GENERATION)
+    assert kind_of({**metadata, "llama.pooling_type": 3}) is Kind.EMBEDDING
+
+
+def test_an_embedding_model_is_one_by_its_file_and_is_never_wanted_by_itself(models):
+    models.put("nomic/w.gguf", head(architecture="nomic-bert"))
+    models.put("pooled.gguf", pooled("qwen3", 3))
+    models.put("chat.gguf", size=10_000)
+    catalogue = models.catalogue
+    assert {catalogue.get(name).kind for name in ("nomic", "pooled")} == {Kind.EMBEDDING}
+    assert catalogue.get("nomic").roles == ()
+    assert catalogue.get("chat").kind is Kind.GENERATION
+    assert catalogue.wanted(None) == ("chat",)
+    (models.directory / "chat.gguf").unlink()
+    assert models.catalogue.wanted(None) == (SHIPPED,)
 
 
 def test_a_file_changed_since_is_read_anew(models):
-    models.put("m.gguf", NO_CHAT["an adapter"])
+    models.put("m.gguf", NO_MODELS["an adapter"])
     assert models.present == {}
     models.put("m.gguf", gguf(general__name="quite another"))
     assert models.present == {"m": "m.gguf"}

@@ -10,6 +10,7 @@ from presets import installation
 from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
+from workers.engines.encoder import Encoder
 from workers.engines.model_tokenizer import ModelTokenizer
 from workers.engines.registry import register
 from workers.engines.tuning import Measured
@@ -21,6 +22,14 @@ def _engine(options: EngineOptions) -> Engine:
     except ImportError as error:
         raise _not_usable(error) from error
     return LlamaCppEngine(options)
+
+
+def _encoder(options: EngineOptions) -> Encoder:
+    try:
+        from workers.engines.llamacpp.encoder import LlamaCppEncoder
+    except ImportError as error:
+        raise _not_usable(error) from error
+    return LlamaCppEncoder(options)
 
 
 def _tokenizer(spec: ModelSpec) -> ModelTokenizer:
@@ -50,4 +59,11 @@ def _not_usable(error: ImportError) -> ModelLoadFailed:
     )
 
 
-register("llamacpp", _engine, tokenizer=_tokenizer, tuner=_measure, import_ahead=_import_ahead)
+register(
+    "llamacpp",
+    _engine,
+    encoder=_encoder,
+    tokenizer=_tokenizer,
+    tuner=_measure,
+    import_ahead=_import_ahead,
+)

@@ -1,0 +1,58 @@
+"""What one attempt at a step does whose model embeds: its vectors go into the job's log."""
+
+from __future__ import annotations
+
+import time
+
+from workers.contract.embedding import FLOAT_BYTES, encoded
+from workers.contract.errors import WrongModelKind
+from workers.contract.events import Vectors
+from workers.contract.step import Timings, Usage
+from workers.engines.base import Delta
+from workers.engines.embedding_engine import EmbeddingEngine
+from workers.store.leases import Lease
+from workers.store.token_log import StepWriter
+
+#: Bytes of the vectors in one event, so that no event holds Redis for long. Each is written when
+#: the one before is there.
+_EVENT_BYTES = 256 * 1024
+
+
+def embed(lease: Lease, engine: EmbeddingEngine, writer: StepWriter) -> Delta:
+    """Write the vectors that the lease's job asks for; returns the end as any engine tells it.
+
+    An attempt before may have written some of them: they are the same, and written again.
+
+    Raises:
+        InferenceError: as `EmbeddingEngine.embed`.
+        WrongModelKind: the job asks for an answer.
+    """
+    job, request = lease.job, lease.request
+    if job.embedding is None:
+        raise WrongModelKind(
+            f"{request.model} makes embeddings and answers nothing: send it texts at POST "
+            "/v1/embeddings.",
+            details={"model": request.model, "param": "model"},
+        )
+    began = time.perf_counter()
+    embedded = engine.embed(job.embedding, lease.stop, job.priority)
+    if embedded is None:
+        return Delta(finish_reason="cancelled", usage=Usage(0, 0))
+    computed_ms = round((time.perf_counter() - began) * 1e3, 3)
+    count, dimensions = embedded.vectors.shape
+    numbers = embedded.vectors.astype("<f4").tobytes()
+    vector_bytes = dimensions * FLOAT_BYTES
+    of_event = max(1, _EVENT_BYTES // vector_bytes)
+    for first in range(0, count, of_event):
+        part = numbers[first * vector_bytes : (first + of_event) * vector_bytes]
+        writer.write(
+            Vectors(0, request.step, lease.attempt, first, dimensions, encoded(part)),
+        )
+        writer.settle_all()
+        if writer.refused.is_set():
+            return Delta(finish_reason="cancelled", usage=Usage(0, 0))
+    return Delta(
+        finish_reason="stop",
+        usage=Usage(embedded.tokens, 0),
+        timings=Timings(prefill_ms=computed_ms),
+    )
