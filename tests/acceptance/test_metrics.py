@@ -1,5 +1,7 @@
 """`GET /metrics` of a running service: what it counts is what was asked."""
 
+import json
+
 import httpx
 import pytest
 
@@ -15,9 +17,32 @@ TOLD_WITHIN_S = 30
 
 
 @pytest.fixture
-def growth(scripted_service):
+def before(scripted_service):
+    """A scrape with all that was counted before: each process has told a count of its own since."""
+    marks = (
+        ("inference_requests_total", {"route": "/v1/completions", "error": "ENGINE_FAILED"}),
+        (
+            "gen_ai_server_request_duration_seconds_count",
+            {"gen_ai_operation_name": "text_completion", "error_type": "ENGINE_FAILED"},
+        ),
+    )
+
+    def seen():
+        found = scrape(scripted_service)
+        return [found.value(name, **labels) for name, labels in marks]
+
+    unmarked = seen()
+    url = f"{scripted_service.api_url}/completions"
+    script = json.dumps({"scripted": {"text": "one", "fail_after": 0}})
+    answer = httpx.post(url, json={"model": MODEL, "prompt": script}, timeout=30)
+    assert answer.json()["error"]["code"] == "ENGINE_FAILED"
+    wait_for(lambda: seen() == [count + 1 for count in unmarked], TOLD_WITHIN_S)
+    return scrape(scripted_service)
+
+
+@pytest.fixture
+def growth(scripted_service, before):
     """Waits until a sum has grown by so much since the test began, and grows no further."""
-    before = scrape(scripted_service)
 
     def grown(by, name, **labels):
         def seen():
@@ -71,6 +96,7 @@ def test_a_job_and_its_webhook_are_counted(scripted_service, growth, receiver):
     growth(1, "inference_webhook_attempts_total", outcome="delivered")
 
 
+@pytest.mark.usefixtures("before")
 def test_addresses_that_there_are_not_make_one_series(scripted_service):
     counted, unknown = "inference_requests_total", {"route": "unknown", "code": "404"}
 

@@ -133,6 +133,20 @@ def test_what_exceeds_a_keys_share_enters_one_list_lower(store):
     assert store(job(owner="bob"), share=2) == Stored(rank=4, position=3, running=0)
 
 
+def test_each_choice_counts_in_a_keys_share(jobs):
+    def rank(choices, share):
+        made = job(owner="alice")
+        steps = [
+            PlannedStep(StepRequest(made.id, name, MODEL, ends_job=False), {})
+            for name in (ANSWER, *(f"{ANSWER}-{number}" for number in range(1, choices)))
+        ]
+        stored = jobs.store(made, steps, Terms(4, share=share))
+        jobs.cancel(made.id, "only its rank is asked for")
+        return stored.rank
+
+    assert [rank(choices, share=3) for choices in (1, 3, 4, 16)] == [4, 4, 5, 5]
+
+
 def test_a_keys_own_order_stays_when_some_of_it_went_lower(store, redis):
     made = [job(owner="alice") for _ in range(3)]
     for waiting in made:

@@ -119,7 +119,7 @@ def test_a_bad_collector_costs_one_line(recorder, caplog, bad):
         recording.use(sending)
         recording.stop()
         recording.use(None)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 20  # far less than the collector hangs
 
 
 def test_that_a_collector_is_back_is_said_and_spans_are_counted(recorder, caplog):

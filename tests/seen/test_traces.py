@@ -19,15 +19,15 @@ SECRET = "the-pin-of-my-card-is-0815"
 CALLER = "00f067aa0ba902b7"
 
 
-@pytest.fixture(scope="module")
-def collector():
-    with Collector("grpc") as collector:
+@pytest.fixture(scope="module", params=["grpc", "http"])
+def collector(request):
+    with Collector(request.param) as collector:
         yield collector
 
 
 @pytest.fixture(scope="module")
 def traced(collector, tmp_path_factory):
-    """Three scripted models whose processes send their spans over gRPC."""
+    """Three scripted models whose processes send their spans there."""
     settings = {
         **SCRIPTED,
         **collector.settings,
@@ -168,15 +168,15 @@ def test_a_client_that_leaves_ends_the_trace(traced, collector):
 
 def test_a_killed_stream_is_one_trace_and_attempts_follow_each_other(traced, collector, caller):
     trace_id, headers = caller
-    text = " ".join(f"w{number}" for number in range(100))
+    text = " ".join(f"w{number}" for number in range(200))  # far from its end when it is killed
     job = submit(traced, {"text": text, "tokens_per_s": 40}, headers, orchestration_mode="single")
     await_step(traced, job["id"], "answer", tokens=10)
     for pid in traced.worker_pids():
         os.kill(pid, signal.SIGKILL)
     ended = await_end(traced, job["id"])
     assert (ended["state"], ended["attempt"]) == ("completed", 2)
-    collector.await_spans(trace_id, "decode")
-    spans = collector.spans(trace_id)
+    wait_for(lambda: len(named(collector.spans(trace_id), f"chat {MODEL}")) == 2, 30)
+    spans = collector.await_spans(trace_id, "POST /v1/jobs", "accept", "decode")
     root, below = tree(spans)
     first, second = named(spans, f"chat {MODEL}")
     assert root.name == "POST /v1/jobs"
@@ -225,6 +225,6 @@ def test_a_collector_that_hangs_harms_nobody(tmp_path):
         def said():
             return service.logs().count("traces do not reach the collector at")
 
-        wait_for(lambda: said() == 2, 30)  # the front end, and the worker
+        wait_for(lambda: said() == 2, 60)  # the front end, and the worker
         assert service.post(service.ask({"text": "one two"})).status_code == 200
         assert said() == 2

@@ -1,5 +1,6 @@
 """The other commands, beside a running service, and the other way to start one."""
 
+import contextlib
 import json
 import os
 import sys
@@ -78,23 +79,36 @@ def test_a_bad_setting_stops_every_command_and_is_named(tmp_path, command):
     assert "INFERENCE_GRACE_S='soon'" in result.stderr
 
 
-def test_flower_shows_queues_and_tasks_by_model(tmp_path):
+def test_flower_shows_queues_and_tasks_by_model_to_who_knows_its_password(tmp_path):
     port = free_port()
-    flower = {"INFERENCE_FLOWER_PORT": str(port), **SCRIPTED}
+    auth = ("ops", "a-password")
+    flower = {
+        "INFERENCE_FLOWER_PORT": str(port),
+        "INFERENCE_FLOWER_AUTH": ":".join(auth),
+        **SCRIPTED,
+    }
     with Service(tmp_path, command=("web.cli", "up", "--flower"), **flower) as service:
-        assert service.post(service.ask({"text": "hi"})).status_code == 200
+        pages = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
 
         def page(path):
-            try:
-                answer = httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5)
-            except httpx.TransportError:
-                return ""
-            return answer.text if answer.status_code == 200 else ""
+            with contextlib.suppress(httpx.TransportError):
+                answer = pages.get(path, auth=auth)
+                return answer.text if answer.status_code == 200 else ""
+            return ""
+
+        def knows_a_task():  # of those that ended before it asked for events it knows nothing
+            assert service.post(service.ask({"text": "hi"})).status_code == 200
+            return f"generate.{MODEL}" in page("/api/task/types")
 
         wait_for(lambda: f"{MODEL}@" in page("/workers"), 30)
         queues = page("/broker")  # with nothing refreshed by hand
         assert f"model.{MODEL}" in queues
         assert "orchestration" in queues
+        wait_for(knows_a_task, 30, every_s=0.5)
+        for path in ("/", "/workers", "/broker", "/api/tasks", "/metrics", "/healthcheck"):
+            for wrong in (None, ("ops", "another")):
+                assert pages.get(path, auth=wrong).status_code == 401, path
+        pages.close()
         said = (service.data_dir / "up.log").read_text()
         assert said.count(f"Flower: http://127.0.0.1:{port}") == 1
 

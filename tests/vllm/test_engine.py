@@ -1,5 +1,6 @@
 """What only the vLLM engine does."""
 
+import dataclasses
 import json
 import shutil
 import threading
@@ -52,6 +53,18 @@ def test_a_shared_beginning_is_read_once(kit, engine):
     reused = ask(engine, second)
     assert 100 < reused.usage.cached_tokens < reused.usage.prompt_tokens
     kit.assert_right(second, reused)
+
+
+def test_what_one_key_has_sent_does_not_show_to_another(kit, engine):
+    secret = Message("system", "The treasure lies under the third lamp of the quay. " * 16)
+
+    def cached(owner):
+        made = kit.request(messages=(secret, Message("user", "Where?")), max_tokens=2)
+        return ask(engine, dataclasses.replace(made, owner=owner)).usage.cached_tokens
+
+    assert [cached("one"), cached("other"), cached(None)] == [0, 0, 0]
+    assert cached("one") > 100
+    assert cached(None) > 100
 
 
 @pytest.mark.parametrize("penalties", [{"frequency_penalty": 1.5}, {"presence_penalty": 1.5}])

@@ -31,8 +31,8 @@
 --   asynchronous      '1', else ''
 --   limit             jobs of its kind that may be there at once, '' without a bound
 --   slot_ms           after which an open request whose front end died is let go
---   share             steps a key may have waiting in its own list, '' without a bound; more enter
---                     one lower
+--   share             steps a key may have waiting in its own list, '' without a bound; a job with
+--                     more than is left of it enters one lower
 --   stored_limit      bytes that jobs of a key may take here, '' without a bound
 --   base_bytes        that a job takes beside its texts
 --   deadline_ms       until its deadline, '' without one
@@ -92,8 +92,14 @@ if share ~= '' and rank < LOWEST_RANK then
   local function waiting_at(own_rank)
     return redis.call('ZCOUNT', own, own_rank * RANK_SPAN_MS, '(' .. (own_rank + 1) * RANK_SPAN_MS)
   end
+  local own_steps = 0  -- of this model, which begin at once: several where `n` choices are asked for
+  for _, model_of_step, _, _, _, _, follows in rows(FIRST_STEP, ARGUMENTS_OF_STEP) do
+    if model_of_step == first_model and follows == '0' then
+      own_steps = own_steps + 1
+    end
+  end
   -- Once some of it went lower the rest follows, so that a key's own order stays.
-  if waiting_at(rank) >= tonumber(share) or waiting_at(rank + 1) > 0 then
+  if waiting_at(rank) + own_steps > tonumber(share) or waiting_at(rank + 1) > 0 then
     rank = rank + 1
   end
 end

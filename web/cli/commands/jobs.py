@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import sys
+import time
 
 import click
 from rich.table import Column, Table
@@ -13,10 +14,13 @@ from web.cli.answer_printer import AnswerPrinter
 from web.cli.connection import request, service_command
 from web.cli.console import console, print_rows
 from web.cli.job_watch import watch as watch_job
+from web.cli.problem import CommandError
 from workers.contract.fields import without_none
 from workers.contract.job import JobState, Priority
 
 _PRIORITIES = click.Choice([priority.name.lower() for priority in Priority])
+#: Seconds between two attempts to delete a job that has not ended.
+_DELETE_PAUSES_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 2.0)
 #: `chatcmpl-` and 32 hexadecimal digits.
 _ID_WIDTH = 41
 _STATES = click.Choice([state.value for state in JobState])
@@ -91,8 +95,11 @@ def cancel(job_id: str) -> None:
 @service_command
 def delete(job_id: str) -> None:
     """Delete a job with its result; one that has not ended is cancelled first."""
-    while "deleted" not in request("DELETE", f"/v1/jobs/{job_id}"):
-        pass  # the first one cancels it
+    for pause_s in _DELETE_PAUSES_S:  # the first one cancels it
+        if "deleted" in request("DELETE", f"/v1/jobs/{job_id}"):
+            return
+        time.sleep(pause_s)
+    raise CommandError(f"{job_id} has not ended yet. Delete it again in a moment.")
 
 
 @jobs.command()

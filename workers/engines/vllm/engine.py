@@ -303,7 +303,8 @@ class VllmEngine:
             return
         self._steps.began()
         try:
-            prompt = tokens_input(answer.tokens)
+            # Blocks of the prefix cache are found under the same salt alone: by each key its own.
+            prompt = tokens_input(answer.tokens, cache_salt=answer.request.owner)
             number = f"{answer.request.id}|{next(self._numbers)}"
             urgency = -int(answer.request.priority)  # the lowest of vLLM's numbers goes first
             async for output in llm.generate(prompt, chosen, number, priority=urgency):
