@@ -21,6 +21,7 @@ from workers.contract.step import ORCHESTRATOR, StepRequest
 from workers.keeper import duties
 from workers.keeper.duties import Resources
 from workers.keeper.keeper import Keeper
+from workers.metrics import cache_meter
 from workers.metrics.process_metrics import ProcessMetrics
 from workers.metrics.reporter import MetricsReporter
 from workers.metrics.span_meter import span_meter
@@ -57,11 +58,12 @@ def run(settings: Settings) -> int:
     counter = TokenizerCalls(connections.client(settings), urgent=True)
     planner = Planner(counter, budgets)
     modes = registry.load(settings.catalogue_dir)
-    advancer = RoundAdvancer(redis, app, leases, worker.id, modes, planner)
-    _register(app, advancer)
-    tokenizer = TokenizerChild(connections.client(settings))
     metrics = ProcessMetrics(enabled=settings.metrics_enabled)
     recording.configure(settings, "orchestration", span_meter(metrics))
+    count = cache_meter.count_in(metrics)
+    advancer = RoundAdvancer(redis, app, leases, worker.id, modes, planner, count)
+    _register(app, advancer)
+    tokenizer = TokenizerChild(connections.client(settings))
     reporter = MetricsReporter(redis, metrics)
     keeper = Keeper(redis, duties.make(Resources(redis, app, settings, metrics)))
     presence.start()

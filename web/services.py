@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import flask
@@ -30,8 +31,10 @@ from web.live.opening import Dependencies
 from web.live.slots import Slots
 from web.live.waiting_line import WaitingLine
 from workers.app import make_app
+from workers.caches.cache import Cache, CacheEvent, all_of
 from workers.cluster.directory import Directory
 from workers.contract.errors import TemporaryResource
+from workers.metrics import cache_meter
 from workers.metrics.exposition import Exposition
 from workers.metrics.process_metrics import ProcessMetrics
 from workers.metrics.reporter import MetricsReporter
@@ -67,6 +70,9 @@ class Services:
     reporter: MetricsReporter
     #: What all processes count.
     exposition: Exposition
+    #: Every cache by its name, and what all processes have counted of it.
+    caches: Mapping[str, Cache]
+    cache_counts: Callable[[str], Mapping[CacheEvent, int]]
     #: This machine with nothing on it, for plans of models that are not loaded.
     machine: Machine
     #: One permit for each thread that an open answer may hold.
@@ -131,6 +137,8 @@ class Services:
             metrics=metrics,
             reporter=reporter,
             exposition=Exposition(redis, directory, [spec.id for spec in catalogue.all()]),
+            caches=all_of(redis, settings.cache_mb * 2**20, cache_meter.count_in(metrics)),
+            cache_counts=functools.partial(cache_meter.counted, redis),
             machine=machine.read().emptied(),
             thread_permits=threading.BoundedSemaphore(_most_held(settings)),
             socket_permits=threading.BoundedSemaphore(settings.max_sockets),

@@ -90,6 +90,7 @@ def steps(
             suffix=f"-{number}-{at}-{len(pieces)}",
             max_tokens=max_tokens,
             temperature=_HOTTER * (number - 1),
+            reusable=source.round > 0,  # never of a conversation: its old turns are of no round
             text=piece,
             piece=at,
             pieces=len(pieces),

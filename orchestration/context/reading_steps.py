@@ -62,11 +62,13 @@ def step(
     suffix: str = "",
     max_tokens: int = READING_TOKENS,
     temperature: float = 0.0,
+    reusable: bool = False,
     **values: Any,
 ) -> Step:
     """The step in which the fast model, or the step's own, reads a text by this schema.
 
     The text is `source`'s, unless `values` has another; `suffix` is added to the step's name.
+    `reusable`: what was made of the same text before will do.
     """
     values = {"request": request(job), "text": source.text, **values}
     messages = (Message("system", _SYSTEM), Message("user", prompts.render(template, values)))
@@ -77,7 +79,9 @@ def step(
         constraint=Constraint(ConstraintKind.JSON_SCHEMA, dict(schema)),
     )
     model = reader_of(job, source)
-    return Step(f"{name(part, source)}{suffix}", part, model, Assignment(messages, sampling))
+    return Step(
+        f"{name(part, source)}{suffix}", part, model, Assignment(messages, sampling, reusable)
+    )
 
 
 def reader_of(job: Job, source: FinishedStep) -> str:

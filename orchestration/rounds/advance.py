@@ -25,6 +25,8 @@ from orchestration.rounds import dispatch, handoff_store, policy, report
 from orchestration.rounds.decision_trace import DecisionTrace
 from orchestration.rounds.policy import RoundDecision
 from workers import logs
+from workers.caches.cache import Cache, Count, uncounted
+from workers.caches.handoffs import HANDOFFS, Handoffs
 from workers.contract.errors import BrokerUnavailable, InferenceError, Internal
 from workers.contract.events import Assessed, Completed, Event, Failed, Token
 from workers.contract.job import Job, JobState
@@ -51,8 +53,9 @@ class RoundAdvancer:
         worker_id: str,
         modes: Mapping[str, Mode],
         planner: Planner | None = None,
+        count: Count = uncounted,
     ) -> None:
-        """Without a `planner` prompts are sent as long as they are."""
+        """Without a `planner` prompts are sent as long as they are. `count`: what caches do."""
         self._redis = redis
         self._app = app
         self._leases = leases
@@ -61,6 +64,7 @@ class RoundAdvancer:
         self._planner = planner
         self._unplanned_until = float("-inf")
         self._jobs = JobStore(redis)
+        self._handoffs = Handoffs(Cache(HANDOFFS, redis, count=count))
 
     def advance(self, request: StepRequest) -> None:
         """Decide what follows, unless another does, has done, or it is too early.
@@ -114,7 +118,7 @@ class RoundAdvancer:
                 planned = dispatch.plan(
                     self._app, record.job, number + 1, round_, with_readers=with_readers
                 )
-                handoff_store.save(self._redis, decision.handoff, number)
+                handoff_store.save(self._handoffs, decision.handoff, number)
                 self._append(lease, _told(decision))
                 if self._jobs.advance(lease, self._worker_id, planned):
                     dispatch.send(self._app, planned, dispatch.NEXT_RANK)
@@ -138,7 +142,7 @@ class RoundAdvancer:
             return policy.decide(job, mode, ended, handed_on)
 
     def _handed_on(self, job_id: str, number: int) -> HandoffState | None:
-        return handoff_store.load(self._redis, job_id, number) if number else None
+        return handoff_store.load(self._handoffs, job_id, number) if number else None
 
     def _answer(
         self,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from presets.fetching.hub import Hub
 from presets.fetching.repository import HubFile, PullError
+from presets.weights import file_hash
 
 #: Called with the number of a file's bytes that are there, or checked.
 OnBytes = Callable[[int], None]
@@ -115,6 +116,8 @@ def fetch(hub: Hub, pull: Pull, on_bytes: OnBytes, on_check: OnBytes) -> Path:
                     "deleted; try again, and if it stays wrong something between alters it"
                 )
             part.rename(pull.target)
+            if file.sha256 is not None:
+                file_hash.keep(pull.target, file.sha256)
     except OSError as error:
         raise PullError(f"{pull.target} cannot be written: {error.strerror or error}") from None
     return pull.target

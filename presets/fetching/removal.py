@@ -44,7 +44,7 @@ def plan(spec: ModelSpec, models_dir: Path | None) -> Removal:
     directory = models_dir.absolute() / spec.id
     files: set[Path] = set()
     if not directory.is_symlink():
-        files.update(directory.glob(".*.part"))
+        files.update(directory.glob(".*.part"), directory.glob(".*.sha256"))
         if backends.get(spec.backend).weights is Weights.SAFETENSORS:
             files.update(directory.iterdir() if directory.is_dir() else ())
         files.update(file for file in weight_files.files(spec) if file.parent == directory)

@@ -54,6 +54,8 @@ def test_it_describes_every_endpoint(scripted_service):
         "/v1/jobs",
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/events",
+        "/v1/caches",
+        "/v1/caches/{name}",
         "/v1/dead-letters",
         "/v1/dead-letters/{job_id}",
         "/v1/dead-letters/{job_id}/retry",

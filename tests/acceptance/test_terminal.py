@@ -67,6 +67,7 @@ def test_top_shows_what_runs_and_ends_with_q(scripted_service):
         ("status",),
         ("show", MODEL),
         ("config",),
+        ("caches",),
     ],
 )
 def test_no_line_is_broken_at_80_columns(scripted_service, arguments):

@@ -13,6 +13,7 @@ from workers.settings import read
 #: Every duty that runs under the settings as they ship, by its class.
 SHIPPED = [
     "Aging",
+    "CacheInvalidation",
     "Deadlines",
     "JobIndex",
     "ModelLoads",

@@ -11,6 +11,8 @@ from orchestration.rounds import handoff_store
 from tests.support.valkey import everything
 from web.live.hub import Hub
 from web.render.job_events import live_events
+from workers.caches.cache import Cache, CacheSize
+from workers.caches.handoffs import HANDOFFS, Handoffs
 from workers.contract import keys
 from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.errors import JobPoisoned
@@ -145,13 +147,17 @@ def test_a_handoff_is_kept_for_an_hour_and_not_after_the_jobs_end(store, redis):
     made = job(text=CANARY)
     store(made, of_mode(made))
     state = handoff.begin(made, 2)
-    handoff_store.save(redis, state, 1)
-    assert handoff_store.load(redis, made.id, 1) == state
+    handoffs = Handoffs(Cache(HANDOFFS, redis))
+    handoff_store.save(handoffs, state, 1)
+    assert handoff_store.load(handoffs, made.id, 1) == state
     assert 3590 < redis.ttl(keys.handoff(made.id, 1)) <= keys.HANDOFF_TTL_S
-    assert handoff_store.load(redis, made.id, 2) is None
+    assert handoff_store.load(handoffs, made.id, 2) is None
+    cache = Cache(HANDOFFS, redis)
+    assert cache.size().entries == 1
     cancel(redis, made)
-    handoff_store.save(redis, state, 1)
-    assert handoff_store.load(redis, made.id, 1) is None
+    handoff_store.save(handoffs, state, 1)
+    assert handoff_store.load(handoffs, made.id, 1) is None
+    assert cache.size() == CacheSize(0, 0)
 
 
 def test_a_dead_letter_keeps_its_request_until_it_is_dropped(store, redis, jobs):

@@ -76,6 +76,8 @@ class Worker:
     answered: bool = False
     #: The order under which it loads; None where it was started for its model.
     order: str | None = None
+    #: Hash of the model that it has in memory; None while that is not known.
+    model_hash: str | None = None
     #: What its engine uses; None while it has none.
     use: EngineUse | None = None
 
@@ -117,7 +119,12 @@ class Presence(BackgroundThread):
     def sleep(self) -> None:
         """The model is unloaded; the process is back as a new one in a moment."""
         self._worker = replace(
-            self._worker, status=WorkerStatus.UNLOADED, progress=0.0, memory_bytes=0, error=None
+            self._worker,
+            status=WorkerStatus.UNLOADED,
+            progress=0.0,
+            memory_bytes=0,
+            error=None,
+            model_hash=None,
         )
         self._end(lambda: self._beat(keys.REBIRTH_TTL_MS))
 
@@ -155,6 +162,10 @@ class Presence(BackgroundThread):
             context_length=context_length,
             format=form,
         )
+
+    def hashed(self, model_hash: str) -> None:
+        """The hash of the model is known."""
+        self._change(model_hash=model_hash)
 
     def tell_use(self, use: Callable[[], EngineUse]) -> None:
         """Each beat tells from now on what the engine uses."""

@@ -27,9 +27,20 @@ due                        sorted set   Lua: advance, wake     steps that are to
 rounds                     sorted set   Lua: store, advance,   steps that follow others which are
                                         append                 not waited for without end; score:
                                                                when the rest of those is given up
-handoff:{job}:{round}      string       Lua: hand_on, append   HANDOFF_TTL_S, or until the job
-                                                               ends: what one round hands to the
+handoff:{job}:{round}      string       Lua: cache_store,      HANDOFF_TTL_S, or until the job
+                                        append                 ends: what one round hands to the
                                                                next (JSON)
+cached:{name}:{member}     string       Lua: cache_store       the time of its cache, or until it
+                                                               makes room: one value
+cache:{name}               sorted set   Lua: cache_store,      while there are values: members
+                                        cache_get, cache_drop  `{model}|{id}`; score: last use
+cache:{name}:expires       sorted set   Lua: cache_store       the same; score: when it expires
+cache:{name}:sizes         hash         Lua: cache_store       the same: bytes, and their `total`
+cache:{name}:generation    string       Lua: cache_drop        for ever: how often something was
+                                                               dropped
+cached_models              hash         keeper                 while a model is loaded: the hash
+                                                               of its files, for which caches
+                                                               hold; and the preset
 dead                       sorted set   keeper; dead letters   dead letters; score: when
 models                     set          Lua: store             for ever: models that had a job
 slots                      sorted set   Lua: store, hold,      open synchronous requests; score:
@@ -155,6 +166,7 @@ OWNERS = f"{PREFIX}owners"
 STORED = f"{PREFIX}stored"
 DELETED = f"{PREFIX}deleted"
 METRICS = f"{PREFIX}metrics"
+CACHED_MODELS = f"{PREFIX}cached_models"
 
 TOKENIZER = f"{PREFIX}tokenizer"
 TOKENIZER_CALLS = f"{PREFIX}tokenizer:calls"

@@ -68,6 +68,8 @@ class Assignment:
 
     messages: tuple[Message, ...]
     sampling: Sampling
+    #: What a model said to the same before may stand for what it would say now.
+    reusable: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
@@ -76,7 +78,11 @@ class Assignment:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Assignment:
         """Rebuild an assignment."""
-        return cls(messages_from(data["messages"]), sampling_from(data["sampling"]))
+        return cls(
+            messages_from(data["messages"]),
+            sampling_from(data["sampling"]),
+            bool(data.get("reusable", False)),  # the version before does not say
+        )
 
 
 @dataclass(frozen=True, slots=True)

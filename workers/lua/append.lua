@@ -19,6 +19,9 @@
 --   deadlines                   sorted set
 --   webhooks                    sorted set
 --   handoff:{job}:{round}       string
+--   cache:{name}                sorted set
+--   cache:{name}:sizes          hash
+--   cache:{name}:expires        sorted set
 --   idempotency:{scope}         string
 --   dead                        sorted set
 --   stored                      hash

@@ -6,6 +6,9 @@
 --   job:{id}:webhook       list
 --   jobs:{owner}           sorted set
 --   handoff:{job}:{round}  string
+--   cache:{name}           sorted set
+--   cache:{name}:sizes     hash
+--   cache:{name}:expires   sorted set
 --   idempotency:{scope}    string
 --   webhooks               sorted set
 --   dead                   sorted set

@@ -4,6 +4,9 @@
 --   dead                   sorted set
 --   job:{id}               hash
 --   handoff:{job}:{round}  string
+--   cache:{name}           sorted set
+--   cache:{name}:sizes     hash
+--   cache:{name}:expires   sorted set
 --   stored                 hash
 --   stored:{owner}         hash
 --

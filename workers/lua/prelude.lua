@@ -133,6 +133,20 @@ local function uncount_job(job_id, owner)
   end
 end
 
+-- An entry of a cache is there no longer: its place and its bytes.
+local function unlist_entry(name, member)
+  local bytes = redis.call('HGET', key('cache', name, 'sizes'), member)
+  if bytes then
+    redis.call('HDEL', key('cache', name, 'sizes'), member)
+    redis.call('HINCRBY', key('cache', name, 'sizes'), 'total', -bytes)
+    redis.call('ZREM', key('cache', name), member)
+    redis.call('ZREM', key('cache', name, 'expires'), member)
+  end
+  if redis.call('HLEN', key('cache', name, 'sizes')) == 1 then  -- the total alone
+    redis.call('DEL', key('cache', name, 'sizes'))
+  end
+end
+
 -- What nobody needs once a job has ended: its request, and what its steps were to do and handed on.
 local function forget_request(job_id)
   local record = key('job', job_id)
@@ -152,6 +166,7 @@ local function forget_request(job_id)
     local round = string.match(step, '^advance%-(%d+)$')
     if round then
       redis.call('UNLINK', key('handoff', job_id, round))
+      unlist_entry('handoffs', '|' .. job_id .. ':' .. round)
     end
   end
   count_bytes(job_id, owner, -freed)

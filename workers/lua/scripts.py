@@ -22,6 +22,10 @@ _SHARED = {
     "advance": "add_steps",
     "delete": "delete_job",
     "make_room": "delete_job",
+    "cache_drop": "cache_entries",
+    "cache_get": "cache_entries",
+    "cache_size": "cache_entries",
+    "cache_store": "cache_entries",
 }
 
 

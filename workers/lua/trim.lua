@@ -8,6 +8,9 @@
 --   stored:{owner}         hash
 --   dead                   sorted set
 --   handoff:{job}:{round}  string
+--   cache:{name}           sorted set
+--   cache:{name}:sizes     hash
+--   cache:{name}:expires   sorted set
 --
 -- Arguments
 --   owner

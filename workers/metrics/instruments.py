@@ -165,6 +165,13 @@ SPANS = _counter(
     "Spans of traces; outcome is sent, or dropped where the collector did not take them.",
     "outcome",
 )
+CACHE_HITS = _counter("inference_cache_hits", "Times that a cache had what was asked for.", "cache")
+CACHE_MISSES = _counter(
+    "inference_cache_misses", "Times that it had it not, for whatever reason.", "cache"
+)
+CACHE_EVICTIONS = _counter(
+    "inference_cache_evictions", "Entries that made room for others before their time.", "cache"
+)
 
 # What the keeper counts.
 LOST_STEPS = _counter(

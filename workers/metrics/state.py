@@ -19,7 +19,7 @@ from workers.cluster.directory import Directory
 from workers.cluster.presence import Worker
 from workers.contract import keys
 from workers.contract.step import ORCHESTRATOR
-from workers.metrics import uses
+from workers.metrics import cache_meter, uses
 from workers.store.connections import redis_time_ms
 
 #: Stands for what needs no model: decisions between rounds, and the worker that makes them.
@@ -61,6 +61,7 @@ def read(redis: Redis, directory: Directory, known: Collection[str]) -> Iterator
     )
     yield from _jobs(redis)
     yield from _redis_memory(redis)
+    yield from cache_meter.sizes(redis)
     yield _gauge("inference_keeper", "Whether there is a keeper: 1, or 0.", float(directory.kept))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from redis.exceptions import RedisError
 
 from workers import logs
+from workers.caches.compressions import Compressions
 from workers.contract.errors import InferenceError, Internal, WrongModelKind
 from workers.contract.events import Completed, Failed, Started, StepFinished, Token
 from workers.contract.job import JobState
@@ -67,6 +68,8 @@ class StepRunner:
     #: When the model was loaded; None where no request waited for that.
     loaded: LoadPeriod | None = None
     metrics: ProcessMetrics = field(default_factory=ProcessMetrics)
+    #: What the model has made of texts before; None: nothing is kept.
+    compressions: Compressions | None = None
 
     def bounded(self, sampling: Sampling) -> Sampling:
         """The same with the most tokens of the answer, where it names none. The context bounds it.
@@ -175,7 +178,7 @@ def _decode(
         prompt=prompt,
     )
     began = time.perf_counter()
-    deltas = engine.generate(generation, lease.stop)
+    deltas = _said_before(lease, runner) or engine.generate(generation, lease.stop)
     output.before = Timings(
         loading_ms=loading_ms, template_ms=round((time.perf_counter() - began) * 1e3, 3)
     )
@@ -201,6 +204,7 @@ def _end(
 ) -> bool:
     """What becomes of a step whose engine has done with it."""
     if output.last.finish_reason != "cancelled":
+        _keep(lease, runner, output)
         return _finish(lease, runner.engine, writer, output, meter)
     if lease.giving_back.is_set():
         _give_back(lease, runner.leases, writer)
@@ -209,6 +213,26 @@ def _end(
         log.info("stopped: the job has already ended")
         meter.stopped(step_meter.CANCELLED)
     return False
+
+
+def _said_before(lease: Lease, runner: StepRunner) -> Iterator[Delta] | None:
+    """What the model said when it was asked the same; None where it has to say it.
+
+    Nothing is decoded for it, so it counts no tokens.
+    """
+    if runner.compressions is None or lease.assignment is None or lease.produced:
+        return None
+    said = runner.compressions.get(lease.job.owner, lease.assignment)
+    if said is None:
+        return None
+    return iter([Delta(said, finish_reason="stop", usage=Usage(0, 0), timings=Timings())])
+
+
+def _keep(lease: Lease, runner: StepRunner, output: _Output) -> None:
+    """Keep what was said, where it is whole and may stand for the same another time."""
+    whole = output.last.finish_reason == "stop" and output.last.usage != Usage(0, 0)
+    if whole and runner.compressions is not None and lease.assignment is not None:
+        runner.compressions.store(lease.job.owner, lease.assignment, output.text)
 
 
 def _token(lease: Lease, delta: Delta) -> Token:

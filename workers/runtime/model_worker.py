@@ -18,13 +18,15 @@ from presets.catalogue import Catalogue
 from presets.model import ModelSpec
 from workers import logs
 from workers.app import make_app, model_queue
+from workers.caches.cache import Cache
+from workers.caches.compressions import COMPRESSIONS, Compressions
 from workers.cluster.presence import Presence
 from workers.cluster.supervision import is_supervised
 from workers.engines import registry
 from workers.engines.base import Engine
 from workers.engines.embedding_engine import EmbeddingEngine
 from workers.loading.order_watcher import OrderWatcher, restart_process
-from workers.metrics import instruments, scrape_port
+from workers.metrics import cache_meter, instruments, scrape_port
 from workers.metrics.process_metrics import ProcessMetrics
 from workers.metrics.reporter import MetricsReporter
 from workers.metrics.span_meter import span_meter
@@ -35,6 +37,7 @@ from workers.runtime.deletions import Deletions
 from workers.runtime.engine_loading import load_engine
 from workers.runtime.engine_meter import EngineMeter
 from workers.runtime.generation import LoadPeriod, StepRunner
+from workers.runtime.hashed_model import HashedModel
 from workers.runtime.tasks import register_generate
 from workers.runtime.watchdog import Watchdog
 from workers.settings import Settings
@@ -145,6 +148,8 @@ class _ModelWorker:
         self._reporter.start()
         began = time.monotonic()
         self._orders.start()
+        hashes = self._settings.data_dir / "cache" / "hashes"
+        hashed = HashedModel(self._spec, hashes, self._presence.hashed)
         engine = load_engine(
             self._settings, self._models, self._spec, self._presence, force=self._force
         )
@@ -160,7 +165,7 @@ class _ModelWorker:
             return 0
         took_s = loaded.ended - loaded.began
         self._metrics.observe(instruments.LOAD_DURATION, self._spec.id, value=took_s)
-        return self._serve(engine, loaded)
+        return self._serve(engine, loaded, hashed)
 
     def _was_here(self) -> bool:
         try:
@@ -168,8 +173,11 @@ class _ModelWorker:
         except RedisError:
             return False
 
-    def _serve(self, engine: Engine | EmbeddingEngine, loaded: LoadPeriod) -> int:
+    def _serve(
+        self, engine: Engine | EmbeddingEngine, loaded: LoadPeriod, hashed: HashedModel
+    ) -> int:
         settings, spec, worker = self._settings, self._spec, self._presence.worker
+        hashed.start()
         leases = Leases(connections.client(settings), worker.id)
         token_log = TokenLog(connections.client(settings))
         app = make_app(settings)
@@ -181,6 +189,7 @@ class _ModelWorker:
             on_text=self._presence.answered,
             loaded=loaded,
             metrics=self._metrics,
+            compressions=self._compressions(hashed),
         )
         meter = EngineMeter(self._metrics, spec.id, engine)
         self._presence.tell_use(meter)
@@ -216,6 +225,15 @@ class _ModelWorker:
             token_log.stop()
             leases.stop()
             engine.close()
+
+    def _compressions(self, hashed: HashedModel) -> Compressions:
+        cache = Cache(
+            COMPRESSIONS,
+            connections.client(self._settings),
+            most_bytes=self._settings.cache_mb * 2**20,
+            count=cache_meter.count_in(self._metrics),
+        )
+        return Compressions(cache, self._spec.id, lambda: hashed.value)
 
 
 def _give_back(leases: Leases) -> None:

@@ -43,6 +43,10 @@ class StateSettings:
         "Megabytes that the embedded Valkey may use. Above 90 % no new work is accepted; accepted "
         "work still ends.",
     )
+    cache_mb: int = setting(
+        "INFERENCE_CACHE_MB", 64, kinds.integer(0, 65_536),
+        "Megabytes in Redis that each cache may take (CACHES.md); 0: nothing is cached.",
+    )
     result_ttl_s: int = setting(
         "INFERENCE_RESULT_TTL_S", 86_400, kinds.integer(60, 30 * 86_400),
         "Seconds that an asynchronous job's result is kept after its end.",

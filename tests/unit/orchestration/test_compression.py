@@ -421,3 +421,14 @@ def test_what_counts_as_a_fact(fact):
     assert facts.stands(fact, written)
     assert not facts.stands("4", "42")
     assert not facts.stands("cat", "concatenate")
+
+
+def test_a_first_pass_over_what_a_model_wrote_may_be_kept_and_a_hotter_one_is_not():
+    long = text(3000)
+    decision, _ = run(made_job(), long, windows=NARROW)
+    (first,) = decision.next.steps
+    assert (first.part, first.assignment.reusable) == ("compress", True)
+    assert first.assignment.sampling.temperature == 0
+    decision, _ = run(made_job(), long, "no JSON", windows=NARROW)
+    (second,) = decision.next.steps
+    assert second.assignment.sampling.temperature > 0

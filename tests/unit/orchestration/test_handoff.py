@@ -1,6 +1,5 @@
 """The state between rounds, the prompts of steps, and signs of contamination."""
 
-import fakeredis
 import pytest
 
 from orchestration import handoff
@@ -14,7 +13,6 @@ from orchestration.prompts.trajectory import Trajectory, describe
 from orchestration.rounds import handoff_store
 from orchestration.validation import Severity
 from tests.support.finished_steps import job
-from workers.contract import keys
 from workers.contract.errors import HandoffStateInvalid
 from workers.contract.job import Job, Message
 
@@ -40,12 +38,20 @@ def test_a_wrong_field_is_named(state, field, value):
         HandoffState.from_dict({**state.to_dict(), field: value})
 
 
-@pytest.mark.parametrize("raw", [b"{", b"[]"])
-def test_what_is_no_state_is_refused(raw):
-    redis = fakeredis.FakeRedis()
-    redis.set(keys.handoff("chatcmpl-1", 1), raw)
+class Kept:
+    """Handoffs that are all this JSON."""
+
+    def __init__(self, found):
+        self._found = found
+
+    def get(self, job_id, round_):
+        return self._found
+
+
+def test_what_is_no_state_is_refused_and_what_is_lost_is_none():
     with pytest.raises(HandoffStateInvalid):
-        handoff_store.load(redis, "chatcmpl-1", 1)
+        handoff_store.load(Kept([]), "chatcmpl-1", 1)
+    assert handoff_store.load(Kept(None), "chatcmpl-1", 1) is None
 
 
 def test_constraints_are_the_callers(state):

@@ -163,3 +163,8 @@ def test_a_conversation_is_told_apart():
     assert (parts.system, parts.last) == ((SYSTEM,), turns[4:])
     assert parts.old_text() == 'user: one\n\nassistant: calls f({"a": 1})\n\ntool: 1'
     assert Conversation.of((SYSTEM,)).old == ()
+
+
+def test_what_is_made_of_a_conversation_is_never_kept_for_another():
+    decision, _ = run(conversation(LONG))
+    assert [step.assignment.reusable for step in decision.next.steps] == [False]
