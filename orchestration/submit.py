@@ -12,7 +12,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from orchestration import sampling_extras
+from orchestration import coalescing, sampling_extras
 from orchestration.admission import Admission
 from orchestration.mode_selection import ModeSelector
 from orchestration.modes.base import Mode
@@ -25,7 +25,16 @@ from workers.cluster.directory import Directory
 from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobNotFound
 from workers.contract.job import Job
 from workers.contract.step import ORCHESTRATOR
-from workers.store.admission import Full, Idempotency, Known, NotOnDisk, OverShare, Stored, Terms
+from workers.store.admission import (
+    Full,
+    Idempotency,
+    Joined,
+    Known,
+    NotOnDisk,
+    OverShare,
+    Stored,
+    Terms,
+)
 from workers.store.jobs import JobStore
 from workers.store.planned import PlannedStep
 from workers.tracing import recording
@@ -48,6 +57,8 @@ class Accepted:
     wait_s: float | None
     #: What its caller's Idempotency-Key stands for.
     idempotency: Idempotency | None = None
+    #: Other requests that ask the same may read it, too.
+    shared: bool = False
     #: When its acceptance began: Unix time in nanoseconds.
     began_ns: int = 0
 
@@ -59,9 +70,13 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """The caller's Idempotency-Key stands for a job that was accepted before."""
+    """A job that was accepted before is this one, too: by the caller's Idempotency-Key, or since
+    another request asks the same at the same moment.
+    """
 
     job: Job
+    #: Another request's, which asks the same.
+    joined: bool = False
 
 
 class Submitter:
@@ -79,6 +94,7 @@ class Submitter:
         modes: Mapping[str, Mode],
         *,
         fsync: bool,
+        coalesce: bool = False,
         load_on_demand: bool = False,
     ) -> None:
         self._catalogue = catalogue
@@ -90,10 +106,16 @@ class Submitter:
         self._mode_selector = mode_selector
         self._modes = modes
         self._fsync = fsync
+        self._coalesce = coalesce
         self._load_on_demand = load_on_demand
 
-    def accept(self, job: Job, idempotency: Idempotency | None = None) -> Accepted | Attached:
+    def accept(
+        self, job: Job, idempotency: Idempotency | None = None, *, may_share: bool = False
+    ) -> Accepted | Attached:
         """Route the job or resolve its model, settle mode and cast, plan the first round, store it.
+
+        `may_share`: where requests are coalesced it may be one that runs already, and other
+        requests may read it.
 
         Raises:
             ModelNotFound, NoWorker: as `Router.route`.
@@ -123,6 +145,8 @@ class Submitter:
             resolve.require_kind(model, kind)
             resolve.require_worker(model, self._directory, on_demand=self._load_on_demand)
         terms = self._admission.terms(job, idempotency)
+        if self._coalesce and may_share and idempotency is None:
+            terms = replace(terms, alike=coalescing.digest(job))
         first = self._modes[job.mode].plan(job)
         steps = dispatch.plan(self._app, job, 1, first, with_readers=not first.steps)
         match self._store_in_share(job, steps, terms):
@@ -132,9 +156,14 @@ class Submitter:
                 raise self._admission.refusal(job, full)
             case Known() as known:
                 return self._attached(known)
+            case Joined(job_id):
+                record = self._jobs.record(job_id)
+                if record is None:
+                    raise JobNotFound(f"{job_id} is no longer kept.")
+                return Attached(record.job, joined=True)
             case Stored() as stored:
                 accepted = self._accepted(job, steps, stored, idempotency)
-                return replace(accepted, began_ns=began_ns)
+                return replace(accepted, began_ns=began_ns, shared=terms.alike is not None)
 
     def start(self, accepted: Accepted) -> None:
         """Put the job's first messages on their queues, once.
@@ -157,7 +186,7 @@ class Submitter:
 
     def _store_in_share(
         self, job: Job, steps: Sequence[PlannedStep], terms: Terms
-    ) -> Stored | Full | Known | OverShare:
+    ) -> Stored | Full | Known | Joined | OverShare:
         """Store a job; where its key's share is used up, the key's oldest results go first."""
         stored = self._store(job, steps, terms)
         if not isinstance(stored, OverShare) or job.owner is None or terms.stored_limit is None:
@@ -169,7 +198,7 @@ class Submitter:
 
     def _store(
         self, job: Job, steps: Sequence[PlannedStep], terms: Terms
-    ) -> Stored | Full | Known | OverShare:
+    ) -> Stored | Full | Known | Joined | OverShare:
         try:
             on_disk = self._fsync and job.asynchronous
             return self._jobs.store(job, steps, terms, on_disk=on_disk)

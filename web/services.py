@@ -104,6 +104,7 @@ class Services:
             mode_selector,
             registry.load(settings.catalogue_dir),
             fsync=settings.jobs_fsync,
+            coalesce=settings.coalesce,
             load_on_demand=settings.load_on_demand,
         )
         hub, slots, disconnects = Hub(redis), Slots(redis), Disconnects()

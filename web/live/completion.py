@@ -40,6 +40,7 @@ class LiveCompletion:
         self._idempotency = idempotency
         self._answer_by = time.monotonic() + dependencies.timeout_s - MARGIN_S
         self._left = threading.Event()
+        self._leaving = threading.Lock()
         #: The event that ended its job, once it was read.
         self.end: Event | None = None
         self._opened_at = time.perf_counter()
@@ -62,6 +63,11 @@ class LiveCompletion:
     def replayed(self) -> bool:
         """Whether the caller's Idempotency-Key stood for its job already."""
         return self._opening.replayed
+
+    @property
+    def joined(self) -> bool:
+        """Whether its job is another request's, which asked the same a moment before."""
+        return self._opening.joined
 
     @property
     def accepted(self) -> bool:
@@ -160,21 +166,25 @@ class LiveCompletion:
         yield first
         yield from self.rest()
 
-    def leave(self) -> None:
-        """Nobody reads it any longer: cancel the job, unless somebody may come back for it."""
-        if self.end is not None or self._left.is_set():
-            return
-        self._left.set()
+    def leave(self, reason: str = "client left") -> None:
+        """Read it no longer: cancel the job, unless others read it, or may come back for it."""
+        with self._leaving:  # a disconnect and a timeout may come together: it is one reader
+            if self.end is not None or self._left.is_set():
+                return
+            self._left.set()
         self._opening.abandon()
         if not self.accepted:
             return
+        jobs, job_id = self._dependencies.jobs, self.job.id
         try:
+            if self._opening.shared and jobs.leave(job_id) > 0:
+                return  # others read it
             if self._idempotency is None:
-                self._dependencies.jobs.cancel(self.job.id, "client left")
+                jobs.cancel(job_id, reason)
             elif not self.replayed:
-                self._dependencies.jobs.release(self.job.id)
+                jobs.release(job_id)
         except RedisError as error:
-            log.warning("%s cannot be cancelled while Redis is unavailable: %s", self.job.id, error)
+            log.warning("%s cannot be cancelled while Redis is unavailable: %s", job_id, error)
 
     def cancel(self, reason: str) -> None:
         """Cancel the job; its end is read as any other.
@@ -213,8 +223,7 @@ class LiveCompletion:
     def _too_late(self, what: str) -> RequestTimeout:
         timeout_s = self._dependencies.timeout_s
         if self.accepted and self._idempotency is None:
-            with contextlib.suppress(RedisError):
-                self._dependencies.jobs.cancel(self.job.id, "request timeout")
+            self.leave("request timeout")
         return RequestTimeout(
             f"{what} of {timeout_s:g} s (INFERENCE_REQUEST_TIMEOUT). Submit a job to POST "
             "/v1/jobs, or ask for fewer tokens.",
@@ -235,8 +244,10 @@ class LiveCompletions:
         job: Job,
         connection: socket.socket | None = None,
         idempotency: Idempotency | None = None,
+        *,
+        may_share: bool = False,
     ) -> Iterator[LiveCompletion]:
-        """Accept a job, start it and read it.
+        """Accept a job, start it and read it; `may_share` as in `Submitter.accept`.
 
         Leaving the block early cancels it, unless it came with an Idempotency-Key: then its caller
         may come back for the answer.
@@ -244,7 +255,7 @@ class LiveCompletions:
         Raises:
             InferenceError: as `Opening.attempt`; nothing was started.
         """
-        opening = Opening(self.dependencies, job, idempotency)
+        opening = Opening(self.dependencies, job, idempotency, may_share=may_share)
         completion = LiveCompletion(self.dependencies, opening, idempotency)
         try:
             opening.attempt()

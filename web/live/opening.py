@@ -46,18 +46,29 @@ class Opening:
     """A job on its way in. Once it is accepted there is a reader of its events."""
 
     def __init__(
-        self, dependencies: Dependencies, job: Job, idempotency: Idempotency | None
+        self,
+        dependencies: Dependencies,
+        job: Job,
+        idempotency: Idempotency | None,
+        *,
+        may_share: bool = False,
     ) -> None:
+        """`may_share`: see `Submitter.accept`."""
         #: As it was sent; once accepted, as it is stored.
         self.job = job
         #: Its place in the queue when it was accepted; None where a worker was free for it.
         self.queue_position: int | None = None
         #: The caller's Idempotency-Key stood for its job already.
         self.replayed = False
+        #: Another request asked the same a moment before, and its job is this one's.
+        self.joined = False
+        #: Other requests may read its job, too.
+        self.shared = False
         #: None while the job waits in line.
         self.reader: Reader | None = None
         self._dependencies = dependencies
         self._idempotency = idempotency
+        self._may_share = may_share
         self._ticket: Ticket | None = None
         self._began_ns = time.time_ns()
         self._abandoned = threading.Event()
@@ -71,7 +82,9 @@ class Opening:
         """
         dependencies = self._dependencies
         try:
-            accepted = dependencies.submitter.accept(self.job, self._idempotency)
+            accepted = dependencies.submitter.accept(
+                self.job, self._idempotency, may_share=self._may_share
+            )
         except QueueFull:
             if dependencies.reject_when_full:
                 raise
@@ -85,9 +98,13 @@ class Opening:
             dependencies.hub.reader(self.job.id, after_seq=_QUEUED_SEQ)
         )
         if isinstance(accepted, Attached):
-            self.replayed = True
+            self.joined = self.shared = accepted.joined
+            self.replayed = not accepted.joined
+            if self.joined:
+                self._held.enter_context(dependencies.slots.holding(self.job.id))
             reader.put(None)  # what is stored already is read at once
         else:
+            self.shared = accepted.shared
             self._held.enter_context(dependencies.slots.holding(self.job.id))
             self.queue_position = accepted.position if accepted.queues else None
             dependencies.submitter.start(accepted)

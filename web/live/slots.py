@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 from redis import Redis
@@ -26,19 +27,22 @@ class Slots(BackgroundThread):
     def __init__(self, redis: Redis) -> None:
         super().__init__("slots")
         self._redis = redis
-        self._open: set[str] = set()
+        #: Jobs, and how many requests of this front end read each.
+        self._open: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def holding(self, job_id: str) -> Iterator[None]:
         """Hold a request's slot, which was taken when its job was stored."""
         with self._lock:
-            self._open.add(job_id)
+            self._open[job_id] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._open.discard(job_id)
+                self._open[job_id] -= 1
+                if not self._open[job_id]:
+                    del self._open[job_id]
 
     def _run(self) -> None:
         while not self._ending.wait(HOLD_S):

@@ -89,7 +89,7 @@ def respond(asked: Completion) -> Response:
         closing.enter_context(services().open_request())
         connection = client_socket(flask.request.environ)
         completion = closing.enter_context(
-            services().live_completions.open(job, connection, asked.idempotency)
+            services().live_completions.open(job, connection, asked.idempotency, may_share=True)
         )
         request_log.current().completion = completion
         if asked.stream:
@@ -99,6 +99,8 @@ def respond(asked: Completion) -> Response:
             response = flask.jsonify(answers.completion(completion.job, completion.answer()))
     if completion.queue_position is not None:
         response.headers["X-Queue-Position"] = str(completion.queue_position)
+    if completion.joined:
+        response.headers["X-Coalesced"] = "true"
     if completion.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     intake.note(asked, completion.job, response)

@@ -53,6 +53,8 @@ webhooks                   sorted set   Lua: append; keeper    jobs that are to 
 job:{id}:webhook           list         keeper                 as the job: attempts (JSON)
 idempotency:{scope}        string       Lua: store, append     as the job: its id, and a hash of
                                                                the body
+coalesced:{digest}         string       Lua: store             an hour: the job that requests which
+                                                               ask the same read together
 leases                     sorted set   Lua: take, renew,      while a step runs; score: expiry
                                         reclaim, append,       in ms of Redis TIME
                                         hand_back
@@ -111,7 +113,8 @@ workers that ran it alone), `S:crashes_together`, `S:alone` (it may only run alo
 job), `S:added_ms`, `S:assignment` (JSON, what it is to decode where that is not the caller's own),
 `S:text` (its whole text, for what follows), `S:then` (the step that follows it and its like),
 `S:follows` (how many steps it still waits for), `S:answered` (how many of them said something),
-`S:quorum`, `S:grace_ms`, `S:timeout_ms` (how long they are waited for).
+`S:quorum`, `S:grace_ms`, `S:timeout_ms` (how long they are waited for). Where requests that ask the
+same may read one job, `readers` is how many do.
 All times are Redis TIME in milliseconds.
 """
 

@@ -12,6 +12,7 @@
 --   queued                      sorted set
 --   deadlines                   sorted set
 --   idempotency:{scope}         string
+--   coalesced:{digest}          string
 --   waiting:{model}             sorted set, of the first step's model
 --   waiting_of:{owner}:{model}  sorted set
 --   running:{model}             set
@@ -39,18 +40,21 @@
 --   webhook           address that gets its end, '' for none
 --   scope             of its Idempotency-Key, '' without one
 --   digest            hash of the body that the Idempotency-Key stands for, '' without one
+--   alike             hash of what jobs have alike that several requests may read, '' where this is
+--                     its request's own
 --   steps             as in add_steps.lua
 --
 -- Returns {'stored', rank, position, running} of its first step, or why it was not stored:
 -- {'same', id} (the Idempotency-Key stands for that job), {'conflict', id} (it stands for another
--- body), {'full', jobs of its kind, waiting, running}, {'over', bytes of its key's jobs, its own}.
+-- body), {'joined', id} (that job is alike and runs, and has a reader more now), {'full', jobs of its kind, waiting, running}, {'over', bytes of its key's jobs, its own}.
 
-local FIRST_STEP = 21
+local FIRST_STEP = 22
+local COALESCED_TTL_S = 3600  -- a job that runs longer is joined by nobody from then on
 local LOWEST_RANK = 9
 
 local job_id, job, ended_job, queued_event, record_ttl_s, keep_s, rank, model, priority, owner, asynchronous,
-  limit, slot_ms, share, stored_limit, base_bytes, deadline_ms, webhook, scope,
-  digest = unpack(ARGV, 1, FIRST_STEP - 1)
+  limit, slot_ms, share, stored_limit, base_bytes, deadline_ms, webhook, scope, digest,
+  alike = unpack(ARGV, 1, FIRST_STEP - 1)
 local first_step, first_model = unpack(ARGV, FIRST_STEP, FIRST_STEP + 1)
 local record, events = key('job', job_id), key('job', job_id, 'events')
 local waiting, running = key('waiting', first_model), key('running', first_model)
@@ -68,6 +72,16 @@ if digest ~= '' then
   local known, known_digest = split_member(redis.call('GET', key('idempotency', scope)) or '')
   if known and redis.call('EXISTS', key('job', known)) == 1 then
     return {digest == known_digest and 'same' or 'conflict', known}
+  end
+end
+if alike ~= '' then
+  local running = redis.call('GET', key('coalesced', alike))
+  if running then
+    local readers, terminal = unpack(redis.call('HMGET', key('job', running), 'readers', 'terminal'))
+    if readers and tonumber(readers) > 0 and not terminal then
+      redis.call('HINCRBY', key('job', running), 'readers', 1)
+      return {'joined', running}
+    end
   end
 end
 
@@ -136,6 +150,10 @@ end
 if digest ~= '' then
   redis.call('HSET', record, 'scope', scope)
   redis.call('SET', key('idempotency', scope), job_id .. '|' .. digest, 'EX', record_ttl_s)
+end
+if alike ~= '' then
+  redis.call('HSET', record, 'readers', 1)
+  redis.call('SET', key('coalesced', alike), job_id, 'EX', COALESCED_TTL_S)
 end
 redis.call('PUBLISH', key('job', job_id, 'live'), first_event)
 return stored(rank)

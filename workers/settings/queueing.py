@@ -24,6 +24,11 @@ class QueueSettings:
         "INFERENCE_MAX_QUEUED_JOBS", 10_000, kinds.integer(1, 10_000_000),
         "Asynchronous jobs that may wait at once before they begin.",
     )
+    coalesce: bool = setting(
+        "INFERENCE_COALESCE", False, kinds.BOOLEAN,
+        "Answer requests of one API key that ask the same at the same moment once, at temperature "
+        "0 or with a seed (CACHES.md).",
+    )
     reject_when_full: bool = setting(
         "INFERENCE_REJECT_WHEN_FULL", True, kinds.BOOLEAN,
         "Refuse a request at once with QUEUE_FULL where INFERENCE_MAX_CONCURRENT_REQUESTS are "

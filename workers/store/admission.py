@@ -33,6 +33,8 @@ class Terms:
     #: Bytes that all jobs of its API key may take in Redis. None: any number.
     stored_limit: int | None = None
     idempotency: Idempotency | None = None
+    #: Hash of what jobs have alike that several requests may read; None: it is its request's own.
+    alike: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,13 @@ class Known:
     job_id: str
     #: False where that one came with another body.
     same_body: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A job was not stored: one that is alike runs, and has a reader more now."""
+
+    job_id: str
 
 
 class NotOnDisk(Exception):

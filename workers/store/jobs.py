@@ -17,6 +17,7 @@ from workers.store.admission import (
     Backlog,
     Full,
     Idempotency,
+    Joined,
     Known,
     NotOnDisk,
     OverShare,
@@ -43,7 +44,7 @@ class JobStore:
 
     def store(
         self, job: Job, steps: Sequence[PlannedStep], terms: Terms, *, on_disk: bool = False
-    ) -> Stored | Full | Known | OverShare:
+    ) -> Stored | Full | Known | Joined | OverShare:
         """Store an accepted job with its first steps; they count as waiting from now.
 
         With `on_disk` it returns when Redis has written the job to its append-only file.
@@ -165,6 +166,10 @@ class JobStore:
         """Count a synchronous request as open no longer, though its job goes on."""
         self._redis.zrem(keys.SLOTS, job_id)
 
+    def leave(self, job_id: str) -> int:
+        """Read a job no longer that several requests may read; returns how many still do."""
+        return int(run(self._redis, "leave_job", job_id))
+
     def forget(self, idempotency: Idempotency) -> None:
         """Let a caller's Idempotency-Key stand for nothing."""
         self._redis.delete(keys.idempotency(idempotency.scope))
@@ -216,6 +221,7 @@ def _arguments(job: Job, steps: Sequence[PlannedStep], terms: Terms) -> list[Any
         job.webhook or "",
         known.scope if known else "",
         known.digest if known else "",
+        terms.alike or "",
         *step_arguments(steps),
     ]
 
@@ -229,11 +235,13 @@ def _await_disk(redis: Redis) -> None:
         raise NotOnDisk(f"Redis did not write it within {DISK_TIMEOUT_MS / 1000:g} s")
 
 
-def _verdict(verdict: str, answer: Sequence[Any]) -> Stored | Full | Known | OverShare:
+def _verdict(verdict: str, answer: Sequence[Any]) -> Stored | Full | Known | Joined | OverShare:
     if verdict == "stored":
         return Stored(*answer)
     if verdict == "over":
         return OverShare(*answer)
     if verdict == "full":
         return Full(*answer)
+    if verdict == "joined":
+        return Joined(answer[0].decode())
     return Known(answer[0].decode(), same_body=verdict == "same")
