@@ -20,6 +20,7 @@ BENCHMARKS = (
     "hops",
     "joins",
     "counting",
+    "caches",
     "seen",
 )
 

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 #: Seconds for which a process answers from its front without asking Redis whether what it keeps
 #: was dropped.
 FRESH_S = 0.5
+#: Seconds for which a Redis that failed is not asked again: one that hangs holds its caller up.
+AWAY_S = 1.0
 #: A longer value is not kept.
 MOST_VALUE_BYTES = 1024 * 1024
 #: Entries of one cache in Redis: dropping all of them takes it some 20 ms.
@@ -77,6 +79,8 @@ class Cache:
         self._keys_begin = kind.keys_begin or f"cached:{kind.name}"
         self._front = Front(kind.front_bytes if self.most_bytes else 0)
         self._lock = threading.Lock()
+        #: Redis is not asked again before, by `time.monotonic`: it was away a moment ago.
+        self._away_until = float("-inf")
         #: How often something of it had been dropped when Redis was asked last, and when that was.
         self._generation: int | None = None
         self._asked_at = float("-inf")
@@ -144,10 +148,13 @@ class Cache:
             value = self._front.get(member)
             if value is not None:
                 return value
+        if time.monotonic() < self._away_until:
+            return None
         try:
             found: Any = run(self._redis, "cache_get", self.kind.name, self._keys_begin, model, id_)
         except RedisError as error:
             log.debug("%s cannot be read while Redis is unavailable: %s", self.kind.name, error)
+            self._away_until = time.monotonic() + AWAY_S
             return None
         sealed, left_ms, generation = found
         self._follow(int(generation))

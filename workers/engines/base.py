@@ -6,7 +6,7 @@ raises are those of `workers.contract.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -21,6 +21,16 @@ from workers.contract.prompt import Prompt
 from workers.contract.sampling import Sampling
 from workers.contract.step import Timings, Usage
 from workers.contract.tools import CallPart, Tools
+
+
+class KeptIds(Protocol):
+    """Token ids of texts that were tokenised before. Safe from several threads."""
+
+    def get(self, owner: str | None, text: str) -> Sequence[int] | None:
+        """Those of a text of this API key; None: they are made."""
+
+    def store(self, owner: str | None, text: str, ids: Sequence[int]) -> None:
+        """Keep them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,8 @@ class EngineOptions:
     kv_tokens: int | None = None
     #: Bytes of RAM in which it may keep what it has read for requests that have ended.
     prompt_cache_bytes: int = 0
+    #: Token ids of system prompts, for an engine that is slow to make them; None: none are kept.
+    kept_ids: KeptIds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+from dataclasses import replace
 
 from redis.exceptions import RedisError
 
@@ -17,7 +18,7 @@ from workers.cluster.directory import Directory
 from workers.cluster.presence import Presence, Worker
 from workers.contract.errors import InferenceError, ModelLoadFailed
 from workers.engines import registry
-from workers.engines.base import Engine, EngineOptions
+from workers.engines.base import Engine, EngineOptions, KeptIds
 from workers.engines.embedding_engine import EmbeddingEngine
 from workers.loading.load_lock import loading_turn
 from workers.planning import memory_plan
@@ -28,7 +29,13 @@ log = logging.getLogger(__name__)
 
 
 def load_engine(
-    settings: Settings, catalogue: Catalogue, spec: ModelSpec, presence: Presence, *, force: bool
+    settings: Settings,
+    catalogue: Catalogue,
+    spec: ModelSpec,
+    presence: Presence,
+    kept_ids: KeptIds | None = None,
+    *,
+    force: bool,
 ) -> Engine | EmbeddingEngine | None:
     """The loaded engine; None where it cannot be loaded, which the worker's presence then says.
 
@@ -39,7 +46,7 @@ def load_engine(
             workers = _workers(settings)
             placement = memory_plan.place(settings, catalogue, spec, workers, force=force)
             presence.placed(_held_bytes(placement, placement.planned_bytes), placement.devices)
-            options = engine_options(settings, spec, placement)
+            options = replace(engine_options(settings, spec, placement), kept_ids=kept_ids)
             engine: Engine | EmbeddingEngine = (
                 registry.create_embedding(spec.backend, options)
                 if spec.kind is Kind.EMBEDDING

@@ -20,6 +20,8 @@ from workers import logs
 from workers.app import make_app, model_queue
 from workers.caches.cache import Cache
 from workers.caches.compressions import COMPRESSIONS, Compressions
+from workers.caches.kind import CacheKind
+from workers.caches.prompts import PROMPTS, Prompts
 from workers.cluster.presence import Presence
 from workers.cluster.supervision import is_supervised
 from workers.engines import registry
@@ -151,7 +153,12 @@ class _ModelWorker:
         hashes = self._settings.data_dir / "cache" / "hashes"
         hashed = HashedModel(self._spec, hashes, self._presence.hashed)
         engine = load_engine(
-            self._settings, self._models, self._spec, self._presence, force=self._force
+            self._settings,
+            self._models,
+            self._spec,
+            self._presence,
+            Prompts(self._cache(PROMPTS), self._spec.id, lambda: hashed.value),
+            force=self._force,
         )
         loaded = LoadPeriod(began, time.monotonic())
         if self._stopping.is_set():  # a signal that reached a native call raises nothing
@@ -189,7 +196,7 @@ class _ModelWorker:
             on_text=self._presence.answered,
             loaded=loaded,
             metrics=self._metrics,
-            compressions=self._compressions(hashed),
+            compressions=Compressions(self._cache(COMPRESSIONS), spec.id, lambda: hashed.value),
         )
         meter = EngineMeter(self._metrics, spec.id, engine)
         self._presence.tell_use(meter)
@@ -226,14 +233,13 @@ class _ModelWorker:
             leases.stop()
             engine.close()
 
-    def _compressions(self, hashed: HashedModel) -> Compressions:
-        cache = Cache(
-            COMPRESSIONS,
+    def _cache(self, kind: CacheKind) -> Cache:
+        return Cache(
+            kind,
             connections.client(self._settings),
             most_bytes=self._settings.cache_mb * 2**20,
             count=cache_meter.count_in(self._metrics),
         )
-        return Compressions(cache, self._spec.id, lambda: hashed.value)
 
 
 def _give_back(leases: Leases) -> None:

@@ -9,9 +9,12 @@ from tests.support.chat_template_families import CONVERSATIONS, conversation_ful
 from tests.support.vocabularies import deepseek, phi, vocabulary_of
 from workers.contract.errors import ContextBudgetExceeded, TimeBudgetExceeded
 from workers.contract.job import Message
+from workers.engines import system_prompts
+from workers.engines.base import GenerationRequest
 from workers.engines.chat_template.template import ChatTemplate
 from workers.engines.llamacpp.prompt_tokens import PromptTokens
 from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.system_prompts import SystemPrompt
 from workers.engines.time_budget import TimeBudget
 
 MAKERS = {"phi": phi, "deepseek": deepseek}
@@ -162,3 +165,64 @@ def test_a_prompt_that_is_just_too_long_has_its_number(prompts):
     with pytest.raises(ContextBudgetExceeded) as refused:
         prompts.ids(Message("user", "hello user in " * 3000))
     assert refused.value.details["current_tokens"] >= 4096
+
+
+class Kept(dict):
+    """Ids that were made before, by API key and text."""
+
+    def get(self, owner, text):
+        return super().get((owner, text))
+
+    def store(self, owner, text, ids):
+        self[owner, text] = tuple(ids)
+
+
+LONG = "You answer in short sentences. " * 20
+QUESTION = "What do only I ask? " * 20
+
+
+@pytest.fixture
+def kept_ids(prompts, monkeypatch):
+    """The ids of a request whose long system prompt may be kept, and what is kept."""
+    monkeypatch.setattr(system_prompts, "LEAST", len(LONG) // 2)
+
+    def kept_ids(kept, *messages, owner="key-a"):
+        request = GenerationRequest("", messages, owner=owner)
+        system = SystemPrompt(request, kept, prompts.template.own_texts)
+        return prompts.tokens.of(prompts.template.render(messages), TimeBudget(), system)
+
+    return kept_ids
+
+
+def test_a_long_system_prompt_is_tokenised_once_and_never_a_question(prompts, kept_ids):
+    turns = (Message("system", LONG), Message("user", QUESTION), Message("assistant", QUESTION))
+    kept = Kept()
+    for messages in (turns[:2], (*turns, Message("user", "Go on."))):
+        assert kept_ids(kept, *messages) == prompts.ids(*messages)
+    assert all(owner == "key-a" for owner, _ in kept)
+    assert all(LONG.strip() in text and "only I ask" not in text for _, text in kept)
+    if not kept:  # this template writes the system message into the first turn, with the question
+        return
+    assert len(kept) == 1
+    ((entry, ids),) = kept.items()
+    kept[entry] = ids[:-1]  # what is found is used
+    assert len(kept_ids(kept, *turns[:2])) == len(prompts.ids(*turns[:2])) - 1
+    assert kept_ids(kept, *turns[:2], owner="key-b") == prompts.ids(*turns[:2])
+
+
+def test_ids_that_the_vocabulary_does_not_have_are_made_anew(prompts, kept_ids):
+    messages = (Message("system", LONG), Message("user", "Hi"))
+    kept = Kept()
+    kept_ids(kept, *messages)
+    for broken in ((-1,), (prompts.vocabulary.size,), ()):
+        for entry in list(kept):
+            kept[entry] = broken
+        assert kept_ids(kept, *messages) == prompts.ids(*messages)
+
+
+def test_a_short_system_prompt_and_a_users_copy_of_it_are_not_kept(kept_ids):
+    kept = Kept()
+    kept_ids(kept, Message("system", "Be brief."), Message("user", LONG))
+    kept_ids(kept, Message("user", LONG))
+    kept_ids(kept, Message("system", LONG), Message("user", f"{LONG} And this?"))
+    assert all("And this?" not in text and text.count(LONG.strip()) == 1 for _, text in kept)

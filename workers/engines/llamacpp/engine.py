@@ -33,6 +33,7 @@ from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
 from workers.engines.llamacpp.vocabulary import Vocabulary
 from workers.engines.raw_prompts import RawPrompts
+from workers.engines.system_prompts import SystemPrompt
 from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
 
 #: Sequences that llama.cpp can keep apart in one context (`LLAMA_MAX_SEQ`).
@@ -186,7 +187,9 @@ class LlamaCppEngine:
         named_tokens.require_known(request.sampling, self._vocabulary.size)
         if request.prompt is None:
             rendered = self._dialogue.prompt(request, budget)
-            prompt = self._prompt_tokens.of(rendered, budget)
+            own_texts = self._dialogue.own_texts
+            system = SystemPrompt(request, self._options.kept_ids, own_texts)
+            prompt = self._prompt_tokens.of(rendered, budget, system)
         else:
             rendered = TracedText("")
             prompt = self._raw_prompts.of(request.prompt, request.sampling, budget)

@@ -6,6 +6,7 @@ that an honest conversation gets the ids that llama.cpp gives the whole prompt.
 
 from __future__ import annotations
 
+import functools
 import re
 
 import llama_cpp
@@ -21,6 +22,7 @@ from workers.engines.special_tokens import (
     stripped,
     written_by,
 )
+from workers.engines.system_prompts import SystemPrompt
 from workers.engines.time_budget import TimeBudget
 
 _SPECIAL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
@@ -74,8 +76,12 @@ class PromptTokens:
         #: Bytes of the longest token: no more of a text can be in one.
         self._longest = longest
 
-    def of(self, prompt: TracedText, budget: TimeBudget) -> list[int]:
+    def of(
+        self, prompt: TracedText, budget: TimeBudget, system: SystemPrompt | None = None
+    ) -> list[int]:
         """The ids, with one BOS: the template's own or else the vocabulary's.
+
+        Those of the `system` prompt may be kept.
 
         Raises:
             ContextBudgetExceeded: no answer fits after it.
@@ -95,14 +101,23 @@ class PromptTokens:
                 ids += [] if begins else self._vocabulary.beginning()
             if isinstance(part, SpecialToken):
                 ids.append(part.id)
+            elif system is None:
+                ids += self._part(part, len(ids), budget)
             else:
-                for piece in split_within(part, self._words):
-                    ids += self._plain(piece, len(ids), budget)
+                make = functools.partial(self._part, part, len(ids), budget)
+                ids += system.ids(part, make, self._vocabulary.size)
             budget.check()
             if most is not None and len(ids) >= most:
                 is_whole = next(parts, None) is None
                 require_room(self._model, len(ids), most, at_least=not is_whole)
         return ids or self._vocabulary.beginning()
+
+    def _part(self, text: str, before: int, budget: TimeBudget) -> list[int]:
+        """The ids of what stands between two special tokens."""
+        ids: list[int] = []
+        for piece in split_within(text, self._words):
+            ids += self._plain(piece, before + len(ids), budget)
+        return ids
 
     def _plain(self, text: str, before: int, budget: TimeBudget) -> list[int]:
         """The ids of a text that has no special tokens, whatever it says."""
