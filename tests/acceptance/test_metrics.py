@@ -1,6 +1,7 @@
 """`GET /metrics` of a running service: what it counts is what was asked."""
 
 import json
+import operator
 
 import httpx
 import pytest
@@ -31,12 +32,12 @@ def before(scripted_service):
         found = scrape(scripted_service)
         return [found.value(name, **labels) for name, labels in marks]
 
-    unmarked = seen()
+    first = seen()
     url = f"{scripted_service.api_url}/completions"
     script = json.dumps({"scripted": {"text": "one", "fail_after": 0}})
     answer = httpx.post(url, json={"model": MODEL, "prompt": script}, timeout=30)
     assert answer.json()["error"]["code"] == "ENGINE_FAILED"
-    wait_for(lambda: seen() == [count + 1 for count in unmarked], TOLD_WITHIN_S)
+    wait_for(lambda: all(map(operator.gt, seen(), first)), TOLD_WITHIN_S)
     return scrape(scripted_service)
 
 
