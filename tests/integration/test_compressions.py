@@ -1,12 +1,14 @@
 """What a worker's model has made of texts is not made again; on a real server."""
 
 import dataclasses
+import random
 import threading
 
 import pytest
 
 from presets.model import ModelSpec
 from tests.support.waiting import wait_for
+from workers.caches import cache as cache_module
 from workers.caches.cache import Cache
 from workers.caches.compressions import COMPRESSIONS, Compressions
 from workers.contract.events import StepFinished
@@ -167,3 +169,37 @@ def test_a_file_that_was_replaced_while_it_was_loaded_has_no_hash(tmp_path, capl
     hashed.start()
     assert wait_for(lambda: "its files are others now" in caplog.text)
     assert hashed.value is None
+
+
+def test_while_models_change_their_files_under_load_nothing_stale_is_found(redis, monkeypatch):
+    """Workers load other files, the keeper and operators drop entries, all at the same time."""
+    monkeypatch.setattr(cache_module, "FRESH_S", 0.01)
+    stale, found = [], []
+
+    def work(number):
+        chance = random.Random(number)
+        cache = Cache(COMPRESSIONS, redis, most_bytes=20_000)
+        file = 0
+        compressions = Compressions(cache, MODEL, lambda: f"hash of {file}")
+        for _ in range(150):
+            if chance.random() < 0.1:
+                file = chance.randrange(4)  # files that were there before come back, too
+            if chance.random() < 0.05:
+                chance.choice([cache.clear, lambda: cache.invalidate_by_model(MODEL)])()
+            text = chance.randrange(5)
+            asked = dataclasses.replace(ASSIGNMENT, messages=(Message("user", f"text {text}"),))
+            said = compressions.get(None, asked)
+            if said is None:
+                compressions.store(None, asked, f"{text} by file {file}")
+                continue
+            found.append(said)
+            if said != f"{text} by file {file}":
+                stale.append((said, file))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert stale == []
+    assert len(found) > 50
