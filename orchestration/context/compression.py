@@ -1,9 +1,9 @@
 """Compression: the fast model shortens a text that is too long for those who go on from it. Pure.
 
 A pass is a round of steps, one for each part of the text where it is longer than the compressor's
-own window; what they say is put together. A pass that has not its form, grows, repeats, invents a
-number or loses what has to be kept has failed, and the text stays as it was. There are at most
-three passes.
+own window; what they say is put together. A pass that has not its form, grows, repeats, says
+nothing, invents a number or loses what has to be kept has failed, and the text stays as it was.
+There are at most three passes.
 """
 
 from __future__ import annotations
@@ -105,7 +105,10 @@ def to_keep(job: Job, handoff: HandoffState, text: str) -> tuple[str, ...]:
     """What of system message, constraints and decisions stands in a text, and must go on to."""
     system = [turn.content or "" for turn in job.messages if turn.role == "system"]
     told = facts.facts(*system, *handoff.constraints, *handoff.decisions_made)
-    return tuple(sorted(fact for fact in told if facts.stands(fact, text)))
+    there = {fact for fact in told if facts.stands(fact, text)}
+    # A date says its day and its year: what is a part of another fact is not named beside it.
+    parts = {part for fact in there for part in facts.facts(fact) if part != fact}
+    return tuple(sorted(there - parts))
 
 
 def read(
@@ -122,6 +125,7 @@ def read(
         made = replace(made, passes=made.passes + 1, problem=None)
         try:
             lists = _lists([reading_steps.said(done) for done in pieces])
+            lists = _without_bare(lists, to_keep(job, handoff, before))
             text = "\n".join(lists["context"])
             _check(text, lists, before, job, handoff)
         except Unreadable as error:
@@ -171,6 +175,30 @@ def _lists(said: Sequence[Any]) -> dict[str, tuple[str, ...]]:
             fresh = (text.strip() for text in texts if text.strip())
             together[name] = tuple(dict.fromkeys((*said_so_far, *fresh)))
     return together
+
+
+def _without_bare(
+    lists: Mapping[str, tuple[str, ...]], keep: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """What compressors said, less entries that are a fact and no sentence; references may be.
+
+    Raises:
+        Unreadable: the text is nothing else. A weak model writes what it is to keep, and no more.
+    """
+    if all(_is_bare(text, keep) for text in lists["context"]) and any(lists["context"]):
+        raise Unreadable("it says nothing beside what it was to keep")
+    return {
+        name: entries
+        if name in ("context", "evidence")
+        else tuple(entry for entry in entries if not _is_bare(entry, keep))
+        for name, entries in lists.items()
+    }
+
+
+def _is_bare(text: str, keep: Sequence[str]) -> bool:
+    for fact in keep:
+        text = text.replace(fact, " ")
+    return not any(letter.isalpha() for letter in text)
 
 
 def _check(

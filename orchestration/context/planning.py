@@ -1,7 +1,7 @@
 """Planning: every prompt of a round is counted before a model sees it, and made to fit.
 
-A text that has too many tokens for those who go on from it is shortened first, by steps of the fast
-model. What cannot be made to fit is refused before the call, with both numbers.
+A text that is too long for those who go on from it is shortened first, by steps of the fast model.
+What cannot be made to fit is refused before the call, with both numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from orchestration.conversation import Conversation, text_of
 from orchestration.modes.rounds import FinishedStep, Round, Step
 from orchestration.prompts.rendering import Prompts
 from presets.budgets import Budgets
-from workers.contract.errors import CompressionFailed, ContextBudgetExceeded, InferenceError
+from workers.contract.errors import (
+    CompressionFailed,
+    ContextBudgetExceeded,
+    InferenceError,
+    ModelLoadFailed,
+)
 from workers.contract.job import Job, Message
 from workers.contract.step import Assignment
 from workers.contract.tokenizing import TokenCounter
@@ -76,7 +81,7 @@ class Planner:
         by_name = {each.done.step.name: each for each in texts}
         for name, readers in wanted.items():
             try:
-                compressions += self._compress(prompts, job, by_name[name], min(readers.values()))
+                compressions += self.shorten(prompts, job, by_name[name], min(readers.values()))
             except ContextBudgetExceeded as error:
                 refused |= dict.fromkeys(readers, error)
         return Fitting(plans, tuple(compressions), refused)
@@ -111,7 +116,7 @@ class Planner:
             return plan, ()
         target = max(SMALL, sizes.handoff - plan.short_of_answer)
         if made is None or made.passes < MOST_PASSES:
-            return plan, self._compress(prompts, job, handed, max(1, int(target * MARGIN)))
+            return plan, self.shorten(prompts, job, handed, max(1, int(target * MARGIN)))
         if not plan.fits:
             raise _failed("the answer", model, handed, sizes.handoff, target)
         return plan, ()
@@ -119,12 +124,17 @@ class Planner:
     def takes(self, step: Step) -> bool:
         """Whether the window of a reader's model takes its prompt, and all that it may say.
 
+        Where that model's files are on another machine its worker counts, and may refuse.
+
         Raises:
             InferenceError, redis.RedisError: as `fit`.
         """
-        if step.assignment is None:
+        if step.assignment is None:  # its caller's request, which no reader has
             return True
-        prompt = self._counter.count_messages(step.model, step.assignment.messages)
+        try:
+            prompt = self._counter.count_messages(step.model, step.assignment.messages)
+        except ModelLoadFailed:
+            return True
         answer = step.assignment.sampling.max_tokens or LEAST_ANSWER
         return prompt + answer <= self._budgets(step.model).total
 
@@ -139,8 +149,7 @@ class Planner:
         Raises:
             InferenceError, redis.RedisError: as `fit`.
         """
-        plans: dict[str, PromptPlan] = {}
-        counted: list[tuple[str, Assignment, PromptPlan]] = []
+        plans, counted = dict[str, PromptPlan](), list[tuple[str, Assignment, PromptPlan]]()
         for done in ended:
             step, assignment = done.step, done.step.assignment
             if done.plan is not None or done.outcome.error is not None or assignment is None:
@@ -185,7 +194,7 @@ class Planner:
         generation = budgets.generation if limit is None else limit
         return PromptPlan(budgets, sizes, asked, generation), current
 
-    def _compress(
+    def shorten(
         self, prompts: Prompts, job: Job, handed: HandedOn, target: int
     ) -> tuple[Step, ...]:
         """The next pass over a text; in parts, where it is longer than the compressor's window.

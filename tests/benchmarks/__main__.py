@@ -21,6 +21,7 @@ BENCHMARKS = (
     "joins",
     "counting",
     "caches",
+    "needle",
     "seen",
 )
 

@@ -210,6 +210,15 @@ def test_what_a_window_can_never_hold_is_refused_with_both_numbers():
     assert error.details["compression_attempted"] is False
 
 
+@pytest.mark.parametrize("small", ["b", "fast"], ids=["the_stage", "the_compressor"])
+def test_a_window_smaller_than_the_template_itself_is_refused(small):
+    decision, done = run(made_job(), text(3000), windows={**NARROW, small: 32})
+    error = decision.next.error
+    assert error.code == "CONTEXT_BUDGET_EXCEEDED"
+    assert error.details["budget"] == 32 < error.details["current_tokens"]
+    assert decision.next.done is done[0]
+
+
 def test_what_still_does_not_fit_says_that_it_was_tried():
     made = made_job(request=text(7_900))
     windows = {**WINDOWS, "b": 8192, "fast": 16_384}
@@ -232,6 +241,9 @@ def test_what_still_does_not_fit_says_that_it_was_tried():
         (said("Short.", decisions=["x"] * 99), "form"),
         (said(" "), "empty"),
         (said("It is. " * 50), "repeats"),
+        (said("27 November 2026, BRIDGE_9."), "says nothing"),
+        (said("14", decisions=["14", "27 November 2026"]), "says nothing"),
+        (said("It is one.", decisions=["BRIDGE_9", "27 November 2026"]), "loses"),
         (said("It cost 77 million."), "invents 77"),
         (said(text(4000)), "no shorter"),
         (said("The bridge is long."), "loses"),
@@ -282,6 +294,7 @@ def test_a_compressor_is_told_the_target_less_ten_per_cent_and_what_to_keep():
     assert 0.5 * target < told < target
     for fact in ("\n- port 8085", "\n- max_tokens"):
         assert fact in user(step)
+    assert "\n- 8085" not in user(step)  # the longer one says it
     assert step.assignment.sampling.constraint.source == SCHEMA
 
 
