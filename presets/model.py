@@ -42,6 +42,11 @@ class PackageSource:
     #: Of the file, in hex; None: whatever the package has.
     sha256: str | None = None
 
+    @property
+    def is_safetensors(self) -> bool:
+        """Whether the file is one of a directory of safetensors; else it is a GGUF."""
+        return self.file.endswith(".safetensors")
+
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:

@@ -45,6 +45,8 @@ _EMBEDDING_MASK_BYTES = 6
 #: What a worker process takes before it has a model: 70 MB measured after its imports, and its
 #: threads and what llama.cpp allocates outside its buffers.
 _PROCESS_BYTES = 96 * _MB
+#: What PyTorch and transformers take beside that, measured after their imports on Linux.
+_TORCH_BYTES = 384 * _MB
 #: Weights in bytes up to which -> KV bytes of a token, and bytes besides weights and pool, of a
 #: model whose file is not there. Each is the most that one of the catalogue's models of that size
 #: has (llama-3.2-3b: 28 layers of 8 heads of 128; granite-8b: 36 of them; phi-4: 40 of 10 heads).
@@ -149,13 +151,19 @@ def _of_embedding(
         model=spec.id,
         weights_bytes=weights,
         kv_bytes_per_token=per_token if weights else 0,
-        overhead_bytes=_PROCESS_BYTES if weights else 0,
+        overhead_bytes=_process_bytes(spec) if weights else 0,
         wanted_tokens=tokens,
         least_tokens=tokens,
         context_length=tokens,
         layers=head.layers if head is not None else 0,
         estimated=head is None and weights > 0,
     )
+
+
+def _process_bytes(spec: ModelSpec) -> int:
+    """What the process of an embedding model takes before it has the model."""
+    of_torch = backends.get(spec.backend).weights is Weights.SAFETENSORS
+    return _PROCESS_BYTES + (_TORCH_BYTES if of_torch else 0)
 
 
 def kv_bytes_per_token(metadata: Mapping[str, Value], cache: KvCache = _KV_CACHE) -> int:

@@ -19,6 +19,11 @@ def holds_model(directory: Path) -> bool:
     return all(file.is_file() for file in files(directory))
 
 
+def is_of_sentence_transformers(directory: Path) -> bool:
+    """Whether the library sentence-transformers has written it, with how its texts are pooled."""
+    return (directory / "modules.json").is_file()
+
+
 def context_length(directory: Path, unknown: int) -> int:
     """Tokens the model was trained for, as its configuration says; `unknown` where it does not."""
     try:

@@ -28,7 +28,10 @@ def settled(spec: ModelSpec, models_dir: Path | None, backend: str) -> ModelSpec
     if weights is Weights.NONE:
         return replace(spec, path=None, requantise=None)
     if weights is Weights.SAFETENSORS:
-        return _settled_directory(spec, (models_dir or Path()) / spec.id)
+        directory = (models_dir or Path()) / spec.id
+        if spec.path is not None and spec.package is not None and spec.package.is_safetensors:
+            directory = spec.path.parent
+        return _settled_directory(spec, directory)
     if spec.path is not None:
         return spec
     expected = Path(spec.id) / file_name(spec)

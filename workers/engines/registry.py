@@ -122,9 +122,10 @@ def tuner(backend: str) -> Tuner | None:
 
 
 def _find(backend: str) -> _Registration:
-    module = f"{__package__}.{backend}"
+    name = backend.replace("-", "_")
+    module = f"{__package__}.{name}"
     unknown = backend not in _REGISTERED
-    if unknown and backend.isidentifier() and importlib.util.find_spec(module) is not None:
+    if unknown and name.isidentifier() and importlib.util.find_spec(module) is not None:
         importlib.import_module(module)
     try:
         return _REGISTERED[backend]

@@ -40,7 +40,7 @@ class ModelSettings:
         "`/v1/models` shows them.",
     )
     backend: str = setting(
-        "INFERENCE_BACKEND", backends.DEFAULT, kinds.choice(*backends.names()),
+        "INFERENCE_BACKEND", backends.DEFAULT, kinds.choice(*backends.writing()),
         "Engine of models that name none: llama.cpp for GGUF files, vLLM for safetensors, "
         "scripted for tests with a fixed text.",
     )

@@ -84,7 +84,8 @@ def _is_installed(spec: ModelSpec, *, hf: bool) -> bool:
 
     if hf or spec.package is None or spec.package.distribution is None:
         return False
-    if backends.get(spec.backend).weights is Weights.SAFETENSORS:
+    reads_safetensors = backends.get(spec.backend).weights is Weights.SAFETENSORS
+    if reads_safetensors is not spec.package.is_safetensors:
         return False
     try:
         fetched = package.install(spec.package, quiet=not sys.stdout.isatty())

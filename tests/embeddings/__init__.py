@@ -1,0 +1,1 @@
+"""sentence-transformers as an engine, in an environment that has it."""
