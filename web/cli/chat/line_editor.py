@@ -21,9 +21,9 @@ class LineEditor:
     """Reads messages from the terminal."""
 
     def __init__(self, history_file: Path) -> None:
+        # Ctrl-J stays what Enter is: as that comes what was typed before there was a prompt.
         keys = KeyBindings()
         keys.add("escape", "enter")(_new_line)
-        keys.add("c-j")(_new_line)
         self._session: PromptSession[str] = PromptSession(
             history=_history(history_file),
             completer=WordCompleter([f"/{name}" for name in COMMANDS], sentence=True),
