@@ -88,4 +88,6 @@ def test_an_answer_that_may_not_end_yet_goes_on_before_a_call(model):
 
 def test_it_travels(model):
     held = rows(model, [])._rows[1]._held
-    assert json.loads(json.dumps(held.form)) == held.form
+    arrived = AnswerForm.from_dict(json.loads(json.dumps(held.form)))
+    assert arrived == AnswerForm.from_dict(held.form)
+    assert arrived.calls.tools == offered()
