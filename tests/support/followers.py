@@ -8,7 +8,7 @@ from tests.support.jobs import frames
 from tests.support.waiting import wait_for
 
 #: How long a stream may take over everything that happens to it; vLLM alone loads for a minute.
-WHOLE_WITHIN_S = 240
+WHOLE_WITHIN_S = 400
 WORDS = 200
 TEXT = " ".join(f"w{number}" for number in range(WORDS))
 #: A script whose text takes five seconds where nothing goes wrong.

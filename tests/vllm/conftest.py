@@ -31,7 +31,7 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """Loading takes most of a minute on a small machine."""
     for item in items:
-        item.add_marker(pytest.mark.timeout(400))
+        item.add_marker(pytest.mark.timeout(700))
 
 
 @pytest.fixture(scope="session")

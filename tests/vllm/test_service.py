@@ -32,6 +32,8 @@ service = service_fixture(
     INFERENCE_MODELS_DIR=lambda request: str(request.getfixturevalue("models_dir")),
     INFERENCE_CATALOGUE_DIR=lambda request: str(request.getfixturevalue("catalogue_dir")),
     INFERENCE_MAX_CONCURRENT_PER_MODEL="4",
+    # A stream stands still while an engine starts anew, which takes minutes on a busy machine.
+    INFERENCE_REQUEST_TIMEOUT="400",
 )
 
 
