@@ -7,6 +7,7 @@ from tests.support.service import Service
 from workers.cluster.directory import Directory
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("preset", ["D3", "D4", "T3"])
 def test_a_preset_runs_and_each_of_its_models_answers(tmp_path, models_dir, preset):
     command = ("web.cli", "up", "--preset", preset)

@@ -30,7 +30,7 @@ class FrontEnd:
 
     def connect(self):
         """Make the client; nothing is sent yet."""
-        self._http = httpx.Client(base_url=self.url, timeout=60)
+        self._http = httpx.Client(base_url=self.url, timeout=110)
 
     def disconnect(self):
         """Close the client's connections."""
