@@ -96,4 +96,5 @@ def test_while_others_are_being_started_it_waits(standby, monkeypatch):
 
 def test_it_knows_its_supervisor(standby):
     standby.look(calm=True)
-    assert SUPERVISOR in psutil.Process(standby._process.pid).environ()
+    waiting = psutil.Process(standby._process.pid)
+    wait_for(lambda: SUPERVISOR in waiting.environ())  # it has none for a moment, as it begins
