@@ -1,20 +1,19 @@
 """Compressions: what the fast model made of a text that was too long for the next step.
 
 An entry is what one step said, by the hash of all that it was asked: the text, the target that it
-was to be shortened to, what had to be kept. It is of one model with one hash, and of the API key
-that asked: what one key has sent shows nowhere in the answers to another. Only steps at temperature
-0 are kept whose plan says that they may be: never those that shorten a conversation.
+was to be shortened to, what had to be kept. Only steps at temperature 0 are kept whose plan says
+that they may be: never those that shorten a conversation.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
 
 from workers.caches.cache import Cache
 from workers.caches.kind import CacheKind, register
+from workers.caches.model_entries import ModelEntries
 from workers.contract.step import Assignment
 
 COMPRESSIONS = register(
@@ -31,15 +30,12 @@ class Compressions:
     """What one worker's model has made of texts."""
 
     def __init__(self, cache: Cache, model: str, model_hash: Callable[[], str | None]) -> None:
-        """`model_hash` gives that of the files in memory; None while it is not known."""
-        self._cache = cache
-        self._model = model
-        self._model_hash = model_hash
+        """As `ModelEntries`."""
+        self._entries = ModelEntries(cache, model, model_hash)
 
     def get(self, owner: str | None, assignment: Assignment) -> str | None:
         """What a step of this assignment said; None where nothing is kept."""
-        id_ = self._id(owner, assignment)
-        raw = None if id_ is None else self._cache.get(id_, self._model)
+        raw = self._entries.get(owner, assignment.to_dict()) if _may_keep(assignment) else None
         try:
             said: Any = None if raw is None else json.loads(raw)
         except (ValueError, RecursionError):
@@ -48,14 +44,10 @@ class Compressions:
 
     def store(self, owner: str | None, assignment: Assignment, said: str) -> None:
         """Keep what a step said, to its own end."""
-        if (id_ := self._id(owner, assignment)) is not None:
+        if _may_keep(assignment):
             raw = json.dumps(said, ensure_ascii=False).encode(errors="replace")
-            self._cache.store(id_, raw, self._model)
+            self._entries.store(owner, assignment.to_dict(), raw)
 
-    def _id(self, owner: str | None, assignment: Assignment) -> str | None:
-        """The entry of an assignment; None where nothing may be kept of it."""
-        model_hash = self._model_hash()
-        if not assignment.reusable or assignment.sampling.temperature or model_hash is None:
-            return None
-        asked = json.dumps([model_hash, owner, assignment.to_dict()], sort_keys=True)
-        return hashlib.sha256(asked.encode()).hexdigest()
+
+def _may_keep(assignment: Assignment) -> bool:
+    return assignment.reusable and not assignment.sampling.temperature

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -39,7 +40,12 @@ def register(kind: CacheKind) -> CacheKind:
 
 def kinds() -> Mapping[str, CacheKind]:
     """Every cache that is registered, by its name, in the order of the names."""
+    _import_modules()
+    return {name: _REGISTERED[name] for name in sorted(_REGISTERED)}
+
+
+@functools.cache
+def _import_modules() -> None:
     package = importlib.import_module(__package__)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{__package__}.{module.name}")
-    return {name: _REGISTERED[name] for name in sorted(_REGISTERED)}
