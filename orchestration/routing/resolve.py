@@ -7,13 +7,13 @@ from presets.kind import Kind
 from presets.model import ModelSpec
 from workers.cluster.directory import Directory
 from workers.cluster.presence import WorkerStatus
+from workers.contract.embedding import wrong_kind
 from workers.contract.errors import (
     InferenceError,
     InsufficientMemory,
     ModelLoading,
     ModelNotFound,
     NoWorker,
-    WrongModelKind,
 )
 from workers.loading.model_state import has_failed
 from workers.settings import Settings
@@ -54,16 +54,8 @@ def require_kind(spec: ModelSpec, kind: Kind) -> None:
     Raises:
         WrongModelKind: says where to send it.
     """
-    if spec.kind is kind:
-        return
-    if spec.kind is Kind.EMBEDDING:
-        what = "makes embeddings and answers nothing: send it texts at POST /v1/embeddings"
-    else:
-        what = "answers and makes no embeddings: send it messages at POST /v1/chat/completions"
-    raise WrongModelKind(
-        f"{spec.id} {what}, or name another model: GET /v1/models tells their capabilities.",
-        details={"model": spec.id, "param": "model", "kind": spec.kind.value},
-    )
+    if spec.kind is not kind:
+        raise wrong_kind(spec.id, embeds=spec.kind is Kind.EMBEDDING)
 
 
 def configured(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workers.contract.errors import WrongModelKind
 from workers.contract.fields import known_fields
 
 #: Texts of one request at most: OpenAI's own bound.
@@ -61,6 +62,22 @@ class Embedding:
         """A JSON-ready dict; ids are not looked at one by one, as `asdict` would."""
         data = dataclasses.asdict(self.without_texts())
         return {**data, "inputs": self.inputs}
+
+
+def wrong_kind(model: str, *, embeds: bool) -> WrongModelKind:
+    """The refusal of a request that asks a model for what it does not do, and says who does."""
+    if embeds:
+        what = "makes embeddings and answers nothing: send it texts at POST /v1/embeddings"
+    else:
+        what = "answers and makes no embeddings: send it messages at POST /v1/chat/completions"
+    return WrongModelKind(
+        f"{model} {what}, or name another model: GET /v1/models tells their capabilities.",
+        details={
+            "model": model,
+            "param": "model",
+            "kind": "embedding" if embeds else "generation",
+        },
+    )
 
 
 def encoded(numbers: bytes) -> str:

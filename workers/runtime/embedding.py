@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from workers.contract.embedding import FLOAT_BYTES, encoded
-from workers.contract.errors import WrongModelKind
+from workers.contract.embedding import FLOAT_BYTES, encoded, wrong_kind
 from workers.contract.events import Vectors
 from workers.contract.step import Timings, Usage
 from workers.engines.base import Delta
@@ -29,11 +28,7 @@ def embed(lease: Lease, engine: EmbeddingEngine, writer: StepWriter) -> Delta:
     """
     job, request = lease.job, lease.request
     if job.embedding is None:
-        raise WrongModelKind(
-            f"{request.model} makes embeddings and answers nothing: send it texts at POST "
-            "/v1/embeddings.",
-            details={"model": request.model, "param": "model"},
-        )
+        raise wrong_kind(request.model, embeds=True)
     began = time.perf_counter()
     embedded = engine.embed(job.embedding, lease.stop, job.priority)
     if embedded is None:

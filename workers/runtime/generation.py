@@ -11,7 +11,8 @@ from redis.exceptions import RedisError
 
 from workers import logs
 from workers.caches.compressions import Compressions
-from workers.contract.errors import InferenceError, Internal, WrongModelKind
+from workers.contract.embedding import wrong_kind
+from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Failed, Started, StepFinished, Token
 from workers.contract.job import JobState
 from workers.contract.sampling import Sampling
@@ -158,10 +159,7 @@ def _decode(
         output.last = embedding.embed(lease, engine, writer)
         return _end(lease, runner, writer, output, meter)
     if job.embedding is not None:
-        raise WrongModelKind(
-            f"{request.model} makes no embeddings.",
-            details={"model": request.model, "param": "model"},
-        )
+        raise wrong_kind(request.model, embeds=False)
     choice = choice_of(request.step)
     assignment = lease.assignment or Assignment(job.messages, job.sampling_of(choice))
     prompt = job.prompt_of(choice) if lease.assignment is None else None
