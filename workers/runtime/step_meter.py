@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import time
 
-from workers.contract.job import Api
 from workers.contract.step import Outcome, tries
 from workers.metrics import instruments
 from workers.metrics.instruments import PROVIDER
 from workers.metrics.process_metrics import ProcessMetrics
 from workers.store.leases import Lease
+from workers.tracing import genai
 
-#: `gen_ai.operation.name`, by OpenTelemetry's semantic conventions for generative AI.
-_OPERATION = {
-    Api.CHAT: "chat",
-    Api.TEXT: "text_completion",
-    Api.INFILL: "text_completion",
-    Api.EMBEDDINGS: "embeddings",
-}
 #: Outcomes of attempts that gave no outcome of their own.
 ERROR, CANCELLED, HANDED_BACK = "error", "cancelled", "handed_back"
 
@@ -29,7 +22,7 @@ class StepMeter:
         self._metrics = metrics
         job, request = lease.job, lease.request
         self._model, self._mode = request.model, job.mode
-        self._gen_ai = (_OPERATION[job.api], PROVIDER, request.model)
+        self._gen_ai = (genai.operation(job), PROVIDER, request.model)
         self._waited_s = max(0.0, lease.waited_ms / 1000)
         self._goes_on = bool(lease.produced)
         self._began_at = time.perf_counter()

@@ -20,6 +20,7 @@ PROVIDER = "inference-service"
 #: Characters of messages or of an answer that a span has, where it has them.
 MOST_CONTENT = 65_536
 
+#: `gen_ai.operation.name`, of spans and of metrics.
 _OPERATIONS = {
     Api.CHAT: "chat",
     Api.TEXT: "text_completion",
