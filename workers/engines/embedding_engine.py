@@ -38,6 +38,8 @@ class EmbeddingEngine:
         self.memory_bytes = 0
         self._encoder = encoder
         self._name = ""
+        #: Tokens that every text ends with; a text that is cut keeps them.
+        self._ending: list[int] = []
         self._batches: EmbeddingBatches | None = None
         self._preparations = Preparations()
 
@@ -64,6 +66,7 @@ class EmbeddingEngine:
         longest = min(spec.context_length, MOST_EMBEDDED_TOKENS)
         self.context_length = min(longest, self._encoder.most_tokens)
         self.memory_bytes = self._encoder.memory_bytes
+        self._ending = _common_ending(self._encoder.tokenize("a"), self._encoder.tokenize("b"))
         self._batches = EmbeddingBatches(self._encoder)
         self._batches.start()
         on_progress(1.0)
@@ -157,7 +160,7 @@ class EmbeddingEngine:
                     "reason": "context_length_exceeded",
                 },
             )
-        ending = list(self._encoder.ending)
+        ending = self._ending
         if ending and ids[-len(ending) :] == ending:
             return [*ids[: most - len(ending)], *ending]
         return ids[:most]
@@ -170,6 +173,14 @@ class EmbeddingEngine:
                 f"{param} holds the token id {wrong}; those of {self._name} are 0 to {size - 1}.",
                 details={"param": param},
             )
+
+
+def _common_ending(first: list[int], second: list[int]) -> list[int]:
+    """What two texts end with alike."""
+    length = 0
+    while length < min(len(first), len(second)) and first[-length - 1] == second[-length - 1]:
+        length += 1
+    return first[len(first) - length :]
 
 
 def _scaled(vectors: Vectors) -> Vectors:

@@ -23,8 +23,6 @@ class Encoder(Protocol):
     dimensions: int
     #: Ids are below it.
     vocabulary_size: int
-    #: Tokens that every text ends with; a text that is cut keeps them.
-    ending: tuple[int, ...]
     #: Texts, and tokens of all of them together, of which a batch is best made.
     batch_texts: int
     batch_tokens: int

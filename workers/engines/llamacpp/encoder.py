@@ -32,7 +32,6 @@ class LlamaCppEncoder:
 
     def __init__(self, options: EngineOptions) -> None:
         self.most_tokens = self.dimensions = self.vocabulary_size = self.memory_bytes = 0
-        self.ending: tuple[int, ...] = ()
         on_device = options.gpu_layers != 0 and llama_cpp.llama_supports_gpu_offload()
         self.batch_texts = BATCH_TEXTS
         self.batch_tokens = BATCH_TOKENS_ON_DEVICE if on_device else BATCH_TOKENS
@@ -68,7 +67,6 @@ class LlamaCppEncoder:
             )
         self._encodes = bool(llama_cpp.llama_model_has_encoder(model.pointer))
         self._batch = llama_cpp.llama_batch_init(rows, 0, 1)
-        self.ending = self._ending()
         self.encode([self.tokenize("warm up")[: self.most_tokens]])
         self.memory_bytes = max(psutil.Process().memory_info().rss - before, model.size_bytes)
 
@@ -110,14 +108,6 @@ class LlamaCppEncoder:
         if model is not None:
             model.free()
         gc.collect()
-
-    def _ending(self) -> tuple[int, ...]:
-        """The tokens that the model's texts end with: what two texts have in common there."""
-        first, second = self.tokenize("a"), self.tokenize("b")
-        length = 0
-        while length < min(len(first), len(second)) and first[-length - 1] == second[-length - 1]:
-            length += 1
-        return tuple(first[len(first) - length :])
 
 
 def _context(model: Model, tokens: int, threads: int | None) -> llama_cpp.llama_context_p:

@@ -34,7 +34,6 @@ class SentenceTransformersEncoder:
 
     def __init__(self, options: EngineOptions) -> None:
         self.most_tokens = self.dimensions = self.vocabulary_size = self.memory_bytes = 0
-        self.ending: tuple[int, ...] = ()
         self.batch_texts, self.batch_tokens = BATCH_TEXTS, BATCH_TOKENS
         self._options = options
         self._model: SentenceTransformer | None = None
@@ -64,14 +63,15 @@ class SentenceTransformersEncoder:
         self._filling = int(self._tokenizer.pad_token_id or 0)
         if model.device.type != "cpu":
             self.batch_tokens = BATCH_TOKENS_ON_DEVICE
-        without, with_ = ((self._ids("a", special=special)) for special in (False, True))
-        self.ending = tuple(with_[with_.index(without[-1]) + 1 :]) if without else ()
         self.encode([self.tokenize("warm up")])
         self.memory_bytes = psutil.Process().memory_info().rss - before
 
     def tokenize(self, text: str) -> list[int]:
         """See `Encoder.tokenize`."""
-        return self._ids(text, special=True)
+        ids: list[int] = self._tokenizer.encode(
+            text, add_special_tokens=True, truncation=False, verbose=False
+        )
+        return ids
 
     def encode(self, batch: Sequence[Sequence[int]]) -> Vectors:
         """See `Encoder.encode`."""
@@ -84,12 +84,6 @@ class SentenceTransformersEncoder:
         """Give the memory back. Safe to call twice."""
         self._model = None
         gc.collect()
-
-    def _ids(self, text: str, *, special: bool) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(
-            text, add_special_tokens=special, truncation=False, verbose=False
-        )
-        return ids
 
     def _computed(self, texts: list[Sequence[int]]) -> Vectors:
         """The vectors of texts that are filled up to the longest."""
