@@ -47,7 +47,20 @@ class StreamOptionsSchema(LenientSchema):
     include_steps = Flag(description="Send what the steps of a mode do, as frames without choices.")
 
 
-class CompletionSchema(SamplingSchema):
+class CallerFields:
+    """What any request says of its caller, and of how soon its answer is wanted."""
+
+    user = Text(most=512, description="Who asks, as the caller names them; kept with the job.")
+    metadata = Metadata(description="Pairs of texts, kept and shown with the job.")
+    service_tier = Text(
+        choices=TIERS,
+        description="A `priority` in other words: `priority` is 3, `default` 2, `flex` 1; `auto`: "
+        "as if absent.",
+    )
+    priority = Whole(1, 3, description="3 is taken first, 1 last.")
+
+
+class CompletionSchema(CallerFields, SamplingSchema):
     """A chat completion. `unknown_parameters.sort_out` deals with names that are not here."""
 
     #: `ROUTED` loads a body without it.
@@ -132,14 +145,7 @@ class CompletionSchema(SamplingSchema):
     guided_grammar = SourceField(description="vLLM's older name of `structured_outputs.grammar`.")
     grammar = SourceField(description="A grammar in GBNF, as llama.cpp has it, or in Lark's form.")
     json_schema = SchemaField(description="A JSON Schema, as llama.cpp takes it.")
-    user = Text(most=512, description="Who asks, as the caller names them; kept with the job.")
-    metadata = Metadata(description="Pairs of texts, kept and shown with the job.")
     store = Flag(description="Kept and shown with the job; how long is the operator's to say.")
-    service_tier = Text(
-        choices=TIERS,
-        description="A `priority` in other words: `priority` is 3, `default` 2, `flex` 1; `auto`: "
-        "as if absent.",
-    )
     prompt_cache_key = Text(
         most=512, description="A hint; beginnings are known again by what they say, without it."
     )
@@ -155,7 +161,6 @@ class CompletionSchema(SamplingSchema):
         description="`auto`: where one model answers, old turns that do not fit are shortened; "
         "system messages and the last user's turn never. As INFERENCE_COMPRESSION says if absent.",
     )
-    priority = Whole(1, 3, description="3 is taken first, 1 last.")
 
 
 class JobFields:

@@ -10,13 +10,11 @@ from marshmallow import ValidationError
 from web.schemas import service_tier, unknown_parameters
 from web.schemas.bounds import Bounds
 from web.schemas.completion import Completion
-from web.schemas.completion_schema import JobFields
+from web.schemas.completion_schema import CallerFields, JobFields
 from web.schemas.fields import Flag, Text, Whole
 from web.schemas.lenient import LenientSchema
-from web.schemas.metadata import Metadata
 from web.schemas.prompts import PromptsField, TextOrIds
-from web.schemas.service_tier import TIERS
-from web.schemas.tokenizing import MOST_IDS
+from web.schemas.tokenizing import MOST_IDS, MOST_TEXT
 from workers.contract.embedding import MOST_INPUTS, Embedding
 from workers.contract.errors import UnsupportedParameter
 from workers.contract.job import DEFAULT_MODE, Api, Priority, TemplateOptions
@@ -24,9 +22,6 @@ from workers.contract.sampling import Sampling
 
 #: Token ids are values, and so are lists of them.
 BOUNDS = Bounds(nodes=MOST_IDS + MOST_INPUTS + 100)
-#: Characters of a text at most: a text is tokenised in one call, as with `/v1/tokenize`, and no
-#: model here reads a tenth of it.
-MOST_CHARACTERS = 512 * 1024
 #: Longer vectors than any model gives.
 _MOST_DIMENSIONS = 65_536
 
@@ -41,14 +36,14 @@ class _InputField(PromptsField):
         inputs = super()._deserialize(value, *args, **kwargs)
         for place, each in enumerate(inputs):
             where = "" if len(inputs) == 1 else f"item {place} "
-            if isinstance(each, str) and len(each) > MOST_CHARACTERS:
-                raise ValidationError(f"{where}must have at most {MOST_CHARACTERS} characters")
+            if isinstance(each, str) and len(each) > MOST_TEXT:  # it is tokenised in one call, too
+                raise ValidationError(f"{where}must have at most {MOST_TEXT} characters")
             if not each:
                 raise ValidationError(f"{where}must not be empty: nothing has no vector")
         return inputs
 
 
-class EmbeddingSchema(LenientSchema):
+class EmbeddingSchema(CallerFields, LenientSchema):
     """Texts whose vectors are asked for."""
 
     model = Text(
@@ -78,14 +73,6 @@ class EmbeddingSchema(LenientSchema):
     truncate = Flag(
         description="Read a text that is too long as far as it fits; else it is refused."
     )
-    user = Text(most=512, description="Who asks, as the caller names them; kept with the job.")
-    metadata = Metadata(description="Pairs of texts, kept and shown with the job.")
-    service_tier = Text(
-        choices=TIERS,
-        description="A `priority` in other words: `priority` is 3, `default` 2, `flex` 1; `auto`: "
-        "as if absent.",
-    )
-    priority = Whole(1, 3, description="3 is taken first, 1 last.")
 
 
 class EmbeddingJobSchema(JobFields, EmbeddingSchema):

@@ -22,7 +22,8 @@ from workers.contract.tokenizing import TokenizerCall
 #: through it is exact with every vocabulary; the call takes a second on a slow core at worst (half
 #: a mebibyte of spaces or of random letters; prose 0.4 s). The longest context in the catalogue,
 #: 131,072 tokens of prose, is as long.
-TEXT_BOUNDS = Bounds(bytes=2 * 2**20, string_bytes=2**19)
+MOST_TEXT = 2**19
+TEXT_BOUNDS = Bounds(bytes=2 * 2**20, string_bytes=MOST_TEXT)
 #: Ids are values: somewhat more than twice the longest context in the catalogue.
 MOST_IDS = 300_000
 IDS_BOUNDS = Bounds(bytes=4 * 2**20, nodes=MOST_IDS + 100)
