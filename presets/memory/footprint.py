@@ -7,7 +7,7 @@ gives, and marked as an estimate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -113,7 +113,7 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
         context_length = min(context_length, head.context_length)
     weights = _weights_bytes(spec, head, cache_dir)
     if spec.kind is Kind.EMBEDDING:
-        return replace(_of_embedding(spec, head, weights, context_length), concurrency=concurrency)
+        return _of_embedding(spec, concurrency, head, weights, context_length)
     asked = spec.options.get("kv_tokens")
     wanted = int(asked or max(context_length, KV_TOKENS_PER_REQUEST * concurrency))
     if head is not None:
@@ -135,7 +135,7 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
 
 
 def _of_embedding(
-    spec: ModelSpec, head: _Head | None, weights: int, context_length: int
+    spec: ModelSpec, concurrency: int, head: _Head | None, weights: int, context_length: int
 ) -> Footprint:
     """A model that keeps nothing of what it has read: its pool is the longest text.
 
@@ -157,6 +157,7 @@ def _of_embedding(
         context_length=tokens,
         layers=head.layers if head is not None else 0,
         estimated=head is None and weights > 0,
+        concurrency=concurrency,
     )
 
 

@@ -46,7 +46,8 @@
 --
 -- Returns {'stored', rank, position, running} of its first step, or why it was not stored:
 -- {'same', id} (the Idempotency-Key stands for that job), {'conflict', id} (it stands for another
--- body), {'joined', id} (that job is alike and runs, and has a reader more now), {'full', jobs of its kind, waiting, running}, {'over', bytes of its key's jobs, its own}.
+-- body), {'joined', id} (that job is alike and runs, and has a reader more now), {'full', jobs of
+-- its kind, waiting, running}, {'over', bytes of its key's jobs, its own}.
 
 local FIRST_STEP = 22
 local COALESCED_TTL_S = 3600  -- a job that runs longer is joined by nobody from then on
@@ -75,12 +76,12 @@ if digest ~= '' then
   end
 end
 if alike ~= '' then
-  local running = redis.call('GET', key('coalesced', alike))
-  if running then
-    local readers, terminal = unpack(redis.call('HMGET', key('job', running), 'readers', 'terminal'))
+  local other = redis.call('GET', key('coalesced', alike))
+  if other then
+    local readers, terminal = unpack(redis.call('HMGET', key('job', other), 'readers', 'terminal'))
     if readers and tonumber(readers) > 0 and not terminal then
-      redis.call('HINCRBY', key('job', running), 'readers', 1)
-      return {'joined', running}
+      redis.call('HINCRBY', key('job', other), 'readers', 1)
+      return {'joined', other}
     end
   end
 end

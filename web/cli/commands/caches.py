@@ -12,6 +12,7 @@ from web.cli.connection import request, service_command
 from web.cli.console import print_rows, print_text
 from web.cli.default_list import DefaultList
 
+_COUNTS = ("hits", "misses", "evictions")
 _HEAD = ("cache", "entries", "KB", "of KB", "hits", "misses", "evicted")
 
 
@@ -35,8 +36,7 @@ def list_(as_json: bool) -> None:
             str(each["entries"]),
             str(each["bytes"] // 1000),
             str(each["limit_bytes"] // 1000),
-            *("-" if each[name] is None else str(each[name]) for name in ("hits", "misses")),
-            "-" if each["evictions"] is None else str(each["evictions"]),
+            *("-" if each[name] is None else str(each[name]) for name in _COUNTS),
         )
         for each in found
     ]
