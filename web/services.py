@@ -43,10 +43,11 @@ from workers.planning import memory_plan
 from workers.settings import Settings
 from workers.settings.contradictions import SPARE_WEB_THREADS
 from workers.store import connections
+from workers.store.calls import MOST_WAITING
 from workers.store.jobs import JobStore
 from workers.store.redis_memory import RedisMemory
 from workers.store.routing_state import RoutingState
-from workers.store.tokenizer_calls import MOST_WAITING, TokenizerCalls
+from workers.store.tokenizer_calls import TokenizerCalls
 
 
 @dataclass(frozen=True, slots=True)

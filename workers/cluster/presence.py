@@ -7,7 +7,7 @@ import enum
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,6 +78,8 @@ class Worker:
     order: str | None = None
     #: Hash of the model that it has in memory; None while that is not known.
     model_hash: str | None = None
+    #: Names of the calls that it takes beside jobs (`workers.store.model_calls`).
+    calls: tuple[str, ...] = ()
     #: What its engine uses; None while it has none.
     use: EngineUse | None = None
 
@@ -91,6 +93,7 @@ class Worker:
         """Rebuild a worker; fields of a newer version are ignored."""
         fields = known_fields(cls, data)
         fields["devices"] = tuple(data.get("devices", ()))
+        fields["calls"] = tuple(data.get("calls", ()))
         if use := data.get("use"):
             fields["use"] = EngineUse.from_dict(use)
         return cls(**{**fields, "status": WorkerStatus(data["status"])})
@@ -125,6 +128,7 @@ class Presence(BackgroundThread):
             memory_bytes=0,
             error=None,
             model_hash=None,
+            calls=(),
         )
         self._end(lambda: self._beat(keys.REBIRTH_TTL_MS))
 
@@ -166,6 +170,10 @@ class Presence(BackgroundThread):
     def hashed(self, model_hash: str) -> None:
         """The hash of the model is known."""
         self._change(model_hash=model_hash)
+
+    def takes_calls(self, names: Iterable[str]) -> None:
+        """It takes calls of these names from now on."""
+        self._change(calls=tuple(names))
 
     def tell_use(self, use: Callable[[], EngineUse]) -> None:
         """Each beat tells from now on what the engine uses."""

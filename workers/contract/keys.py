@@ -97,6 +97,10 @@ tokenizer:urgent           list         orchestration          15 s: those that 
 tokenizer:call:{number}    string       who counts tokens      15 s, or until it is taken (JSON)
 tokenizer:reply:{number}   list         the tokenizer          5 s: the one answer
 tokenizer:wake             list         who counts tokens      15 s: that a tokenizer is to start
+calls:{model}              list         who calls a worker     as long as its callers wait: numbers
+                                                               of calls
+models:call:{number}       string       who calls a worker     so long, or until it is taken (JSON)
+models:reply:{number}      list         the model's worker     5 s: the one answer (JSON)
 metrics                    hash         Lua: count             for ever: what all processes have
                                                                counted, by series
 metrics:{process}:number   string       Lua: count             a day after a report: its number
@@ -280,14 +284,19 @@ def worker(worker_id: str) -> str:
     return f"{PREFIX}worker:{worker_id}"
 
 
-def tokenizer_call(number: str) -> str:
-    """What one call asks of the tokenizer: JSON."""
-    return f"{PREFIX}tokenizer:call:{number}"
+def calls(model: str) -> str:
+    """Calls on the workers of a model that are neither jobs nor steps: a list of numbers."""
+    return f"{PREFIX}calls:{model}"
 
 
-def tokenizer_reply(number: str) -> str:
+def call(service: str, number: str) -> str:
+    """What one call asks of a service, `tokenizer` or `models`: JSON."""
+    return f"{PREFIX}{service}:call:{number}"
+
+
+def reply(service: str, number: str) -> str:
     """What it answers: a list of one entry, so that its caller can wait for it."""
-    return f"{PREFIX}tokenizer:reply:{number}"
+    return f"{PREFIX}{service}:reply:{number}"
 
 
 def served(model: str) -> str:

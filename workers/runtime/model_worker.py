@@ -34,6 +34,8 @@ from workers.metrics.reporter import MetricsReporter
 from workers.metrics.span_meter import span_meter
 from workers.planning import catalogue, memory_plan
 from workers.runtime import ending, revoke
+from workers.runtime.calls.registry import CallResources, handlers
+from workers.runtime.calls.server import ModelCallServer
 from workers.runtime.consumer import consume, worker_record
 from workers.runtime.deletions import Deletions
 from workers.runtime.engine_loading import load_engine
@@ -224,9 +226,14 @@ class _ModelWorker:
         watchdog.start()
         deletions = Deletions(redis, engine)
         deletions.start()
+        calls = handlers(CallResources(engine, redis))
+        call_server = ModelCallServer(connections.client(settings), spec.id, calls)
+        call_server.start()
+        self._presence.takes_calls(calls)
         try:
             return consume(app, worker, model_queue(spec.id))
         finally:
+            call_server.stop()
             deletions.stop()
             watchdog.stop()
             token_log.stop()

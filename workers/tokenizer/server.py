@@ -16,13 +16,13 @@ from redis.exceptions import RedisError
 
 from workers.background import BackgroundThread
 from workers.contract import keys
-from workers.contract.errors import InferenceError, Internal
 from workers.contract.tokenizing import TokenizerCall
 from workers.engines.base import GenerationRequest
 from workers.engines.model_tokenizer import ModelTokenizer
 from workers.engines.time_budget import BUDGET_S, TimeBudget
-from workers.store import tokenizer_calls
-from workers.store.tokenizer_calls import TokenizerReply
+from workers.store.call_server import CallServer
+from workers.store.calls import Calls
+from workers.store.tokenizer_calls import SERVICE, TokenizerReply
 from workers.tokenizer.loaded import LoadedTokenizers
 
 log = logging.getLogger(__name__)
@@ -97,24 +97,21 @@ class TokenizerServer:
 
     def __init__(self, redis: Redis, counter: Counter, *, idle_s: float = IDLE_S) -> None:
         """`redis`: a client with a connection for each thread. `idle_s`: see `IDLE_S`."""
-        self._redis = redis
         self._counter = counter
         self._idle_s = idle_s
-        self._used_at = time.monotonic()
         self._ended = threading.Event()
         self._beats = _Beats(redis)
-        self._threads = [
-            threading.Thread(target=self._take_calls, name=f"tokenizer-{number}", daemon=True)
-            for number in range(THREADS)
-        ]
+        queues = [keys.TOKENIZER_URGENT, keys.TOKENIZER_CALLS]
+        self._calls = CallServer(
+            Calls(redis, SERVICE), queues, self._answer, name="tokenizer", threads=THREADS
+        )
 
     def run(self) -> None:
         """Serve; returns when nobody has asked for a while, or `stop` was called."""
         self._beats.start()
-        for thread in self._threads:
-            thread.start()
+        self._calls.start()
         while not self._ended.wait(_WAIT_S):
-            if time.monotonic() - self._used_at > self._idle_s:
+            if time.monotonic() - self._calls.used_at > self._idle_s:
                 log.info("nobody counts tokens: the tokenizer ends until it is needed")
                 break
         self.stop()
@@ -123,33 +120,10 @@ class TokenizerServer:
         """Take no further call; those that run are answered. Safe to call twice."""
         self._ended.set()
         self._beats.stop()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_WAIT_S + BUDGET_S)
+        self._calls.stop(BUDGET_S)
 
-    def _take_calls(self) -> None:
-        while not self._ended.is_set():
-            try:
-                taken = tokenizer_calls.take(self._redis, _WAIT_S)
-                if taken is not None:
-                    number, call = taken
-                    self._used_at = time.monotonic()
-                    tokenizer_calls.reply(self._redis, number, self._answer(call))
-            except RedisError as error:
-                log.warning("Redis is unavailable: %s", error)
-                self._ended.wait(_PAUSE_S)
-            except Exception:  # a call that cannot be read: its caller is of another version
-                log.exception("a call cannot be read")
-
-    def _answer(self, call: TokenizerCall) -> bytes:
-        try:
-            return self._counter.answer(call).encode()
-        except InferenceError as error:
-            log.info("not counted for %s: %s", call.model, error.for_log())
-            return tokenizer_calls.encode_error(error)
-        except Exception:
-            log.exception("counting failed with an unexpected error")
-            return tokenizer_calls.encode_error(Internal())
+    def _answer(self, body: bytes) -> bytes:
+        return self._counter.answer(TokenizerCall.from_dict(json.loads(body))).encode()
 
 
 class _Beats(BackgroundThread):

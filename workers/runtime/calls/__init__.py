@@ -1,0 +1,1 @@
+"""Calls on a model's worker: what each name means, and the threads that answer."""
