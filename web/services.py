@@ -92,7 +92,8 @@ class Services:
         tokenizer = TokenizerCalls(redis or connections.client(settings))
         redis = redis or connections.client(settings)
         catalogue = catalogue_.load(settings)
-        directory, jobs = Directory(redis), JobStore(redis)
+        directory = Directory(redis, autoscaled=settings.autoscaled)
+        jobs = JobStore(redis)
         admission = Admission(settings, directory, jobs, RedisMemory(redis))
         mode_selector = ModeSelector(settings, catalogue, directory)
         submitter = Submitter(

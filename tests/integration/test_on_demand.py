@@ -13,18 +13,24 @@ MODEL = "smollm2-135m"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
 
 
-@pytest.fixture
-def client(tmp_path, redis_socket, redis):
-    """A front end beside a keeper and an `up` that only say that they are there."""
+def front_end(tmp_path, redis_socket, **environment):
+    """The application of a front end on that Redis."""
     environ = {
         "INFERENCE_DATA_DIR": str(tmp_path),
         "INFERENCE_BACKEND": "scripted",
         "INFERENCE_REDIS_URL": f"unix://{redis_socket}",
         "INFERENCE_LOAD_ON_DEMAND": "true",
         "INFERENCE_REQUEST_TIMEOUT": "4",
+        **environment,
     }
+    return create_app(read(environ, env_file=None))
+
+
+@pytest.fixture
+def client(tmp_path, redis_socket, redis):
+    """A front end beside a keeper and an `up` that only say that they are there."""
     redis.mset({keys.KEEPER: "k", keys.SUPERVISOR: "here"})
-    app = create_app(read(environ, env_file=None))
+    app = front_end(tmp_path, redis_socket)
     yield app.test_client()
     app.extensions["inference"].hub.stop()
 
@@ -62,3 +68,13 @@ def test_the_service_is_ready_though_nothing_is_loaded(client, redis):
     redis.sadd(keys.LOADED_ONCE, MODEL)
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.get_json()["loaded_models"]) == (200, [])
+
+
+def test_what_is_scaled_from_outside_waits_for_its_first_worker(tmp_path, redis_socket, redis):
+    redis.set(keys.KEEPER, "k")
+    for autoscaled, status in (("false", 503), ("true", 202)):
+        app = front_end(tmp_path, redis_socket, INFERENCE_AUTOSCALED=autoscaled)
+        client = app.test_client()
+        assert client.post("/v1/jobs", json=BODY).status_code == status
+        assert client.get("/health/ready").status_code == (503 if status == 503 else 200)
+        app.extensions["inference"].hub.stop()

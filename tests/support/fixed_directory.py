@@ -6,7 +6,10 @@ from workers.cluster.directory import Directory, Snapshot
 class FixedDirectory(Directory):
     """Workers, orders by model, an `up` and a keeper or none, models that answered a moment ago."""
 
-    def __init__(self, *workers, orders=(), supervised=False, kept=False, served=()):
+    def __init__(
+        self, *workers, orders=(), supervised=False, kept=False, served=(), autoscaled=False
+    ):
+        self._autoscaled = autoscaled
         by_model = {order.model: order for order in orders}
         self._known = Snapshot(
             tuple(workers), frozenset(), by_model, supervised, kept, frozenset(served)

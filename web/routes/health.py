@@ -90,6 +90,8 @@ def _readiness(front_end: Services) -> Response | dict[str, Any]:
     models = [{"id": model_id, **render_models.status(model_id)} for model_id in concerned]
     serving = {model["id"] for model in models if model["status"] == "loaded"}
     left = {model_id for model_id in wanted if _was_unloaded(model_id, front_end)}
+    if front_end.settings.autoscaled:  # a request is what brings the first worker of a model
+        left |= {model_id for model_id in wanted if not directory.of(model_id)}
     missing = [m for m in wanted if m not in directory.loaded_once() | left]
     if missing:
         reason = "; ".join(_why(model) for model in models if model["id"] in missing)

@@ -34,9 +34,11 @@ class Directory:
     Every method raises `redis.RedisError` while Redis is away.
     """
 
-    def __init__(self, redis: Redis, ttl_s: float = 0.25) -> None:
+    def __init__(self, redis: Redis, ttl_s: float = 0.25, *, autoscaled: bool = False) -> None:
+        """`autoscaled`: something outside starts a worker of whatever model requests wait for."""
         self._redis = redis
         self._ttl_s = ttl_s
+        self._autoscaled = autoscaled
         self._lock = threading.Lock()
         self._read_at = float("-inf")
         self._snapshot = Snapshot()
@@ -87,9 +89,9 @@ class Directory:
         return self._look().orders
 
     def can_load(self, model: str) -> bool:
-        """Whether a model would be loaded: a keeper that decides, and a process or an `up`."""
+        """Whether a model would be loaded: a keeper decides, and a process of it is or will be."""
         seen = self._look()
-        return seen.kept and (seen.supervised or bool(self.of(model)))
+        return seen.kept and (seen.supervised or self._autoscaled or bool(self.of(model)))
 
     @property
     def supervised(self) -> bool:

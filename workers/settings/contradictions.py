@@ -40,6 +40,9 @@ def _queue(settings: Settings) -> Iterator[Problem]:
 
 
 def _loading(settings: Settings) -> Iterator[Problem]:
+    if settings.autoscaled and not settings.load_on_demand:
+        allowed = "false, or INFERENCE_LOAD_ON_DEMAND=true: no other request waits for a model"
+        yield _problem(settings, "autoscaled", allowed, "load_on_demand")
     if not settings.swap:
         return
     if not settings.load_on_demand:

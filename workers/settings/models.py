@@ -87,6 +87,11 @@ class ModelSettings:
         "INFERENCE_LOAD_ON_DEMAND", False, kinds.BOOLEAN,
         "Load a model when a request asks for it. While false the request is refused.",
     )
+    autoscaled: bool = setting(
+        "INFERENCE_AUTOSCALED", False, kinds.BOOLEAN,
+        "Something outside, such as KEDA, starts workers where requests wait: they wait for a "
+        "model that has no process, too. Needs INFERENCE_LOAD_ON_DEMAND=true.",
+    )
     swap: bool = setting(
         "INFERENCE_SWAP", False, kinds.BOOLEAN,
         "Where memory is short, unload the idle model that was used longest ago for one that is "

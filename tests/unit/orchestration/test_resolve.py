@@ -86,6 +86,7 @@ def test_a_request_nobody_would_take_is_refused(workers, error, says):
         (FixedDirectory(supervised=True), False, NoWorker, "inference-service worker phi-4"),
         (FixedDirectory(kept=True), True, NoWorker, "inference-service worker phi-4"),
         (FixedDirectory(supervised=True, kept=True), True, None, ""),
+        (FixedDirectory(autoscaled=True, kept=True), True, None, ""),
         (FixedDirectory(worker(WorkerStatus.UNLOADED), kept=True), True, None, ""),
         (FixedDirectory(worker(WorkerStatus.LOADING), kept=True), True, None, ""),
         (FixedDirectory(LOADED, kept=True), True, None, ""),
