@@ -41,12 +41,19 @@ presets:
   - {stage: refine, model: qwen2.5-7b}
   - {stage: validate, model: phi-4}
   hardware: server
+- id: long-documents
+  models: [granite-8b-code-128k]
+  mode: pipeline
+  stages:
+  - {stage: draft, model: granite-8b-code-128k}
+  - {stage: validate, model: granite-8b-code-128k}
+  hardware: server
 """
 
 
 @pytest.fixture(scope="module")
 def own_presets(tmp_path_factory):
-    """A catalogue of a user's own with one preset."""
+    """A catalogue of a user's own with two presets."""
     directory = tmp_path_factory.mktemp("windows")
     (directory / "presets.yaml").write_text(WINDOWS)
     return directory
@@ -55,6 +62,12 @@ def own_presets(tmp_path_factory):
 windows = service_fixture(
     "A pipeline over three windows.",
     command=up("windows"),
+    INFERENCE_CATALOGUE_DIR=lambda request: str(request.getfixturevalue("own_presets")),
+    **WIDE,
+)
+long_documents = service_fixture(
+    "Two stages of a model of 131,072 tokens.",
+    command=up("long-documents"),
     INFERENCE_CATALOGUE_DIR=lambda request: str(request.getfixturevalue("own_presets")),
     **WIDE,
 )

@@ -293,6 +293,34 @@ def test_a_pipeline_over_windows_of_8k_32k_and_16k(windows):
         assert read == steps[name]["tokens"]["prompt"]
 
 
+def test_a_document_of_100000_tokens_through_a_window_of_128k(long_documents):
+    """A question has the window, whatever its part is; what is handed on is made to fit beside it.
+
+    Draft and answer may have 16,000 tokens, and the window has not both beside the document.
+    """
+    model = "granite-8b-code-128k"
+    said = dict.fromkeys(("decisions", "constraints", "open_questions", "evidence"), ())
+    script = {
+        "text": json.dumps({**said, "errors": (), "context": "It is short."}),
+        "steps": {"draft": ENDLESS_DRAFT, "answer": TEXTS["answer"]},
+    }
+    document = json.dumps({"scripted": script}) + " word" * 100_000
+    body = ask(long_documents, document, model=model, max_tokens=16_000)
+    assert content(body) == "the answer itself"
+    draft, shortened, answer = body["orchestration"]["steps"]
+    assert shortened["step"] == "compress-draft-1-1-1"
+    words = len(document.split())
+    for step, drafted, handed_on in ((draft, 0, 0), (answer, 16_000, 3)):
+        plan = step["plan"]
+        parts = plan["parts"]
+        assert plan["window"] == sum(part["budget"] for part in parts.values()) == 131_072
+        assert parts["user_query"]["budget"] == 32_000 < words <= parts["user_query"]["got"]
+        assert (parts["handoff"]["asked"], parts["handoff"]["got"]) == (drafted, handed_on)
+        assert parts["generation"]["got"] == 16_000
+        read = sum(parts[part]["got"] for part in parts if part != "generation")
+        assert read == step["tokens"]["prompt"]
+
+
 def test_what_no_pass_shortens_ends_with_the_best_so_far(scripted):
     script = with_steps(draft=ENDLESS_DRAFT)
     body = ask(scripted, script, messages=crowded(script))
