@@ -41,6 +41,8 @@ def stream(connection: http.client.HTTPConnection, body: dict) -> Stream:
                 if choice["delta"].get("content"):
                     arrivals.append(now)
     total = time.perf_counter() - began
+    if not arrivals:
+        raise RuntimeError(f"no text came, and the answer ended by {reason}")
     return Stream(arrivals[0], total, usage["completion_tokens"], reason, tuple(arrivals))
 
 

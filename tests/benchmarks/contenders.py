@@ -74,10 +74,12 @@ class BareBatch:
 class OverHttp:
     """A server of OpenAI's API, whose decoding process is known."""
 
-    def __init__(self, port: int, decoding: psutil.Process, model: str) -> None:
+    def __init__(self, port: int, decoding: psutil.Process, model: str, **extra) -> None:
+        """`extra`: more fields of each request."""
         self.port = port
         self._decoding = decoding
         self._model = model
+        self._extra = extra
 
     def body(self, asked: Asked, max_tokens: int) -> dict:
         system, question = asked
@@ -87,6 +89,7 @@ class OverHttp:
             "messages": messages,
             "temperature": 0,
             "max_tokens": max_tokens,
+            **self._extra,
         }
 
     def run(self, asked: list[Asked], max_tokens: int) -> Round:
@@ -106,9 +109,9 @@ class OverHttp:
         return times.user + times.system
 
 
-def of_service(running: Service, model: str) -> OverHttp:
+def of_service(running: Service, model: str, **extra) -> OverHttp:
     """A running service."""
-    return OverHttp(running.port, running.processes()["worker"], model)
+    return OverHttp(running.port, running.processes()["worker"], model, **extra)
 
 
 @contextlib.contextmanager
