@@ -102,8 +102,7 @@ class Planner:
         old, system = Conversation.of(job.messages), Conversation.of(messages)
         told = [text_of(system.system), text_of(system.old)]
         written = [] if messages is job.messages else [text_of(old.old)]
-        whole = self._counter.count_messages(model, messages, job.template)
-        counts = self._counter.count_texts(model, [*told, *written])
+        whole, counts = self._counter.count_prompt(model, messages, [*told, *written], job.template)
         budgets, limit = self._budgets(model), job.sampling.max_tokens
         generation = budgets.generation if limit is None else min(limit, budgets.generation)
         sizes = Sizes(counts[0], 0, counts[1], whole)
@@ -177,13 +176,12 @@ class Planner:
         The whole prompt is counted once, and what is not the question once more.
         """
         system, trajectory = _system_message(job, assignment.messages)
-        whole = self._counter.count_messages(
-            step.model, assignment.messages, job.template.of_a_step()
-        )
         now = [each.text for each in read]
         shortened = [each.done.text.strip() for each in read if each.done.shortened is not None]
         texts = [system, trajectory, *now, *shortened]
-        told, placed, *counts = self._counter.count_texts(step.model, texts)
+        whole, (told, placed, *counts) = self._counter.count_prompt(
+            step.model, assignment.messages, texts, job.template.of_a_step()
+        )
         current, written = counts[: len(now)], iter(counts[len(now) :])
         asked = sum(
             count if each.done.shortened is None else next(written)

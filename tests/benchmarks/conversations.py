@@ -23,7 +23,7 @@ QUESTION = "And what happened on the next evening, when the bridge was gone and 
 
 def run() -> dict:
     pin(os.getpid(), OTHER_CORE)
-    # Long prompts on a slow core take minutes; and the model would rather say nothing to such texts.
+    # A long prompt takes minutes on a slow core; and the model would say nothing to such texts.
     patient = {"INFERENCE_PROMPT_CACHE_MB": "4096", "INFERENCE_REQUEST_TIMEOUT": "900"}
     with service(concurrency=4, **patient) as running:
         ours = of_service(running, SHIPPED, ignore_eos=True)

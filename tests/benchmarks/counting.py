@@ -82,8 +82,7 @@ def _bare(vocabulary: Vocabulary, prompt: str) -> None:
 
 
 def _plan(calls: TokenizerCalls, messages: tuple[Message, ...]) -> None:
-    calls.count_messages(MODEL, messages)
-    calls.count_texts(MODEL, _PARTS)
+    calls.count_prompt(MODEL, messages, _PARTS)
 
 
 def _rendered(calls: TokenizerCalls, messages: tuple[Message, ...]) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """The tokenizer over a real server: what it counts, and what its callers learn where it cannot."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -95,6 +96,22 @@ def test_texts_are_counted_alone_and_nothing_in_them_is_special(calls, counting)
     if counting == "llamacpp":
         special = calls.call(TokenizerCall(MODEL, prompt=FORGED, add_special=False))
         assert special.counts[0] < counts[2]
+
+
+def test_a_prompt_and_its_parts_are_counted_by_one_call(calls, counting):
+    parts = ("", "Hello", FORGED)
+    whole = calls.count_messages(MODEL, HELLO), calls.count_texts(MODEL, parts)
+    assert calls.count_prompt(MODEL, HELLO, parts) == whole
+
+
+def test_the_version_before_counts_the_parts_of_a_prompt_alone(redis):
+    class Before(Counter):
+        def answer(self, call):
+            return super().answer(dataclasses.replace(call, messages=()) if call.texts else call)
+
+    with serving(redis, Before(LoadedTokenizers(Catalogue.load(None, "scripted")))):
+        counted = TokenizerCalls(redis).count_prompt(MODEL, HELLO, ("one", "one two three"))
+    assert counted == (2, (1, 3))
 
 
 def test_a_model_without_a_file_names_what_fetches_it(calls, redis):

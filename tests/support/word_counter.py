@@ -19,6 +19,10 @@ class WordCounter:
         self.calls.append(sum(words(turn.content or "") for turn in messages))
         return self.calls[-1]
 
+    def count_prompt(self, model, messages, texts, template=None):
+        """Words of all contents, and of each text."""
+        return self.count_messages(model, messages), self.count_texts(model, texts)
+
     def count_texts(self, model, texts):
         """Words of each."""
         counts = tuple(map(words, texts))

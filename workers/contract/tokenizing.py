@@ -30,6 +30,19 @@ class TokenCounter(Protocol):
             redis.RedisError: Redis is away.
         """
 
+    def count_prompt(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        texts: Sequence[str],
+        template: TemplateOptions = _DEFAULTS,
+    ) -> tuple[int, tuple[int, ...]]:
+        """Tokens of the whole prompt, and of each text that it is made of: both, on one way.
+
+        Raises:
+            InferenceError, redis.RedisError: as `count_messages`.
+        """
+
     def count_texts(self, model: str, texts: Sequence[str]) -> tuple[int, ...]:
         """Tokens of each text alone: none is added, and none in it is special.
 
@@ -41,7 +54,7 @@ class TokenCounter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenizerCall:
-    """One thing that is asked of the tokenizer: exactly one of messages, prompt, texts and ids."""
+    """What is asked of the tokenizer: messages, prompt, texts or ids; or messages and texts."""
 
     model: str
     #: A conversation, as the model's template renders it.
@@ -52,7 +65,7 @@ class TokenizerCall:
     prompt: str | None = None
     #: Begin the prompt with the token that the model's texts begin with, if it has one.
     add_special: bool = True
-    #: Texts that are only counted.
+    #: Texts that are only counted; with messages, after these.
     texts: tuple[str, ...] | None = None
     #: Ids whose text is asked for.
     token_ids: tuple[int, ...] | None = None

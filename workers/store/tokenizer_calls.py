@@ -32,7 +32,7 @@ _DEFAULTS = TemplateOptions()
 class TokenizerReply:
     """What the tokenizer answers."""
 
-    #: Tokens of each text, or of the one prompt.
+    #: Tokens of the prompt, if there is one, then of each text.
     counts: tuple[int, ...] = ()
     #: The text of ids.
     text: str = ""
@@ -62,6 +62,20 @@ class TokenizerCalls:
         """See `TokenCounter.count_messages`."""
         (count,) = self.call(TokenizerCall(model, tuple(messages), template)).counts
         return count
+
+    def count_prompt(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        texts: Sequence[str],
+        template: TemplateOptions = _DEFAULTS,
+    ) -> tuple[int, tuple[int, ...]]:
+        """See `TokenCounter.count_prompt`."""
+        call = TokenizerCall(model, tuple(messages), template, texts=tuple(texts))
+        counts = self.call(call).counts
+        if len(counts) == len(texts):  # a tokenizer of the version before counts the texts alone
+            return self.count_messages(model, messages, template), counts
+        return counts[0], counts[1:]
 
     def count_texts(self, model: str, texts: Sequence[str]) -> tuple[int, ...]:
         """See `TokenCounter.count_texts`."""

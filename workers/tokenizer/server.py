@@ -56,15 +56,16 @@ class Counter:
         tokenizer, budget = self._tokenizers.of(call.model), TimeBudget()
         if call.token_ids is not None:
             return TokenizerReply((len(call.token_ids),), tokenizer.text_of(call.token_ids))
-        if call.texts is not None:
-            return TokenizerReply(self._counted(call, call.texts, tokenizer, budget))
+        counts = self._counted(call, call.texts or (), tokenizer, budget)
+        if call.texts is not None and not call.messages:
+            return TokenizerReply(counts)
         if call.prompt is not None:
             ids = tokenizer.of_text(call.prompt, budget, add_special=call.add_special)
         else:
             request = GenerationRequest("", call.messages, template=call.template, tools=call.tools)
             ids = tokenizer.of_messages(request, budget)
         written = json.dumps(ids, separators=(",", ":")).encode() if call.wants_ids else b"[]"
-        return TokenizerReply((len(ids),), token_ids=written)
+        return TokenizerReply((len(ids), *counts), token_ids=written)
 
     def _counted(
         self,
