@@ -126,6 +126,10 @@ test-vllm: $(VLLM_VENV)/.model
 test-embeddings: $(EMBEDDINGS_VENV)/.for-embeddings
 	$(EMBEDDINGS_VENV)/bin/python -m pytest -p no:unraisableexception tests/embeddings $(ARGS)
 
+# What other environments than the service's own have: `.ci/run` installs them beside other suites.
+environments: $(CLIENTS_VENV)/.for-clients $(NODE_CLIENTS)/node_modules/.for-clients \
+  $(VLLM_VENV)/.model $(EMBEDDINGS_VENV)/.for-embeddings
+
 bench-vllm: $(VLLM_VENV)/.model
 	VLLM_TEST_MODELS=$(VLLM_VENV)/models $(VLLM_VENV)/bin/python -m tests.benchmarks.vllm
 
@@ -206,4 +210,4 @@ $(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm
 	@$(VLLM_VENV)/bin/python -m tests.vllm.convert $(VLLM_VENV)/models
 	@touch $@
 
-.PHONY: help up test test-engines test-services test-faults test-modes test-attacks test-clients test-seen test-vllm test-embeddings chaos lint audit bench bench-vllm clean
+.PHONY: help up test test-engines test-services test-faults test-modes test-attacks test-clients test-seen test-vllm test-embeddings chaos lint audit bench bench-vllm environments clean
