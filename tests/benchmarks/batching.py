@@ -45,10 +45,12 @@ def run() -> dict:
     with tempfile.TemporaryDirectory() as cache:
         spec = Catalogue.load(None, "llamacpp").get(SHIPPED)
         path = weights.requantised(spec.path, spec.requantise, Path(cache))
-        return measure(SHIPPED, path, LEVELS, PEER_LEVELS, ROUNDS, OTHERS, aim=0.95)
+        return measure(SHIPPED, path, LEVELS, PEER_LEVELS, ROUNDS, OTHERS, MAX_TOKENS, aim=0.95)
 
 
-def measure(model, path, levels, peer_levels, rounds, others, *, aim, **environment) -> dict:
+def measure(
+    model, path, levels, peer_levels, rounds, others, max_tokens, *, aim, **environment
+) -> dict:
     """Everything that is measured of one model."""
     pin(os.getpid(), OTHER_CORE)
     result: dict = {}
@@ -60,7 +62,7 @@ def measure(model, path, levels, peer_levels, rounds, others, *, aim, **environm
         for _ in range(rounds):
             for level in levels:
                 asked = alike(level)
-                pairs[level].append((ours.run(asked, MAX_TOKENS), bare.run(asked, MAX_TOKENS)))
+                pairs[level].append((ours.run(asked, max_tokens), bare.run(asked, max_tokens)))
         for level, both in pairs.items():
             result |= _compared(f"at {level}, over the bare batch (aim {aim})", both)
         gains = [
@@ -75,7 +77,7 @@ def measure(model, path, levels, peer_levels, rounds, others, *, aim, **environm
         after = []
         for _ in range(rounds):
             asked = alike(levels[-1])
-            after.append((ours.run(asked, MAX_TOKENS), bare.run(asked, MAX_TOKENS)))
+            after.append((ours.run(asked, max_tokens), bare.run(asked, max_tokens)))
         result |= _compared(f"the same at {levels[-1]}, after {others} other prompts", after)
         bare.stop()
         with llama_server(path, max(levels)) as peer:
@@ -87,8 +89,8 @@ def measure(model, path, levels, peer_levels, rounds, others, *, aim, **environm
                 for _ in range(rounds):
                     for kind, ask in (("nothing shared", apart), ("a third shared", alike)):
                         asked = ask(level)
-                        kinds[kind].append(_both(ours, peer, asked))
-                    kinds["seen"].append(_both(ours, peer, asked))
+                        kinds[kind].append(_both(ours, peer, asked, max_tokens))
+                    kinds["seen"].append(_both(ours, peer, asked, max_tokens))
                 for kind, both in kinds.items():
                     result |= _compared(f"at {level}, over llama-server, {kind}", both)
                     firsts = zip(
@@ -99,7 +101,7 @@ def measure(model, path, levels, peer_levels, rounds, others, *, aim, **environm
     return result
 
 
-def _both(ours, peer, asked) -> tuple[Round, Round]:
+def _both(ours, peer, asked, max_tokens) -> tuple[Round, Round]:
     return ours.run(asked, MAX_TOKENS), peer.run(asked, MAX_TOKENS)
 
 
