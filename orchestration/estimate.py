@@ -39,9 +39,9 @@ def tokens_of_prompt(prompt: Prompt, sampling: Sampling) -> int:
 
 
 def tokens_of_job(job: Job) -> int:
-    """What the longest of a job's own answers takes, or all its vectors together."""
-    if job.embedding is not None:
-        read = job.embedding.token_ids + job.embedding.characters // BYTES_PER_TOKEN
+    """What the longest of a job's own answers takes, or all its vectors or scores together."""
+    if (asked := job.encoder_request) is not None:
+        read = asked.token_ids + asked.characters // BYTES_PER_TOKEN
         return min(read, MOST_TOKENS)
     if job.prompts:
         return max(tokens_of_prompt(prompt, job.sampling) for prompt in job.prompts)

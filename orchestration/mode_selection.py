@@ -119,7 +119,7 @@ class ModeSelector:
         caller wrote whole is of no use in another.
         """
         mode = registry.classes()[job.mode or self.default_mode]
-        needs_own = _offers_tools(job) or job.prompts or job.embedding is not None
+        needs_own = _offers_tools(job) or job.prompts or job.encoder_request is not None
         if not job.mode and needs_own and not mode.asks_as_sent:
             return registry.classes()[DEFAULT_MODE]
         return mode
@@ -129,7 +129,7 @@ def _obstacle(job: Job, mode: type[Mode]) -> str | None:
     """Why a job's old turns cannot be shortened; None where they can."""
     if not mode.asks_as_sent:
         return f"orchestration_mode {mode.name!r}: there only what steps hand on is shortened"
-    if job.prompts or job.embedding is not None:
+    if job.prompts or job.encoder_request is not None:
         return "a prompt without messages"
     if job.choices > 1:
         return "n"

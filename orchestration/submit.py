@@ -20,7 +20,6 @@ from orchestration.rounds import dispatch
 from orchestration.routing import resolve
 from orchestration.routing.router import Router
 from presets.catalogue import Catalogue
-from presets.kind import Kind
 from workers.cluster.directory import Directory
 from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobNotFound
 from workers.contract.job import Job
@@ -135,7 +134,7 @@ class Submitter:
         if route := self._router.route(job):
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = resolve.resolve(job.model, self._catalogue)
-        kind = Kind.GENERATION if job.embedding is None else Kind.EMBEDDING
+        kind = resolve.kind_for(job)
         resolve.require_kind(spec, kind)
         job = self._mode_selector.select(job, spec)
         names = dict.fromkeys([job.model, *(part.model for part in job.cast)])

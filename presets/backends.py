@@ -39,7 +39,7 @@ class Backend:
     #: As settings, catalogue and `workers.engines.registry` name it.
     name: str
     weights: Weights = Weights.GGUF
-    #: It runs models that write; else those that embed alone.
+    #: It runs models that write; else those that embed or rank alone.
     writes: bool = True
     #: It fetches weights by itself where the catalogue names their repository.
     fetches_weights: bool = False

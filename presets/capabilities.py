@@ -7,14 +7,13 @@ from pathlib import Path
 
 from presets import backends
 from presets.backends import Weights
-from presets.kind import Kind
 from presets.model import ModelSpec
 from presets.weights import layout, safetensors
 from presets.weights.gguf import KNOWS_GAPS
 
 #: In the order in which they are listed. No engine here reads pictures: no model has `vision` until
 #: one does.
-CAPABILITIES = ("tools", "json", "vision", "embedding", "reasoning", "fim")
+CAPABILITIES = ("tools", "json", "vision", "embedding", "rerank", "reasoning", "fim")
 
 
 def of(spec: ModelSpec) -> tuple[str, ...]:
@@ -22,10 +21,10 @@ def of(spec: ModelSpec) -> tuple[str, ...]:
 
     `tools`: its chat template shows the model what it may call. `json`: answers are held to a JSON
     Schema. `reasoning`: thoughts come apart from the answer. `fim`: it fills gaps. `embedding`: it
-    makes vectors of texts, and nothing else.
+    makes vectors of texts, `rerank`: it ranks documents, and nothing else.
     """
-    if spec.kind is Kind.EMBEDDING:
-        return ("embedding",)
+    if not spec.kind.writes:
+        return (spec.kind.value,)
     backend = backends.get(spec.backend)
     template, fills_gaps = "", backend.fills_gaps
     if spec.path is not None and backend.weights is Weights.GGUF:

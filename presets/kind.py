@@ -12,3 +12,10 @@ class Kind(enum.StrEnum):
     GENERATION = "generation"
     #: It makes one vector of each text.
     EMBEDDING = "embedding"
+    #: It scores how well documents answer a query: a cross-encoder reads each with the query.
+    RERANK = "rerank"
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes; else it reads each text at once and keeps nothing of it."""
+        return self is Kind.GENERATION

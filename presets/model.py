@@ -69,7 +69,7 @@ class ModelSpec:
     #: The most tokens, prompt and completion, one request may use.
     context_length: int
     kind: Kind = Kind.GENERATION
-    #: The primary role first; an embedding model has none.
+    #: The primary role first; one that embeds or ranks has none.
     roles: tuple[str, ...] = ("primary",)
     #: Other names that requests may use.
     aliases: tuple[str, ...] = ()

@@ -173,8 +173,8 @@ class ModelSchema(_Strict):
 
     @validates_schema
     def _check_kind(self, data: Mapping[str, Any], **_: Any) -> None:
-        if data["kind"] is Kind.EMBEDDING and data["roles"] is not None:
-            raise ValidationError("are of models that write; one that embeds is named", "roles")
+        if not data["kind"].writes and data["roles"] is not None:
+            raise ValidationError("are of models that write; any other is named", "roles")
 
     @validates_schema
     def _check_devices(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -199,7 +199,7 @@ class ModelSchema(_Strict):
     def _make(self, data: dict[str, Any], **_: Any) -> ModelSpec:
         sources = data.pop("sources")
         if data["roles"] is None:
-            data["roles"] = ("primary",) if data["kind"] is Kind.GENERATION else ()
+            data["roles"] = ("primary",) if data["kind"].writes else ()
         gguf, hf, package = (sources.get(kind) for kind in ("gguf", "hf", "package"))
         rest = _frozen(data)
         return ModelSpec(

@@ -20,7 +20,7 @@ from web.access import auth
 from web.edge import limits
 from web.live import request_log
 from web.operation import header, path
-from web.schemas import completion, embedding
+from web.schemas import completion, embedding, reranking
 from web.schemas.body import read_object
 from web.schemas.completion import Completion
 from web.schemas.refusals import excerpt, header_safe, invalid
@@ -43,6 +43,7 @@ _ID_BEGINS = {
     Api.TEXT: "cmpl",
     Api.INFILL: "cmpl",
     Api.EMBEDDINGS: "embd",
+    Api.RERANK: "rerank",
 }
 
 #: How endpoints that take a completion, or name a job, describe that.
@@ -70,8 +71,8 @@ def read(
 ) -> Completion:
     """What the present request asks for, in its own body or in another that is given.
 
-    A job is what its body looks like: with `prompt` a text completion, with `input` vectors, else
-    that of a chat.
+    A job is what its body looks like: with `prompt` a text completion, with `input` vectors, with
+    `documents` a ranking, else that of a chat.
 
     Raises:
         InferenceError: the body is wrong, or its key does not allow the priority.
@@ -84,8 +85,12 @@ def read(
         api = Api.TEXT
     elif asynchronous and body.get("input") is not None:
         api = Api.EMBEDDINGS
+    elif asynchronous and body.get("documents") is not None:
+        api = Api.RERANK
     if api is Api.EMBEDDINGS:
         asked = embedding.load(body, priority, asynchronous=asynchronous)
+    elif api is Api.RERANK:
+        asked = reranking.load(body, priority, asynchronous=asynchronous)
     else:
         asked = completion.load(
             body,
@@ -130,6 +135,7 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         choices=asked.choices,
         prompts=asked.prompts,
         embedding=asked.embedding,
+        reranking=asked.reranking,
         api=asked.api,
     )
     request_record.asks_for(made)
@@ -145,8 +151,8 @@ def new_id(api: Api = Api.CHAT) -> str:
 
 
 def _log_request(made: Job) -> None:
-    if made.embedding is not None:
-        log.info("inputs: %s", json.dumps(made.embedding.inputs))
+    if made.encoder_request is not None:
+        log.info("texts: %s", json.dumps(made.encoder_request.texts))
     elif made.prompts:
         log.info("prompts: %s", json.dumps([prompt.to_dict() for prompt in made.prompts]))
     else:

@@ -98,7 +98,7 @@ def round_of(deciding: str | None) -> int:
 def _tokens(job: Job, step: Step) -> int:
     if step.assignment is not None:
         return estimate.tokens(step.assignment.messages, step.assignment.sampling)
-    if job.embedding is not None:
+    if job.encoder_request is not None:
         return estimate.tokens_of_job(job)
     if (prompt := job.prompt_of(choice_of(step.name))) is not None:
         return estimate.tokens_of_prompt(prompt, job.sampling)

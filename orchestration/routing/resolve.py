@@ -7,7 +7,6 @@ from presets.kind import Kind
 from presets.model import ModelSpec
 from workers.cluster.directory import Directory
 from workers.cluster.presence import WorkerStatus
-from workers.contract.embedding import wrong_kind
 from workers.contract.errors import (
     InferenceError,
     InsufficientMemory,
@@ -15,6 +14,8 @@ from workers.contract.errors import (
     ModelNotFound,
     NoWorker,
 )
+from workers.contract.job import Job
+from workers.contract.wrong_kind import wrong_kind
 from workers.loading.model_state import has_failed
 from workers.settings import Settings
 
@@ -55,7 +56,14 @@ def require_kind(spec: ModelSpec, kind: Kind) -> None:
         WrongModelKind: says where to send it.
     """
     if spec.kind is not kind:
-        raise wrong_kind(spec.id, embeds=spec.kind is Kind.EMBEDDING)
+        raise wrong_kind(spec.id, spec.kind)
+
+
+def kind_for(job: Job) -> Kind:
+    """The kind of model that does what a job asks for."""
+    if job.embedding is not None:
+        return Kind.EMBEDDING
+    return Kind.GENERATION if job.reranking is None else Kind.RERANK
 
 
 def configured(
@@ -69,7 +77,7 @@ def configured(
     wanted = catalogue.wanted(settings.preload_models, settings.config)
     running = [worker.model for worker in directory.workers() if worker.model]
     known = [catalogue.get(name) for name in (*wanted, *running) if catalogue.has(name)]
-    return tuple({spec.id: spec for spec in known if spec.kind is Kind.GENERATION}.values())
+    return tuple({spec.id: spec for spec in known if spec.kind.writes}.values())
 
 
 def require_worker(spec: ModelSpec, directory: Directory, *, on_demand: bool = False) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from orchestration import estimate
 from orchestration.routing import roles, strategies
-from orchestration.routing.resolve import AUTO, bare, configured
+from orchestration.routing.resolve import AUTO, bare, configured, kind_for
 from orchestration.routing.roles import ANY, ROLES_FOR_ROLE, ROLES_OF, ranked, role_taken
 from orchestration.routing.strategies import Choice
 from presets.catalogue import Catalogue
@@ -74,13 +74,8 @@ class Router:
         name = bare(job.model)
         if self._catalogue.has(name) or (name != AUTO and name not in ROLES_FOR_ROLE):
             return None
-        if job.embedding is not None:
-            raise ModelNotFound(
-                f"{name!r} is no embedding model: vectors of different models do not compare, so "
-                "that none is chosen for a request. Name one of GET /v1/models whose capabilities "
-                "have embedding.",
-                details={"model": name, "param": "model"},
-            )
+        if job.encoder_request is not None:
+            raise _not_routed(name, kind_for(job))
         if not self._settings.auto_route_enabled:
             raise ModelNotFound(
                 f"There is no model {name!r}: it is routed by role only with "
@@ -139,11 +134,7 @@ class Router:
         return tuple(sorted(models, key=lambda spec: not self._is_loading(spec.id)))
 
     def _specs(self, ids: Mapping[str, int] | set[str]) -> list[ModelSpec]:
-        return [
-            spec
-            for spec in self._catalogue.all()
-            if spec.id in ids and spec.kind is Kind.GENERATION
-        ]
+        return [spec for spec in self._catalogue.all() if spec.id in ids and spec.kind.writes]
 
     def _contexts(self) -> dict[str, int]:
         """Models that are loaded, with the shortest context that a worker of theirs has."""
@@ -166,6 +157,15 @@ def _role_request(name: str, task_type: str | None) -> _RoleRequest:
         return _RoleRequest(roles.DEFAULT, "no task_type")
     unknown = "" if task_type in ROLES_OF else "unknown "
     return _RoleRequest(roles.roles_for(task_type), f"{unknown}task_type {task_type}")
+
+
+def _not_routed(name: str, kind: Kind) -> ModelNotFound:
+    return ModelNotFound(
+        f"{name!r} is no model of the kind {kind.value}, and none is chosen for such a request: "
+        "vectors and scores of different models do not compare. Name one of GET /v1/models whose "
+        f"capabilities have {kind.value}.",
+        details={"model": name, "param": "model"},
+    )
 
 
 def _no_model(wanted: _RoleRequest) -> NoWorker:

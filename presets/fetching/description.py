@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 
-from presets.kind import Kind
 from presets.model import GgufSource, HfSource
 from presets.weights import safetensors, split
 from presets.weights.gguf import Value, context_length
@@ -63,12 +62,13 @@ def text(
         "size_gb": round(size / 1e9, 3),
         "context_length": context_length(metadata),
     }
-    if kind_of(metadata) is Kind.EMBEDDING:
-        entry["kind"] = Kind.EMBEDDING.value
-    else:
+    kind = kind_of(metadata)
+    if kind.writes:
         length = context_length(metadata) or 0
         reasons = reasoning is not None
         entry["roles"] = _roles(model_id, size, metadata, length, reasons=reasons)
+    else:
+        entry["kind"] = kind.value
     if reasoning is not None:
         entry["reasoning"] = reasoning
     if name := _shown_name(metadata):

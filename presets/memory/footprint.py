@@ -13,7 +13,6 @@ from pathlib import Path
 
 from presets import backends, kv_cache
 from presets.backends import Weights
-from presets.kind import Kind
 from presets.kv_cache import BYTES, KvCache
 from presets.model import ModelSpec
 from presets.weights import weight_files
@@ -28,9 +27,9 @@ KV_TOKENS_PER_REQUEST = 2048
 LEAST_KV_TOKENS = 2048
 #: Tokens that llama.cpp computes at once (`n_ubatch`), by which its buffers are sized.
 COMPUTED_TOKENS = 512
-#: The longest text of which a vector is made, whatever its model could read: OpenAI's own bound. A
-#: text is computed at once, and buffers grow with it.
-MOST_EMBEDDED_TOKENS = 8192
+#: The longest text of which a vector is made, or that is ranked, whatever its model could read:
+#: OpenAI's own bound. A text is computed at once, and buffers grow with it.
+MOST_ENCODED_TOKENS = 8192
 
 _MB = 2**20
 _GB = 10**9
@@ -41,7 +40,7 @@ _KV_CACHE = KvCache()
 #: 32,768 tokens, which is this and a constant.
 _MASK_BYTES = COMPUTED_TOKENS * 2
 #: Bytes in the mask of a pair of tokens that are computed together: one in f32, one in f16.
-_EMBEDDING_MASK_BYTES = 6
+_ENCODER_MASK_BYTES = 6
 #: What a worker process takes before it has a model: 70 MB measured after its imports, and its
 #: threads and what llama.cpp allocates outside its buffers.
 _PROCESS_BYTES = 96 * _MB
@@ -112,8 +111,8 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
     if head is not None and head.context_length is not None:
         context_length = min(context_length, head.context_length)
     weights = _weights_bytes(spec, head, cache_dir)
-    if spec.kind is Kind.EMBEDDING:
-        return _of_embedding(spec, concurrency, head, weights, context_length)
+    if not spec.kind.writes:
+        return _of_encoder(spec, concurrency, head, weights, context_length)
     asked = spec.options.get("kv_tokens")
     wanted = int(asked or max(context_length, KV_TOKENS_PER_REQUEST * concurrency))
     if head is not None:
@@ -134,7 +133,7 @@ def of(spec: ModelSpec, concurrency: int, cache_dir: Path) -> Footprint:
     )
 
 
-def _of_embedding(
+def _of_encoder(
     spec: ModelSpec, concurrency: int, head: _Head | None, weights: int, context_length: int
 ) -> Footprint:
     """A model that keeps nothing of what it has read: its pool is the longest text.
@@ -142,11 +141,11 @@ def _of_embedding(
     A token of that takes its part of the compute buffers, of the mask and, where the model is a
     decoder, of keys and values.
     """
-    tokens = min(context_length, MOST_EMBEDDED_TOKENS)
+    tokens = min(context_length, MOST_ENCODED_TOKENS)
     kv, compute = _estimate(weights, _KV_CACHE)
     if head is not None:
         kv, compute = head.kv_bytes_per_token, head.compute_bytes
-    per_token = kv + compute // COMPUTED_TOKENS + tokens * _EMBEDDING_MASK_BYTES
+    per_token = kv + compute // COMPUTED_TOKENS + tokens * _ENCODER_MASK_BYTES
     return Footprint(
         model=spec.id,
         weights_bytes=weights,
@@ -162,7 +161,7 @@ def _of_embedding(
 
 
 def _process_bytes(spec: ModelSpec) -> int:
-    """What the process of an embedding model takes before it has the model."""
+    """What the process of a model that writes nothing takes before it has the model."""
     of_torch = backends.get(spec.backend).weights is Weights.SAFETENSORS
     return _PROCESS_BYTES + (_TORCH_BYTES if of_torch else 0)
 

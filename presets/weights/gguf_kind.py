@@ -1,4 +1,4 @@
-"""What a GGUF file is for, by its metadata: a model that talks or embeds, or something else.
+"""What a GGUF file is for, by its metadata: a model that talks, embeds or ranks, or something else.
 
 Sources: `general.type` as llama.cpp's conversion writes it (gguf-py, `GGUFType`); the architectures
 without a causal decoder in llama.cpp's list (llama-arch.cpp), for which its `create_memory` makes
@@ -52,13 +52,13 @@ def reason_against_serving(metadata: Mapping[str, Value]) -> str | None:
         return _BY_TYPE[kind]
     if isinstance(architecture, str) and architecture in _BY_ARCHITECTURE:
         return _BY_ARCHITECTURE[architecture]
-    if _pooling(metadata) == _RANKING:
-        return "a reranker, which answers no chat"
     return None
 
 
 def kind_of(metadata: Mapping[str, Value]) -> Kind:
     """What the model in the file does."""
+    if _pooling(metadata) == _RANKING:
+        return Kind.RERANK
     return Kind.EMBEDDING if is_encoder(metadata) or _pooling(metadata) else Kind.GENERATION
 
 

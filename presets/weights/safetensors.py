@@ -24,6 +24,16 @@ def is_of_sentence_transformers(directory: Path) -> bool:
     return (directory / "modules.json").is_file()
 
 
+def classifies(directory: Path) -> bool:
+    """Whether its configuration says that the model has a head for classes or scores."""
+    try:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        names = config.get("architectures") or ()
+    except (OSError, ValueError, AttributeError):
+        return False
+    return any(str(name).endswith("ForSequenceClassification") for name in names)
+
+
 def context_length(directory: Path, unknown: int) -> int:
     """Tokens the model was trained for, as its configuration says; `unknown` where it does not."""
     try:

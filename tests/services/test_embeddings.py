@@ -1,10 +1,11 @@
-"""Embeddings as callers see them: one model embeds, and one writes."""
+"""Embeddings and rankings as callers see them: one model embeds, one ranks, and one writes."""
 
 import base64
 import json
 import os
 import signal
 
+import gguf
 import httpx
 import numpy as np
 import openai
@@ -16,19 +17,21 @@ from tests.support.service_fixture import MANY, service_fixture
 from tests.support.waiting import wait_for
 
 EMBEDS = "random-bert"
+RANKS = "random-reranker"
 
 
 @pytest.fixture(scope="module")
 def models_dir(tmp_path_factory):
     directory = tmp_path_factory.mktemp("models")
     embedding_model.write(directory / f"{EMBEDS}.gguf")
+    embedding_model.write(directory / f"{RANKS}.gguf", pooling=gguf.PoolingType.RANK)
     return directory
 
 
 service = service_fixture(
-    "A model that embeds beside the shipped one.",
+    "A model that embeds and one that ranks beside the shipped one.",
     INFERENCE_MODELS_DIR=lambda request: str(request.getfixturevalue("models_dir")),
-    INFERENCE_PRELOAD_MODELS=f"{MODEL},{EMBEDS}",
+    INFERENCE_PRELOAD_MODELS=f"{MODEL},{EMBEDS},{RANKS}",
     **MANY,
 )
 
@@ -195,8 +198,118 @@ def test_what_it_read_is_counted(service):
     wait_for(counted, 60)
 
 
-def test_a_worker_that_dies_loses_no_request(service):
+QUERY, DOCUMENTS = "where is it", ["it is here", {"text": "abc"}, "a. b, c"]
+
+
+def ranked(service, path="/v1/rerank", **body):
+    asked = {"model": RANKS, "query": QUERY, "documents": DOCUMENTS, **body}
+    answer = httpx.post(f"{service.url}{path}", json=asked, timeout=120)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_documents_are_ranked(service):
+    body = ranked(service)
+    scores = [result["relevance_score"] for result in body["results"]]
+    assert scores == sorted(scores, reverse=True)
+    assert sorted(result["index"] for result in body["results"]) == [0, 1, 2]
+    texts = ["it is here", "abc", "a. b, c"]
+    assert all(each["document"] == {"text": texts[each["index"]]} for each in body["results"])
+    letters = len("whereisit") * 3 + len("itishere" + "abc" + "a.b,c") + 3 * 3
+    assert body["usage"] == {"prompt_tokens": letters, "total_tokens": letters}
+    (best,) = ranked(service, top_n=1, return_documents=False)["results"]
+    assert best == {name: body["results"][0][name] for name in ("index", "relevance_score")}
+
+
+@pytest.mark.parametrize("path", ["/rerank", "/v2/rerank"])
+def test_where_others_have_it_it_is_the_same(service, path):
+    assert ranked(service, path)["results"] == ranked(service)["results"]
+
+
+def test_a_ranking_as_a_job(service):
+    """Its texts are in its result, and no longer in its record."""
+    asked = {"query": QUERY, "documents": DOCUMENTS, "priority": 0, "model": RANKS}
+    taken = post(service, asked, "/v1/jobs")
+    assert taken.status_code == 202, taken.text
+    address = taken.json()["status_url"]
+    wait_for(lambda: service.get(address).json()["state"] == "completed", 60)
+    assert service.get(address).json()["result"]["results"] == ranked(service)["results"]
+
+
+def test_many_documents_come_in_their_order(service):
+    """More than one event holds."""
+    documents = [f"{number} x" for number in range(2048)]
+    documents[7] += " " * 400_000
+    results = ranked(service, documents=documents)["results"]
+    assert sorted(result["index"] for result in results) == list(range(2048))
+    assert all(each["document"]["text"] == documents[each["index"]] for each in results)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"query": None}, 422, "query"),
+        ({"query": ""}, 422, "query"),
+        ({"documents": None}, 422, "documents"),
+        ({"documents": []}, 422, "documents"),
+        ({"documents": "a"}, 422, "documents"),
+        ({"documents": ["a", 1]}, 422, "documents"),
+        ({"documents": [{"title": "a"}]}, 422, "documents"),
+        ({"documents": ["a"] * 2049}, 422, "documents"),
+        ({"documents": ["a" * 600_000]}, 422, "documents"),
+        ({"documents": ["a", "a " * 100]}, 400, "documents.1"),
+        ({"query": "a " * 100}, 400, "query"),
+        ({"top_n": 0}, 422, "top_n"),
+        ({"messages": []}, 400, "messages"),
+        ({"max_tokens_per_doc": 10}, 400, "max_tokens_per_doc"),
+        ({"model": EMBEDS}, 400, "model"),
+        ({"model": MODEL}, 400, "model"),
+        ({"model": "auto"}, 404, "model"),
+    ],
+    ids=lambda value: json.dumps(value)[:40],
+)
+def test_what_is_wrong_with_a_ranking_is_named(service, body, status, param):
+    asked = {"model": RANKS, "query": QUERY, "documents": DOCUMENTS, **body}
+    answer = post(service, asked, "/v1/rerank")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (status, param), answer.text
+
+
+def test_the_commands_give_the_same(service):
+    made = service.run("embed", EMBEDS, "one text", "another", "--dimensions", "4")
+    expected = embedded(post(service, {"input": ["one text", "another"], "dimensions": 4}))
+    assert np.allclose([json.loads(line) for line in made.stdout.splitlines()], expected)
+    from_input = service.run("embed", EMBEDS, "--dimensions", "4", input="one text\n\nanother\n")
+    assert from_input.stdout == made.stdout
+    texts = [each["text"] if isinstance(each, dict) else each for each in DOCUMENTS]
+    best = ranked(service, top_n=1)["results"][0]
+    told = service.run("rerank", RANKS, QUERY, *texts, "--top-n", "1")
+    assert told.stdout == f"{best['relevance_score']:.4f}\t{best['document']['text']}\n"
+    nothing = service.run("embed", EMBEDS, input="\n")
+    assert (nothing.returncode, "There is no text" in nothing.stderr) == (1, True)
+
+
+def test_a_model_that_ranks_says_where_documents_go(service):
+    for path, body in (
+        ("/v1/embeddings", {"input": "a"}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a"}]}),
+    ):
+        error = post(service, {**body, "model": RANKS}, path).json()["error"]
+        assert error["code"] == "WRONG_MODEL_KIND"
+        assert "POST /v1/rerank" in error["message"]
+
+
+def test_a_worker_that_dies_in_a_batch_loses_no_request(service):
+    """The texts of two callers are computed together when it is killed; both get all vectors."""
+    words = [f"{number} {'x' * 50}" for number in range(1024)]
+    asked = [words, words[::-1]]
+    taken = [post(service, {"input": texts}, "/v1/jobs").json()["status_url"] for texts in asked]
+    wait_for(lambda: service.get(taken[1]).json()["state"] != "queued", 60)
     for pid in service.worker_pids(EMBEDS):
         os.kill(pid, signal.SIGKILL)
-    vectors = embedded(post(service, {"input": ["a", "b"]}))
-    assert vectors.shape == (2, embedding_model.WIDTH)
+    wait_for(lambda: all("result" in service.get(each).json() for each in taken), 120)
+    results = [service.get(each).json()["result"] for each in taken]
+    first, second = (np.array([e["embedding"] for e in each["data"]]) for each in results)
+    assert first.shape == (1024, embedding_model.WIDTH)
+    assert np.allclose(first, second[::-1], atol=1e-5)
+    few = embedded(post(service, {"input": [words[0], words[1023]]}))
+    assert np.allclose(first[[0, 1023]], few, atol=1e-5)

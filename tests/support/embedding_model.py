@@ -80,6 +80,9 @@ def write(
         linear(f"{block}.ffn_up", feed_forward, width)
         linear(f"{block}.ffn_down", width, feed_forward)
         norm(f"{block}.layer_output_norm")
+    if pooling is gguf.PoolingType.RANK:
+        linear("cls", width, width)
+        linear("cls.output", 1, width)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

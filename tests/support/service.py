@@ -163,12 +163,13 @@ class Service(FrontEnd):
         """Pids of the live workers of a model."""
         return self.pids("worker", model)
 
-    def run(self, *arguments, **changes):
+    def run(self, *arguments, input=None, **changes):
         """Run a command of ours beside it to its end, in its environment with these changes."""
         return subprocess.run(
             [self._python, "-m", "web.cli", *arguments],
             cwd=self._directory,
             env={**self.environment, **changes},
+            input=input,
             capture_output=True,
             text=True,
             timeout=60,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from web.render import embeddings, infill, openai, texts
+from web.render import embeddings, infill, openai, reranking, texts
 from workers.contract.events import Event
 from workers.contract.job import Api, Job
 
@@ -14,6 +14,7 @@ _BODIES = {
     Api.TEXT: texts.completion,
     Api.INFILL: infill.completion,
     Api.EMBEDDINGS: embeddings.completion,
+    Api.RERANK: reranking.completion,
 }
 
 

@@ -53,9 +53,10 @@ _CANCELLED = {**JOB.example, "state": "cancelled", "reason": "its caller cancell
         tag="Jobs",
         summary="Take a completion to run in the background.",
         description=(
-            "Takes the body of a chat completion, with `prompt` that of a completion, or with "
-            "`input` that of embeddings, and `deadline_s`, `webhook` and priority 0. The "
-            "job is stored before the answer is sent: it survives a restart of any process. Ask "
+            "Takes the body of a chat completion, with `prompt` that of a completion, with "
+            "`input` that of embeddings, or with `documents` that of a ranking, and "
+            "`deadline_s`, `webhook` and priority 0. The job is stored before the answer is sent: "
+            "it survives a restart of any process. Ask "
             "for it at `status_url`, read its tokens at `events_url`, or let a webhook bring it; "
             "see [JOBS.md](JOBS.md)."
         ),

@@ -135,8 +135,9 @@ def index() -> dict[str, Any]:
             "`capabilities`: `tools` where the chat template shows the model what it may call, "
             "`json` where answers are held to a schema, `reasoning` where thoughts come apart, "
             "`fim` where the model fills gaps, `embedding` where it makes vectors and answers "
-            "nothing. `budgets` divides `context_available`, or where the model "
-            "does not fit `context_length`, among what it reads and what it writes; "
+            "nothing, `rerank` where it ranks documents. `budgets` divides "
+            "`context_available`, or where the model does not fit `context_length`, "
+            "among what it reads and what it writes; "
             "`generation` is the `max_tokens` of requests that name none."
         ),
         parameters=(MODEL_ID,),

@@ -31,6 +31,7 @@ from workers.contract.embedding import Embedding
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 from workers.contract.job import Api, Message, Priority, TemplateOptions
 from workers.contract.prompt import Prompt
+from workers.contract.reranking import Reranking
 from workers.contract.sampling import Sampling
 from workers.contract.tools import Tools
 from workers.store.admission import Idempotency
@@ -76,6 +77,8 @@ class Completion:
     prompts: tuple[Prompt, ...] = ()
     #: Instead of both: texts whose vectors are asked for.
     embedding: Embedding | None = None
+    #: Or documents that are to be ranked.
+    reranking: Reranking | None = None
     api: Api = Api.CHAT
 
 

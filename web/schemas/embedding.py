@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from web.schemas import service_tier, unknown_parameters
+from web.schemas import encoder_request, unknown_parameters
 from web.schemas.bounds import Bounds
 from web.schemas.completion import Completion
 from web.schemas.completion_schema import CallerFields, JobFields
@@ -16,9 +16,7 @@ from web.schemas.lenient import LenientSchema
 from web.schemas.prompts import PromptsField, TextOrIds
 from web.schemas.tokenizing import MOST_IDS, MOST_TEXT
 from workers.contract.embedding import MOST_INPUTS, Embedding
-from workers.contract.errors import UnsupportedParameter
-from workers.contract.job import DEFAULT_MODE, Api, Priority, TemplateOptions
-from workers.contract.sampling import Sampling
+from workers.contract.job import Api, Priority
 
 #: Token ids are values, and so are lists of them.
 BOUNDS = Bounds(nodes=MOST_IDS + MOST_INPUTS + 100)
@@ -92,40 +90,13 @@ def load(
         UnsupportedParameter: it asks for what is not there.
     """
     schema = _JOB_SCHEMA if asynchronous else _SCHEMA
-    if body.get("messages") is not None:
-        raise UnsupportedParameter(
-            "'messages' goes only with POST /v1/chat/completions.", details={"param": "messages"}
-        )
+    encoder_request.require_no_messages(body)
     known, ignored = unknown_parameters.sort_out(body, schema.fields)
     data = schema.read(known)
-    return Completion(
-        model=data["model"],
-        messages=(),
-        sampling=Sampling(),
-        template=TemplateOptions(),
-        tools=None,
-        mode=DEFAULT_MODE,
-        priority=service_tier.priority(data, default_priority),
-        service_tier=data.get("service_tier"),
-        compression=None,
-        task_type=None,
-        user=data.get("user"),
-        metadata=data.get("metadata") or {},
-        store=None,
-        stream=False,
-        include_usage=False,
-        include_steps=False,
-        timings=False,
-        deadline_s=data.get("deadline_s"),
-        webhook=data.get("webhook"),
-        choices=1,
-        ignored=tuple(ignored),
-        relaxed=(),
-        embedding=Embedding(
-            data["input"],
-            dimensions=data.get("dimensions"),
-            truncate=bool(data.get("truncate")),
-            as_base64=data.get("encoding_format") == "base64",
-        ),
-        api=Api.EMBEDDINGS,
+    asked = Embedding(
+        data["input"],
+        dimensions=data.get("dimensions"),
+        truncate=bool(data.get("truncate")),
+        as_base64=data.get("encoding_format") == "base64",
     )
+    return encoder_request.of(data, Api.EMBEDDINGS, default_priority, ignored, embedding=asked)

@@ -48,6 +48,7 @@ OF_EDITORS: Mapping[Api, frozenset[str]] = {
     Api.CHAT: frozenset(),
     Api.TEXT: frozenset(),
     Api.EMBEDDINGS: frozenset(),
+    Api.RERANK: frozenset(),
     Api.INFILL: frozenset(
         ("samplers", "t_max_predict_ms", "t_max_prompt_ms", "n_indent", "response_fields")
     ),

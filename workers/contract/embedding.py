@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.contract.errors import WrongModelKind
 from workers.contract.fields import known_fields
 
 #: Texts of one request at most: OpenAI's own bound.
@@ -45,6 +44,11 @@ class Embedding:
         """Token ids of all inputs that came as such."""
         return sum(len(each) for each in self.inputs if not isinstance(each, str))
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is read, token ids as their list is written."""
+        return tuple(each if isinstance(each, str) else str(list(each)) for each in self.inputs)
+
     def without_texts(self) -> Embedding:
         """What is kept of it once they were made."""
         return dataclasses.replace(self, inputs=())
@@ -62,22 +66,6 @@ class Embedding:
         """A JSON-ready dict; ids are not looked at one by one, as `asdict` would."""
         data = dataclasses.asdict(self.without_texts())
         return {**data, "inputs": self.inputs}
-
-
-def wrong_kind(model: str, *, embeds: bool) -> WrongModelKind:
-    """The refusal of a request that asks a model for what it does not do, and says who does."""
-    if embeds:
-        what = "makes embeddings and answers nothing: send it texts at POST /v1/embeddings"
-    else:
-        what = "answers and makes no embeddings: send it messages at POST /v1/chat/completions"
-    return WrongModelKind(
-        f"{model} {what}, or name another model: GET /v1/models tells their capabilities.",
-        details={
-            "model": model,
-            "param": "model",
-            "kind": "embedding" if embeds else "generation",
-        },
-    )
 
 
 def encoded(numbers: bytes) -> str:

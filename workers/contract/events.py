@@ -110,6 +110,26 @@ class Vectors(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Ranked(Event):
+    """Some of the documents that a step ranked, the best of all first.
+
+    Another attempt ranks them anew; those of a place that come last count. The version before knows
+    no such event, and runs no model that writes one.
+    """
+
+    type = "ranked"
+    step: str
+    attempt: int
+    #: The place of the first one in the ranking, from 0.
+    first: int
+    #: Which of the request's documents each is, from 0.
+    indexes: tuple[int, ...]
+    scores: tuple[float, ...]
+    #: Their texts, where the caller asked for them.
+    documents: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepFinished(Event):
     """A step that is not the job's last ended."""
 
@@ -188,7 +208,17 @@ TERMINAL = (Completed, Failed, Cancelled)
 
 _BY_TYPE: dict[str, type[Event]] = {
     kind.type: kind
-    for kind in (Queued, Started, Token, Vectors, StepFinished, Assessed, Heartbeat, *TERMINAL)
+    for kind in (
+        Queued,
+        Started,
+        Token,
+        Vectors,
+        Ranked,
+        StepFinished,
+        Assessed,
+        Heartbeat,
+        *TERMINAL,
+    )
 }
 
 
@@ -207,6 +237,8 @@ def decode(raw: bytes) -> Event:
     kind = _BY_TYPE.get(body["type"])
     if kind is None:
         return Unknown(body.pop("seq"), body)
+    if kind is Ranked:
+        return _ranked(body)
     if "outcome" in body:
         body["outcome"] = Outcome.from_dict(body["outcome"])
     if "token_ids" in body:
@@ -218,3 +250,11 @@ def decode(raw: bytes) -> Event:
     if "calls" in body:
         body["calls"] = tuple(CallPart(**known_fields(CallPart, part)) for part in body["calls"])
     return kind(**known_fields(kind, body))
+
+
+def _ranked(body: dict[str, Any]) -> Ranked:
+    known = known_fields(Ranked, body)
+    for name in ("indexes", "scores", "documents"):
+        if known.get(name) is not None:
+            known[name] = tuple(known[name])
+    return Ranked(**known)

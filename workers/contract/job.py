@@ -15,14 +15,15 @@ from typing import Any
 from workers.contract.embedding import Embedding
 from workers.contract.fields import known_fields
 from workers.contract.prompt import Prompt
+from workers.contract.reranking import Reranking
 from workers.contract.sampling import Sampling, sampling_from
 from workers.contract.tools import Tools
 from workers.contract.trace_context import TraceContext
 
 #: The newest that is read. Raised when an old reader could misunderstand what a new writer wrote.
 VERSION = 3
-#: Of a job that asks for vectors: the second one knows answers alone.
-OF_EMBEDDINGS = 3
+#: Of a job that asks for vectors or a ranking: the second one knows answers alone.
+OF_ENCODERS = 3
 #: Of a job that a reader of the first version understands; it is written where it holds.
 FIRST_VERSION = 1
 #: Of one that has several choices, or another form than a chat's.
@@ -75,6 +76,8 @@ class Api(enum.StrEnum):
     INFILL = "infill"
     #: `/v1/embeddings`: vectors.
     EMBEDDINGS = "embeddings"
+    #: `/v1/rerank`: documents and their scores.
+    RERANK = "rerank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,8 @@ class Job:
     prompts: tuple[Prompt, ...] = ()
     #: Instead of both: texts whose vectors are asked for, all in its one step.
     embedding: Embedding | None = None
+    #: Or documents that are to be ranked, all in its one step.
+    reranking: Reranking | None = None
     api: Api = Api.CHAT
     #: What its caller keeps with it.
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -194,10 +199,15 @@ class Job:
         """The oldest version whose readers understand it: the first one knows one conversation and
         one choice.
         """
-        if self.embedding is not None:
-            return OF_EMBEDDINGS
+        if self.encoder_request is not None:
+            return OF_ENCODERS
         is_known = self.choices == 1 and self.api is Api.CHAT
         return FIRST_VERSION if is_known else OF_CHOICES
+
+    @property
+    def encoder_request(self) -> Embedding | Reranking | None:
+        """What it asks of a model that reads texts and writes none; None: it asks for answers."""
+        return self.embedding or self.reranking
 
     @property
     def log_fields(self) -> dict[str, str]:
@@ -222,10 +232,13 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
-        data = dataclasses.asdict(dataclasses.replace(self, prompts=(), embedding=None))
+        apart = dataclasses.replace(self, prompts=(), embedding=None, reranking=None)
+        data = dataclasses.asdict(apart)
         data |= {"sampling": self.sampling.to_dict(), "version": self.version}
         if self.embedding is not None:
             data["embedding"] = self.embedding.to_dict()
+        if self.reranking is not None:
+            data["reranking"] = self.reranking.to_dict()
         return {**data, "prompts": [prompt.to_dict() for prompt in self.prompts]}
 
     def without_request(self) -> Job:
@@ -240,6 +253,7 @@ class Job:
             messages=(),
             prompts=(),
             embedding=None if self.embedding is None else self.embedding.without_texts(),
+            reranking=None if self.reranking is None else self.reranking.without_texts(),
             sampling=sampling,
             template=TemplateOptions(),
             tools=tools,
@@ -265,6 +279,8 @@ class Job:
         )
         if embedding := data.get("embedding"):
             known["embedding"] = Embedding.from_dict(embedding)
+        if reranking := data.get("reranking"):
+            known["reranking"] = Reranking.from_dict(reranking)
         if tools := data.get("tools"):
             known["tools"] = Tools.from_dict(tools)
         if trace := data.get("trace"):

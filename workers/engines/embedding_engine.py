@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from presets.memory.footprint import MOST_EMBEDDED_TOKENS
 from presets.model import ModelSpec
 from workers.contract.embedding import FLOAT_BYTES, MOST_VECTOR_BYTES, Embedding, Input
-from workers.contract.engine_use import EngineUse
-from workers.contract.errors import ContextBudgetExceeded, EngineFailed, ValidationFailed
+from workers.contract.errors import ValidationFailed
 from workers.contract.job import Priority
-from workers.engines.embedding_batches import EmbeddingBatches
-from workers.engines.encoder import Encoder, Vectors
-from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
+from workers.engines.encoder import Encoder, Vectors, common_ending
+from workers.engines.encoder_engine import EncoderEngine
+from workers.engines.time_budget import Cancelled, TimeBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,49 +25,24 @@ class Embedded:
     tokens: int
 
 
-class EmbeddingEngine:
+class EmbeddingEngine(EncoderEngine[Sequence[int]]):
     """A loaded embedding model; `embed` is safe from several threads at once."""
 
-    #: It runs in its worker's own process and dies with it.
-    dead: str | None = None
-
     def __init__(self, encoder: Encoder) -> None:
-        self.context_length = 0
-        self.memory_bytes = 0
+        super().__init__(encoder)
         self._encoder = encoder
-        self._name = ""
         #: Tokens that every text ends with; a text that is cut keeps them.
         self._ending: list[int] = []
-        self._batches: EmbeddingBatches | None = None
-        self._preparations = Preparations()
 
     @property
     def dimensions(self) -> int:
         """Numbers of a vector, unless a request asks for fewer."""
         return self._encoder.dimensions
 
-    @property
-    def stalled_s(self) -> float:
-        """See `LoadedModel.stalled_s`."""
-        computing_s = self._batches.stalled_s if self._batches is not None else 0.0
-        return max(computing_s, self._preparations.overdue_s)
-
-    @property
-    def use(self) -> EngineUse:
-        """See `LoadedModel.use`."""
-        return EngineUse(rows=0 if self._batches is None else self._batches.rows)
-
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
         """See `LoadedModel.load`."""
-        self._name = spec.id
-        self._encoder.load(spec, on_progress)
-        longest = min(spec.context_length, MOST_EMBEDDED_TOKENS)
-        self.context_length = min(longest, self._encoder.most_tokens)
-        self.memory_bytes = self._encoder.memory_bytes
-        self._ending = _common_ending(self._encoder.tokenize("a"), self._encoder.tokenize("b"))
-        self._batches = EmbeddingBatches(self._encoder)
-        self._batches.start()
-        on_progress(1.0)
+        super().load(spec, on_progress)
+        self._ending = common_ending(self._encoder.tokenize("a"), self._encoder.tokenize("b"))
 
     def embed(
         self,
@@ -86,9 +59,7 @@ class EmbeddingEngine:
             TimeBudgetExceeded: making tokens of them took too long.
             EngineFailed: they could not be computed.
         """
-        batches = self._batches
-        if batches is None:
-            raise EngineFailed("The engine is closed.")
+        batches = self._running()
         dimensions = self._dimensions_of(embedding)
         try:
             with self._preparations.begin(cancelled) as budget:
@@ -104,16 +75,6 @@ class EmbeddingEngine:
         if vectors is None:
             return None
         return Embedded(_scaled(vectors[:, :dimensions]), sum(map(len, texts)))
-
-    def forget_job(self, job: str) -> None:
-        """See `LoadedModel.forget_job`: nothing is kept of any."""
-
-    def close(self) -> None:
-        """See `LoadedModel.close`."""
-        batches, self._batches = self._batches, None
-        if batches is not None:
-            batches.stop()
-            self._encoder.close()
 
     def _dimensions_of(self, embedding: Embedding) -> int:
         dimensions = embedding.dimensions or self.dimensions
@@ -148,18 +109,7 @@ class EmbeddingEngine:
         if len(ids) <= most:
             return ids
         if not embedding.truncate:
-            raise ContextBudgetExceeded(
-                f"This model's maximum context length is {most} tokens. {param} has {len(ids)}; "
-                f"{self._name} cannot read it whole. Send less, or truncate: true "
-                "(context_length_exceeded).",
-                details={
-                    "current_tokens": len(ids),
-                    "budget": most,
-                    "model": self._name,
-                    "param": param,
-                    "reason": "context_length_exceeded",
-                },
-            )
+            raise self._too_long(len(ids), param)
         ending = self._ending
         if ending and ids[-len(ending) :] == ending:
             return [*ids[: most - len(ending)], *ending]
@@ -173,14 +123,6 @@ class EmbeddingEngine:
                 f"{param} holds the token id {wrong}; those of {self._name} are 0 to {size - 1}.",
                 details={"param": param},
             )
-
-
-def _common_ending(first: list[int], second: list[int]) -> list[int]:
-    """What two texts end with alike."""
-    length = 0
-    while length < min(len(first), len(second)) and first[-length - 1] == second[-length - 1]:
-        length += 1
-    return first[len(first) - length :]
 
 
 def _scaled(vectors: Vectors) -> Vectors:

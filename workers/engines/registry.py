@@ -18,14 +18,17 @@ from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
 from workers.engines.embedding_engine import EmbeddingEngine
-from workers.engines.encoder import Encoder
+from workers.engines.encoder import CrossEncoder, Encoder
 from workers.engines.model_tokenizer import ModelTokenizer
+from workers.engines.rerank_engine import RerankEngine
 from workers.engines.tuning import Tuner
 
 #: Makes a fresh, unloaded engine. Raises ModelLoadFailed where its package is not installed.
 Factory = Callable[[EngineOptions], Engine]
 #: Makes a fresh, unloaded encoder. Raises as `Factory`.
 EncoderFactory = Callable[[EngineOptions], Encoder]
+#: Makes a fresh, unloaded cross-encoder. Raises as `Factory`.
+CrossEncoderFactory = Callable[[EngineOptions], CrossEncoder]
 #: Makes a model's tokenizer. Raises ModelLoadFailed where it cannot.
 TokenizerFactory = Callable[[ModelSpec], ModelTokenizer]
 
@@ -34,6 +37,7 @@ TokenizerFactory = Callable[[ModelSpec], ModelTokenizer]
 class _Registration:
     factory: Factory | None
     encoder: EncoderFactory | None
+    cross_encoder: CrossEncoderFactory | None
     tokenizer: TokenizerFactory | None
     tuner: Tuner | None
     import_ahead: Callable[[], None]
@@ -47,20 +51,24 @@ def register(
     factory: Factory | None,
     *,
     encoder: EncoderFactory | None = None,
+    cross_encoder: CrossEncoderFactory | None = None,
     tokenizer: TokenizerFactory | None = None,
     tuner: Tuner | None = None,
     import_ahead: Callable[[], None] = lambda: None,
 ) -> None:
     """Let a backend's name mean an engine.
 
-    `factory` makes what writes, `encoder` what embeds; None: the engine does not.
+    `factory` makes what writes, `encoder` what embeds, `cross_encoder` what ranks; None: the engine
+    does not.
     `tokenizer` makes a model's tokenizer without its weights; None: nobody counts for its models
     before they answer. `tuner` measures the formats of a model's weights; None: the engine has one
     format alone.
     `import_ahead` imports what is heavy, in a process that has no model yet. Nothing, where the
     import itself looks at the devices: which ones it may see is not known then.
     """
-    _REGISTERED[backend] = _Registration(factory, encoder, tokenizer, tuner, import_ahead)
+    _REGISTERED[backend] = _Registration(
+        factory, encoder, cross_encoder, tokenizer, tuner, import_ahead
+    )
 
 
 def import_ahead(backend: str) -> None:
@@ -81,7 +89,7 @@ def create(backend: str, options: EngineOptions) -> Engine:
     """
     factory = _find(backend).factory
     if factory is None:
-        raise ModelLoadFailed(f"{backend} runs embedding models alone.")
+        raise ModelLoadFailed(f"{backend} runs models that embed or rank alone.")
     return factory(options)
 
 
@@ -95,6 +103,18 @@ def create_embedding(backend: str, options: EngineOptions) -> EmbeddingEngine:
     if encoder is None:
         raise ModelLoadFailed(f"{backend} runs no embedding models.")
     return EmbeddingEngine(encoder(options))
+
+
+def create_reranking(backend: str, options: EngineOptions) -> RerankEngine:
+    """A fresh, unloaded engine of a cross-encoder.
+
+    Raises:
+        ModelLoadFailed: as `create`, or the engine runs none.
+    """
+    cross_encoder = _find(backend).cross_encoder
+    if cross_encoder is None:
+        raise ModelLoadFailed(f"{backend} runs no cross-encoders.")
+    return RerankEngine(cross_encoder(options))
 
 
 def tokenizer(spec: ModelSpec) -> ModelTokenizer:

@@ -16,7 +16,6 @@ import psutil
 from presets import backends
 from presets.backends import Offload, Weights
 from presets.catalogue import Catalogue
-from presets.kind import Kind
 from presets.memory import concurrency as concurrency_
 from presets.memory import footprint, machine
 from presets.memory import plan as plan_
@@ -35,9 +34,9 @@ _MB = 2**20
 #: What the process takes in which `up` waits with the imports of a worker done: Python, Celery and
 #: llama-cpp-python took 66 MB on Linux.
 STANDBY_BYTES = 100 * _MB
-#: Requests for vectors that one worker works on at once: they keep nothing, and a batch that is
-#: made of many of them is full.
-EMBEDDING_REQUESTS = 32
+#: Requests for vectors or rankings that one worker works on at once: they keep nothing, and a batch
+#: that is made of many of them is full.
+ENCODER_REQUESTS = 32
 
 
 def plan(settings: Settings, specs: Iterable[ModelSpec], on: Machine) -> Plan:
@@ -137,8 +136,8 @@ def concurrency(settings: Settings, spec: ModelSpec) -> int:
     chosen = spec.options.get("concurrency", settings.max_concurrent_per_model)
     if chosen is not None:
         return int(chosen)
-    if spec.kind is Kind.EMBEDDING:
-        return EMBEDDING_REQUESTS
+    if not spec.kind.writes:
+        return ENCODER_REQUESTS
     if backends.get(spec.backend).weights is Weights.NONE:
         return 1
     one = footprint.of(spec, 1, settings.data_dir / "cache")
@@ -148,7 +147,7 @@ def concurrency(settings: Settings, spec: ModelSpec) -> int:
 
 def _prompt_cache_bytes(settings: Settings, spec: ModelSpec) -> int | None:
     """What is set for its prompt cache; None: a part of what is left."""
-    if spec.kind is Kind.EMBEDDING or not backends.get(spec.backend).caches_prompts:
+    if not spec.kind.writes or not backends.get(spec.backend).caches_prompts:
         return 0
     return None if settings.prompt_cache_mb is None else settings.prompt_cache_mb * _MB
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from workers.contract.embedding import FLOAT_BYTES, encoded, wrong_kind
+from workers.contract.embedding import FLOAT_BYTES, encoded
 from workers.contract.events import Vectors
 from workers.contract.step import Timings, Usage
+from workers.contract.wrong_kind import wrong_kind
 from workers.engines.base import Delta
 from workers.engines.embedding_engine import EmbeddingEngine
 from workers.store.leases import Lease
@@ -24,11 +25,11 @@ def embed(lease: Lease, engine: EmbeddingEngine, writer: StepWriter) -> Delta:
 
     Raises:
         InferenceError: as `EmbeddingEngine.embed`.
-        WrongModelKind: the job asks for an answer.
+        WrongModelKind: the job asks for something else.
     """
     job, request = lease.job, lease.request
     if job.embedding is None:
-        raise wrong_kind(request.model, embeds=True)
+        raise wrong_kind(request.model, "embedding")
     began = time.perf_counter()
     embedded = engine.embed(job.embedding, lease.stop, job.priority)
     if embedded is None:

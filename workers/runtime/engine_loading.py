@@ -20,6 +20,7 @@ from workers.contract.errors import InferenceError, ModelLoadFailed
 from workers.engines import registry
 from workers.engines.base import Engine, EngineOptions, KeptIds
 from workers.engines.embedding_engine import EmbeddingEngine
+from workers.engines.rerank_engine import RerankEngine
 from workers.loading.load_lock import loading_turn
 from workers.planning import memory_plan
 from workers.settings import Settings
@@ -36,7 +37,7 @@ def load_engine(
     kept_ids: KeptIds | None = None,
     *,
     force: bool,
-) -> Engine | EmbeddingEngine | None:
+) -> Engine | EmbeddingEngine | RerankEngine | None:
     """The loaded engine; None where it cannot be loaded, which the worker's presence then says.
 
     `force` loads it even where it does not fit.
@@ -47,11 +48,7 @@ def load_engine(
             placement = memory_plan.place(settings, catalogue, spec, workers, force=force)
             presence.placed(_held_bytes(placement, placement.planned_bytes), placement.devices)
             options = replace(engine_options(settings, spec, placement), kept_ids=kept_ids)
-            engine: Engine | EmbeddingEngine = (
-                registry.create_embedding(spec.backend, options)
-                if spec.kind is Kind.EMBEDDING
-                else registry.create(spec.backend, options)
-            )
+            engine = _create(spec, options)
             log.info("loading %s", spec.path or spec.id)
             engine.load(spec, presence.progress)
     except InferenceError as error:
@@ -66,6 +63,16 @@ def load_engine(
     log.error("%s cannot be served: %s", spec.id, failure.message)
     presence.failed(failure)
     return None
+
+
+def _create(spec: ModelSpec, options: EngineOptions) -> Engine | EmbeddingEngine | RerankEngine:
+    match spec.kind:
+        case Kind.EMBEDDING:
+            return registry.create_embedding(spec.backend, options)
+        case Kind.RERANK:
+            return registry.create_reranking(spec.backend, options)
+        case Kind.GENERATION:
+            return registry.create(spec.backend, options)
 
 
 def engine_options(settings: Settings, spec: ModelSpec, placement: Placement) -> EngineOptions:

@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 
 from workers import logs
 from workers.caches.compressions import Compressions
-from workers.contract.embedding import wrong_kind
 from workers.contract.errors import InferenceError, Internal
 from workers.contract.events import Completed, Failed, Started, StepFinished, Token
 from workers.contract.job import JobState
@@ -24,10 +23,12 @@ from workers.contract.step import (
     Usage,
     choice_of,
 )
+from workers.contract.wrong_kind import wrong_kind
 from workers.engines.base import Delta, Engine, GenerationRequest, LoadedModel
 from workers.engines.embedding_engine import EmbeddingEngine
+from workers.engines.rerank_engine import RerankEngine
 from workers.metrics.process_metrics import ProcessMetrics
-from workers.runtime import embedding, step_meter
+from workers.runtime import embedding, reranking, step_meter
 from workers.runtime.attempt_trace import AttemptTrace
 from workers.runtime.isolation import Isolation
 from workers.runtime.step_meter import StepMeter
@@ -58,7 +59,7 @@ class LoadPeriod:
 class StepRunner:
     """What every step on this worker works with."""
 
-    engine: Engine | EmbeddingEngine
+    engine: Engine | EmbeddingEngine | RerankEngine
     leases: Leases
     token_log: TokenLog
     #: What an answer may take where its caller does not say; None: what the context has left.
@@ -154,12 +155,15 @@ def _decode(
     request, job, engine = lease.request, lease.job, runner.engine
     loading_ms = runner.loaded.part_of(lease.waited_ms) if runner.loaded else 0.0
     writer.write(Started(0, request.step, lease.attempt, request.model, request.part))
-    if isinstance(engine, EmbeddingEngine):
+    if isinstance(engine, EmbeddingEngine | RerankEngine):
         output.before = Timings(loading_ms=loading_ms)
-        output.last = embedding.embed(lease, engine, writer)
+        if isinstance(engine, EmbeddingEngine):
+            output.last = embedding.embed(lease, engine, writer)
+        else:
+            output.last = reranking.rank(lease, engine, writer)
         return _end(lease, runner, writer, output, meter)
-    if job.embedding is not None:
-        raise wrong_kind(request.model, embeds=False)
+    if job.encoder_request is not None:
+        raise wrong_kind(request.model, "generation")
     choice = choice_of(request.step)
     assignment = lease.assignment or Assignment(job.messages, job.sampling_of(choice))
     prompt = job.prompt_of(choice) if lease.assignment is None else None

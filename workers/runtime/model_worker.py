@@ -27,6 +27,7 @@ from workers.cluster.supervision import is_supervised
 from workers.engines import registry
 from workers.engines.base import Engine
 from workers.engines.embedding_engine import EmbeddingEngine
+from workers.engines.rerank_engine import RerankEngine
 from workers.loading.order_watcher import OrderWatcher, restart_process
 from workers.metrics import cache_meter, instruments, scrape_port
 from workers.metrics.process_metrics import ProcessMetrics
@@ -183,7 +184,10 @@ class _ModelWorker:
             return False
 
     def _serve(
-        self, engine: Engine | EmbeddingEngine, loaded: LoadPeriod, hashed: HashedModel
+        self,
+        engine: Engine | EmbeddingEngine | RerankEngine,
+        loaded: LoadPeriod,
+        hashed: HashedModel,
     ) -> int:
         settings, spec, worker = self._settings, self._spec, self._presence.worker
         hashed.start()

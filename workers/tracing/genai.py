@@ -26,6 +26,7 @@ _OPERATIONS = {
     Api.TEXT: "text_completion",
     Api.INFILL: "text_completion",
     Api.EMBEDDINGS: "embeddings",
+    Api.RERANK: "rerank",
 }
 
 
@@ -82,11 +83,8 @@ def content(
 ) -> dict[str, Attribute]:
     """What the model was asked and what it said, each up to `MOST_CONTENT` characters."""
     prompt = job.prompt_of(choice_of(request.step)) if assignment is None else None
-    if job.embedding is not None:
-        texts = [
-            each if isinstance(each, str) else str(list(each)) for each in job.embedding.inputs
-        ]
-        asked = [{"role": "user", "parts": [_text(text) for text in texts]}]
+    if job.encoder_request is not None:
+        asked = [{"role": "user", "parts": [_text(text) for text in job.encoder_request.texts]}]
     elif prompt is not None:
         asked = [{"role": "user", "parts": [_text(_prompt(prompt))]}]
     else:

@@ -5,8 +5,10 @@ import pytest
 
 from workers.contract.constraint import Constraint, ConstraintKind
 from workers.contract.embedding import Embedding
+from workers.contract.events import Ranked, decode, encode
 from workers.contract.job import OF_CHOICES, VERSION, Api, Job, Message, Priority
 from workers.contract.prompt import ContextFile, Prompt
+from workers.contract.reranking import Reranking
 from workers.contract.sampling import Sampling, sampling_from
 from workers.contract.step import Outcome, Timings, Usage
 from workers.contract.tools import Tool, ToolChoice, Tools
@@ -99,6 +101,23 @@ def test_what_is_to_be_embedded_survives_the_journey():
     assert Job.from_dict(written) == job
     kept = Job.from_dict(through_json(job.without_request()))
     assert kept.embedding == replace(asked, inputs=())
+
+
+def test_what_is_to_be_ranked_survives_the_journey():
+    asked = Reranking("q", ("a", "b"), top_n=1, return_documents=False, truncate=True)
+    job = job_factory(messages=(), reranking=asked, api=Api.RERANK)
+    written = through_json(job)
+    assert written["version"] == VERSION
+    assert Job.from_dict(written) == job
+    kept = Job.from_dict(through_json(job.without_request()))
+    assert kept.reranking == replace(asked, query="", documents=())
+
+
+@pytest.mark.parametrize("documents", [None, ("a", "")])
+def test_a_ranking_survives_the_journey(documents):
+    event = Ranked(0, "answer", 1, 5, (3, 0), (0.5, -0.25), documents)
+    written = json.loads(encode(event)) | {"seq": 4}
+    assert decode(json.dumps(written).encode()) == replace(event, seq=4)
 
 
 def test_an_outcome_survives_the_journey():

@@ -98,6 +98,6 @@ def test_an_error_has_its_code_and_a_cancelled_step_no_duration(metrics):
 def test_every_kind_of_job_has_an_operation_of_the_conventions(metrics, api):
     job = dataclasses.replace(lease().job, api=api)
     StepMeter(metrics, lease(job=job)).failed("INTERNAL")
-    named = {Api.CHAT: "chat", Api.EMBEDDINGS: "embeddings"}
+    named = {Api.CHAT: "chat", Api.EMBEDDINGS: "embeddings", Api.RERANK: "rerank"}
     operation = named.get(api, "text_completion")
     assert scrape_of(metrics).value(f"{WHOLE}_count", gen_ai_operation_name=operation) == 1

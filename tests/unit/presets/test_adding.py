@@ -186,7 +186,8 @@ def test_an_embedding_model_is_described_as_one(places, add_file):
     assert "kind: embedding" in (places / "own" / "models" / "x.yaml").read_text()
 
 
-def test_a_reranker_cannot_be_added(places, add_file):
-    with pytest.raises(AddError, match="a reranker"):
-        add_file("x.gguf", head(u32("qwen3.pooling_type", 4), architecture="qwen3"))
-    assert written(places) == []
+def test_a_reranker_is_described_as_one(places, add_file):
+    fields = (u32("qwen3.pooling_type", 4), u32("qwen3.context_length", 2048))
+    added = add_file("x.gguf", head(*fields, architecture="qwen3"))
+    assert (added.spec.kind, added.spec.roles) == (Kind.RERANK, ())
+    assert "kind: rerank" in (places / "own" / "models" / "x.yaml").read_text()

@@ -14,7 +14,6 @@ def pooled(architecture, kind):
 
 
 NO_MODELS = {
-    "a reranker": pooled("qwen3", 4),
     "a projector": head(architecture="clip"),
     "an adapter": gguf(general__type="adapter"),
     "an importance matrix": gguf(general__type="imatrix"),
@@ -149,6 +148,7 @@ def test_a_decoder_may_say_that_it_pools_nothing():
     assert (reason_against_serving(metadata), kind_of(metadata)) == (None, Kind.GENERATION)
     assert (reason_against_serving({}), kind_of({})) == (None, Kind.GENERATION)
     assert kind_of({**metadata, "llama.pooling_type": 3}) is Kind.EMBEDDING
+    assert kind_of({**metadata, "llama.pooling_type": 4}) is Kind.RERANK
 
 
 def test_an_embedding_model_is_one_by_its_file_and_is_never_wanted_by_itself(models):

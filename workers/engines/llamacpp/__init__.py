@@ -10,7 +10,7 @@ from presets import installation
 from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import Engine, EngineOptions
-from workers.engines.encoder import Encoder
+from workers.engines.encoder import CrossEncoder, Encoder
 from workers.engines.model_tokenizer import ModelTokenizer
 from workers.engines.registry import register
 from workers.engines.tuning import Measured
@@ -30,6 +30,14 @@ def _encoder(options: EngineOptions) -> Encoder:
     except ImportError as error:
         raise _not_usable(error) from error
     return LlamaCppEncoder(options)
+
+
+def _cross_encoder(options: EngineOptions) -> CrossEncoder:
+    try:
+        from workers.engines.llamacpp.cross_encoder import LlamaCppCrossEncoder
+    except ImportError as error:
+        raise _not_usable(error) from error
+    return LlamaCppCrossEncoder(options)
 
 
 def _tokenizer(spec: ModelSpec) -> ModelTokenizer:
@@ -63,6 +71,7 @@ register(
     "llamacpp",
     _engine,
     encoder=_encoder,
+    cross_encoder=_cross_encoder,
     tokenizer=_tokenizer,
     tuner=_measure,
     import_ahead=_import_ahead,

@@ -1,11 +1,11 @@
-"""The library sentence-transformers: embedding models as safetensors, on PyTorch."""
+"""The library sentence-transformers: models that embed or rank, as safetensors."""
 
 from __future__ import annotations
 
 from presets import installation
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import EngineOptions
-from workers.engines.encoder import Encoder
+from workers.engines.encoder import CrossEncoder, Encoder
 from workers.engines.registry import register
 
 
@@ -13,11 +13,25 @@ def _encoder(options: EngineOptions) -> Encoder:
     try:
         from workers.engines.sentence_transformers.encoder import SentenceTransformersEncoder
     except ImportError as error:
-        raise ModelLoadFailed(
-            f"sentence-transformers is not usable ({error}); "
-            f"install it with: {installation.command('embeddings')}"
-        ) from error
+        raise _not_usable(error) from error
     return SentenceTransformersEncoder(options)
 
 
-register("sentence-transformers", None, encoder=_encoder)
+def _cross_encoder(options: EngineOptions) -> CrossEncoder:
+    try:
+        from workers.engines.sentence_transformers.cross_encoder import (
+            SentenceTransformersCrossEncoder,
+        )
+    except ImportError as error:
+        raise _not_usable(error) from error
+    return SentenceTransformersCrossEncoder(options)
+
+
+def _not_usable(error: ImportError) -> ModelLoadFailed:
+    return ModelLoadFailed(
+        f"sentence-transformers is not usable ({error}); "
+        f"install it with: {installation.command('embeddings')}"
+    )
+
+
+register("sentence-transformers", None, encoder=_encoder, cross_encoder=_cross_encoder)

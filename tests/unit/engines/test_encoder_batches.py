@@ -8,7 +8,7 @@ import pytest
 from tests.support.waiting import wait_for
 from workers.contract.errors import EngineFailed
 from workers.contract.job import Priority
-from workers.engines.embedding_batches import EmbeddingBatches
+from workers.engines.encoder_batches import EncoderBatches
 
 
 class Encoder:
@@ -37,7 +37,7 @@ def encoder():
 
 @pytest.fixture
 def batches(encoder):
-    running = EmbeddingBatches(encoder)
+    running = EncoderBatches(encoder)
     running.start()
     yield running
     encoder.permits.release(1000)

@@ -15,18 +15,21 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from workers.background import BackgroundThread
 from workers.contract.errors import EngineFailed, InferenceError
 from workers.contract.job import Priority
-from workers.engines.encoder import Encoder, Vectors
+from workers.engines.encoder import BatchEncoder, Vectors
 
 log = logging.getLogger(__name__)
 
+#: What is read at once, a text or a pair of them; its length is its tokens.
+Item = TypeVar("Item", bound=Sized)
 #: Tokens a second of a model that has computed nothing yet, and the weight of the last batch in the
 #: average of what it takes.
 _FIRST_PACE, _WEIGHT = 2000.0, 0.2
@@ -50,26 +53,26 @@ class _Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(Generic[Item]):
     """One text of a request."""
 
     request: _Request
     row: int
-    ids: Sequence[int]
+    item: Item
 
 
 #: The most urgent first, then what is due first, then the oldest.
 _Rank = tuple[int, float, int]
 
 
-class EmbeddingBatches(BackgroundThread):
+class EncoderBatches(BackgroundThread, Generic[Item]):
     """The thread that owns an encoder."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__("embed")
+    def __init__(self, encoder: BatchEncoder[Item]) -> None:
+        super().__init__("encode")
         self._encoder = encoder
-        self._inbox: queue.SimpleQueue[list[tuple[_Rank, _Text]] | None] = queue.SimpleQueue()
-        self._waiting: list[tuple[_Rank, _Text]] = []
+        self._inbox: queue.SimpleQueue[list[tuple[_Rank, _Text[Item]]] | None] = queue.SimpleQueue()
+        self._waiting: list[tuple[_Rank, _Text[Item]]] = []
         self._ages = itertools.count()
         self._pace = _FIRST_PACE
         self._moved_at = time.perf_counter()
@@ -83,7 +86,7 @@ class EmbeddingBatches(BackgroundThread):
         return time.perf_counter() - self._moved_at if busy else 0.0
 
     def compute(
-        self, texts: Sequence[Sequence[int]], priority: Priority, cancelled: threading.Event
+        self, texts: Sequence[Item], priority: Priority, cancelled: threading.Event
     ) -> Vectors | None:
         """The vectors of texts, in their order; None where they were cancelled. From any thread.
 
@@ -93,10 +96,10 @@ class EmbeddingBatches(BackgroundThread):
         vectors = np.empty((len(texts), self._encoder.dimensions), dtype=np.float32)
         request = _Request(vectors, len(texts), cancelled)
         due = time.perf_counter()
-        ranked: list[tuple[_Rank, _Text]] = []
-        for row, ids in enumerate(texts):
-            due += len(ids) / self._pace
-            ranked.append(((-priority, due, next(self._ages)), _Text(request, row, ids)))
+        ranked: list[tuple[_Rank, _Text[Item]]] = []
+        for row, item in enumerate(texts):
+            due += len(item) / self._pace
+            ranked.append(((-priority, due, next(self._ages)), _Text(request, row, item)))
         self._inbox.put(ranked)
         while not request.ended.wait(_LOOK_S):
             if cancelled.is_set():
@@ -130,25 +133,25 @@ class EmbeddingBatches(BackgroundThread):
                 heapq.heappush(self._waiting, entry)
         return True
 
-    def _next(self) -> list[_Text]:
+    def _next(self) -> list[_Text[Item]]:
         """The texts of the next batch, at least one where any is wanted."""
-        batch: list[_Text] = []
+        batch: list[_Text[Item]] = []
         tokens = 0
         while self._waiting and len(batch) < self._encoder.batch_texts:
             text = self._waiting[0][1]
             if text.request.is_wanted:
-                tokens += len(text.ids)
+                tokens += len(text.item)
                 if batch and tokens > self._encoder.batch_tokens:
                     break
                 batch.append(text)
             heapq.heappop(self._waiting)
         return batch
 
-    def _compute(self, batch: list[_Text]) -> None:
+    def _compute(self, batch: list[_Text[Item]]) -> None:
         self.rows = len(batch)
         began = time.perf_counter()
         try:
-            vectors = self._encoder.encode([text.ids for text in batch])
+            vectors = self._encoder.encode([text.item for text in batch])
         except Exception as error:
             log.exception("a batch of %d texts could not be computed", len(batch))
             failure = error if isinstance(error, InferenceError) else EngineFailed()
@@ -158,7 +161,7 @@ class EmbeddingBatches(BackgroundThread):
             return
         finally:
             self.rows = 0
-        tokens = sum(len(text.ids) for text in batch)
+        tokens = sum(len(text.item) for text in batch)
         pace = tokens / max(1e-6, time.perf_counter() - began)
         self._pace += _WEIGHT * (pace - self._pace)
         for text, vector in zip(batch, vectors, strict=True):
