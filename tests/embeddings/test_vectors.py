@@ -14,6 +14,7 @@ from workers.contract.embedding import Embedding
 from workers.contract.errors import ContextBudgetExceeded, ModelLoadFailed, ValidationFailed
 from workers.engines import registry
 from workers.engines.base import EngineOptions
+from workers.engines.time_budget import TimeBudget
 
 MODEL = "all-minilm-l6-v2"
 #: Long and short ones together, so that some are filled up.
@@ -75,6 +76,15 @@ def test_ids_are_the_models_own(engine, bare):
     assert np.abs(embed(engine, ids).vectors - bare.encode([TEXTS[0]])).max() < 1e-4
     with pytest.raises(ValidationFailed, match="0 to 30521"):
         embed(engine, (101, 30_522, 102))
+
+
+def test_tokens_are_counted_without_the_weights(engine, spec):
+    tokenizer = registry.tokenizer(spec)
+    for text in (*TEXTS, "", "word " * 2000):
+        ids = tokenizer.of_text(text, TimeBudget(), add_special=True)
+        assert ids == engine._encoder.tokenize(text)
+    assert tokenizer.count("hello there") == 2
+    assert tokenizer.text_of([7592, 2045]) == "hello there"
 
 
 def test_a_directory_of_another_kind_is_refused(engine, spec, tmp_path):

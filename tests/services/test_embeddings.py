@@ -274,6 +274,16 @@ def test_what_is_wrong_with_a_ranking_is_named(service, body, status, param):
     assert (answer.status_code, answer.json()["error"]["param"]) == (status, param), answer.text
 
 
+def test_tokens_are_counted_as_the_model_reads_them(service):
+    counted = post(service, {"prompt": "one text"}, "/v1/tokenize").json()
+    read = post(service, {"input": "one text"}).json()["usage"]["prompt_tokens"]
+    assert (counted["count"], counted["max_model_len"]) == (read, embedding_model.CONTEXT)
+    by_ids = embedded(post(service, {"input": counted["tokens"]}))
+    assert np.allclose(by_ids, embedded(post(service, {"input": "one text"})), atol=1e-6)
+    body = {"messages": [{"role": "user", "content": "a"}]}
+    assert post(service, body, "/v1/tokenize").json()["error"]["code"] == "WRONG_MODEL_KIND"
+
+
 def test_the_commands_give_the_same(service):
     made = service.run("embed", EMBEDS, "one text", "another", "--dimensions", "4")
     expected = embedded(post(service, {"input": ["one text", "another"], "dimensions": 4}))
@@ -300,7 +310,7 @@ def test_a_model_that_ranks_says_where_documents_go(service):
 
 def test_a_worker_that_dies_in_a_batch_loses_no_request(service):
     """The texts of two callers are computed together when it is killed; both get all vectors."""
-    words = [f"{number} {'x' * 50}" for number in range(1024)]
+    words = [f"{number} {'x' * 50}" for number in range(200)]
     asked = [words, words[::-1]]
     taken = [post(service, {"input": texts}, "/v1/jobs").json()["status_url"] for texts in asked]
     wait_for(lambda: service.get(taken[1]).json()["state"] != "queued", 60)
@@ -309,7 +319,7 @@ def test_a_worker_that_dies_in_a_batch_loses_no_request(service):
     wait_for(lambda: all("result" in service.get(each).json() for each in taken), 120)
     results = [service.get(each).json()["result"] for each in taken]
     first, second = (np.array([e["embedding"] for e in each["data"]]) for each in results)
-    assert first.shape == (1024, embedding_model.WIDTH)
+    assert first.shape == (200, embedding_model.WIDTH)
     assert np.allclose(first, second[::-1], atol=1e-5)
-    few = embedded(post(service, {"input": [words[0], words[1023]]}))
-    assert np.allclose(first[[0, 1023]], few, atol=1e-5)
+    few = embedded(post(service, {"input": [words[0], words[199]]}))
+    assert np.allclose(first[[0, 199]], few, atol=1e-5)

@@ -9,6 +9,7 @@ import flask
 from flask import Blueprint, Response
 
 from orchestration.routing import resolve
+from presets.kind import Kind
 from web.edge import limits
 from web.operation import Answer, Component, Operation, describe
 from web.render import models as render_models
@@ -73,7 +74,7 @@ _TOKENIZE = Operation(
         example={"model": "smollm2-135m", "prompt": "The capital of France is"},
     ),
     answers={200: Answer("The tokens.", TOKENS)},
-    errors=_ERRORS,
+    errors=(*_ERRORS, errors.WrongModelKind),
 )
 _DETOKENIZE = Operation(
     operation_id="detokenize",
@@ -97,6 +98,8 @@ def tokenize() -> Response:
     """The tokens of a prompt or a conversation."""
     call, ignored = tokenizing.tokenize(_body(), services().settings.max_messages)
     spec = resolve.resolve(call.model, services().catalogue)
+    if call.messages:
+        resolve.require_kind(spec, Kind.GENERATION)
     reply = _ask(replace(call, model=spec.id, wants_ids=True))
     (count,) = reply.counts
     head = {"count": count, "max_model_len": render_models.longest_request(spec)}

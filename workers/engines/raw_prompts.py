@@ -18,12 +18,16 @@ _PARAM = "prompt"
 _PHASE = "tokenising the prompt"
 
 
-class PromptVocabulary(Protocol):
-    """What is asked of a model's vocabulary."""
+class SizedVocabulary(Protocol):
+    """A vocabulary of any model."""
 
     @property
     def size(self) -> int:
         """Tokens it has; ids are below that."""
+
+
+class PromptVocabulary(SizedVocabulary, Protocol):
+    """What is asked of a model's vocabulary."""
 
     @property
     def longest_piece(self) -> int:
@@ -52,7 +56,7 @@ def begun(ids: list[int], beginning: list[int]) -> list[int]:
 
 
 def require_ids(
-    model: str, ids: Sequence[int], vocabulary: PromptVocabulary, *, param: str = _PARAM
+    model: str, ids: Sequence[int], vocabulary: SizedVocabulary, *, param: str = _PARAM
 ) -> None:
     """Refuse ids of which one is none of the vocabulary's.
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from workers import logs
 from workers.caches.compressions import Compressions
 from workers.contract.errors import InferenceError, Internal
-from workers.contract.events import Completed, Failed, Started, StepFinished, Token
+from workers.contract.events import Completed, Event, Failed, Started, StepFinished, Token
 from workers.contract.job import JobState
 from workers.contract.sampling import Sampling
 from workers.contract.step import (
@@ -93,6 +93,8 @@ class _Output:
     calls: int = 0
     #: The engine's last delta so far.
     last: Delta = field(default_factory=Delta)
+    #: What is written with the step's end, where the last delta says nothing.
+    unwritten: Event | None = None
     #: What was spent before the engine's own work.
     before: Timings = field(default_factory=Timings)
 
@@ -158,9 +160,9 @@ def _decode(
     if isinstance(engine, EmbeddingEngine | RerankEngine):
         output.before = Timings(loading_ms=loading_ms)
         if isinstance(engine, EmbeddingEngine):
-            output.last = embedding.embed(lease, engine, writer)
+            output.last, output.unwritten = embedding.embed(lease, engine, writer)
         else:
-            output.last = reranking.rank(lease, engine, writer)
+            output.last, output.unwritten = reranking.rank(lease, engine, writer)
         return _end(lease, runner, writer, output, meter)
     if job.encoder_request is not None:
         raise wrong_kind(request.model, "generation")
@@ -288,13 +290,13 @@ def _finish(
     )
     # With the step's end: text that was held back until then has no ids by which a next attempt
     # would know that it is in the log.
-    token = _token(lease, last) if last.says_something else None
+    tail = _token(lease, last) if last.says_something else output.unwritten
     if request.ends_job:
         written = writer.end(
-            Completed(0, outcome), token, ends_as=JobState.COMPLETED, outcome=outcome
+            Completed(0, outcome), tail, ends_as=JobState.COMPLETED, outcome=outcome
         )
     else:
-        written = writer.end(StepFinished(0, outcome), token, outcome=outcome, text=output.text)
+        written = writer.end(StepFinished(0, outcome), tail, outcome=outcome, text=output.text)
     if written:
         meter.ended(outcome)
     else:

@@ -11,6 +11,7 @@ from workers.contract.step import Timings, Usage
 from workers.contract.wrong_kind import wrong_kind
 from workers.engines.base import Delta
 from workers.engines.rerank_engine import Ranking, RerankEngine
+from workers.runtime.embedding import CANCELLED
 from workers.store.leases import Lease
 from workers.store.token_log import StepWriter
 
@@ -19,8 +20,10 @@ from workers.store.token_log import StepWriter
 _EVENT_CHARACTERS, _ENTRY_CHARACTERS = 256 * 1024, 32
 
 
-def rank(lease: Lease, engine: RerankEngine, writer: StepWriter) -> Delta:
+def rank(lease: Lease, engine: RerankEngine, writer: StepWriter) -> tuple[Delta, Ranked | None]:
     """Write the ranking that the lease's job asks for; returns the end as any engine tells it.
+
+    Its last part is returned: it is written with the step's end, in one call.
 
     Raises:
         InferenceError: as `RerankEngine.rank`.
@@ -32,31 +35,25 @@ def rank(lease: Lease, engine: RerankEngine, writer: StepWriter) -> Delta:
     began = time.perf_counter()
     ranking = engine.rank(job.reranking, lease.stop, job.priority)
     if ranking is None:
-        return Delta(finish_reason="cancelled", usage=Usage(0, 0))
+        return CANCELLED, None
     computed_ms = round((time.perf_counter() - began) * 1e3, 3)
-    for first, last in _parts(ranking, job.reranking):
-        indexes = tuple(ranking.indexes[first:last].tolist())
-        writer.write(
-            Ranked(
-                0,
-                request.step,
-                lease.attempt,
-                first,
-                indexes,
-                tuple(ranking.scores[first:last].tolist()),
-                tuple(job.reranking.documents[index] for index in indexes)
-                if job.reranking.return_documents
-                else None,
-            )
+    last = None
+    for first, end in _parts(ranking, job.reranking):
+        if last is not None:
+            writer.write(last)
+            writer.settle_all()
+            if writer.refused.is_set():
+                return CANCELLED, None
+        indexes = tuple(ranking.indexes[first:end].tolist())
+        scores = tuple(ranking.scores[first:end].tolist())
+        texts = (
+            tuple(job.reranking.documents[index] for index in indexes)
+            if job.reranking.return_documents
+            else None
         )
-        writer.settle_all()
-        if writer.refused.is_set():
-            return Delta(finish_reason="cancelled", usage=Usage(0, 0))
-    return Delta(
-        finish_reason="stop",
-        usage=Usage(ranking.tokens, 0),
-        timings=Timings(prefill_ms=computed_ms),
-    )
+        last = Ranked(0, request.step, lease.attempt, first, indexes, scores, texts)
+    usage, timings = Usage(ranking.tokens, 0), Timings(prefill_ms=computed_ms)
+    return Delta(finish_reason="stop", usage=usage, timings=timings), last
 
 
 def _parts(ranking: Ranking, reranking: Reranking) -> Iterator[tuple[int, int]]:

@@ -102,10 +102,7 @@ def _form(vocabulary: Vocabulary, template: str | None, model: str) -> _Form:
             vocabulary.parsed(between),
             vocabulary.parsed(after),
         )
-    alone, other = (
-        vocabulary.tokenize(text, add_special=True, parse_special=False) for text in ("a", "b")
-    )
-    ending = common_ending(alone, other)
+    ending = common_ending(vocabulary.ids("a", around=True), vocabulary.ids("b", around=True))
     adds = llama_cpp.llama_vocab_get_add_sep(vocabulary.pointer)
     separator = int(llama_cpp.llama_vocab_sep(vocabulary.pointer)) if adds else -1
     extra = [] if separator < 0 or not _ends_with_eos(vocabulary) else [separator]

@@ -17,8 +17,8 @@ class LlamaCppEncoder(PooledModel):
     """One GGUF model that embeds."""
 
     def tokenize(self, text: str) -> list[int]:
-        """See `Encoder.tokenize`; what spells a special token is text."""
-        return self._vocabulary.tokenize(text, add_special=True, parse_special=False)
+        """See `Encoder.tokenize`."""
+        return self._vocabulary.ids(text, around=True)
 
     def encode(self, batch: Sequence[Sequence[int]]) -> Vectors:
         """See `Encoder.encode`."""

@@ -59,7 +59,7 @@ class PooledModel:
         self.dimensions = self._numbers(spec, model, pooling)
         self._encodes = bool(llama_cpp.llama_model_has_encoder(model.pointer))
         self._batch = llama_cpp.llama_batch_init(rows, 0, 1)
-        warm_up = self._vocabulary.tokenize("warm up", add_special=True, parse_special=False)
+        warm_up = self._vocabulary.ids("warm up", around=True)
         self._computed([warm_up[: self.most_tokens]])
         self.memory_bytes = max(psutil.Process().memory_info().rss - before, model.size_bytes)
 

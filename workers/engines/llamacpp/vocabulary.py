@@ -57,6 +57,10 @@ class Vocabulary:
                 return list(ids[:count])
             room = -count
 
+    def ids(self, text: str, *, around: bool) -> list[int]:
+        """See `EncoderVocabulary.ids`; what spells a special token is text."""
+        return self.tokenize(text, add_special=around, parse_special=False)
+
     def plain(self, text: str) -> list[int]:
         """Token ids of a text in which nothing is a special token, whatever it says."""
         ids = self.tokenize(text, add_special=False, parse_special=False)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from presets import installation
+from presets.model import ModelSpec
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import EngineOptions
 from workers.engines.encoder import CrossEncoder, Encoder
+from workers.engines.model_tokenizer import ModelTokenizer
 from workers.engines.registry import register
 
 
@@ -27,6 +29,14 @@ def _cross_encoder(options: EngineOptions) -> CrossEncoder:
     return SentenceTransformersCrossEncoder(options)
 
 
+def _tokenizer(spec: ModelSpec) -> ModelTokenizer:
+    try:
+        from workers.engines.sentence_transformers import tokenizer
+    except ImportError as error:
+        raise _not_usable(error) from error
+    return tokenizer.load(spec)
+
+
 def _not_usable(error: ImportError) -> ModelLoadFailed:
     return ModelLoadFailed(
         f"sentence-transformers is not usable ({error}); "
@@ -34,4 +44,10 @@ def _not_usable(error: ImportError) -> ModelLoadFailed:
     )
 
 
-register("sentence-transformers", None, encoder=_encoder, cross_encoder=_cross_encoder)
+register(
+    "sentence-transformers",
+    None,
+    encoder=_encoder,
+    cross_encoder=_cross_encoder,
+    tokenizer=_tokenizer,
+)
