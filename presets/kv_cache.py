@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from presets.wrong_option import WrongOption
+
 #: Type -> bytes of one number, by the size of ggml's blocks: q8_0 has 34 bytes for 32 numbers.
 BYTES = {
     "f32": 4.0,
@@ -32,14 +34,6 @@ class KvCache:
     type_v: str = "f16"
     #: None: where llama.cpp finds it faster, which is nearly everywhere.
     flash_attention: bool | None = None
-
-
-class WrongOption(ValueError):
-    """An option of the KV cache that no model can have; `option` names it."""
-
-    def __init__(self, option: str, problem: str) -> None:
-        super().__init__(problem)
-        self.option = option
 
 
 def of(options: Mapping[str, Any]) -> KvCache:

@@ -15,12 +15,13 @@ from marshmallow import (
     validates_schema,
 )
 
-from presets import kv_cache
+from presets import drafts, kv_cache
 from presets.budgets import PARTS as BUDGET_PARTS
 from presets.budgets import Budgets
 from presets.kind import Kind
 from presets.model import GgufSource, HfSource, ModelSpec, PackageSource, Reasoning
 from presets.preset import PARTS, STAGES, Preset, Stage
+from presets.wrong_option import WrongOption
 
 #: What a model may be called: it stands in addresses, file and queue names.
 MODEL_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
@@ -182,10 +183,11 @@ class ModelSchema(_Strict):
             raise ValidationError("must not name a device twice", "devices")
 
     @validates_schema
-    def _check_kv_cache(self, data: Mapping[str, Any], **_: Any) -> None:
+    def _check_options(self, data: Mapping[str, Any], **_: Any) -> None:
         try:
             kv_cache.of(data["options"])
-        except kv_cache.WrongOption as error:
+            drafts.of(data["options"], drafts.OFF)
+        except WrongOption as error:
             raise ValidationError({"options": {error.option: [str(error)]}}) from None
 
     @validates_schema

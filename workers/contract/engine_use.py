@@ -24,6 +24,9 @@ class EngineUse:
     most_prompt_cache_bytes: int | None = None
     #: Answers that left a full pool and resumed later, since the engine was loaded.
     preemptions: int = 0
+    #: Tokens that were drafted since then, and those of them that came.
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EngineUse:

@@ -46,6 +46,10 @@ class Usage:
     cached_tokens: int = 0
     #: Of the completion tokens: those in which the model thought.
     reasoning_tokens: int = 0
+    #: Tokens of the caller's prediction that were decoded ahead: those that came, of the completion
+    #: tokens, and those that did not. Since the last crash, where there was one.
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -59,6 +63,8 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+            self.accepted_prediction_tokens + other.accepted_prediction_tokens,
+            self.rejected_prediction_tokens + other.rejected_prediction_tokens,
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+from presets.drafts import LOOKUP
 from presets.model import ModelSpec
 from workers.contract.engine_use import EngineUse
 from workers.contract.errors import ContextBudgetExceeded
@@ -56,6 +57,8 @@ class EngineOptions:
     kv_tokens: int | None = None
     #: Bytes of RAM in which it may keep what it has read for requests that have ended.
     prompt_cache_bytes: int = 0
+    #: How next tokens are guessed, for an engine that can: one of `presets.drafts.KINDS`.
+    drafts: str = LOOKUP
     #: Token ids of system prompts, for an engine that is slow to make them; None: none are kept.
     kept_ids: KeptIds | None = None
 

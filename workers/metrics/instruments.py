@@ -152,6 +152,11 @@ RETRIED_STEPS = _counter(
 PREEMPTIONS = _counter(
     "inference_preemptions", "Answers that left a full KV pool and resumed later.", "model"
 )
+DRAFTED_TOKENS = _counter(
+    "inference_drafted_tokens",
+    "Tokens that were guessed and decoded ahead; outcome is accepted (they came) or rejected.",
+    "model", "outcome",
+)  # fmt: skip
 LOADS = _counter(
     "inference_model_loads", "Loads of a model; outcome is loaded or failed.", "model", "outcome"
 )

@@ -96,6 +96,7 @@ def engine_options(settings: Settings, spec: ModelSpec, placement: Placement) ->
         memory_fraction=spec.memory_fraction,
         kv_tokens=placement.kv_tokens,
         prompt_cache_bytes=placement.prompt_cache_bytes,
+        drafts=settings.drafts,
     )
 
 

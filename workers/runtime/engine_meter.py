@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from workers.contract.engine_use import EngineUse
 from workers.engines.base import LoadedModel
 from workers.metrics import instruments, uses
+from workers.metrics.instruments import Instrument
 from workers.metrics.process_metrics import ProcessMetrics
 
 
@@ -20,15 +21,23 @@ class EngineMeter(Collector):
         self._metrics = metrics
         self._model = model
         self._engine = engine
-        self._preemptions = 0
+        self._last = EngineUse()
 
     def __call__(self) -> EngineUse:
         """What the engine uses at this moment."""
         use = self._engine.use
-        more = max(0, use.preemptions - self._preemptions)
-        self._preemptions = use.preemptions
-        self._metrics.count(instruments.PREEMPTIONS, self._model, amount=more)
+        last, self._last = self._last, use
+        preempted = use.preemptions - last.preemptions
+        accepted = use.accepted_tokens - last.accepted_tokens
+        rejected = use.drafted_tokens - last.drafted_tokens - accepted
+        self._count(instruments.PREEMPTIONS, preempted)
+        self._count(instruments.DRAFTED_TOKENS, accepted, "accepted")
+        self._count(instruments.DRAFTED_TOKENS, rejected, "rejected")
         return use
+
+    def _count(self, counter: Instrument, amount: int, *labels: str) -> None:
+        if amount > 0:  # what counts on another thread may be between two of its numbers
+            self._metrics.count(counter, self._model, *labels, amount=amount)
 
     def collect(self) -> Iterator[Metric]:
         """The gauges of this worker alone."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from presets import backends
+from presets import backends, drafts
 from workers.settings import kinds
 from workers.settings.variable import setting
 
@@ -65,6 +65,12 @@ class ModelSettings:
         "that what begins alike is not read again. A model that does not fit with it is not "
         "loaded. 0: nothing is kept.",
         unset="a quarter of what the models leave, at most 1024 for each",
+    )
+    drafts: str = setting(
+        "INFERENCE_DRAFTS", drafts.LOOKUP, kinds.choice(*drafts.KINDS),
+        "Whether llama.cpp guesses the next tokens of answers that repeat their prompt, themselves "
+        "or what their caller predicts, and decodes them together where that is faster: `lookup`, "
+        "or `off`. Answers are the same. `drafts` in a model's options wins over it.",
     )
     wedged_s: float = setting(
         "INFERENCE_WEDGED_S", 60.0, kinds.number(1, 3600),

@@ -3,6 +3,7 @@
 import json
 import logging
 
+import numpy as np
 import psutil
 import pytest
 
@@ -15,6 +16,7 @@ from workers.contract.errors import (
     ValidationFailed,
 )
 from workers.contract.job import Message, Priority
+from workers.engines.llamacpp.step_times import StepTimes
 
 SYSTEM = Message("system", "You are a guide of a museum of ships, calm and exact. " * 8)
 #: What llama.cpp and Python keep of a model that was closed: allocator arenas, not weights or pool.
@@ -258,3 +260,33 @@ def test_every_seed_repeats_its_answer(real_kit, llamacpp, seed):
     """4294967295 is the seed by which llama.cpp means a fresh one."""
     request = real_kit.request(temperature=1.5, top_k=0, seed=seed, max_tokens=12)
     assert ask(llamacpp, request).ids == ask(llamacpp, request).ids
+
+
+@pytest.fixture
+def rows_are_free(monkeypatch):
+    """All that may come is drafted, however slow this machine is."""
+    monkeypatch.setattr(StepTimes, "of", lambda times, rows: np.ones(len(rows)))
+
+
+@pytest.mark.usefixtures("rows_are_free")
+def test_drafted_tokens_are_those_of_plain_decoding(real_kit, llamacpp):
+    """The first layers alone say the same over and over, which is what is drafted."""
+    before = llamacpp.use
+    requests = [real_kit.request(f"number {i}", max_tokens=48) for i in range(2)]
+    held = real_kit.request(
+        constraint=Constraint(ConstraintKind.JSON_OBJECT), repetition_penalty=1.2, max_tokens=48
+    )
+    *answers, of_held = ask_all(llamacpp, [*requests, held])
+    for request, answer in zip(requests, answers, strict=True):
+        real_kit.assert_right(request, answer)
+        assert len(answer.ids) == 48
+    assert of_held.reason == "length" or isinstance(json.loads(of_held.text), dict)
+    accepted = llamacpp.use.accepted_tokens - before.accepted_tokens
+    assert 0 < accepted <= llamacpp.use.drafted_tokens - before.drafted_tokens
+
+
+@pytest.mark.usefixtures("rows_are_free")
+def test_a_model_of_which_the_options_say_so_drafts_nothing(real_kit):
+    engine = real_kit.load(options={"drafts": "off"})
+    ask(engine, real_kit.request(max_tokens=48))
+    assert engine.use.drafted_tokens == 0

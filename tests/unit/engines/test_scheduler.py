@@ -10,6 +10,7 @@ from workers.contract.sampling import Sampling
 from workers.engines.answer_form import AnswerForm
 from workers.engines.base import GenerationRequest
 from workers.engines.llamacpp import scheduler as module
+from workers.engines.llamacpp.drafts import Drafts
 from workers.engines.llamacpp.prefill_chunks import (
     ALONE_AIM_S,
     PATIENCE_S,
@@ -111,6 +112,7 @@ def run(clock):
             concurrency=8,
             kv_tokens=32_768,
             chunks=PrefillChunks(most=batch_tokens),
+            drafts=Drafts(enabled=False),
         )
         scheduler.start()
         for sequence in sequences:

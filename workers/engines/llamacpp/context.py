@@ -52,6 +52,8 @@ class ContextSize:
     #: Tokens of one call of `decode` at most.
     batch_tokens: int
     threads: int
+    #: Rows beyond one for each sequence whose logits are kept.
+    more_logits: int = 0
     #: The types of keys and values, and flash attention.
     kv_cache: KvCache = field(default_factory=KvCache)
 
@@ -70,8 +72,9 @@ class Context:
         parameters.n_batch = size.batch_tokens
         parameters.n_ubatch = min(COMPUTED_ROWS, size.batch_tokens)
         parameters.n_seq_max = size.sequences
-        # One row of logits for each sequence at most; llama.cpp would hold one for each token.
-        parameters.n_outputs_max = size.sequences
+        # One row of logits for each sequence and for each drafted token; llama.cpp would hold one
+        # for each token.
+        parameters.n_outputs_max = min(size.sequences + size.more_logits, size.batch_tokens)
         # One pool for all: a partial `seq_cp` between separate streams aborts the process.
         parameters.kv_unified = True
         parameters.type_k = _TYPES[size.kv_cache.type_k]

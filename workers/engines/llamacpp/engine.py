@@ -9,7 +9,7 @@ from threading import Event
 
 import psutil
 
-from presets import kv_cache
+from presets import drafts, kv_cache
 from presets.memory import footprint, machine
 from presets.model import ModelSpec
 from workers.contract.engine_use import EngineUse
@@ -22,11 +22,13 @@ from workers.engines.constraint_masks import ConstraintMasks
 from workers.engines.dialogue import Dialogue
 from workers.engines.llamacpp import weights
 from workers.engines.llamacpp.context import Context, ContextSize
+from workers.engines.llamacpp.drafts import Drafts
 from workers.engines.llamacpp.held_sampling import sampler
 from workers.engines.llamacpp.native import Model
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.prompt_cache import PromptCache
+from workers.engines.llamacpp.prompt_lookup import PromptLookup
 from workers.engines.llamacpp.prompt_tokens import PromptTokens
 from workers.engines.llamacpp.sampler_chain import History
 from workers.engines.llamacpp.scheduler import Scheduler
@@ -56,6 +58,7 @@ class LlamaCppEngine:
         self._model: Model | None = None
         self._context: Context | None = None
         self._scheduler: Scheduler | None = None
+        self._drafts = False
         self._preparations = Preparations()
 
     def load(self, spec: ModelSpec, on_progress: Callable[[float], None]) -> None:
@@ -81,15 +84,20 @@ class LlamaCppEngine:
         self._prompt_tokens = PromptTokens(
             spec.id, self._vocabulary, self._dialogue.own_texts, self.context_length
         )
-        batch_tokens = min(BATCH_TOKENS, kv_tokens)
+        batch_tokens = max(min(BATCH_TOKENS, kv_tokens), concurrency)
         self._raw_prompts = RawPrompts(spec.id, self._vocabulary, self.context_length)
+        # A draft is taken back where another token comes.
+        wanted = drafts.of(spec.options, self._options.drafts) == drafts.LOOKUP
+        self._drafts = wanted and not model.forgets
+        planner = Drafts(enabled=self._drafts)
         self._context = context = Context(
             model,
             ContextSize(
                 kv_tokens=kv_tokens,
                 sequences=concurrency,
-                batch_tokens=max(batch_tokens, concurrency),
+                batch_tokens=batch_tokens,
                 threads=self._options.threads or machine.cores(),
+                more_logits=planner.most_rows,
                 kv_cache=kv_cache.of(spec.options),
             ),
         )
@@ -105,7 +113,8 @@ class LlamaCppEngine:
             ),
             concurrency=concurrency,
             kv_tokens=kv_tokens,
-            chunks=PrefillChunks(most=max(batch_tokens, concurrency)),
+            chunks=PrefillChunks(most=batch_tokens),
+            drafts=planner,
         )
         self._scheduler.start()
         on_progress(1.0)
@@ -202,6 +211,10 @@ class LlamaCppEngine:
         except BaseException:
             chain.free()
             raise
+        lookup = None
+        if self._drafts:
+            produced = len(request.produced)
+            lookup = PromptLookup([*prompt, *request.produced], produced=produced)
         return Sequence(
             request,
             prompt,
@@ -210,6 +223,7 @@ class LlamaCppEngine:
             self.context_length,
             cancelled,
             form,
+            lookup,
         )
 
     def _warm_up(self, context: Context) -> None:

@@ -72,6 +72,10 @@ class Prefixes:
         self._empty.append(slot)
         sequence.slot, sequence.decoded, sequence.has_begun = None, 0, False
 
+    def truncate(self, sequence: Sequence) -> bool:
+        """Free the cells after what is decoded; False where the pool cannot."""
+        return self._context.truncate(_slot_of(sequence), sequence.decoded)
+
     def forget_job(self, job: str) -> None:
         """Drop what only this job has left."""
         for prompt in self._cache:

@@ -2,7 +2,7 @@
 
 Continuous batching: each step decodes one token for every running answer and a chunk of the
 prompts that are being read, whose size follows the time that steps take. Requests join and leave
-between steps.
+between steps. `batches` says what a step has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from functools import partial
 from workers.background import BackgroundThread
 from workers.contract.engine_use import EngineUse
 from workers.contract.errors import EngineFailed, InferenceError
+from workers.engines.llamacpp.batches import BatchEntry, Batches
 from workers.engines.llamacpp.context import Context
+from workers.engines.llamacpp.drafts import Drafts
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.sequence import Sequence
@@ -28,16 +30,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at what was submitted or cancelled, while only masks are waited for.
 _MASK_WAIT_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class _BatchEntry:
-    """What one sequence has in a step's batch."""
-
-    sequence: Sequence
-    tokens: int
-    #: Row of its last token's logits; None while its prompt goes on.
-    row: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +50,15 @@ class Scheduler(BackgroundThread):
         concurrency: int,
         kv_tokens: int,
         chunks: PrefillChunks,
+        drafts: Drafts,
     ) -> None:
         super().__init__("decode")
         self._context = context
         self._prefixes = prefixes
         self._concurrency = concurrency
         self._kv_tokens = kv_tokens
-        self._chunks = chunks
+        self._drafts = drafts
+        self._batches = Batches(context, chunks, drafts, kv_tokens)
         self._inbox: queue.SimpleQueue[Sequence | _ForgetJob | None] = queue.SimpleQueue()
         #: Sequences without cells.
         self._waiting = WaitingSequences()
@@ -90,6 +84,8 @@ class Scheduler(BackgroundThread):
             prompt_cache_bytes=taken_bytes,
             most_prompt_cache_bytes=most_bytes,
             preemptions=self._preemptions,
+            drafted_tokens=self._drafts.drafted,
+            accepted_tokens=self._drafts.accepted,
         )
 
     def submit(self, sequence: Sequence) -> None:
@@ -165,17 +161,17 @@ class Scheduler(BackgroundThread):
             if not sequence.has_begun and self._prefixes.begin(sequence):
                 sequence.begin()
 
-    def _decode(self) -> list[_BatchEntry]:
+    def _decode(self) -> list[BatchEntry]:
         """One step; returns what was decoded, or nothing where there was nothing to do."""
         while self._active and not self._ending.is_set():
-            entries = self._plan()
+            entries = self._batches.fill(self._active, self._waiting.rank)
             if not entries:
                 self._await_mask()
                 return []
             began = time.perf_counter()
             status = self._context.decode()
             if status == 0:
-                self._learn(entries, time.perf_counter() - began)
+                self._batches.took(entries, time.perf_counter() - began)
                 for entry in entries:
                     entry.sequence.decoded += entry.tokens
                 return entries
@@ -184,40 +180,6 @@ class Scheduler(BackgroundThread):
             else:
                 self._fail(entries, EngineFailed(f"llama.cpp could not decode (status {status})."))
         return []
-
-    def _plan(self) -> list[_BatchEntry]:
-        """Fill the batch: running answers first, then prompts, the most urgent first."""
-        self._context.clear_batch()
-        begun = [sequence for sequence in self._active if sequence.has_begun]
-        running = [sequence for sequence in begun if sequence.pending == 1]
-        reading = [sequence for sequence in begun if sequence.pending > 1]
-        reading.sort(key=self._waiting.rank)
-        entries = [self._add(sequence, 1) for sequence in running]
-        room = 0
-        if reading:
-            room = self._chunks.room(len(running), reading_s=reading[0].reading_s)
-        for sequence in reading:
-            if room <= 0:
-                break
-            count = min(sequence.pending, room)
-            entries.append(self._add(sequence, count))
-            room -= count
-        return entries
-
-    def _add(self, sequence: Sequence, count: int) -> _BatchEntry:
-        slot, begin = sequence.slot, sequence.decoded
-        if slot is None:
-            raise RuntimeError("only sequences with a slot are decoded")
-        ends_here = count == sequence.pending
-        row = 0
-        for position in range(begin, begin + count):
-            is_last = ends_here and position == begin + count - 1
-            row = self._context.add(sequence.tokens[position], position, slot, wants_logits=is_last)
-        return _BatchEntry(sequence, count, row if ends_here else None)
-
-    def _learn(self, entries: list[_BatchEntry], took_s: float) -> None:
-        tokens = sum(entry.tokens for entry in entries)
-        self._chunks.took(tokens, tokens - len(entries), took_s)
 
     def _make_room(self) -> None:
         """Free the cells of the youngest of the least urgent sequences.
@@ -236,11 +198,11 @@ class Scheduler(BackgroundThread):
         self._prefixes.release(victim)
         self._waiting.add(victim)
 
-    def _deliver(self, entries: list[_BatchEntry]) -> None:
+    def _deliver(self, entries: list[BatchEntry]) -> None:
         """Sample for every sequence first: waking readers would make the later ones wait."""
         context = self._context
         self._take(
-            (entry.sequence, partial(entry.sequence.sampler.sample, context, entry.row))
+            (entry.sequence, partial(entry.sample, context))
             for entry in entries
             if entry.row is not None
         )
@@ -248,25 +210,34 @@ class Scheduler(BackgroundThread):
     def _resume(self) -> None:
         """Sample for those whose mask was not made yet when their logits came."""
         self._take(
-            (sequence, sequence.sampler.resume)
+            (sequence, partial(_resumed, sequence))
             for sequence in list(self._active)
             if sequence.sampler.pending is not None
         )
 
-    def _take(self, choices: Iterable[tuple[Sequence, Callable[[], int | None]]]) -> None:
+    def _take(self, choices: Iterable[tuple[Sequence, Callable[[], list[int]]]]) -> None:
         sampled = []
         for sequence, choose in choices:
             try:
-                token = choose()
+                sampled.append((sequence, choose()))
             except InferenceError as error:
                 self._leave(sequence, keep=False)
                 sequence.fail(error)
-            else:
-                if token is not None:
-                    sampled.append((sequence, token))
-        for sequence, token in sampled:
-            if sequence.take(token):
+        for sequence, tokens in sampled:
+            has_ended = any(sequence.take(token) for token in tokens)
+            self._settle(sequence)
+            if has_ended:
                 self._leave(sequence)
+
+    def _settle(self, sequence: Sequence) -> None:
+        """Keep in the pool what was drafted and came, and nothing else."""
+        drafted = len(sequence.draft.tokens)
+        if not drafted:
+            return
+        accepted = sequence.settle()
+        self._drafts.count(drafted, accepted)
+        if accepted < drafted and not self._prefixes.truncate(sequence):
+            raise RuntimeError("a pool that cannot give up the end of a sequence has no drafts")
 
     def _await_mask(self) -> None:
         """Nothing can be decoded before one of the masks is made that all sequences wait for."""
@@ -282,7 +253,7 @@ class Scheduler(BackgroundThread):
         self._waiting.forget(sequence)
         sequence.sampler.free()
 
-    def _fail(self, entries: list[_BatchEntry], error: EngineFailed) -> None:
+    def _fail(self, entries: list[BatchEntry], error: EngineFailed) -> None:
         log.error("%s", error.message)
         for entry in entries:
             self._leave(entry.sequence, keep=False)
@@ -307,3 +278,8 @@ class Scheduler(BackgroundThread):
             if isinstance(late, Sequence):
                 late.sampler.free()
                 late.end("cancelled")
+
+
+def _resumed(sequence: Sequence) -> list[int]:
+    token = sequence.sampler.resume()
+    return [] if token is None else [token]

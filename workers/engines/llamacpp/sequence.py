@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from threading import Event
 
 from workers.contract.errors import InferenceError
@@ -12,6 +13,7 @@ from workers.contract.logprobs import PackedLogprobs
 from workers.contract.step import Timings, Usage
 from workers.engines.answer_form import AnswerForm
 from workers.engines.base import Delta, GenerationRequest
+from workers.engines.llamacpp.prompt_lookup import NO_DRAFT, Draft, PromptLookup
 from workers.engines.llamacpp.sampling import Sampler
 from workers.engines.llamacpp.vocabulary import Vocabulary
 from workers.engines.text import Shown
@@ -35,7 +37,9 @@ class Sequence:
         context_length: int,
         cancelled: Event,
         form: AnswerForm,
+        lookup: PromptLookup | None = None,
     ) -> None:
+        """`lookup`: what drafts are taken from; None: there are none."""
         self.request = request
         #: Prompt, then answer.
         self.tokens = [*prompt, *request.produced]
@@ -49,6 +53,10 @@ class Sequence:
         #: Prompt tokens that others had read when its first prefill began.
         self.cached_tokens = 0
         self.sampler = sampler
+        #: Tokens that are decoded with the last one, in case they come after it.
+        self.draft = NO_DRAFT
+        self._lookup = lookup
+        self._accepted_prediction = self._rejected_prediction = 0
         self._vocabulary = vocabulary
         self._text = form.assembler(request.sampling)
         for token in request.produced:
@@ -96,6 +104,37 @@ class Sequence:
             self._begun_at = time.perf_counter()
             self.cached_tokens = min(self.decoded, self.prompt_length)
 
+    def next_draft(self, most: int) -> Draft:
+        """What may come after its last token: so many tokens at most, and none that would end it.
+
+        A step gives one token more than a draft has.
+        """
+        if self._lookup is None:
+            return NO_DRAFT
+        draft = self._lookup.draft(min(most, self._max_tokens - self.produced_length - 1))
+        stops = self.request.sampling.stop_token_ids
+        for length, token in enumerate(draft.tokens):
+            if token in stops or self._vocabulary.ends_turn(token):
+                return draft.first(length)
+        return draft
+
+    def settle(self) -> int:
+        """Count as decoded what came of the draft; returns how many tokens those are."""
+        accepted, rejected = self._of_draft()
+        if self.draft.is_predicted:
+            self._accepted_prediction += accepted
+            self._rejected_prediction += rejected
+        self.decoded += accepted
+        self.draft = NO_DRAFT
+        return accepted
+
+    def _of_draft(self) -> tuple[int, int]:
+        """How many tokens of the draft came, and how many did not."""
+        drafted = self.draft.tokens
+        came = zip(drafted, self.tokens[self.decoded :], strict=False)
+        accepted = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], came))
+        return accepted, len(drafted) - accepted
+
     def take(self, token: int) -> bool:
         """Take the token that was sampled; returns True when the answer has ended with it."""
         if self._first_token_at is None:
@@ -106,6 +145,8 @@ class Sequence:
             self.end("stop", self._text.finish())
             return True
         self.tokens.append(token)
+        if self._lookup is not None:
+            self._lookup.take(token)
         shown = self._text.push(self._vocabulary.piece(token))
         logprobs = (told if self._text.may_be_content else (),) if self._tells else ()
         reason = self._reason(stops=stops)
@@ -134,7 +175,14 @@ class Sequence:
         logprobs: tuple[PackedLogprobs, ...] = (),
     ) -> None:
         """Give the last delta."""
-        usage = Usage(self.prompt_length, self.produced_length, self.cached_tokens)
+        accepted, rejected = self._of_draft() if self.draft.is_predicted else (0, 0)
+        usage = Usage(
+            self.prompt_length,
+            self.produced_length,
+            self.cached_tokens,
+            accepted_prediction_tokens=self._accepted_prediction + accepted,
+            rejected_prediction_tokens=self._rejected_prediction + rejected,
+        )
         delta = shown.delta(token_ids, logprobs)
         self._deltas.put(self._text.last_delta(reason, delta, usage, self._timings()))
 
