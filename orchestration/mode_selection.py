@@ -9,6 +9,7 @@ from orchestration.context import contradictions, reading_steps
 from orchestration.modes import registry
 from orchestration.modes.base import Mode
 from orchestration.modes.casting import CastingInputs
+from orchestration.routing import resolve
 from orchestration.routing.resolve import configured
 from orchestration.routing.roles import ranked
 from presets.catalogue import Catalogue
@@ -42,10 +43,32 @@ class ModeSelector:
             return self._settings.orchestration_mode
         return DEFAULT_MODE if self.preset is None else self.preset.mode
 
-    def select(self, job: Job, lead: ModelSpec) -> Job:
+    def of_preset(self, job: Job) -> tuple[Job, Preset | None]:
+        """A job that names a preset instead of a model, with that preset's mode and lead.
+
+        One that names a model stays as it is.
+
+        Raises:
+            ModelNotFound: there is no such preset.
+            ValidationFailed: it names another mode, too.
+        """
+        preset = resolve.preset(job.model, self._catalogue)
+        if preset is None:
+            return job, None
+        if job.mode and job.mode != preset.mode:
+            raise ValidationFailed(
+                f"The preset {preset.id} answers in mode {preset.mode!r}: leave orchestration_mode "
+                "out, or name a model instead of the preset.",
+                details={"param": "orchestration_mode"},
+            )
+        lead = registry.classes()[preset.mode].lead_of(preset)
+        return replace(job, model=lead, mode=preset.mode), preset
+
+    def select(self, job: Job, lead: ModelSpec, preset: Preset | None = None) -> Job:
         """The job with its mode, cast and bounds; `lead` leads it, as the mode has it.
 
-        Where `lead` was routed and not named, another may lead.
+        Where `lead` was routed and not named, another may lead. `preset` is the one that the job
+        names: its models alone are cast. Else the preset that runs has its say.
 
         Raises:
             NotEnoughModels: its mode needs more models than are configured.
@@ -59,11 +82,15 @@ class ModeSelector:
             _require_one_answer(job, mode.name)
             _require_own_prompt_end(job, mode.name)
         job = self._with_compression(job, mode)
-        running = self.preset
+        running = preset or self.preset
+        if preset is None:
+            models = configured(self._settings, self._catalogue, self._directory)
+        else:
+            models = tuple(self._catalogue.get(model) for model in preset.models)
         inputs = CastingInputs(
             mode=mode.name,
             lead=lead,
-            configured=configured(self._settings, self._catalogue, self._directory),
+            configured=models,
             preset=running if running is not None and running.mode == mode.name else None,
             task_type=job.task_type,
             settings=self._settings,

@@ -118,6 +118,7 @@ class Submitter:
 
         Raises:
             ModelNotFound, NoWorker: as `Router.route`.
+            ModelNotFound, ValidationFailed: as `ModeSelector.of_preset`.
             WrongModelKind: the model does something else than the job asks for.
             ModelNotFound, ModelLoading, ModelLoadFailed, InsufficientMemory, NoWorker: as in
                 `routing`, of every model that takes part.
@@ -131,12 +132,13 @@ class Submitter:
             redis.RedisError: Redis is away.
         """
         began_ns = time.time_ns()
+        job, preset = self._mode_selector.of_preset(job)
         if route := self._router.route(job):
             job = replace(job, model=route.model, routing=route.to_dict())
         spec = resolve.resolve(job.model, self._catalogue)
         kind = resolve.kind_for(job)
         resolve.require_kind(spec, kind)
-        job = self._mode_selector.select(job, spec)
+        job = self._mode_selector.select(job, spec, preset)
         names = dict.fromkeys([job.model, *(part.model for part in job.cast)])
         models = [self._catalogue.get(name) for name in names]
         sampling_extras.require(job, models)

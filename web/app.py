@@ -67,6 +67,8 @@ def _begin() -> None:
 
 def _sign(response: Response) -> Response:
     response.headers["X-Request-ID"] = flask.g.request_id
+    if errors.is_below(flask.request.path, errors.ANTHROPIC):
+        response.headers["request-id"] = flask.g.request_id
     request_log.current().sign()
     return response
 

@@ -13,7 +13,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing.exceptions import WebsocketMismatch
 
-from web import request_record
+from web import anthropic_errors, request_record
 from workers.contract import errors
 from workers.contract.errors import InferenceError
 
@@ -53,6 +53,7 @@ STATUS: dict[str, int] = {
     "INVALID_EVENT_ID": 400,
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
+    "NOT_SUPPORTED": 404,
     "METHOD_NOT_ALLOWED": 405,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "PAYLOAD_TOO_LARGE": 413,
@@ -69,6 +70,34 @@ _OF_WERKZEUG: dict[int, type[InferenceError]] = {
     413: errors.PayloadTooLarge,
     415: errors.UnsupportedMediaType,
 }
+
+#: Below these addresses are other services' APIs, of which the page says how much is here.
+PAGES: dict[str, str] = {"/v1/messages": "docs/MESSAGES.md"}
+#: Here errors have the form of Anthropic's API.
+ANTHROPIC = "/v1/messages"
+
+
+def is_below(path: str, address: str) -> bool:
+    """Whether a path is this address, or one below it."""
+    return path == address or path.startswith(address + "/")
+
+
+def page_of(path: str) -> str | None:
+    """The page of the API that an address is of; None where it is of none."""
+    return next((page for address, page in PAGES.items() if is_below(path, address)), None)
+
+
+def status_at(path: str, error: InferenceError) -> int:
+    """The status of an error at an address."""
+    own = STATUS[error.code]
+    return anthropic_errors.status(own) if is_below(path, ANTHROPIC) else own
+
+
+def body_at(path: str, error: InferenceError, request_id: str | None = None) -> dict[str, Any]:
+    """The body of an error at an address: in the one format, or in that of the API it is of."""
+    if is_below(path, ANTHROPIC):
+        return anthropic_errors.body(error, STATUS[error.code], request_id)
+    return body(error)
 
 
 def body(error: InferenceError) -> dict[str, Any]:
@@ -89,8 +118,9 @@ def body(error: InferenceError) -> dict[str, Any]:
 def response(error: InferenceError) -> Response:
     """The response that carries an error."""
     request_record.failed(error.code)
-    answer = flask.jsonify(body(error))
-    answer.status_code = STATUS[error.code]
+    path = flask.request.path
+    answer = flask.jsonify(body_at(path, error, flask.g.get("request_id")))
+    answer.status_code = status_at(path, error)
     if error.retriable and error.retry_after_ms is not None:
         answer.headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
         answer.headers["retry-after-ms"] = str(error.retry_after_ms)
@@ -143,6 +173,13 @@ def _of_werkzeug(error: HTTPException) -> Response:
     if kind is None:
         kind = errors.ValidationFailed if status < 500 else errors.Internal
     details: dict[str, Any] = {"path": flask.request.path}
+    if status == 404 and (page := page_of(flask.request.path)) is not None:
+        return response(
+            errors.NotSupported(
+                f"This part of the API is not here; {page} says which parts are.",
+                details={**details, "page": page},
+            )
+        )
     if status == 405:
         allowed = sorted(getattr(error, "valid_methods", None) or ())
         details = {"method": flask.request.method, "allowed": allowed}

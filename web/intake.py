@@ -67,9 +67,15 @@ ERRORS = (
 
 
 def read(
-    body: dict[str, Any] | None = None, *, api: Api = Api.CHAT, asynchronous: bool = False
+    body: dict[str, Any] | None = None,
+    *,
+    api: Api = Api.CHAT,
+    asynchronous: bool = False,
+    endpoint: str | None = None,
 ) -> Completion:
     """What the present request asks for, in its own body or in another that is given.
+
+    `endpoint`: within which its Idempotency-Key counts, where that is not its API.
 
     A job is what its body looks like: with `prompt` a text completion, with `input` vectors, with
     `documents` a ranking, else that of a chat.
@@ -78,8 +84,7 @@ def read(
         InferenceError: the body is wrong, or its key does not allow the priority.
     """
     if body is None:
-        body = read_object()
-        limits.release()
+        body = read_body()
     priority = auth.default_priority(services().settings)
     if asynchronous and body.get("prompt") is not None:
         api = Api.TEXT
@@ -103,8 +108,19 @@ def read(
     auth.check_priority(asked.priority)
     if asked.webhook is not None:
         _check_webhook(asked.webhook)
-    endpoint = "jobs" if asynchronous else asked.api.value
+    endpoint = endpoint or ("jobs" if asynchronous else asked.api.value)
     return replace(asked, idempotency=_idempotency(body, endpoint))
+
+
+def read_body() -> dict[str, Any]:
+    """The body of the present request, whose room is for others from now on.
+
+    Raises:
+        InferenceError: as `web.schemas.body.read_object`.
+    """
+    body = read_object()
+    limits.release()
+    return body
 
 
 def job(asked: Completion, *, asynchronous: bool = False) -> Job:

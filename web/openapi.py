@@ -15,6 +15,7 @@ import web
 from web import errors
 from web.access.auth import OPEN_PATHS
 from web.operation import Answer, Component, Operation
+from web.schemas.anthropic.responses import MESSAGES_ERROR
 from web.schemas.completion_schema import ROUTED
 from web.schemas.fields import JsonField
 from web.schemas.responses import ERROR
@@ -88,7 +89,7 @@ def _described(app: Flask) -> Iterator[tuple[str, str, Operation]]:
 
 def _components(operation: Operation) -> list[Component]:
     bodies = (operation.request, *(answer.body for answer in operation.answers.values()))
-    return [ERROR, *(body for body in bodies if body is not None)]
+    return [ERROR, MESSAGES_ERROR, *(body for body in bodies if body is not None)]
 
 
 def _operation(path: str, operation: Operation) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
         "operationId": operation.operation_id,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "responses": _responses(operation),
+        "responses": _responses(path, operation),
     }
     if operation.description:
         described["description"] = operation.description
@@ -113,21 +114,23 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
+def _responses(path: str, operation: Operation) -> dict[str, Any]:
+    shown = MESSAGES_ERROR if errors.is_below(path, errors.ANTHROPIC) else ERROR
     responses = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     by_status = defaultdict(list)
     for error in operation.errors:
-        by_status[errors.STATUS[error.code]].append(error())
+        kind = error()
+        by_status[errors.status_at(path, kind)].append(kind)
     for status, kinds in sorted(by_status.items()):
-        examples = {error.code: {"value": errors.body(error)} for error in kinds}
+        examples = {error.code: {"value": errors.body_at(path, error)} for error in kinds}
         responses.setdefault(
             str(status),
             {
                 "description": " ".join(f"`{error.code}`: {error.message}" for error in kinds),
-                "content": {"application/json": {"schema": ERROR.ref, "examples": examples}},
+                "content": {"application/json": {"schema": shown.ref, "examples": examples}},
             },
         )
-    responses["default"] = _answer(Answer("What went wrong, in the one error format.", ERROR))
+    responses["default"] = _answer(Answer("What went wrong, in the one error format.", shown))
     return responses
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from presets.catalogue import Catalogue, UnknownModel
+from presets.catalogue import Catalogue, UnknownModel, UnknownPreset
 from presets.kind import Kind
 from presets.model import ModelSpec
+from presets.preset import Preset
 from workers.cluster.directory import Directory
 from workers.cluster.presence import WorkerStatus
 from workers.contract.errors import (
@@ -23,6 +24,8 @@ from workers.settings import Settings
 AUTO = "auto"
 #: Prefixes under which gateways name our models.
 PREFIXES = ("inference:", "local:")
+#: Before the name of a preset that a request names instead of a model.
+PRESET = "preset:"
 
 
 def bare(name: str) -> str:
@@ -46,6 +49,26 @@ def resolve(name: str, catalogue: Catalogue) -> ModelSpec:
         hint = f" Did you mean {unknown.suggestion!r}?" if unknown.suggestion else ""
         raise ModelNotFound(
             f"There is no model {name!r}.{hint} GET /v1/models lists them.", details=details
+        ) from None
+
+
+def preset(name: str, catalogue: Catalogue) -> Preset | None:
+    """The preset that a caller names instead of a model; None where the name is a model's.
+
+    Raises:
+        ModelNotFound: there is none; suggests the nearest.
+    """
+    name = bare(name)
+    if not name.startswith(PRESET):
+        return None
+    try:
+        return catalogue.preset(name.removeprefix(PRESET))
+    except UnknownPreset as unknown:
+        suggestion = unknown.suggestion and PRESET + unknown.suggestion
+        hint = f" Did you mean {suggestion!r}?" if suggestion else ""
+        raise ModelNotFound(
+            f"There is no preset {name!r}.{hint} `inference-service presets list` shows them.",
+            details={"model": name, "suggestion": suggestion, "param": "model"},
         ) from None
 
 

@@ -54,6 +54,8 @@ def test_it_describes_every_endpoint(scripted_service):
         "/v1/rerank",
         "/v2/rerank",
         "/rerank",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
         "/v1/jobs",
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/events",

@@ -114,6 +114,15 @@ def error_of(answer, code):
     return error
 
 
+def messages_error_of(answer, kind):
+    """The error in an answer in the form of Anthropic's API."""
+    body = answer.get_json()
+    assert (body["type"], body["error"]["type"]) == ("error", kind)
+    assert body["request_id"] == answer.headers["request-id"]
+    _raised.add(body["error"]["code"])
+    return body["error"]
+
+
 def ask(client, body=None, **options):
     return client.post("/v1/chat/completions", json=body or BODY, **options)
 
@@ -139,6 +148,24 @@ def test_what_the_edge_refuses(front_end, request_, code):
     error_of(front_end().post("/v1/chat/completions", **request_), code)
 
 
+@pytest.mark.parametrize(
+    ("request_", "status", "kind"),
+    [
+        ({"data": "{", "content_type": "application/json"}, 400, "invalid_request_error"),
+        (
+            {"data": b" " * (16 * 2**20 + 1), "content_type": "application/json"},
+            413,
+            "request_too_large",
+        ),
+        ({"json": {**BODY, "max_tokens": 5}}, 529, "overloaded_error"),
+    ],
+)
+def test_what_is_refused_in_the_form_of_anthropics_api(front_end, request_, status, kind):
+    answer = front_end().post("/v1/messages", **request_)
+    assert answer.status_code == status
+    messages_error_of(answer, kind)
+
+
 def test_a_model_that_does_something_else(front_end):
     body = {"model": MODEL, "input": "hello"}
     error_of(front_end().post("/v1/embeddings", json=body), "WRONG_MODEL_KIND")
@@ -147,6 +174,8 @@ def test_a_model_that_does_something_else(front_end):
 def test_what_flask_would_answer_by_itself(front_end):
     client = front_end()
     error_of(client.get("/nowhere"), "NOT_FOUND")
+    unbuilt = messages_error_of(client.post("/v1/messages/batches"), "not_found_error")
+    assert unbuilt["details"]["page"] == "docs/MESSAGES.md"
     assert "POST" in client.get("/v1/chat/completions").headers["Allow"]
     error_of(client.get("/v1/chat/completions"), "METHOD_NOT_ALLOWED")
 
@@ -375,6 +404,15 @@ def test_keys(front_end, settings):
     assert client.get("/v1/models", headers=shown).status_code == 200
     limited = ask(client, headers=shown)
     error_of(limited, "RATE_LIMITED")
+    send = {"json": {**BODY, "max_tokens": 5}}
+    for header, kind, status in (
+        ({}, "authentication_error", 401),
+        ({"x-api-key": "is-wrong"}, "authentication_error", 401),
+        ({"x-api-key": secret}, "rate_limit_error", 429),
+    ):
+        refused = client.post("/v1/messages", **send, headers=header)
+        assert refused.status_code == status
+        messages_error_of(refused, kind)
     assert 1 <= int(limited.headers["Retry-After"]) <= 30
 
 

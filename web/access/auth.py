@@ -109,13 +109,21 @@ def _key() -> Key | None:
 
 
 def _authenticate(valid: tuple[Key, ...]) -> Key:
-    presented = flask.request.authorization
-    if presented is None or presented.type != "bearer" or not presented.token:
+    presented = _presented()
+    if not presented:
         raise Unauthorized
-    key = keys.find(valid, presented.token)
+    key = keys.find(valid, presented)
     if key is None:
         raise Unauthorized("This API key is not known, or was revoked.")
     return key
+
+
+def _presented() -> str | None:
+    """The key of the present request: a bearer's, else where clients of Anthropic's API put it."""
+    bearer = flask.request.authorization
+    if bearer is not None and bearer.type == "bearer":
+        return bearer.token
+    return flask.request.headers.get("x-api-key")
 
 
 def _spend(redis: Redis, key: Key) -> None:

@@ -2,43 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import abc
+from typing import Any, ClassVar
 
+from web import errors
 from web.render import infill, openai, sse, texts
 from web.render.logprobs import AnswerLogprobs, TextLogprobs
-from workers.contract.events import Completed, Token
+from workers.contract.errors import InferenceError
+from workers.contract.events import Completed, Event, StepFinished, Token
 from workers.contract.job import Api, Job
-from workers.contract.step import Outcome, choice_of
+from workers.contract.step import Outcome, choice_of, is_answer
 
 Bodies = list[dict[str, Any]]
 
 
-class AnswerStream(Protocol):
+class AnswerStream(abc.ABC):
     """Makes the bodies of the frames of one answer."""
 
     #: The last frame.
-    done: bytes
+    done: ClassVar[bytes] = sse.DONE
 
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    @abc.abstractmethod
     def begin(self) -> Bodies:
         """What stands before the first token."""
 
+    def of(self, event: Event) -> Bodies:
+        """What an event of the job shows; nothing where that is nothing yet."""
+        if isinstance(event, Token) and is_answer(event.step):
+            return self.take(event)
+        if isinstance(event, StepFinished) and self._job.choices > 1:
+            return self.end_choice(event.outcome)
+        return self.end(event) if isinstance(event, Completed) else []
+
+    @abc.abstractmethod
     def take(self, token: Token) -> Bodies:
-        """What a token of the answer shows; nothing where that is nothing yet."""
+        """What a token of the answer shows."""
 
     def end_choice(self, outcome: Outcome) -> Bodies:
-        """How one choice of several ended."""
+        """How one choice of several ended; nothing where there is one."""
+        return []
 
+    @abc.abstractmethod
     def end(self, completed: Completed) -> Bodies:
         """How the answer ended, or the last of its choices."""
 
+    def failure(self, error: InferenceError) -> Bodies:
+        """That it ended with an error, after its status was sent."""
+        return [errors.body(error)]
 
-class ChatStream:
+    def frame(self, seq: int, body: dict[str, Any]) -> bytes:
+        """The frame of a body that comes with the event of this number."""
+        return sse.frame(seq, body)
+
+
+class ChatStream(AnswerStream):
     """Chunks of a chat completion."""
 
-    done = sse.DONE
-
     def __init__(self, job: Job, *, with_usage: bool) -> None:
-        self._job = job
+        super().__init__(job)
         self._with_usage = with_usage
         self._logprobs = AnswerLogprobs(job)
 
@@ -64,13 +88,11 @@ class ChatStream:
         return [openai.last_chunk(self._job, completed), *usage]
 
 
-class TextStream:
+class TextStream(AnswerStream):
     """Parts of a text completion."""
 
-    done = sse.DONE
-
     def __init__(self, job: Job, *, with_usage: bool) -> None:
-        self._job = job
+        super().__init__(job)
         self._with_usage = with_usage
         self._steps: dict[str, TextLogprobs] = {}
 
@@ -95,13 +117,13 @@ class TextStream:
         return [texts.last_part(self._job, completed), *usage]
 
 
-class InfillStream:
+class InfillStream(AnswerStream):
     """Parts of what fills a gap; llama-server sends no `[DONE]` after them."""
 
     done = b""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        super().__init__(job)
         self._tokens = 0
 
     def begin(self) -> Bodies:
@@ -112,10 +134,6 @@ class InfillStream:
         """See `AnswerStream.take`."""
         self._tokens += len(token.token_ids)
         return [infill.part(token, self._tokens)] if token.text else []
-
-    def end_choice(self, outcome: Outcome) -> Bodies:
-        """Nothing: there is one."""
-        return []
 
     def end(self, completed: Completed) -> Bodies:
         """See `AnswerStream.end`."""

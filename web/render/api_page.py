@@ -19,7 +19,7 @@ Ask with any HTTP client, or with OpenAI's:
 curl http://127.0.0.1:8085/v1/models
 ```
 
-- **Keys**: once there are API keys, send one as `Authorization: Bearer <key>`.
+- **Keys**: once there are API keys, send one as `Authorization: Bearer <key>`, or as `x-api-key`.
 - **Bodies** are JSON. A field that is null counts as left out.
 - **Errors** have one form; [ERRORS.md](ERRORS.md) lists them all. Every address may also answer
   401 `UNAUTHORIZED`, 403 `FORBIDDEN`, 429 `RATE_LIMITED`, 500 `INTERNAL`, 503 `BROKER_UNAVAILABLE`

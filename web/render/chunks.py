@@ -4,79 +4,81 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from flask import Response
 
-from web import errors, request_record
+from web import request_record
 from web.live.completion import PATIENCE_S, LiveCompletion
-from web.render import answer_streams, openai, sse
-from web.render.answer_streams import AnswerStream, Bodies
+from web.render import openai, sse
+from web.render.answer_streams import AnswerStream
 from web.request_record import RequestRecord
 from workers import logs
 from workers.contract.errors import InferenceError, Internal
-from workers.contract.events import Completed, Event, StepFinished, Token
-from workers.contract.step import is_answer
+from workers.contract.events import Completed, Event
+from workers.contract.job import Job
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """What a stream carries besides the answer."""
-
-    usage: bool
-    #: What the steps do, as chunks without choices.
-    steps: bool
-
-
-def respond(completion: LiveCompletion, closing: sse.Closing, options: StreamOptions) -> Response:
+def respond(
+    completion: LiveCompletion,
+    closing: sse.Closing,
+    stream_of: Callable[[Job], AnswerStream],
+    *,
+    of_steps: bool = False,
+) -> Response:
     """A streaming response; `closing` is closed when it ends, however it ends.
 
-    Waits for the first event that is shown, at most `PATIENCE_S`.
+    Waits for the first event that is shown, at most `PATIENCE_S`. `of_steps`: what the steps do
+    is shown, too, as chunks without choices.
 
     Raises:
         InferenceError: the job failed before its first token.
     """
-    first = completion.before_first_token(PATIENCE_S, of_steps=options.steps)
-    frames = _frames(completion, first, options, request_record.current())
+    first = completion.before_first_token(PATIENCE_S, of_steps=of_steps)
+    frames = _frames(completion, first, stream_of, of_steps, request_record.current())
     return sse.respond(frames, closing)
 
 
 def _frames(
     completion: LiveCompletion,
     first: list[Event] | None,
-    options: StreamOptions,
+    stream_of: Callable[[Job], AnswerStream],
+    of_steps: bool,
     record: RequestRecord | None,
 ) -> Iterator[bytes]:
+    stream: AnswerStream | None = None
     try:
         while first is None:
             yield sse.comment(completion.progress())
-            first = completion.before_first_token(PATIENCE_S, of_steps=options.steps)
-        stream = answer_streams.of(completion.job, with_usage=options.usage)
+            first = completion.before_first_token(PATIENCE_S, of_steps=of_steps)
+        stream = stream_of(completion.job)
         # The beginning is no event of its own: who resumes after it still wants the first token.
-        begin = [sse.frame(first[0].seq - 1, body) for body in stream.begin()]
-        yield b"".join(begin) + _batch(completion, stream, first, options)
+        begin = [stream.frame(first[0].seq - 1, body) for body in stream.begin()]
+        yield b"".join(begin) + _batch(completion, stream, first, of_steps)
         for events in completion.rest():
-            yield _batch(completion, stream, events, options)
+            yield _batch(completion, stream, events, of_steps)
     except InferenceError as error:
         with _log_fields(completion):
             log.warning("the stream ends with %s", error.for_log())
-        yield _failure(completion, error, record)
+        yield _failure(completion, stream or stream_of(completion.job), error, record)
     except Exception:
         with _log_fields(completion):
             log.exception("unexpected error, the stream ends")
-        yield _failure(completion, Internal(), record)
+        yield _failure(completion, stream or stream_of(completion.job), Internal(), record)
 
 
 def _failure(
-    completion: LiveCompletion, error: InferenceError, record: RequestRecord | None
+    completion: LiveCompletion,
+    stream: AnswerStream,
+    error: InferenceError,
+    record: RequestRecord | None,
 ) -> bytes:
     """The last frame of a stream that has failed: its status was sent before."""
     if record is not None:
         record.error, record.job = error.code, completion.job
-    return sse.frame(completion.seq, errors.body(error))
+    return b"".join(stream.frame(completion.seq, body) for body in stream.failure(error))
 
 
 def _log_fields(completion: LiveCompletion) -> contextlib.AbstractContextManager[None]:
@@ -86,22 +88,14 @@ def _log_fields(completion: LiveCompletion) -> contextlib.AbstractContextManager
 
 
 def _batch(
-    completion: LiveCompletion, stream: AnswerStream, events: list[Event], options: StreamOptions
+    completion: LiveCompletion, stream: AnswerStream, events: list[Event], of_steps: bool
 ) -> bytes:
     """The frames of several events, to be sent as one."""
-    job = completion.job
     frames: list[bytes] = []
     for event in events:
-        if options.steps and (chunk := openai.step_chunk(job, event)) is not None:
+        if of_steps and (chunk := openai.step_chunk(completion.job, event)) is not None:
             frames.append(sse.frame(event.seq, chunk))
-        bodies: Bodies = []
-        if isinstance(event, Token) and is_answer(event.step):
-            bodies = stream.take(event)
-        elif isinstance(event, StepFinished) and job.choices > 1:
-            bodies = stream.end_choice(event.outcome)
-        elif isinstance(event, Completed):
-            bodies = stream.end(event)
-        frames += [sse.frame(event.seq, body) for body in bodies]
+        frames += [stream.frame(event.seq, body) for body in stream.of(event)]
         if isinstance(event, Completed):
             frames.append(stream.done)
     return b"".join(frames)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from web.errors import STATUS
+from web.errors import STATUS, page_of
 from web.render import differences, other_servers, tested_clients
 from web.render.other_servers import Address, Server
 from web.schemas import completion
@@ -83,7 +83,7 @@ def answer_of(document: Mapping[str, Any], address: Address) -> str | None:
     }
     methods = here.get(re.sub("{.*?}", "{}", address.path))
     if methods is None:
-        return "NOT_FOUND"
+        return "NOT_FOUND" if page_of(address.path) is None else "NOT_SUPPORTED"
     return None if address.method in methods else "METHOD_NOT_ALLOWED"
 
 

@@ -112,7 +112,8 @@ LLAMA_SERVER = Server(
         Address("GET", "/v1/health", "`GET /health`"),
         Address("POST", "/completion", "send `prompt` to `POST /v1/completions`"),
         Address("POST", "/v1/completions"),
-        Address("POST", "/v1/messages", f"send OpenAI's form to {_CHAT}"),
+        Address("POST", "/v1/messages"),
+        Address("POST", "/v1/messages/count_tokens"),
         Address("POST", "/infill"),
         Address("POST", "/tokenize"),
         Address("POST", "/detokenize"),
@@ -158,7 +159,8 @@ VLLM = Server(
         Address("GET", "/metrics", "its names are in [OBSERVE.md](OBSERVE.md)"),
         Address("POST", "/v1/completions"),
         Address("POST", "/v1/responses", f"send `messages` to {_CHAT}"),
-        Address("POST", "/v1/messages", f"send OpenAI's form to {_CHAT}"),
+        Address("POST", "/v1/messages"),
+        Address("POST", "/v1/messages/count_tokens"),
         Address("POST", "/v1/embeddings"),
         Address("POST", "/pooling", _EMBEDDINGS),
         Address("POST", "/classify", "models answer in text"),
@@ -214,4 +216,23 @@ LLAMA_CPP_PYTHON = Server(
         "A chat is formatted by the template in the model's file; there are no named formats.",
     ),
 )
-OTHER_SERVERS = (OLLAMA, LLAMA_SERVER, VLLM, LLAMA_CPP_PYTHON)
+
+ANTHROPIC = Server(
+    "Anthropic's API",
+    (
+        Address("POST", "/v1/messages"),
+        Address("POST", "/v1/messages/count_tokens"),
+        Address("POST", "/v1/messages/batches", "`POST /v1/jobs`, one for each request"),
+        Address("POST", "/v1/complete", "`POST /v1/messages`"),
+        Address("GET", "/v1/models"),
+    ),
+    (
+        ("`ANTHROPIC_BASE_URL`", "the service's address, without `/v1`"),
+        ("`x-api-key`", "the same, or `Authorization: Bearer`"),
+    ),
+    (
+        "[MESSAGES.md](MESSAGES.md) has every field, and what each becomes.",
+        "`GET /v1/models` answers in OpenAI's form.",
+    ),
+)
+OTHER_SERVERS = (OLLAMA, LLAMA_SERVER, VLLM, LLAMA_CPP_PYTHON, ANTHROPIC)

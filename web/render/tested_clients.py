@@ -20,6 +20,7 @@ class TestedClient:
 
 _PYTHON = (
     TestedClient("openai", "2.54.0", '`OpenAI(base_url=".../v1")`, asynchronous too'),
+    TestedClient("anthropic", "2.14.0", '`Anthropic(base_url="...")`, without `/v1`'),
     TestedClient("langchain", "1.5.2", "`create_agent`"),
     TestedClient("langchain-openai", "1.7.4", "`ChatOpenAI`, `OpenAI`, `OpenAIEmbeddings`"),
     TestedClient(

@@ -11,7 +11,8 @@ from web import intake
 from web.edge.connection import client_socket
 from web.live import request_log
 from web.operation import Answer, Component, Operation, describe
-from web.render import answers, chunks
+from web.render import answer_form, chunks
+from web.render.answer_form import AnswerForm
 from web.schemas.bounds import bounded
 from web.schemas.completion import Completion
 from web.schemas.completion_schema import BOUNDS, CompletionSchema
@@ -82,8 +83,9 @@ def create() -> Response:
     return respond(intake.read())
 
 
-def respond(asked: Completion) -> Response:
-    """Answer what is asked for, whole or as a stream."""
+def respond(asked: Completion, form: AnswerForm | None = None) -> Response:
+    """Answer what is asked for, whole or as a stream; `form` is that of its address if absent."""
+    form = form or answer_form.of_api(with_usage=asked.include_usage)
     job = intake.job(asked)
     with contextlib.ExitStack() as closing:
         closing.enter_context(services().open_request())
@@ -93,10 +95,11 @@ def respond(asked: Completion) -> Response:
         )
         request_log.current().completion = completion
         if asked.stream:
-            options = chunks.StreamOptions(usage=asked.include_usage, steps=asked.include_steps)
-            response = chunks.respond(completion, closing.pop_all(), options)
+            response = chunks.respond(
+                completion, closing.pop_all(), form.stream, of_steps=asked.include_steps
+            )
         else:
-            response = flask.jsonify(answers.completion(completion.job, completion.answer()))
+            response = flask.jsonify(form.whole(completion.job, completion.answer()))
     if completion.queue_position is not None:
         response.headers["X-Queue-Position"] = str(completion.queue_position)
     if completion.joined:

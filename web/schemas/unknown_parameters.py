@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from web.schemas.parameters import TABLE
+from web.schemas.parameters import TABLE, Parameter
 from web.schemas.refusals import excerpt, header_safe
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 
@@ -17,11 +17,16 @@ _OF_JOBS = frozenset({"webhook", "deadline_s"})
 
 
 def sort_out(
-    body: Mapping[str, Any], known: Iterable[str], harmless: frozenset[str] = frozenset()
+    body: Mapping[str, Any],
+    known: Iterable[str],
+    harmless: frozenset[str] = frozenset(),
+    *,
+    table: Mapping[str, Parameter] = TABLE,
 ) -> tuple[dict[str, Any], list[str]]:
     """The parameters a schema knows, and the names of those that are ignored.
 
-    `harmless` are ignored whatever the table says of them. A null counts as absent.
+    `harmless` are ignored whatever the table says of them; `table` has the names of others. A null
+    counts as absent.
 
     Raises:
         UnsupportedParameter: one would change the answer, and cannot.
@@ -35,7 +40,7 @@ def sort_out(
             continue
         if name in known:
             kept[name] = value
-        elif name in harmless or _is_ignored(name, value, known):
+        elif name in harmless or _is_ignored(name, value, known, table):
             ignored.append(header_safe(name))
             if len(ignored) > _MOST_UNKNOWN:
                 raise ValidationFailed(
@@ -45,13 +50,15 @@ def sort_out(
     return kept, ignored
 
 
-def _is_ignored(name: str, value: Any, known: frozenset[str]) -> bool:
+def _is_ignored(
+    name: str, value: Any, known: frozenset[str], table: Mapping[str, Parameter]
+) -> bool:
     """Whether the caller is to learn that this changed nothing; False where it asks for nothing."""
     if name in _OF_JOBS:
         raise UnsupportedParameter(
             f"{name!r} goes only with POST /v1/jobs.", details={"param": name}
         )
-    parameter = TABLE.get(name)
+    parameter = table.get(name)
     if parameter is None:
         _refuse_misspelt(name, known)
         return True

@@ -232,7 +232,7 @@ class UnsupportedParameter(NonRetriable):
 
 
 class Unauthorized(NonRetriable):
-    """A valid API key is needed: send it as 'Authorization: Bearer <key>'."""
+    """A valid API key is needed: send it as 'Authorization: Bearer <key>' or 'x-api-key: <key>'."""
 
     code = "UNAUTHORIZED"
 
@@ -271,6 +271,12 @@ class NotFound(NonRetriable):
     """There is nothing at this address."""
 
     code = "NOT_FOUND"
+
+
+class NotSupported(NonRetriable):
+    """This part of another service's API is not here."""
+
+    code = "NOT_SUPPORTED"
 
 
 class MethodNotAllowed(NonRetriable):

@@ -173,6 +173,8 @@ class Outcome:
     error: Mapping[str, Any] | None = None
     #: Why something that opened like a call of a tool is none, in sentences.
     notes: tuple[str, ...] = ()
+    #: The stop string that ended it; None where none did, or an older worker ran it.
+    stop: str | None = None
 
     @classmethod
     def without_run(

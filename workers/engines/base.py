@@ -115,6 +115,8 @@ class Delta:
     content_tokens: tuple[int, ...] = ()
     #: With the last one: why something that opened like a call is none, in sentences.
     notes: tuple[str, ...] = ()
+    #: With the last one: the stop string that ended the answer; None where none did.
+    stop: str | None = None
 
     @property
     def says_something(self) -> bool:

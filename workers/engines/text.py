@@ -83,6 +83,8 @@ class TextAssembler:
         self._held = ""
         #: A stop string was met; what stands before it has been returned.
         self.stopped = False
+        #: That stop string.
+        self.stop: str | None = None
         #: Tokens pushed whose text is thought, the tags around it included.
         self.reasoning_tokens = 0
 
@@ -139,6 +141,7 @@ class TextAssembler:
             usage=replace(usage, reasoning_tokens=self.reasoning_tokens),
             timings=timings,
             notes=self.notes,
+            stop=self.stop,
         )
 
     def push(self, piece: bytes, *, partial: bool = False) -> Shown:
@@ -216,11 +219,13 @@ class TextAssembler:
         text = self._held + text
         if self._pushed <= self._min_tokens:
             return text
-        matches = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
+        matches = [
+            (at + len(stop), at, stop) for stop in self._stop if (at := text.find(stop)) >= 0
+        ]
         if matches:
             self.stopped = True
             self._held = ""
-            end, begin = min(matches)
+            end, begin, self.stop = min(matches)
             return text[: end if self._shows_stop else begin]
         begin = possible_begin(text, self._stop)
         self._held = text[begin:]

@@ -287,6 +287,7 @@ def _finish(
         ),
         context_length=engine.context_length,
         notes=last.notes,
+        stop=last.stop,
     )
     # With the step's end: text that was held back until then has no ids by which a next attempt
     # would know that it is in the log.

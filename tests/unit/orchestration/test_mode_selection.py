@@ -7,7 +7,7 @@ import pytest
 
 from orchestration.mode_selection import ModeSelector
 from presets.catalogue import Catalogue
-from workers.contract.errors import ValidationFailed
+from workers.contract.errors import ModelNotFound, ValidationFailed
 from workers.contract.job import Job, Message, TemplateOptions
 from workers.contract.tools import Tool, ToolChoice, Tools
 from workers.settings import read
@@ -50,6 +50,22 @@ def test_a_preset_settles_mode_cast_and_who_leads():
     assert job.routing["model"] == "phi-4"
     assert job.routing["reason"] == "idle; phi-4 writes the answer in mode ensemble"
     assert job.routing["requested"] == "auto"
+
+
+@pytest.mark.parametrize("running", [{}, {"CONFIG": "T2"}])
+def test_a_preset_that_is_named_casts_its_own_models_alone(running):
+    settings = read({f"INFERENCE_{name}": value for name, value in running.items()}, env_file=None)
+    selector = ModeSelector(settings, CATALOGUE, SimpleNamespace(workers=tuple))
+    job = Job("j", "inference:preset:d4", (Message("user", "?"),), created=1, mode="")
+    job, preset = selector.of_preset(job)
+    job = selector.select(job, CATALOGUE.get(job.model), preset)
+    assert (job.mode, job.preset, job.model) == ("critique", "D4", "qwen2.5-7b")
+    assert {member.model for member in job.cast} == {"qwen2.5-7b", "deepseek-r1-7b"}
+    with pytest.raises(ValidationFailed, match="critique"):
+        selector.of_preset(replace(job, model="preset:D4", mode="debate"))
+    with pytest.raises(ModelNotFound, match="preset:D4"):
+        selector.of_preset(replace(job, model="preset:D44"))
+    assert selector.of_preset(job) == (job, None)
 
 
 def test_a_named_model_leads_whatever_the_preset_says():

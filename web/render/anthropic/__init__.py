@@ -1,0 +1,1 @@
+"""Answers in the form of Anthropic's Messages API."""
