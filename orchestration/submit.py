@@ -25,11 +25,13 @@ from workers.contract.errors import BrokerUnavailable, IdempotencyConflict, JobN
 from workers.contract.job import Job
 from workers.contract.step import ORCHESTRATOR
 from workers.store.admission import (
+    IN_MEMORY,
+    Durability,
     Full,
     Idempotency,
     Joined,
     Known,
-    NotOnDisk,
+    NotDurable,
     OverShare,
     Stored,
     Terms,
@@ -92,7 +94,7 @@ class Submitter:
         mode_selector: ModeSelector,
         modes: Mapping[str, Mode],
         *,
-        fsync: bool,
+        durability: Durability = IN_MEMORY,
         coalesce: bool = False,
         load_on_demand: bool = False,
     ) -> None:
@@ -104,7 +106,7 @@ class Submitter:
         self._router = router
         self._mode_selector = mode_selector
         self._modes = modes
-        self._fsync = fsync
+        self._durability = durability
         self._coalesce = coalesce
         self._load_on_demand = load_on_demand
 
@@ -201,13 +203,11 @@ class Submitter:
         self, job: Job, steps: Sequence[PlannedStep], terms: Terms
     ) -> Stored | Full | Known | Joined | OverShare:
         try:
-            on_disk = self._fsync and job.asynchronous
-            return self._jobs.store(job, steps, terms, on_disk=on_disk)
-        except NotOnDisk as error:
-            self._take_back(job, terms.idempotency, "it was not put on disk")
-            raise BrokerUnavailable(
-                f"INFERENCE_JOBS_FSYNC=true, and {error}. Nothing was accepted."
-            ) from error
+            durability = self._durability if job.asynchronous else IN_MEMORY
+            return self._jobs.store(job, steps, terms, durability)
+        except NotDurable as error:
+            self._take_back(job, terms.idempotency, "it was not put where it must be")
+            raise BrokerUnavailable(f"{error}. Nothing was accepted.") from error
 
     def _take_back(self, job: Job, idempotency: Idempotency | None, reason: str) -> None:
         """Cancel a job that is stored; its Idempotency-Key may come again."""

@@ -16,6 +16,7 @@ from orchestration.rounds.dispatch import ADVANCE, ADVANCE_WITH_READERS
 from workers import logs
 from workers.app import make_app, model_queue
 from workers.cluster.directory import Directory
+from workers.cluster.drains import DrainWatcher
 from workers.cluster.presence import Presence
 from workers.contract.step import ORCHESTRATOR, StepRequest
 from workers.keeper import duties
@@ -48,7 +49,7 @@ def run(settings: Settings) -> int:
         PromptError: a template of the operator's own cannot be used.
     """
     logs.configure(settings, "orchestration")
-    ending.watch(GRACE_S)
+    watched = ending.watch(GRACE_S)
     redis = connections.client(settings)
     app = make_app(settings)
     worker = worker_record(None, CONCURRENCY)
@@ -66,6 +67,8 @@ def run(settings: Settings) -> int:
     tokenizer = TokenizerChild(connections.client(settings))
     reporter = MetricsReporter(redis, metrics)
     keeper = Keeper(redis, duties.make(Resources(redis, app, settings, metrics)))
+    drains = DrainWatcher(redis, worker.id, watched.end_patiently)
+    drains.start()
     presence.start()
     presence.loaded(memory_bytes=0, context_length=0)
     leases.start()
@@ -76,6 +79,7 @@ def run(settings: Settings) -> int:
         redis_memory.warn_of_eviction(redis)
         return consume(app, worker, model_queue(ORCHESTRATOR))
     finally:
+        drains.stop()
         tokenizer.stop()
         keeper.stop()
         reporter.stop()

@@ -25,6 +25,7 @@ from presets.model import ModelSpec
 from web.access import auth
 from web.live.completion import LiveCompletions
 from web.live.disconnects import Disconnects
+from web.live.draining import Draining
 from web.live.hub import Hub
 from web.live.key_shares import KeyShares
 from web.live.opening import Dependencies
@@ -33,6 +34,7 @@ from web.live.waiting_line import WaitingLine
 from workers.app import make_app
 from workers.caches.cache import Cache, CacheEvent, all_of
 from workers.cluster.directory import Directory
+from workers.cluster.drains import Drains
 from workers.contract.errors import TemporaryResource
 from workers.metrics import cache_meter
 from workers.metrics.exposition import Exposition
@@ -43,6 +45,7 @@ from workers.planning import memory_plan
 from workers.settings import Settings
 from workers.settings.contradictions import SPARE_WEB_THREADS
 from workers.store import connections
+from workers.store.admission import Durability
 from workers.store.calls import MOST_WAITING
 from workers.store.jobs import JobStore
 from workers.store.redis_memory import RedisMemory
@@ -66,6 +69,9 @@ class Services:
     tokenizer: TokenizerCalls
     hub: Hub
     disconnects: Disconnects
+    #: What closes this front end's own answers when it ends, and what drains workers.
+    draining: Draining
+    drains: Drains
     #: What this front end counts, and the thread that tells it.
     metrics: ProcessMetrics
     reporter: MetricsReporter
@@ -105,7 +111,7 @@ class Services:
             Router(settings, catalogue, directory, RoutingState(redis)),
             mode_selector,
             registry.load(settings.catalogue_dir),
-            fsync=settings.jobs_fsync,
+            durability=Durability(settings.jobs_fsync, settings.jobs_replicas),
             coalesce=settings.coalesce,
             load_on_demand=settings.load_on_demand,
         )
@@ -114,6 +120,7 @@ class Services:
         reporter = MetricsReporter(redis, metrics)
         for thread in (hub, slots, disconnects, reporter):
             thread.start()
+        draining = Draining(settings.grace_s)
         dependencies = Dependencies(
             submitter=submitter,
             jobs=jobs,
@@ -128,7 +135,7 @@ class Services:
             settings=settings,
             catalogue=catalogue,
             directory=directory,
-            live_completions=LiveCompletions(dependencies, disconnects),
+            live_completions=LiveCompletions(dependencies, disconnects, draining),
             submitter=submitter,
             admission=admission,
             mode_selector=mode_selector,
@@ -137,6 +144,8 @@ class Services:
             tokenizer=tokenizer,
             hub=hub,
             disconnects=disconnects,
+            draining=draining,
+            drains=Drains(redis),
             metrics=metrics,
             reporter=reporter,
             exposition=Exposition(redis, directory, [spec.id for spec in catalogue.all()]),

@@ -61,6 +61,8 @@ def test_it_describes_every_endpoint(scripted_service):
         "/v1/jobs/{job_id}/events",
         "/v1/caches",
         "/v1/caches/{name}",
+        "/v1/workers",
+        "/v1/workers/{worker_id}/drain",
         "/v1/dead-letters",
         "/v1/dead-letters/{job_id}",
         "/v1/dead-letters/{job_id}/retry",

@@ -2,9 +2,13 @@
 
 import itertools
 import queue
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from tests.support.front_end import free_port
+from tests.support.valkey import Valkey
 from tests.support.waiting import wait_for
 from web.live.slots import Slots
 from workers.app import model_queue, priority_lists
@@ -15,7 +19,17 @@ from workers.contract.step import ANSWER, Outcome, StepRequest, Timings, Usage
 from workers.keeper.aging import Aging
 from workers.keeper.deadlines import Deadlines
 from workers.lua.scripts import run
-from workers.store.admission import Backlog, Full, Idempotency, Known, NotOnDisk, Stored, Terms
+from workers.store.admission import (
+    Backlog,
+    Durability,
+    Full,
+    Idempotency,
+    Known,
+    NotDurable,
+    Stored,
+    Terms,
+)
+from workers.store.jobs import JobStore
 from workers.store.leases import Leases, Refusal
 from workers.store.planned import PlannedStep
 from workers.store.token_log import Entry, append
@@ -221,8 +235,28 @@ def test_an_estimate_of_the_wait(backlog, position, capacity, wait_s):
 def test_without_an_append_only_file_nothing_is_promised_to_be_on_disk(jobs):
     made = job(asynchronous=True)
     steps = [PlannedStep(request_of(made), {})]
-    with pytest.raises(NotOnDisk, match="appendonly"):
-        jobs.store(made, steps, Terms(4), on_disk=True)
+    with pytest.raises(NotDurable, match="appendonly"):
+        jobs.store(made, steps, Terms(4), Durability(on_disk=True))
+
+
+def test_a_job_is_acknowledged_when_a_replica_has_it():
+    made, replicated = job(asynchronous=True), Durability(replicas=1)
+    steps = [PlannedStep(request_of(made), {})]
+    first, second = (Path(tempfile.mkdtemp(prefix="is-")) for _ in range(2))
+    port = free_port()
+    with (
+        Valkey(first, port=port, configuration=("repl-diskless-sync-delay 0",)) as primary,
+        primary.client() as redis,
+    ):
+        with pytest.raises(NotDurable, match="INFERENCE_JOBS_REPLICAS=1, and 0 replicas"):
+            JobStore(redis).store(made, steps, Terms(4), replicated)
+        with Valkey(second, configuration=(f"replicaof 127.0.0.1 {port}",)) as replica:
+            wait_for(lambda: redis.info("replication")["connected_slaves"], 30)
+            made = job(asynchronous=True)
+            steps = [PlannedStep(request_of(made), {})]
+            assert isinstance(JobStore(redis).store(made, steps, Terms(4), replicated), Stored)
+            with replica.client() as copy:
+                assert copy.exists(keys.job(made.id))
 
 
 def enqueue(celery, made, rank):

@@ -371,6 +371,17 @@ def test_a_request_that_never_comes_whole():
     _raised.add(error["code"])
 
 
+def test_a_front_end_that_ends_answers_nothing_more(front_end, redis, worker):
+    worker.loaded(1, 8192)
+    wait_for_status(redis, "loaded")
+    client = front_end(INFERENCE_GRACE_S="0")
+    draining = client.application.extensions["inference"].draining
+    draining.begin()
+    draining.look()
+    error_of(ask(client), "FRONT_END_STOPPING")
+    assert redis.zcard(keys.SLOTS) == 0  # its job is cancelled: it is asked for again elsewhere
+
+
 def test_redis_away(front_end, tmp_path):
     client = front_end(INFERENCE_REDIS_URL=f"unix://{tmp_path / 'nobody'}")
     error_of(ask(client), "BROKER_UNAVAILABLE")

@@ -30,7 +30,7 @@ def away(tmp_path):
 def submitter(jobs, away):
     """Its records can be reached, its broker cannot."""
     rest = {"admission": None, "router": None, "mode_selector": None, "modes": {}}
-    return Submitter(None, None, jobs, away, fsync=False, **rest)
+    return Submitter(None, None, jobs, away, **rest)
 
 
 @pytest.fixture

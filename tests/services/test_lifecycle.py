@@ -1,12 +1,15 @@
 """Starting and stopping: side by side, again, with the port taken, and by any signal."""
 
+import itertools
 import os
 import signal
 import time
 
+import httpx
 import psutil
 
 from tests.support.front_end import MODEL
+from tests.support.jobs import frames
 from tests.support.service import Service
 from tests.support.waiting import wait_for
 
@@ -100,3 +103,50 @@ def test_a_front_end_that_dies_is_started_again(narrow_service):
     wait_for(narrow_service.is_ready, 30)
     answer = narrow_service.post(narrow_service.ask({"text": "again"}))
     assert answer.json()["model"] == MODEL
+
+
+def test_a_front_end_that_is_stopped_closes_a_stream_and_its_job_goes_on(narrow_service):
+    text = " ".join(str(number) for number in range(800))
+    body = {**narrow_service.ask({"text": text, "tokens_per_s": 5}), "stream": True}
+    seen, error = "", None
+    url = f"{narrow_service.url}/v1"
+    with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=60) as answer:
+        for seq, _, frame in frames(answer):
+            if "error" in frame:
+                error = frame["error"]
+                continue
+            if not seen:
+                _stop_front_end(narrow_service)
+            job_id, last = frame["id"], seq
+            seen += frame["choices"][0]["delta"].get("content") or ""
+    assert error["code"] == "FRONT_END_STOPPING"
+    assert error["details"] == {"job_id": job_id, "last_event_id": last}
+    wait_for(narrow_service.is_ready, 60)
+    after = {"Last-Event-ID": str(last)}
+    with httpx.stream("GET", f"{url}/jobs/{job_id}/events", headers=after, timeout=60) as answer:
+        for _, kind, event in itertools.islice(frames(answer), 5):
+            assert kind == "token"
+            seen += event["text"]
+    assert text.startswith(seen)
+    assert narrow_service.delete(f"/v1/jobs/{job_id}").json()["state"] == "cancelled"
+
+
+def _stop_front_end(service):
+    """SIGTERM to the front end alone, as a rolling upgrade sends it."""
+    for process in service.supervisor.children():
+        if process.cmdline()[-1:] == ["web"]:
+            process.terminate()
+
+
+def test_a_worker_that_is_drained_ends_its_answer_and_comes_back(narrow_service):
+    (pid,) = narrow_service.worker_pids()
+    body = narrow_service.ask({"text": "one two three four five six", "tokens_per_s": 3})
+    with narrow_service.open_stream(body) as stream:
+        contents = stream.contents()
+        text = next(contents)
+        drained = narrow_service.run("drain", MODEL, "--no-wait")
+        assert "is draining" in drained.stdout, drained.stderr
+        assert text + "".join(contents) == "one two three four five six"
+    wait_for(lambda: pid not in narrow_service.worker_pids(), 60)
+    wait_for(lambda: narrow_service.worker_pids() and narrow_service.is_ready(), 60)
+    assert narrow_service.post(narrow_service.ask({"text": "again"})).status_code == 200

@@ -77,7 +77,8 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
         """Load the application, and learn from it how large bodies may be and who counts."""
         super().load_wsgi()
         self._body_limit = limits.of_requests(self.wsgi, self._settings)
-        self._metrics = self.wsgi.extensions["inference"].metrics
+        services = self.wsgi.extensions["inference"]
+        self._metrics, self._draining = services.metrics, services.draining
         allow_open_files(self.worker_connections + 256)
 
     # --- Connections, on the thread that accepts ---
@@ -213,10 +214,16 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]
         self._await_request(connection, b"")
         self._on_readable(connection, sock)
 
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: take in nothing new, and let what runs end."""
+        self._draining.begin()
+        super().handle_exit(sig, frame)
+
     def murder_pending(self) -> None:
         """End what did not come in time; gunicorn calls it about once a second."""
         now = time.monotonic()
         settings = self._settings
+        self._draining.look()
         for connection in list(self._incomplete):
             if not self.alive:
                 connection.timeout = min(connection.timeout, now + _STOPPING_S)

@@ -14,8 +14,14 @@ from redis.exceptions import RedisError
 
 from orchestration.routing import resolve
 from web.live.disconnects import Disconnects
+from web.live.draining import Draining
 from web.live.opening import Dependencies, Opening
-from workers.contract.errors import JobCancelled, JobNotFound, RequestTimeout
+from workers.contract.errors import (
+    FrontEndStopping,
+    JobCancelled,
+    JobNotFound,
+    RequestTimeout,
+)
 from workers.contract.events import TERMINAL, Cancelled, Event, Failed, Started, Token
 from workers.contract.job import Job
 from workers.contract.step import is_answer
@@ -40,6 +46,10 @@ class LiveCompletion:
         self._idempotency = idempotency
         self._answer_by = time.monotonic() + dependencies.timeout_s - MARGIN_S
         self._left = threading.Event()
+        #: This front end ends before the answer does.
+        self._stopped = False
+        #: Its caller has been given something, with the job's id: it can read on elsewhere.
+        self._begun = False
         self._leaving = threading.Lock()
         #: The event that ended its job, once it was read.
         self.end: Event | None = None
@@ -122,6 +132,7 @@ class LiveCompletion:
                 self._answer_by = time.monotonic() + self._dependencies.timeout_s - MARGIN_S
             if self.end is not None or any(_is_first(event, of_steps) for event in events):
                 gathered, self._gathered = self._gathered, []
+                self._begun = True
                 return gathered
 
     def rest(self) -> Iterator[list[Event]]:
@@ -166,6 +177,13 @@ class LiveCompletion:
         yield first
         yield from self.rest()
 
+    def stop(self) -> None:
+        """End it, because this front end ends; who reads it gets FrontEndStopping."""
+        self._stopped = True
+        self._opening.abandon()
+        if self._opening.reader is not None:
+            self._opening.reader.stop()
+
     def leave(self, reason: str = "client left") -> None:
         """Read it no longer: cancel the job, unless others read it, or may come back for it."""
         with self._leaving:  # a disconnect and a timeout may come together: it is one reader
@@ -179,7 +197,9 @@ class LiveCompletion:
         try:
             if self._opening.shared and jobs.leave(job_id) > 0:
                 return  # others read it
-            if self._idempotency is None:
+            if self._stopped and self._begun:
+                jobs.release(job_id)  # it is read on elsewhere
+            elif self._idempotency is None:
                 jobs.cancel(job_id, reason)
             elif not self.replayed:
                 jobs.release(job_id)
@@ -198,9 +218,16 @@ class LiveCompletion:
         """New events; an empty list where there were none."""
         reader = self._opening.reader
         if reader is None:
-            self._opening.wait(timeout_s)
+            try:
+                self._opening.wait(timeout_s)
+            except JobCancelled:
+                if self._stopped:
+                    raise self._stopping() from None
+                raise
             return []
         events = reader.batch(timeout_s)
+        if not events and self._stopped:
+            raise self._stopping()
         if not events and reader.gone:
             raise JobNotFound(f"{self.job.id} was deleted while it was read.")
         if not events or events[-1].seq == 0 or events[-1].type == "heartbeat":
@@ -220,6 +247,15 @@ class LiveCompletion:
         if isinstance(events[-1], TERMINAL):
             self.end = events[-1]
 
+    def _stopping(self) -> FrontEndStopping:
+        if not self._begun:
+            return FrontEndStopping("This front end is being stopped. Ask again.")
+        return FrontEndStopping(
+            f"This front end is being stopped; the job goes on. Read on at GET /v1/jobs/"
+            f"{self.job.id}/events with the header Last-Event-ID: {self.seq}.",
+            details={"job_id": self.job.id, "last_event_id": self.seq},
+        )
+
     def _too_late(self, what: str) -> RequestTimeout:
         timeout_s = self._dependencies.timeout_s
         if self.accepted and self._idempotency is None:
@@ -237,6 +273,7 @@ class LiveCompletions:
 
     dependencies: Dependencies
     disconnects: Disconnects
+    draining: Draining
 
     @contextlib.contextmanager
     def open(
@@ -259,7 +296,10 @@ class LiveCompletions:
         completion = LiveCompletion(self.dependencies, opening, idempotency)
         try:
             opening.attempt()
-            with self.disconnects.watching(connection, completion.leave):
+            with (
+                self.disconnects.watching(connection, completion.leave),
+                self.draining.closing(completion.stop),
+            ):
                 yield completion
         finally:
             completion.leave()

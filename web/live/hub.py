@@ -46,6 +46,8 @@ class Reader:
         self._ready: deque[Event] = deque()
         self._ended = False
         self._left = False
+        #: This front end ends, and nobody has left.
+        self.stopped = False
         #: The job was deleted, or its time is over: nothing comes any longer.
         self.gone = False
 
@@ -53,6 +55,11 @@ class Reader:
         """Let `batch` wait no longer: nobody reads what it would bring."""
         self._left = True
         self._arrived.put(None)
+
+    def stop(self) -> None:
+        """The same, because this front end ends: the job is read on elsewhere."""
+        self.stopped = True
+        self.leave()
 
     def put(self, raw: bytes | None) -> None:
         """Take what the hub received, unless the reader is far behind."""

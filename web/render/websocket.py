@@ -27,6 +27,7 @@ from web.schemas.body import parse_object
 from web.schemas.completion_schema import BOUNDS
 from workers.contract.errors import (
     BrokerUnavailable,
+    FrontEndStopping,
     InferenceError,
     Internal,
     JobCancelled,
@@ -42,6 +43,8 @@ FIRST_MESSAGE_WITHIN_S = 60.0
 ENDED = CloseCode.NORMAL_CLOSURE
 REFUSED = CloseCode.POLICY_VIOLATION
 FAILED = CloseCode.INTERNAL_ERROR
+#: The front end ends before the job does: it is read on at another.
+RESTARTS = CloseCode.SERVICE_RESTART
 #: A close frame holds this many bytes of reason at most.
 _LONGEST_REASON = 123
 
@@ -92,7 +95,7 @@ class JsonSocket:
                     while True:
                         self._obey(self._socket.recv(), cancel)
                 except InferenceError as error:
-                    self._fail(error, REFUSED)
+                    self.fail(error, REFUSED)
             on_leave()
 
         threading.Thread(target=receive, name="socket", daemon=True).start()
@@ -112,19 +115,20 @@ class JsonSocket:
         except ConnectionClosed:
             raise
         except InferenceError as error:
-            self._fail(error, code)
+            self.fail(error, code)
         except RedisError as error:
             log.warning("Redis is unavailable: %s", error)
-            self._fail(BrokerUnavailable(), code)
+            self.fail(BrokerUnavailable(), code)
         except Exception:
             log.exception("unexpected error, the WebSocket is closed")
-            self._fail(Internal(), FAILED)
+            self.fail(Internal(), FAILED)
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Close the socket."""
         self._socket.close(code, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
 
-    def _fail(self, error: InferenceError, code: CloseCode) -> None:
+    def fail(self, error: InferenceError, code: CloseCode) -> None:
+        """Send an error that is no event of the job, and close the socket."""
         request_record.failed(error.code)
         with contextlib.suppress(OSError):
             self.send([_error(error)])
@@ -158,6 +162,8 @@ def carry_completion(json_socket: JsonSocket, completion: LiveCompletion) -> Non
         reason = cancelled.details.get("reason", "")
         json_socket.send([{"seq": completion.seq, "type": "cancelled", "reason": reason}])
         json_socket.close(ENDED)
+    except FrontEndStopping as stopping:  # not the job's end
+        json_socket.fail(stopping, RESTARTS)
     except InferenceError as error:
         request_record.failed(error.code)
         json_socket.send([{"seq": completion.seq, "type": "failed", "error": error.to_dict()}])
@@ -177,7 +183,7 @@ def carry_job(json_socket: JsonSocket, reader: Reader) -> None:
             else:
                 json_socket.close(ENDED, "" if isinstance(last, Completed) else "cancelled")
             return
-    json_socket.close(ENDED)
+    json_socket.close(RESTARTS if reader.stopped else ENDED)
 
 
 def _message(raw: str | bytes) -> dict[str, Any]:

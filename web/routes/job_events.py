@@ -61,4 +61,5 @@ def stream(job_id: str) -> Response:
         reader = closing.enter_context(services().hub.reader(job_id, after_seq=after))
         connection = client_socket(flask.request.environ)
         closing.enter_context(services().disconnects.watching(connection, reader.leave))
+        closing.enter_context(services().draining.closing(reader.stop))
         return job_events.respond(reader, closing.pop_all())

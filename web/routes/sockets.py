@@ -106,6 +106,7 @@ def watch(socket: Socket, job_id: str) -> None:
         after = intake.last_event_id(intake.own_job(job_id))
         held.enter_context(services().thread())
         reader = held.enter_context(services().hub.reader(job_id, after_seq=after))
+        held.enter_context(services().draining.closing(reader.stop))
         jobs = services().jobs
         json_socket.listen(lambda: jobs.cancel(job_id, "its caller cancelled it"), reader.leave)
         websocket.carry_job(json_socket, reader)

@@ -113,6 +113,12 @@ class BrokerUnavailable(Retriable):
     code = "BROKER_UNAVAILABLE"
 
 
+class FrontEndStopping(Retriable):
+    """This front end is being stopped."""
+
+    code = "FRONT_END_STOPPING"
+
+
 class WorkerLost(Retriable):
     """The worker that ran this request died."""
 

@@ -73,6 +73,8 @@ stored                     hash         Lua: store, advance,   while jobs of an 
 stored:{owner}             hash         as stored              job -> bytes that it takes
 worker:{id}                string       presence               PRESENCE_TTL_MS after a beat
 workers                    set          presence               until the keeper sees it dead
+drain:{worker}             string       who asks for it        DRAIN_TTL_MS, or until the worker
+                                                               has seen it (JSON)
 served:{model}             string       presence               SERVED_TTL_MS after a beat of a
                                                                worker that answers; a leaving one
                                                                removes it
@@ -137,6 +139,8 @@ SYNC_TTL_S = 300
 ACCEPTED_TTL_S = 7 * 86_400
 #: A worker without a heartbeat for this long is dead.
 PRESENCE_TTL_MS = 3000
+#: A worker that is there sees within this that it is to drain.
+DRAIN_TTL_MS = 60_000
 #: A model whose worker has fallen silent is waited for, this long after its last beat.
 SERVED_TTL_MS = 15_000
 #: A worker that becomes another process to give its memory back has a heartbeat again within this.
@@ -297,6 +301,11 @@ def call(service: str, number: str) -> str:
 def reply(service: str, number: str) -> str:
     """What it answers: a list of one entry, so that its caller can wait for it."""
     return f"{PREFIX}{service}:reply:{number}"
+
+
+def drain(worker_id: str) -> str:
+    """That a worker is to end its answers and itself: JSON that expires."""
+    return f"{PREFIX}drain:{worker_id}"
 
 
 def served(model: str) -> str:

@@ -22,6 +22,7 @@ from workers.caches.cache import Cache
 from workers.caches.compressions import COMPRESSIONS, Compressions
 from workers.caches.kind import CacheKind
 from workers.caches.prompts import PROMPTS, Prompts
+from workers.cluster.drains import DrainWatcher
 from workers.cluster.presence import Presence
 from workers.cluster.supervision import is_supervised
 from workers.engines import registry
@@ -104,6 +105,7 @@ class _ModelWorker:
         self._presence = Presence(redis, worker_record(spec.id, concurrency))
         self._ending = ending.watch(settings.grace_s)
         self._orders = OrderWatcher(redis, spec.id, self._presence, self._end_by_order)
+        self._drains = DrainWatcher(redis, self._presence.worker.id, self._ending.end_patiently)
         self._stopping = threading.Event()
         self._metrics = ProcessMetrics(enabled=settings.metrics_enabled)
         self._reporter = MetricsReporter(redis, self._metrics)
@@ -113,12 +115,14 @@ class _ModelWorker:
         """From the first signal handler to the exit status."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop_loading)
+        self._drains.start()
         try:
             status = self._load_and_serve()
         except _Stopped:
             log.info("stopped before %s was loaded", self._spec.id)
             status = 0
         finally:
+            self._drains.stop()
             self._orders.stop()
             self._reporter.stop()
             if not self._orders.leaves or is_supervised():
@@ -220,7 +224,7 @@ class _ModelWorker:
             self._presence.unloading()
             watchdog.drain()
             runner.isolation.close()
-            grace_s = self._orders.grace_s(settings.grace_s)
+            grace_s = self._drains.grace_s(self._orders.grace_s(settings.grace_s))
             if grace_s is not None:
                 timer = threading.Timer(grace_s, _give_back, args=(leases,))
                 timer.daemon = True

@@ -55,3 +55,8 @@ class StateSettings:
         "INFERENCE_JOBS_FSYNC", False, kinds.BOOLEAN,
         "Acknowledge an asynchronous job only when Redis has it on disk. This costs up to 1 s.",
     )
+    jobs_replicas: int = setting(
+        "INFERENCE_JOBS_REPLICAS", 0, kinds.integer(0, 16),
+        "Acknowledge an asynchronous job only when so many replicas of Redis have it, so that a "
+        "failover loses none. While fewer are there, jobs are refused.",
+    )

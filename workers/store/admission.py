@@ -84,8 +84,22 @@ class Joined:
     job_id: str
 
 
-class NotOnDisk(Exception):
-    """A stored job is not known to be in Redis' append-only file; the message says why."""
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """Where a job must be before it is acknowledged, beside Redis' memory."""
+
+    #: On Redis' disk.
+    on_disk: bool = False
+    #: On so many of its replicas.
+    replicas: int = 0
+
+
+#: What Redis' own settings give: memory now, the disk within a second.
+IN_MEMORY = Durability()
+
+
+class NotDurable(Exception):
+    """A stored job is not known to be where it must be; the message names the setting and why."""
 
 
 @dataclass(frozen=True, slots=True)

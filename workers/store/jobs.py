@@ -14,12 +14,14 @@ from workers.contract.job import Job, JobState
 from workers.lua.scripts import run
 from workers.store import dead_letters, stored_bytes, webhook_attempts
 from workers.store.admission import (
+    IN_MEMORY,
     Backlog,
+    Durability,
     Full,
     Idempotency,
     Joined,
     Known,
-    NotOnDisk,
+    NotDurable,
     OverShare,
     Stored,
     Terms,
@@ -32,6 +34,8 @@ from workers.store.webhook_attempts import Attempt
 
 #: `appendfsync everysec` writes each second; a slow disk takes longer.
 DISK_TIMEOUT_MS = 4000
+#: A replica in the same network has it within a millisecond; one that is busy takes longer.
+REPLICAS_TIMEOUT_MS = 2000
 #: Records looked at in one call while a list is made.
 _PAGE = 100
 
@@ -43,23 +47,30 @@ class JobStore:
         self._redis = redis
 
     def store(
-        self, job: Job, steps: Sequence[PlannedStep], terms: Terms, *, on_disk: bool = False
+        self,
+        job: Job,
+        steps: Sequence[PlannedStep],
+        terms: Terms,
+        durability: Durability = IN_MEMORY,
     ) -> Stored | Full | Known | Joined | OverShare:
         """Store an accepted job with its first steps; they count as waiting from now.
 
-        With `on_disk` it returns when Redis has written the job to its append-only file.
+        It returns when the job is where `durability` asks for.
 
         Raises:
-            NotOnDisk: it is stored, but not written there in time, or there is no such file.
+            NotDurable: it is stored, and not there in time.
         """
         arguments = _arguments(job, steps, terms)
-        if not on_disk:
+        if durability == IN_MEMORY:
             verdict, *answer = run(self._redis, "store", *arguments)
             return _verdict(verdict.decode(), answer)
-        with self._redis.client() as connection:  # WAITAOF is about its own connection's writes
+        with self._redis.client() as connection:  # what is waited for are its own writes
             verdict, *answer = run(connection, "store", *arguments)
             if verdict == b"stored":
-                _await_disk(connection)
+                if durability.on_disk:
+                    _await_disk(connection)
+                if durability.replicas:
+                    _await_replicas(connection, durability.replicas)
         return _verdict(verdict.decode(), answer)
 
     def advance(self, lease: Lease, worker_id: str, steps: Sequence[PlannedStep]) -> bool:
@@ -230,9 +241,23 @@ def _await_disk(redis: Redis) -> None:
     try:
         written: Any = redis.execute_command("WAITAOF", 1, 0, DISK_TIMEOUT_MS)
     except ResponseError as error:
-        raise NotOnDisk(f"Redis cannot promise that: {error}") from error
+        raise NotDurable(
+            f"INFERENCE_JOBS_FSYNC=true, and Redis cannot promise that: {error}"
+        ) from error
     if not written[0]:
-        raise NotOnDisk(f"Redis did not write it within {DISK_TIMEOUT_MS / 1000:g} s")
+        raise NotDurable(
+            f"INFERENCE_JOBS_FSYNC=true, and Redis did not write the job within "
+            f"{DISK_TIMEOUT_MS / 1000:g} s"
+        )
+
+
+def _await_replicas(redis: Redis, count: int) -> None:
+    having: Any = redis.execute_command("WAIT", count, REPLICAS_TIMEOUT_MS)
+    if having < count:
+        raise NotDurable(
+            f"INFERENCE_JOBS_REPLICAS={count}, and {having} replicas of Redis had the job within "
+            f"{REPLICAS_TIMEOUT_MS / 1000:g} s"
+        )
 
 
 def _verdict(verdict: str, answer: Sequence[Any]) -> Stored | Full | Known | Joined | OverShare:

@@ -10,6 +10,7 @@ from gunicorn.config import Config
 
 from tests.support.metrics import scrape_of
 from web.edge.worker import EdgeWorker
+from web.live.draining import Draining
 from workers.metrics.process_metrics import ProcessMetrics
 from workers.settings import read
 
@@ -35,6 +36,7 @@ def worker():
     made.poller = selectors.DefaultSelector()
     made._body_limit = lambda request: 1000
     made._metrics = ProcessMetrics()
+    made._draining = Draining(settings.grace_s)
     yield made
     for connection in [*made._incomplete, *made._lingering]:
         made._drop(connection)
