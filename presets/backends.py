@@ -48,6 +48,8 @@ class Backend:
     uses_metal: bool = True
     #: It runs in the RAM where the devices have no room. Without devices every engine runs there.
     falls_back_to_ram: bool = True
+    #: It cuts a model into equal parts, one a device (`presets.parallelism`); else by what is free.
+    cuts_evenly: bool = False
     #: It keeps what it has read in the RAM, under the bound that the memory plan gives it.
     caches_prompts: bool = False
     #: The Python package whose `lib` folder has one library for each kind of device that it was
@@ -105,6 +107,7 @@ _ROWS = (
         offload=Offload.WHOLE,
         uses_metal=False,
         falls_back_to_ram=False,
+        cuts_evenly=True,
         sampling=_OF_ALL_THAT_SHIP | {"logit_bias"},
     ),
     # PyTorch's own way to a device; it looks at CUDA_VISIBLE_DEVICES.

@@ -15,7 +15,7 @@ from marshmallow import (
     validates_schema,
 )
 
-from presets import drafts, kv_cache
+from presets import drafts, kv_cache, parallelism
 from presets.budgets import PARTS as BUDGET_PARTS
 from presets.budgets import Budgets
 from presets.kind import Kind
@@ -187,6 +187,7 @@ class ModelSchema(_Strict):
         try:
             kv_cache.of(data["options"])
             drafts.of(data["options"], drafts.OFF)
+            parallelism.of(data["options"]).on(len(data["devices"]))
         except WrongOption as error:
             raise ValidationError({"options": {error.option: [str(error)]}}) from None
 

@@ -231,7 +231,8 @@ def _placement(demand: Demand, split: Split | None, grown: dict[MemoryPool, floa
     tokens = least + int(part * (wanted - least))
     if demand.memory_fraction is not None and footprint.kv_bytes_per_token:
         process_bytes = sum(pool.process_bytes for pool in split)
-        left_bytes = _limit_bytes(demand, split) - process_bytes - footprint.bytes_with(0)
+        here = sum(split.values())  # less than 1 where other hosts have parts of it
+        left_bytes = (_limit_bytes(demand, split) - process_bytes) / here - footprint.bytes_with(0)
         tokens = min(tokens, int(left_bytes // footprint.kv_bytes_per_token))
     if tokens < wanted:
         tokens = max(least, tokens // _CELLS * _CELLS)

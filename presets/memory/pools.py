@@ -38,6 +38,11 @@ class Demand:
     memory_fraction: float | None = None
     #: Whether it may use the RAM where no device has enough memory.
     falls_back_to_ram: bool = True
+    #: It is cut into equal parts, one a device: how many, over all hosts; 0: one for each device
+    #: that it is placed on. None: what a device gets depends on what is free there.
+    parts: int | None = None
+    #: Parts that find no device here are on other hosts.
+    many_hosts: bool = False
     #: Bytes of RAM for its prompt cache, wherever it is placed; None: a part of what is left.
     prompt_cache_bytes: int | None = 0
 
@@ -111,6 +116,9 @@ def splits(demand: Demand, pools: list[MemoryPool]) -> Iterator[Split]:
     if not demand.device_share or not devices:
         yield {ram: 1.0}
         return
+    if demand.parts:
+        yield from _in_parts(demand, named or devices)
+        return
     if named:
         yield _split(demand, named, ram)
         return
@@ -136,8 +144,19 @@ def _pool(device: int | None, total: int, free: int, process_bytes: int = 0) -> 
     return MemoryPool(device, total, left_bytes, process_bytes)
 
 
+def _in_parts(demand: Demand, devices: list[MemoryPool]) -> Iterator[Split]:
+    """One equal part on each of the devices with the most free memory."""
+    parts = demand.parts or 1
+    if len(devices) < parts and not demand.many_hosts:
+        return
+    chosen = sorted(devices, key=lambda pool: -pool.free_bytes)[:parts]
+    yield dict.fromkeys(chosen, 1 / parts)
+
+
 def _split(demand: Demand, devices: list[MemoryPool], ram: MemoryPool) -> Split:
     """Over devices by their free memory, as llama.cpp does; the RAM gets the rest."""
+    if demand.parts is not None:
+        return dict.fromkeys(devices, 1 / len(devices))
     free = [max(1, pool.free_bytes) for pool in devices]
     split = {
         pool: demand.device_share * part / sum(free)

@@ -10,10 +10,11 @@ import socket
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import psutil
 
-from presets import backends
+from presets import backends, parallelism
 from presets.backends import Offload, Weights
 from presets.catalogue import Catalogue
 from presets.memory import concurrency as concurrency_
@@ -50,7 +51,7 @@ def needed_bytes(settings: Settings, spec: ModelSpec) -> int:
     Weights, buffers, the least KV pool, and the prompt cache that was asked for.
     """
     asked_for = _prompt_cache_bytes(settings, spec) or 0
-    return _footprint(settings, spec).least_bytes + asked_for
+    return round(_part_here(spec) * _footprint(settings, spec).least_bytes) + asked_for
 
 
 def free_bytes(settings: Settings, spec: ModelSpec, workers: Iterable[Worker]) -> int:
@@ -170,8 +171,27 @@ def _demand(settings: Settings, spec: ModelSpec, on: Machine) -> Demand:
         devices=spec.devices if backend.uses_devices else (),
         memory_fraction=spec.memory_fraction,
         falls_back_to_ram=backend.falls_back_to_ram,
+        **_parts(spec),
         prompt_cache_bytes=_prompt_cache_bytes(settings, spec),
     )
+
+
+def _parts(spec: ModelSpec) -> dict[str, Any]:
+    """Into what it is cut, in the words of a `Demand`."""
+    if not backends.get(spec.backend).cuts_evenly:
+        return {}
+    parallel = parallelism.of(spec.options)
+    named = len(spec.devices) if parallel.parts is None else parallel.parts
+    stages = named or (parallel.pipeline if parallel.pipeline > 1 else 0)
+    return {"parts": stages, "many_hosts": parallel.many_hosts}
+
+
+def _part_here(spec: ModelSpec) -> float:
+    """The part of a model that this host has: all of it, unless others have parts."""
+    cut = _parts(spec)
+    if not cut.get("many_hosts") or not spec.devices:
+        return 1.0
+    return min(1.0, len(spec.devices) / int(cut["parts"]))
 
 
 def _require_devices(spec: ModelSpec, on: Machine) -> None:

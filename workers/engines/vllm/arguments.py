@@ -10,7 +10,9 @@ from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
 
+from presets import parallelism
 from presets.model import ModelSpec
+from presets.wrong_option import WrongOption
 from workers.contract.errors import ModelLoadFailed
 from workers.engines.base import EngineOptions
 from workers.engines.vllm import sources
@@ -49,8 +51,8 @@ def vllm_arguments(spec: ModelSpec, options: EngineOptions) -> AsyncEngineArgs:
         "model": sources.find(spec),
         "served_model_name": spec.id,
         "max_model_len": spec.context_length,
-        "tensor_parallel_size": max(1, len(options.devices)),
         **chosen,
+        parallelism.TENSOR: _tensor_parts(spec, options),
         "max_num_seqs": options.concurrency,
         "scheduling_policy": "priority",
         "logits_processors": _LOGITS_PROCESSORS,
@@ -64,6 +66,13 @@ def vllm_arguments(spec: ModelSpec, options: EngineOptions) -> AsyncEngineArgs:
         return AsyncEngineArgs(**values)
     except (TypeError, ValueError) as error:
         raise ModelLoadFailed(f"vLLM refuses the options of {spec.id}: {error}") from error
+
+
+def _tensor_parts(spec: ModelSpec, options: EngineOptions) -> int:
+    try:
+        return parallelism.of(spec.options).on(len(options.devices))
+    except WrongOption as error:
+        raise ModelLoadFailed(f"options.{error.option} of {spec.id}: {error}.") from error
 
 
 def engine_config(arguments: AsyncEngineArgs, options: EngineOptions) -> VllmConfig:
