@@ -78,6 +78,11 @@ def test_an_alert_says_what_is_wrong_and_what_to_do():
         assert len(rule["annotations"]["runbook"]) > 20
 
 
+def test_the_operators_page_has_every_alert():
+    page = (ROOT / "docs/OPERATE.md").read_text().partition("\n## Alerts\n")[2]
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.M)) == {rule["alert"] for rule in alerts()}
+
+
 def test_a_wrong_name_and_a_wrong_label_are_seen():
     assert "inference_nothing_total" not in exported()
     assert labels_in('sum by (a, b) (x{c="1",d!~"2|{"}) unless on (e) y') == set("abcde")
