@@ -11,14 +11,18 @@ from redis.exceptions import RedisError
 
 from tests.support.front_end import free_port
 from tests.support.redis_addresses import ADDRESSES, LOGIN, address, servers
+from tests.support.stored_job import stored_job
 from tests.support.valkey import Sentinel, Valkey
 from tests.support.waiting import wait_for
 from web.cli.flower_queues import FlowerQueues
 from workers import broker
 from workers.app import make_app, model_queue, queue
+from workers.cluster.presence import Presence, Worker
 from workers.contract import keys
+from workers.loading import snapshot
 from workers.settings import read
-from workers.store import connections
+from workers.store import connections, redis_memory
+from workers.store.redis_memory import RedisMemory
 
 QUEUE = model_queue("m")
 
@@ -115,6 +119,37 @@ def test_a_wrong_password_is_said(started):
         pytest.raises(RedisError, match="invalid username-password"),
     ):
         client.ping()
+
+
+def test_a_missing_password_is_said(started):
+    with (
+        contextlib.closing(
+            connections.client(settings(f"redis://127.0.0.1:{started.port}/1"))
+        ) as client,
+        pytest.raises(RedisError, match="authenticated"),
+    ):
+        client.ping()
+
+
+def test_a_server_that_keeps_its_settings_to_itself_will_do(caplog):
+    """A managed one: CONFIG, and what else changes the server, is nobody's."""
+    closed = ("user default on nopass ~* &* +@all -@dangerous +info",)
+    directory = Path(tempfile.mkdtemp(prefix="is-"))
+    with Valkey(directory, configuration=closed) as server:
+        client = connections.client(settings(server.url))
+        with pytest.raises(RedisError, match="no permissions"):
+            client.config_get("maxmemory")
+        redis_memory.warn_of_eviction(client)
+        assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+        assert RedisMemory(client).used() == 0.0
+        stored_job(client)
+        Presence(client, Worker("w", "m", pid=1, host="h", concurrency=1))._beat()
+        assert len(snapshot.read(client).workers["m"]) == 1
+        app = make_app(settings(server.url))
+        send(app)
+        broker.expect_members(app, "group", 3)
+        app.close()
+        client.close()
 
 
 def test_sentinel_names_another_server_and_clients_go_there():
