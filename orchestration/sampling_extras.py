@@ -8,7 +8,7 @@ from presets import backends
 from presets.model import ModelSpec
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
 from workers.contract.job import DEFAULT_MODE, Job
-from workers.contract.sampling import OF_ONE_VOCABULARY
+from workers.contract.sampling import OF_ONE_ANSWER
 
 
 def require(job: Job, models: Iterable[ModelSpec]) -> None:
@@ -16,11 +16,11 @@ def require(job: Job, models: Iterable[ModelSpec]) -> None:
 
     Raises:
         UnsupportedParameter: names the parameter, the engine and the model.
-        ValidationFailed: it names tokens of one model, or tells of them, and several models answer.
+        ValidationFailed: it is about the tokens of one answer, and several models answer.
     """
     extras = job.sampling.extras
     if job.mode != DEFAULT_MODE:
-        _refuse_of_one_vocabulary(extras, job.mode)
+        _refuse_of_one_answer(extras, job.mode)
     for spec in models:
         able = backends.get(spec.backend).sampling
         for name in extras:
@@ -32,11 +32,11 @@ def require(job: Job, models: Iterable[ModelSpec]) -> None:
                 )
 
 
-def _refuse_of_one_vocabulary(extras: Iterable[str], mode: str) -> None:
+def _refuse_of_one_answer(extras: Iterable[str], mode: str) -> None:
     for name in extras:
-        if name in OF_ONE_VOCABULARY:
+        if name in OF_ONE_ANSWER:
             raise ValidationFailed(
                 f"{name} goes only with orchestration_mode {DEFAULT_MODE!r}; this request's mode "
-                f"is {mode!r}, and token ids are one model's.",
+                f"is {mode!r}, in which several answer.",
                 details={"param": name},
             )

@@ -98,7 +98,7 @@ _ROWS = (
             "the installed llama-cpp-python is built for the CPU alone; build it with "
             "CMAKE_ARGS=-DGGML_CUDA=on"
         ),
-        sampling=_OF_ALL_THAT_SHIP | _OF_LLAMA_CPP | {"logit_bias"},
+        sampling=_OF_ALL_THAT_SHIP | _OF_LLAMA_CPP | {"logit_bias", "prediction"},
     ),
     Backend(
         "vllm",
@@ -124,7 +124,7 @@ _ROWS = (
         weights=Weights.NONE,
         holds_answers=False,
         fills_gaps=True,
-        sampling=_OF_ALL_THAT_SHIP | _OF_LLAMA_CPP,
+        sampling=_OF_ALL_THAT_SHIP | _OF_LLAMA_CPP | {"prediction"},
     ),
 )
 

@@ -66,4 +66,6 @@ def _usage(choices: Sequence[FinishedStep], prompts: int) -> Usage:
         completion_tokens=sum(usage.completion_tokens for usage in used),
         cached_tokens=sum(min(usage.cached_tokens for usage in group) for group in sharing),
         reasoning_tokens=sum(usage.reasoning_tokens for usage in used),
+        accepted_prediction_tokens=sum(usage.accepted_prediction_tokens for usage in used),
+        rejected_prediction_tokens=sum(usage.rejected_prediction_tokens for usage in used),
     )

@@ -33,6 +33,7 @@ OF_OPENAI = (
     "logprobs",
     "top_logprobs",
     "logit_bias",
+    "prediction",
     "response_format",
     "reasoning_effort",
     "user",
@@ -63,6 +64,9 @@ DIFFERENCES = {
     "parallel_tool_calls": "",
     "functions": "the older form of `tools`; the answer has `function_call`, as in OpenAI's",
     "function_call": "",
+    "prediction": "up to 131,072 characters; also with `logprobs`, penalties and "
+    "`max_completion_tokens`; what of it does not come is no completion token, and counts in "
+    "`rejected_prediction_tokens` alone; on llama.cpp only",
     "response_format": "what cannot be held is refused; see "
     "[ENGINES.md](ENGINES.md#json-and-grammars)",
     "reasoning_effort": "where the model's chat template knows it; `none` switches thinking off",
@@ -171,8 +175,6 @@ ABSENT = {
     "shutdown_date": "models stay as long as their files",
     "annotations": "nothing is searched",
     "audio": "answers are text",
-    "accepted_prediction_tokens": "there are no predictions",
-    "rejected_prediction_tokens": "there are no predictions",
     "audio_tokens": "all tokens are text",
     "image_tokens": "all tokens are text",
     "text_tokens": "all tokens are text",

@@ -120,7 +120,11 @@ def usage(used: Usage) -> dict[str, Any]:
         "completion_tokens": used.completion_tokens,
         "total_tokens": used.total_tokens,
         "prompt_tokens_details": {"cached_tokens": used.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": used.reasoning_tokens},
+        "completion_tokens_details": {
+            "reasoning_tokens": used.reasoning_tokens,
+            "accepted_prediction_tokens": used.accepted_prediction_tokens,
+            "rejected_prediction_tokens": used.rejected_prediction_tokens,
+        },
     }
 
 

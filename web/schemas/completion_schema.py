@@ -20,6 +20,7 @@ from web.schemas.fields import Decimal, Flag, Items, Text, Whole
 from web.schemas.lenient import LenientSchema
 from web.schemas.messages import MessageSchema
 from web.schemas.metadata import Metadata
+from web.schemas.prediction import PredictionSchema
 from web.schemas.sampling_schema import SamplingSchema
 from web.schemas.service_tier import TIERS
 from web.schemas.template_options import EFFORTS
@@ -108,6 +109,14 @@ class CompletionSchema(CallerFields, SamplingSchema):
     )
     functions = ToolsField(FunctionSchema, "The older form of `tools`.")
     function_call = FunctionCallField(description="The older form of `tool_choice`.")
+    prediction = fields.Nested(
+        PredictionSchema,
+        allow_none=True,
+        metadata={
+            "description": "A text that the answer will mostly repeat, such as a file that is "
+            'changed a little: `{"type": "content", "content": ...}`. The answer is the same.'
+        },
+    )
     response_format = fields.Nested(
         ResponseFormatSchema,
         allow_none=True,

@@ -101,10 +101,16 @@ def _message(path: str, turn: Mapping[str, Any], history: ToolHistory) -> Messag
 
 def _joined(path: str, parts: list[Any]) -> str:
     """Text parts, joined by line breaks."""
-    return "\n".join(_text(f"{path}.{position}", part) for position, part in enumerate(parts))
+    return "\n".join(text_of(f"{path}.{position}", part) for position, part in enumerate(parts))
 
 
-def _text(path: str, part: Any) -> str:
+def text_of(path: str, part: Any) -> str:
+    """The text of a part of a message's content.
+
+    Raises:
+        ValidationFailed: it is no part.
+        UnsupportedParameter: it holds something else than text.
+    """
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(kind, str):
         raise invalid(path, 'must be {"type": "text", "text": "..."}')

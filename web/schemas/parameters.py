@@ -63,7 +63,6 @@ _ROWS = [
     # What the OpenAI API has.
     *_refused("audio", OPENAI, "answers are text"),
     *_refused("modalities", OPENAI, "answers are text", ["text"]),
-    *_refused("prediction", OPENAI, "an expected answer is not read"),
     *_refused("web_search_options", OPENAI, "nothing is searched", None),
     *_refused("moderation", OPENAI, "nothing is moderated"),
     *_ignored(

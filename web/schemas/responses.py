@@ -115,7 +115,11 @@ COMPLETION = Component(
             "completion_tokens": 8,
             "total_tokens": 45,
             "prompt_tokens_details": {"cached_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0},
+            "completion_tokens_details": {
+                "reasoning_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
         },
         "orchestration": {"mode": "single", "models_used": ["smollm2-135m"], "rounds": 1},
         "inference_metadata": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from web.schemas import prediction
 from web.schemas.refusals import invalid
 from workers.contract.constraint import Constraint
 from workers.contract.fields import known_fields, without_none
@@ -15,7 +16,9 @@ def read(data: Mapping[str, Any], constraint: Constraint | None) -> Sampling:
     """The sampling of a loaded body.
 
     Raises:
-        ValidationFailed: two fields contradict each other; names them.
+        ValidationFailed: two fields contradict each other, or the prediction is none that can be
+            taken; names them.
+        UnsupportedParameter: the prediction is no text.
     """
     given = without_none(data)
     known = {**known_fields(Sampling, given), **_penalty(given), **_logprobs(given)}
@@ -30,6 +33,7 @@ def read(data: Mapping[str, Any], constraint: Constraint | None) -> Sampling:
     for name in ("stop_token_ids", "dry_sequence_breakers"):
         if name in known:
             known[name] = tuple(known[name])
+    known["prediction"] = prediction.read(data)
     return Sampling(**{**known, "max_tokens": most, "constraint": constraint})
 
 

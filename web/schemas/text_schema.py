@@ -31,6 +31,7 @@ OF_CHATS = tuple(
         "add_generation_prompt",
         "continue_final_message",
         "top_logprobs",
+        "prediction",
         "tools",
         "tool_choice",
         "parallel_tool_calls",

@@ -70,6 +70,8 @@ class Sampling:
     include_stop_str_in_output: bool = False
     #: Alternatives that are told for each token, with the chances; None: no chances.
     logprobs: int | None = None
+    #: What the caller expects the answer to say. It changes no token, only when it comes.
+    prediction: str = ""
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -87,7 +89,11 @@ class Sampling:
     def without_texts(self) -> Sampling:
         """The same without what its caller wrote."""
         return dataclasses.replace(
-            self, stop=(), constraint=None, dry_sequence_breakers=DRY_SEQUENCE_BREAKERS
+            self,
+            stop=(),
+            prediction="",
+            constraint=None,
+            dry_sequence_breakers=DRY_SEQUENCE_BREAKERS,
         )
 
 
@@ -106,9 +112,10 @@ EXTRAS = (
     "stop_token_ids",
     "include_stop_str_in_output",
     "logprobs",
+    "prediction",
 )
-#: Those that name tokens of one model's vocabulary, or tell of them.
-OF_ONE_VOCABULARY = ("logit_bias", "stop_token_ids", "logprobs")
+#: Those that name tokens of one model's answer, or tell of them.
+OF_ONE_ANSWER = ("logit_bias", "stop_token_ids", "logprobs", "prediction")
 _TUPLES = ("stop", "stop_token_ids", "dry_sequence_breakers")
 
 

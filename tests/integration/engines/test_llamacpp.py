@@ -1,5 +1,6 @@
 """What only an engine with a model and a KV pool does."""
 
+import dataclasses
 import json
 import logging
 
@@ -283,6 +284,22 @@ def test_drafted_tokens_are_those_of_plain_decoding(real_kit, llamacpp):
     assert of_held.reason == "length" or isinstance(json.loads(of_held.text), dict)
     accepted = llamacpp.use.accepted_tokens - before.accepted_tokens
     assert 0 < accepted <= llamacpp.use.drafted_tokens - before.drafted_tokens
+
+
+@pytest.mark.usefixtures("rows_are_free")
+def test_a_prediction_changes_no_token(real_kit, llamacpp, reference):
+    """What of it does not come is taken back from the pool: the rest is decoded without it."""
+    length = 32
+    answer = ask(llamacpp, real_kit.request("the sky", max_tokens=length))
+    for predicted, is_right in [(reference.text(answer.ids), True), ("4711, never. " * 9, False)]:
+        request = real_kit.request("the sky", max_tokens=length, prediction=predicted)
+        again = ask(llamacpp, request)
+        real_kit.assert_right(request, again)
+        assert again.usage.completion_tokens == length
+        assert (again.usage.accepted_prediction_tokens > 0) is is_right
+        assert is_right or again.usage.rejected_prediction_tokens > 0
+        rest = ask(llamacpp, dataclasses.replace(request, produced=answer.ids[:8]))
+        assert rest.usage.completion_tokens == length
 
 
 @pytest.mark.usefixtures("rows_are_free")

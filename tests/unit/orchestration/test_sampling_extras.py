@@ -7,7 +7,7 @@ from presets import backends
 from presets.model import ModelSpec
 from tests.unit.contract.test_job import job_factory
 from workers.contract.errors import UnsupportedParameter, ValidationFailed
-from workers.contract.sampling import EXTRAS, OF_ONE_VOCABULARY, Sampling
+from workers.contract.sampling import EXTRAS, OF_ONE_ANSWER, Sampling
 
 #: A value of each that asks for something.
 ASKING = {
@@ -23,6 +23,7 @@ ASKING = {
     "stop_token_ids": (5,),
     "include_stop_str_in_output": True,
     "logprobs": 0,
+    "prediction": "a text",
 }
 
 
@@ -34,7 +35,7 @@ def test_every_extra_is_one_of_sampling_and_asks_for_nothing_by_itself():
     assert tuple(ASKING) == EXTRAS
     assert Sampling().extras == ()
     assert Sampling(**ASKING).extras == EXTRAS
-    assert set(OF_ONE_VOCABULARY) <= set(EXTRAS)
+    assert set(OF_ONE_ANSWER) <= set(EXTRAS)
 
 
 def test_the_table_of_engines_names_extras_alone():
@@ -58,7 +59,7 @@ def test_each_is_done_or_refused_with_the_engines_name(name, backend):
 @pytest.mark.parametrize("name", EXTRAS)
 def test_what_is_of_one_vocabulary_goes_with_one_model(name):
     job = job_factory(sampling=Sampling(**{name: ASKING[name]}), mode="pipeline")
-    if name not in OF_ONE_VOCABULARY:
+    if name not in OF_ONE_ANSWER:
         sampling_extras.require(job, [model("llamacpp")])
         return
     with pytest.raises(ValidationFailed, match="pipeline"):

@@ -211,10 +211,6 @@ class LlamaCppEngine:
         except BaseException:
             chain.free()
             raise
-        lookup = None
-        if self._drafts:
-            produced = len(request.produced)
-            lookup = PromptLookup([*prompt, *request.produced], produced=produced)
         return Sequence(
             request,
             prompt,
@@ -223,7 +219,15 @@ class LlamaCppEngine:
             self.context_length,
             cancelled,
             form,
-            lookup,
+            self._lookup(request, prompt) if self._drafts else None,
+        )
+
+    def _lookup(self, request: GenerationRequest, prompt: list[int]) -> PromptLookup:
+        """What an answer's drafts are taken from."""
+        predicted = self._vocabulary.plain(request.sampling.prediction)
+        tokens = [*prompt, *request.produced]
+        return PromptLookup(
+            tokens, predicted[: self.context_length], produced=len(request.produced)
         )
 
     def _warm_up(self, context: Context) -> None:
