@@ -11,6 +11,7 @@ BENCHMARKS = (
     "batching_large",
     "long_prompts",
     "conversations",
+    "prompt_disk",
     "constraints",
     "tools",
     "refusals",

@@ -25,8 +25,9 @@ pytestmark = pytest.mark.timeout(400)
 
 
 service = service_fixture(
-    "The shipped model, one place for each stream.",
+    "The shipped model, one place for each stream; long prompts go to the disk.",
     INFERENCE_MAX_CONCURRENT_PER_MODEL=str(STREAMS),
+    INFERENCE_PROMPT_CACHE_DISK_MB="1000",
 )
 
 
@@ -67,3 +68,27 @@ def test_a_killed_worker_changes_no_token_and_the_rest_is_greedy(service, refere
         near_tie = max(NEAR_TIE, reference.noise(messages, ids))
         reference.assert_greedy(messages, ids, near_tie)
         assert follower.text == reference.text(ids)
+
+
+def test_an_answer_behind_a_long_prompt_goes_on_without_reading_it_again(service):
+    """Whose worker is killed, in the middle of it. Then so does the conversation."""
+    wait_for(service.is_ready, 60)
+    asked = [{"role": "user", "content": "One ship, two ships, three ships. " * 100}]
+    body = {**service.ask("", temperature=0, max_tokens=TOKENS), "messages": asked}
+    streams = Followers(service, [body])
+    streams.await_text(4, within_s=120)
+    wait_for(lambda: list(service.data_dir.glob("cache/prompts/*/*.prompt")), 60)
+    service.child("worker", MODEL).send_signal(signal.SIGKILL)
+    streams.join()
+    (follower,) = streams.followers
+    read = follower.usage["prompt_tokens"]
+    assert follower.usage["prompt_tokens_details"]["cached_tokens"] > read - 64
+    wait_for(service.is_ready, 60)
+    service.child("worker", MODEL).send_signal(signal.SIGKILL)
+    wait_for(service.is_ready, 60)
+    asked += [
+        {"role": "assistant", "content": follower.text},
+        {"role": "user", "content": "And then?"},
+    ]
+    answer = service.post({**body, "messages": asked}).json()
+    assert answer["usage"]["prompt_tokens_details"]["cached_tokens"] > read - 64

@@ -17,6 +17,7 @@ SHIPPED = [
     "Deadlines",
     "JobIndex",
     "ModelLoads",
+    "PromptFiles",
     "Reaper",
     "Redelivery",
     "RoundTimeouts",

@@ -211,7 +211,7 @@ def test_the_page_has_every_metric_with_its_labels(redis):
     stored_job(redis)
     presence = Presence(redis, Worker("w", "m", pid=1, host="h", concurrency=4))
     presence.loaded(memory_bytes=1000, context_length=64)
-    presence.tell_use(lambda: EngineUse(1, 1, 1, 1, 1))
+    presence.tell_use(lambda: EngineUse(1, 1, 1, 1, 1, 1, 1))
     presence._beat()
     at_the_moment = {sample.name: set(sample.labels) for sample in shown(redis).samples}
     counted = {

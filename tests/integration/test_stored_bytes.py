@@ -21,7 +21,10 @@ from workers.contract.job import Job, JobState, Message, TemplateOptions
 from workers.contract.sampling import Sampling
 from workers.contract.step import ANSWER, Assignment, Outcome, StepRequest, Timings, Usage
 from workers.contract.tools import Tool, Tools
+from workers.engines.prompt_store import prompt_directory
+from workers.engines.prompt_store.prompt_directory import PromptDirectory
 from workers.keeper.job_index import JobIndex
+from workers.keeper.prompt_files import PromptFiles
 from workers.runtime.deletions import Deletions
 from workers.settings import read
 from workers.store import dead_letters, stored_bytes, webhook_attempts
@@ -183,7 +186,7 @@ def test_a_deleted_job_leaves_nothing(store, redis, jobs, owner):
     webhook_attempts.add(redis, made.id, Attempt(1, 1.0, 500))
     assert jobs.delete(made.id)
     assert not jobs.delete(made.id)
-    # For an hour its id is left, by which workers forget what their engines keep of it.
+    # For a day its id is left, by which workers forget what their engines keep of it.
     assert redis.zrem(keys.DELETED, made.id)
     left = {name for name in redis.scan_iter() if made.id.encode() in name}
     assert left == set()
@@ -220,6 +223,27 @@ def test_workers_learn_once_of_each_job_that_was_deleted(store, redis, jobs):
     assert sorted(forgotten[:2]) == sorted(each.id for each in made[:2])
     assert forgotten[2:] == [made[2].id]
     assert 0 < redis.ttl(keys.DELETED) <= keys.DELETED_TTL_S
+
+
+def test_the_keeper_removes_what_deleted_jobs_left_on_disk(store, redis, jobs, tmp_path):
+    """Whether or not a worker of their model lives; and those that were deleted before it."""
+    made = [job() for _ in range(3)]
+    folder = tmp_path / ("a" * 64)
+    folder.mkdir()
+    files = [folder / prompt_directory.file_name(each.id, b"ids") for each in made]
+    for each, file in zip(made, files, strict=True):
+        file.write_bytes(b"a state")
+        store(each)
+        complete(redis, each)
+    jobs.delete(made[0].id)
+    duty = PromptFiles(redis, PromptDirectory(tmp_path))
+    duty.begin()
+    duty.sweep()
+    assert [file.exists() for file in files] == [False, True, True]
+    jobs.delete(made[1].id)
+    duty._next_look = 0
+    duty.sweep()
+    assert [file.exists() for file in files] == [False, False, True]
 
 
 def test_a_reader_of_a_job_that_is_deleted_is_left_waiting_for_nothing(store, redis, jobs):

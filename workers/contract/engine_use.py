@@ -22,6 +22,12 @@ class EngineUse:
     #: Host memory in which beginnings of prompts are kept.
     prompt_cache_bytes: int | None = None
     most_prompt_cache_bytes: int | None = None
+    #: What of them is kept on disk for this model, and what all models' may take there.
+    prompt_disk_bytes: int | None = None
+    most_prompt_disk_bytes: int | None = None
+    #: Of those, what was written and read since the engine was loaded.
+    prompts_written: int = 0
+    prompts_restored: int = 0
     #: Answers that left a full pool and resumed later, since the engine was loaded.
     preemptions: int = 0
     #: Tokens that were drafted since then, and those of them that came.

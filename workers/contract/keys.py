@@ -184,8 +184,9 @@ TOKENIZER_CALLS = f"{PREFIX}tokenizer:calls"
 TOKENIZER_URGENT = f"{PREFIX}tokenizer:urgent"
 TOKENIZER_WAKE = f"{PREFIX}tokenizer:wake"
 
-#: Seconds for which workers may still learn that a job was deleted.
-DELETED_TTL_S = 3600
+#: Seconds for which workers may still learn that a job was deleted. What is kept on disk of jobs is
+#: not used for so long: a worker that was away for longer finds nothing of a deleted one.
+DELETED_TTL_S = 86_400
 #: Prefix of every `waiting_of`.
 WAITING_OF = f"{PREFIX}waiting_of:"
 #: Matches the live channel of every job.

@@ -59,6 +59,9 @@ class EngineOptions:
     prompt_cache_bytes: int = 0
     #: How next tokens are guessed, for an engine that can: one of `presets.drafts.KINDS`.
     drafts: str = LOOKUP
+    #: Bytes on disk, below `cache_dir`, in which it may keep some of that for the time after its
+    #: end; those of all models together.
+    prompt_disk_bytes: int = 0
     #: Token ids of system prompts, for an engine that is slow to make them; None: none are kept.
     kept_ids: KeptIds | None = None
 

@@ -157,6 +157,11 @@ DRAFTED_TOKENS = _counter(
     "Tokens that were guessed and decoded ahead; outcome is accepted (they came) or rejected.",
     "model", "outcome",
 )  # fmt: skip
+PROMPTS_ON_DISK = _counter(
+    "inference_prompts_on_disk",
+    "Prompts that were written to the disk, and restored from there; event is which.",
+    "model", "event",
+)  # fmt: skip
 LOADS = _counter(
     "inference_model_loads", "Loads of a model; outcome is loaded or failed.", "model", "outcome"
 )

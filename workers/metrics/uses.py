@@ -10,7 +10,8 @@ from prometheus_client.core import GaugeMetricFamily
 
 from workers.contract.engine_use import EngineUse
 
-#: Field of `EngineUse` -> name and meaning. What it counts itself is no gauge: `preemptions`.
+#: Field of `EngineUse` -> name and meaning. What it counts itself is no gauge: `preemptions`,
+#: `prompts_written`, `prompts_restored`.
 GAUGES = {
     "rows": ("inference_batch_rows", "Answers that are in the batch."),
     "kv_cells": (
@@ -25,6 +26,14 @@ GAUGES = {
     "most_prompt_cache_bytes": (
         "inference_prompt_cache_limit_bytes",
         "Host memory that kept beginnings of prompts may take.",
+    ),
+    "prompt_disk_bytes": (
+        "inference_prompt_disk_bytes",
+        "Prompts that are kept on disk; each worker of a model counts all that are there.",
+    ),
+    "most_prompt_disk_bytes": (
+        "inference_prompt_disk_limit_bytes",
+        "What the prompts of all models may take on disk.",
     ),
 }
 

@@ -51,10 +51,11 @@ class Deletions(BackgroundThread):
             self._seen = {job for job, at_ms in deleted if at_ms == self._seen_ms}
 
     def _run(self) -> None:
-        while not self._ending.wait(LOOK_S):
+        while not self._ending.is_set():
             try:
                 self.look()
             except RedisError:
-                continue  # the list is still there when Redis is
+                pass  # the list is still there when Redis is
             except Exception:
                 log.exception("unexpected error while deletions are followed")
+            self._ending.wait(LOOK_S)

@@ -97,6 +97,7 @@ def engine_options(settings: Settings, spec: ModelSpec, placement: Placement) ->
         kv_tokens=placement.kv_tokens,
         prompt_cache_bytes=placement.prompt_cache_bytes,
         drafts=settings.drafts,
+        prompt_disk_bytes=settings.prompt_cache_disk_mb * 2**20,
     )
 
 

@@ -28,9 +28,13 @@ class EngineMeter(Collector):
         use = self._engine.use
         last, self._last = self._last, use
         preempted = use.preemptions - last.preemptions
+        written = use.prompts_written - last.prompts_written
+        restored = use.prompts_restored - last.prompts_restored
         accepted = use.accepted_tokens - last.accepted_tokens
         rejected = use.drafted_tokens - last.drafted_tokens - accepted
         self._count(instruments.PREEMPTIONS, preempted)
+        self._count(instruments.PROMPTS_ON_DISK, written, "written")
+        self._count(instruments.PROMPTS_ON_DISK, restored, "restored")
         self._count(instruments.DRAFTED_TOKENS, accepted, "accepted")
         self._count(instruments.DRAFTED_TOKENS, rejected, "rejected")
         return use

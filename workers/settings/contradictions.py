@@ -18,6 +18,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     """Every contradiction between two settings, and between one and who runs the service."""
     yield from _home(settings)
     yield from _queue(settings)
+    yield from _prompt_cache(settings)
     yield from _loading(settings)
     yield from _front_end(settings)
     yield from _bounds(settings)
@@ -37,6 +38,12 @@ def _queue(settings: Settings) -> Iterator[Problem]:
     if said != settings.queue_strategy:
         allowed = f"{said}, or only one of the two variables"
         yield _problem(settings, "queue_strategy", allowed, "priority_enabled")
+
+
+def _prompt_cache(settings: Settings) -> Iterator[Problem]:
+    if settings.prompt_cache_disk_mb and settings.prompt_cache_mb == 0:
+        allowed = "0, or with a prompt cache in memory, through which all goes to the disk and back"
+        yield _problem(settings, "prompt_cache_disk_mb", allowed, "prompt_cache_mb")
 
 
 def _loading(settings: Settings) -> Iterator[Problem]:

@@ -72,6 +72,12 @@ class ModelSettings:
         "or what their caller predicts, and decodes them together where that is faster: `lookup`, "
         "or `off`. Answers are the same. `drafts` in a model's options wins over it.",
     )
+    prompt_cache_disk_mb: int = setting(
+        "INFERENCE_PROMPT_CACHE_DISK_MB", 0, kinds.integer(0, 100_000_000),
+        "Megabytes on disk, in the data directory, in which all models together keep prompts and "
+        "answers over a worker's end: a conversation then goes on after an unload, a restart or a "
+        "crash without being read again. 0: none are kept.",
+    )
     wedged_s: float = setting(
         "INFERENCE_WEDGED_S", 60.0, kinds.number(1, 3600),
         "Seconds without a decoding step, while there is work, after which a worker is ended and "

@@ -58,6 +58,8 @@ class Kit:
     #: What a spec has instead of what the catalogue says.
     settings: dict = field(default_factory=dict)
     models_dir: Path | None = None
+    #: What prompts may take on disk.
+    prompt_disk_bytes: int = 0
     engines: list = field(default_factory=list)
 
     @property
@@ -76,6 +78,7 @@ class Kit:
             cache_dir=self.cache_dir,
             threads=THREADS,
             prompt_cache_bytes=CACHE_BYTES,
+            prompt_disk_bytes=self.prompt_disk_bytes,
         )
         engine = registry.create(self.backend, options)
         self.engines.append(engine)

@@ -1,85 +1,11 @@
 """What a sequence finds of its beginning, on a context that only remembers tokens."""
 
-import threading
-
 import numpy as np
 import pytest
 
-from workers.contract.job import Priority, Sampling
-from workers.engines.answer_form import AnswerForm
-from workers.engines.base import GenerationRequest
-from workers.engines.llamacpp.prefixes import Prefixes
+from tests.support.prefix_pool import Pool
+from workers.contract.job import Priority
 from workers.engines.llamacpp.prompt_cache import PromptCache, SavedPrompt
-from workers.engines.llamacpp.sequence import Sequence
-
-
-class Cells:
-    """A context whose cells are tokens, and whose states are too; a token takes a byte."""
-
-    def __init__(self):
-        self.cells = {}
-        self.room = 1000
-
-    def share(self, source, target, length):
-        self.cells[target] = self.cells[source][:length]
-
-    def state_bytes(self, slot):
-        return len(self.cells[slot])
-
-    def save(self, slot):
-        return np.array(self.cells[slot], dtype=np.uint8)
-
-    def restore(self, slot, state):
-        self.cells[slot] = list(state) if len(state) <= self.room else []
-        return len(state) <= self.room
-
-    def truncate(self, slot, length):
-        self.cells[slot] = self.cells[slot][:length]
-        return True
-
-    def drop(self, slot):
-        self.cells.pop(slot, None)
-
-
-class Letters:
-    pending = None
-
-    def piece(self, token):
-        return bytes([token])
-
-
-class Pool:
-    """Prefixes, and sequences that are read as a test says."""
-
-    def __init__(self, cache_bytes=1000, *, forgets=False):
-        self.context = Cells()
-        self.cache = PromptCache(cache_bytes)
-        self.prefixes = Prefixes(self.context, 4, self.cache, forgets=forgets)
-
-    def start(self, tokens, owner=None, job="j", priority=Priority.NORMAL):
-        request = GenerationRequest(
-            "r", (), Sampling(max_tokens=9), priority=priority, job=job, owner=owner
-        )
-        letters = Letters()
-        sequence = Sequence(
-            request, list(tokens), letters, letters, 99, threading.Event(), AnswerForm()
-        )
-        self.prefixes.assign_slot(sequence)
-        return sequence
-
-    def read(self, sequence):
-        sequence.decoded = len(sequence.tokens)
-        self.context.cells[sequence.slot] = list(sequence.tokens)
-
-    def run(self, tokens, owner=None, **said):
-        """The whole life of one; returns how many of its tokens it found."""
-        sequence = self.start(tokens, owner, **said)
-        assert self.prefixes.begin(sequence)
-        found = sequence.decoded
-        assert self.context.cells.get(sequence.slot, []) == list(tokens[:found])
-        self.read(sequence)
-        self.prefixes.release(sequence)
-        return found
 
 
 @pytest.fixture
@@ -170,7 +96,7 @@ def test_what_was_urgent_stays_longer():
 def test_forgetting_a_job_drops_what_it_alone_left(pool):
     pool.run(b"one", job="1")
     pool.run(b"two", job="2")
-    pool.prefixes.forget_job("1")
+    pool.prefixes.saved.forget_job("1")
     assert (pool.run(b"one"), pool.run(b"two")) == (0, 2)
 
 

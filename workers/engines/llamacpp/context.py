@@ -129,9 +129,9 @@ class Context:
         """What `save` would give."""
         return int(llama_cpp.llama_state_seq_get_size(self.pointer, sequence))
 
-    def save(self, sequence: int) -> State:
+    def save(self, sequence: int, size_bytes: int) -> State:
         """All that the pool holds of a sequence; empty where llama.cpp cannot give it."""
-        state = np.empty(self.state_bytes(sequence), dtype=np.uint8)
+        state = np.empty(size_bytes, dtype=np.uint8)
         data = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
         written = llama_cpp.llama_state_seq_get_data(self.pointer, data, state.nbytes, sequence)
         return state if written == state.nbytes else state[:0]

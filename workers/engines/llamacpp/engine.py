@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -28,20 +30,28 @@ from workers.engines.llamacpp.native import Model
 from workers.engines.llamacpp.prefill_chunks import PrefillChunks
 from workers.engines.llamacpp.prefixes import Prefixes
 from workers.engines.llamacpp.prompt_cache import PromptCache
+from workers.engines.llamacpp.prompt_disk import PromptDisk
 from workers.engines.llamacpp.prompt_lookup import PromptLookup
 from workers.engines.llamacpp.prompt_tokens import PromptTokens
 from workers.engines.llamacpp.sampler_chain import History
 from workers.engines.llamacpp.scheduler import Scheduler
 from workers.engines.llamacpp.sequence import Sequence
+from workers.engines.llamacpp.state_identity import StateIdentity, is_stretched
 from workers.engines.llamacpp.vocabulary import Vocabulary
+from workers.engines.prompt_store.prompt_directory import PromptDirectory
 from workers.engines.raw_prompts import RawPrompts
 from workers.engines.system_prompts import SystemPrompt
 from workers.engines.time_budget import Cancelled, Preparations, TimeBudget
+
+log = logging.getLogger(__name__)
 
 #: Sequences that llama.cpp can keep apart in one context (`LLAMA_MAX_SEQ`).
 MOST_SEQUENCES = 256
 #: Tokens of one step at most; llama.cpp's default for `n_batch`.
 BATCH_TOKENS = 2048
+#: Seconds in which the prompts on disk are known, where the hash of the weights is: the first
+#: request finds them. A hash that is yet to be made is not waited for.
+_DISK_OPENS_S = 1.0
 
 
 class LlamaCppEngine:
@@ -70,6 +80,8 @@ class LlamaCppEngine:
         concurrency = self._options.concurrency
         _require_possible(concurrency)
         path, kv_tokens = self._weights_and_pool(spec)
+        kept = kv_cache.of(spec.options)
+        identity = StateIdentity(path, kept, self._options.cache_dir / "hashes")
 
         before = psutil.Process().memory_info().rss
         model = self._model = Model(path, self._options.gpu_layers, on_progress)
@@ -98,11 +110,12 @@ class LlamaCppEngine:
                 batch_tokens=batch_tokens,
                 threads=self._options.threads or machine.cores(),
                 more_logits=planner.most_rows,
-                kv_cache=kv_cache.of(spec.options),
+                kv_cache=kept,
             ),
         )
         self._warm_up(context)
         self.memory_bytes = max(psutil.Process().memory_info().rss - before, model.size_bytes)
+        disk = self._prompt_disk(identity, is_stretched(model, kv_tokens))
         self._scheduler = Scheduler(
             context,
             Prefixes(
@@ -110,6 +123,7 @@ class LlamaCppEngine:
                 concurrency,
                 PromptCache(self._options.prompt_cache_bytes),
                 forgets=model.forgets,
+                disk=disk,
             ),
             concurrency=concurrency,
             kv_tokens=kv_tokens,
@@ -118,6 +132,22 @@ class LlamaCppEngine:
         )
         self._scheduler.start()
         on_progress(1.0)
+
+    def _prompt_disk(self, identity: StateIdentity, stretched: bool) -> PromptDisk | None:
+        """Where prompts outlive this worker, opened; None where the operator wants none."""
+        options = self._options
+        if not options.prompt_disk_bytes:
+            return None
+        if not options.prompt_cache_bytes:
+            log.warning("no prompts go to the disk: there is no memory for a prompt cache")
+            return None
+        disk = PromptDisk(
+            PromptDirectory(options.cache_dir / "prompts", options.prompt_disk_bytes),
+            partial(identity.find, is_stretched=stretched),
+        )
+        disk.start()
+        disk.await_open(_DISK_OPENS_S)
+        return disk
 
     def _weights_and_pool(self, spec: ModelSpec) -> tuple[Path, int]:
         """The file that is loaded, and the tokens of the pool."""

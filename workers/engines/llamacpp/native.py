@@ -107,6 +107,12 @@ class Model:
         raw = llama_cpp.llama_model_chat_template(self.pointer, None)
         return raw.decode("utf-8", "replace") if raw else None
 
+    def metadata(self, key: str) -> str | None:
+        """A value of the file's metadata, as llama.cpp writes it."""
+        text = ctypes.create_string_buffer(64)
+        length = llama_cpp.llama_model_meta_val_str(self.pointer, key.encode(), text, len(text))
+        return text.value.decode("utf-8", "replace") if length >= 0 else None
+
     def free(self) -> None:
         """Give the memory back."""
         llama_cpp.llama_model_free(self.pointer)

@@ -53,8 +53,10 @@ class PrefixTree(Generic[E]):
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def add(self, entry: E, tokens: list[int], owner: str | None) -> None:
-        """Add an entry that this key sent."""
+    def add(
+        self, entry: E, tokens: list[int], owner: str | None, *, public_length: int = 0
+    ) -> None:
+        """Add an entry that this key sent; others have sent the first `public_length` tokens."""
         node, length = self._root, 0
         while length < len(tokens):
             child = node.children.get(tokens[length])
@@ -62,10 +64,12 @@ class PrefixTree(Generic[E]):
                 child = _Node(tokens[length:], node, owner)
                 node.children[tokens[length]] = child
             common = common_length(child.run, tokens, begin=length)
+            if length < public_length < length + common:
+                common = public_length - length
             if common < len(child.run):
                 child = _split(child, common)
-            child.is_public = child.is_public or child.owner != owner
             node, length = child, length + common
+            node.is_public |= node.owner != owner or length <= public_length
         node.entries.append(entry)
         self._nodes[entry] = node
 
@@ -82,6 +86,15 @@ class PrefixTree(Generic[E]):
         length = 0
         for node, common in self._path(tokens, len(tokens)):
             if not node.shows_to(owner):
+                break
+            length += common
+        return length
+
+    def public_length(self, tokens: list[int]) -> int:
+        """How many of the first tokens every key may find here."""
+        length = 0
+        for node, common in self._path(tokens, len(tokens)):
+            if not node.is_public:
                 break
             length += common
         return length

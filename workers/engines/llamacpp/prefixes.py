@@ -1,38 +1,56 @@
 """Prefixes: the beginnings that a sequence need not read, since others have.
 
 The pool holds what is decoded now. A beginning is shared with a sequence that runs, or put back
-from the prompt cache, where those that have left the pool are kept.
+from the prompt cache, where those that have left the pool are kept: in memory, and on disk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from workers.engines.llamacpp.context import Context
 from workers.engines.llamacpp.prefix_tree import PrefixTree
 from workers.engines.llamacpp.prompt_cache import PromptCache, SavedPrompt
+from workers.engines.llamacpp.prompt_disk import PromptDisk
+from workers.engines.llamacpp.saved_prompts import SavedPrompts
 from workers.engines.llamacpp.sequence import Sequence
 
 #: A state is put back whole, and what follows the beginning is cut off: not where less than this
 #: part of it is of use.
 _LEAST_USED_PART = 1 / 32
+#: Tokens of a sequence that the disk does not have, from which on it gets them: reading them anew
+#: would take seconds, writing them a hundredth of that.
+_LEAST_WRITTEN = 512
+#: Tokens that a state on disk must have beyond those at hand: fewer are read as soon anew.
+_LEAST_READ = 64
 
 
 class Prefixes:
     """The slots of the pool, and what a sequence finds of its tokens when it gets one."""
 
-    def __init__(self, context: Context, slots: int, cache: PromptCache, *, forgets: bool) -> None:
+    def __init__(
+        self,
+        context: Context,
+        slots: int,
+        cache: PromptCache,
+        *,
+        forgets: bool,
+        disk: PromptDisk | None = None,
+    ) -> None:
+        """`disk` None: prompts are kept in memory alone."""
         self._context = context
+        self._slots = slots
         self._empty = list(range(slots))
-        self._cache = cache
         #: The model's memory cannot give up the end of a sequence: states are used whole or not.
         self._forgets = forgets
         self._tree: PrefixTree[Sequence | SavedPrompt] = PrefixTree()
+        self._saved = SavedPrompts(self._tree, cache, disk, forgets=forgets)
 
     @property
-    def cache_bytes(self) -> tuple[int, int]:
-        """Bytes of host memory that the prompt cache takes, and that it may take."""
-        return self._cache.taken_bytes, self._cache.most_bytes
+    def saved(self) -> SavedPrompts:
+        """What has left the pool."""
+        return self._saved
 
     def assign_slot(self, sequence: Sequence) -> None:
         """Give a sequence a slot, which is empty until it has begun."""
@@ -41,13 +59,17 @@ class Prefixes:
     def begin(self, sequence: Sequence) -> bool:
         """Fill a slot with as much of its sequence as others have read already.
 
-        False: another sequence is just reading what this one begins with; ask again after a step.
+        False: another sequence is just reading what this one begins with, or the disk is; ask again
+        after a step.
         """
+        self._saved.follow_disk()
         tokens, owner = sequence.tokens, sequence.request.owner
         # The last token is always decoded: its logits choose the next.
         most = min(len(tokens) - 1, self._tree.visible_length(tokens, owner))
         for length, other in self._candidates(tokens, most):
             if isinstance(other, SavedPrompt):
+                if not self._saved.has_come(other):
+                    return False
                 sequence.decoded = self._restore(other, _slot_of(sequence), length)
                 if sequence.decoded:
                     break
@@ -57,9 +79,19 @@ class Prefixes:
                 break
             elif other.request.priority >= sequence.request.priority:
                 return False
+        sequence.stored = self._stored_length(tokens, most) if self._saved.are_written else 0
         self._tree.add(sequence, tokens, owner)
         sequence.has_begun = True
         return True
+
+    def checkpoint(self, sequence: Sequence) -> None:
+        """Let the disk have what a running sequence has read, where reading it anew would be long.
+
+        A worker that dies later costs the answer no more than what came after.
+        """
+        if self._saved.are_written and sequence.decoded - sequence.stored >= _LEAST_WRITTEN:
+            self._keep(sequence)
+            sequence.stored = sequence.decoded
 
     def release(self, sequence: Sequence, *, keep: bool = True) -> None:
         """Free a sequence's slot; the cache keeps what was in it, unless `keep` is false."""
@@ -67,7 +99,7 @@ class Prefixes:
         if sequence.has_begun:
             self._tree.remove(sequence)
             if keep and sequence.decoded:
-                self._save(sequence)
+                self._keep(sequence)
         self._context.drop(slot)
         self._empty.append(slot)
         sequence.slot, sequence.decoded, sequence.has_begun = None, 0, False
@@ -76,82 +108,106 @@ class Prefixes:
         """Free the cells after what is decoded; False where the pool cannot."""
         return self._context.truncate(_slot_of(sequence), sequence.decoded)
 
-    def forget_job(self, job: str) -> None:
-        """Drop what only this job has left."""
-        for prompt in self._cache:
-            if prompt.job == job:
-                self._drop(prompt)
-
-    def forget_all(self) -> None:
-        """Drop everything that is kept."""
-        for prompt in self._cache:
-            self._drop(prompt)
-
     def _candidates(
         self, tokens: list[int], most: int
     ) -> Iterator[tuple[int, Sequence | SavedPrompt]]:
         """What begins with the same tokens, each with how many of them are of use; best first."""
-        if self._forgets:
-            for other in reversed(self._tree.contained(tokens, most)):
-                if isinstance(other, SavedPrompt):
-                    yield len(other.tokens), other
-            return
+        for length, other in self._found(tokens, most):
+            if not _is_on_disk_alone(other) or self._is_worth_a_read(other, tokens, most, length):
+                yield length, other
+
+    def _is_worth_a_read(
+        self, prompt: SavedPrompt, tokens: list[int], most: int, length: int
+    ) -> bool:
+        """Whether no state at hand has nearly as many of the tokens as this one on disk."""
+        if not self._saved.may_have(prompt.state_bytes):
+            return False
+        for at_hand, other in self._found(tokens, most):
+            if at_hand + _LEAST_READ <= length:
+                return True
+            if _is_at_hand(other, at_hand):
+                return False
+        return length >= _LEAST_READ
+
+    def _found(self, tokens: list[int], most: int) -> Iterator[tuple[int, Sequence | SavedPrompt]]:
+        return self._whole(tokens, most) if self._forgets else self._parts(tokens, most)
+
+    def _whole(self, tokens: list[int], most: int) -> Iterator[tuple[int, SavedPrompt]]:
+        for other in reversed(self._tree.contained(tokens, most)):
+            if isinstance(other, SavedPrompt):
+                yield len(other.tokens), other
+
+    def _parts(self, tokens: list[int], most: int) -> Iterator[tuple[int, Sequence | SavedPrompt]]:
         for length, sharers in self._tree.shared(tokens, most):
-            live, saved = [], []
+            live: list[Sequence] = []
+            saved: list[SavedPrompt] = []
             for other in sharers:
                 if not isinstance(other, SavedPrompt):
                     live.append(other)
-                elif length >= len(other.tokens) * _LEAST_USED_PART:
+                elif length >= len(other.tokens) * _LEAST_USED_PART and (
+                    other.state is not None or length >= _LEAST_READ
+                ):
                     saved.append(other)
+            saved.sort(key=lambda p: (p.state is None, len(p.tokens)))
             # Those in the pool cost nothing; those still being read are waited for at last.
             yield from ((length, other) for other in live if other.decoded >= length)
-            yield from ((length, p) for p in sorted(saved, key=lambda p: len(p.tokens)))
+            yield from ((length, other) for other in saved)
             yield from ((length, other) for other in live if other.decoded < length)
 
     def _restore(self, prompt: SavedPrompt, slot: int, length: int) -> int:
         """Put a state back; returns how many of its tokens are in the pool then."""
-        if self._context.restore(slot, prompt.state) and (
+        state = prompt.state
+        if state is None:
+            return 0
+        if self._context.restore(slot, state) and (
             length == len(prompt.tokens) or self._context.truncate(slot, length)
         ):
-            self._cache.use(prompt)
+            self._saved.use(prompt)
             return length
         self._context.drop(slot)
-        self._drop(prompt)
+        if prompt.file is not None and len(self._empty) < self._slots - 1:
+            self._saved.leave_memory(prompt)  # beside others there was no room in the pool
+        else:
+            self._saved.drop(prompt)
         return 0
 
-    def _save(self, sequence: Sequence) -> None:
-        tokens, owner = sequence.tokens[: sequence.decoded], sequence.request.owner
-        if not self._forgets and self._is_known(tokens):
-            return
-        slot = _slot_of(sequence)
-        if not self._cache.fits(self._context.state_bytes(slot)):
-            return
-        state = self._context.save(slot)
+    def _keep(self, sequence: Sequence) -> None:
+        """Keep what is in a sequence's slot in memory, and on disk where it is worth that."""
+        tokens = sequence.tokens[: sequence.decoded]
+        prompt = self._saved.known(tokens) or self._save(sequence, tokens)
+        if prompt is not None and sequence.decoded - sequence.stored >= _LEAST_WRITTEN:
+            self._saved.write(prompt)
+
+    def _save(self, sequence: Sequence, tokens: list[int]) -> SavedPrompt | None:
+        slot, request = _slot_of(sequence), sequence.request
+        size_bytes = self._context.state_bytes(slot)
+        if not self._saved.has_room(size_bytes):
+            return None
+        state = self._context.save(slot, size_bytes)
         if not state.nbytes:
-            return
-        prompt = SavedPrompt(tokens, state, sequence.request.job, sequence.request.priority)
-        shorter = [] if self._forgets else self._tree.contained(tokens, len(tokens))
-        self._tree.add(prompt, tokens, owner)
-        for other in shorter:  # what this state has as well
-            if isinstance(other, SavedPrompt):
-                self._drop(other)
-        for other in self._cache.add(prompt):
-            self._tree.remove(other)
+            return None
+        prompt = SavedPrompt(tokens, state, request.job, request.priority, request.owner)
+        self._saved.add(prompt)
+        return prompt
 
-    def _is_known(self, tokens: list[int]) -> bool:
-        """Whether a state is kept that begins with all of these tokens."""
-        for length, sharers in self._tree.shared(tokens, len(tokens)):
-            if length < len(tokens):
-                return False
-            for other in sharers:
-                if isinstance(other, SavedPrompt):
-                    self._cache.use(other)
-                    return True
-        return False
+    def _stored_length(self, tokens: list[int], most: int) -> int:
+        """How many of the first tokens the disk has, or gets; 0 where those are few."""
+        for length, other in self._found(tokens, most):
+            if length < _LEAST_READ:
+                break
+            if isinstance(other, SavedPrompt) and (other.file is not None or other.is_offered):
+                return length
+        return 0
 
-    def _drop(self, prompt: SavedPrompt) -> None:
-        self._cache.remove(prompt)
-        self._tree.remove(prompt)
+
+def _is_on_disk_alone(other: Sequence | SavedPrompt) -> TypeGuard[SavedPrompt]:
+    return isinstance(other, SavedPrompt) and other.state is None
+
+
+def _is_at_hand(other: Sequence | SavedPrompt, length: int) -> bool:
+    if isinstance(other, SavedPrompt):
+        return other.state is not None
+    return other.decoded >= length
 
 
 def _slot_of(sequence: Sequence) -> int:

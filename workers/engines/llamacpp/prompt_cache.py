@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
 from workers.engines.llamacpp.context import State
 
@@ -17,16 +19,37 @@ from workers.engines.llamacpp.context import State
 _USES_OF_A_LEVEL = 64
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class SavedPrompt:
-    """The state of a sequence, and what it is the state of."""
+    """The state of a sequence, and what it is the state of. It is in memory, on disk, or both."""
 
     tokens: list[int]
-    state: State
+    #: None: it is not in memory.
+    state: State | None
     #: The job that left it.
     job: str
     #: The priority that it had.
     priority: int
+    #: The API key that has sent the tokens.
+    owner: str | None = None
+    state_bytes: int = 0
+    #: Where it is on disk; None: it is not.
+    file: Path | None = None
+    #: The disk reads it; None: it does not.
+    reading: Future[State | None] | None = None
+    #: It is to be kept nowhere any more, whoever still holds it.
+    is_dropped: bool = False
+    #: The disk was asked to write it.
+    is_offered: bool = False
+
+    @property
+    def is_awaited(self) -> bool:
+        """Its state is on the way to memory."""
+        return self.reading is not None and not self.reading.done()
+
+    def __post_init__(self) -> None:
+        if self.state is not None:
+            self.state_bytes = self.state.nbytes
 
 
 class PromptCache:
@@ -42,7 +65,8 @@ class PromptCache:
         return prompt in self._used_at
 
     def __iter__(self) -> Iterator[SavedPrompt]:
-        return iter(list(self._used_at))
+        """The last used first."""
+        return iter(sorted(self._used_at, key=lambda prompt: -self._used_at[prompt]))
 
     @property
     def taken_bytes(self) -> int:
@@ -58,15 +82,21 @@ class PromptCache:
         """Whether a state of this size may be kept at all."""
         return 0 < size_bytes <= self._most_bytes
 
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether it may be kept now: states on their way here are not dropped for others."""
+        awaited = sum(prompt.state_bytes for prompt in self._used_at if prompt.is_awaited)
+        return awaited + size_bytes <= self._most_bytes
+
     def add(self, prompt: SavedPrompt) -> list[SavedPrompt]:
-        """Keep a prompt whose state fits; returns those that had to go for it."""
+        """Keep a prompt for which there is room; returns those that had to go for it."""
         left = []
-        while self._taken_bytes + prompt.state.nbytes > self._most_bytes:
-            victim = min(self._used_at, key=self._worth)
+        while self._taken_bytes + prompt.state_bytes > self._most_bytes:
+            settled = [prompt for prompt in self._used_at if not prompt.is_awaited]
+            victim = min(settled, key=self._worth)
             self.remove(victim)
             left.append(victim)
         self._used_at[prompt] = next(self._clock)
-        self._taken_bytes += prompt.state.nbytes
+        self._taken_bytes += prompt.state_bytes
         return left
 
     def _worth(self, prompt: SavedPrompt) -> int:
@@ -79,4 +109,4 @@ class PromptCache:
     def remove(self, prompt: SavedPrompt) -> None:
         """Keep it no longer."""
         del self._used_at[prompt]
-        self._taken_bytes -= prompt.state.nbytes
+        self._taken_bytes -= prompt.state_bytes

@@ -11,9 +11,10 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from workers.background import BackgroundThread
 from workers.contract.engine_use import EngineUse
@@ -28,8 +29,8 @@ from workers.engines.llamacpp.waiting import WaitingSequences
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at what was submitted or cancelled, while only masks are waited for.
-_MASK_WAIT_S = 0.05
+#: Seconds between two looks at what was submitted or cancelled, while nothing can be decoded.
+_AWAIT_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,19 @@ class Scheduler(BackgroundThread):
     def use(self) -> EngineUse:
         """See `Engine.use`; what the decoding thread changes meanwhile may be counted or not."""
         active = list(self._active)
-        taken_bytes, most_bytes = self._prefixes.cache_bytes
+        taken_bytes, most_bytes = self._prefixes.saved.memory_bytes
+        disk = self._prefixes.saved.disk
+        disk_bytes, most_disk_bytes = (None, None) if disk is None else disk.bytes
         return EngineUse(
             rows=len(active),
             kv_cells=sum(sequence.decoded for sequence in active),
             most_kv_cells=self._kv_tokens,
             prompt_cache_bytes=taken_bytes,
             most_prompt_cache_bytes=most_bytes,
+            prompt_disk_bytes=disk_bytes,
+            most_prompt_disk_bytes=most_disk_bytes,
+            prompts_written=0 if disk is None else disk.written,
+            prompts_restored=0 if disk is None else disk.restored,
             preemptions=self._preemptions,
             drafted_tokens=self._drafts.drafted,
             accepted_tokens=self._drafts.accepted,
@@ -114,6 +121,7 @@ class Scheduler(BackgroundThread):
                 self._resume()
                 if entries := self._decode():
                     self._deliver(entries)
+                    self._checkpoint()
             except Exception:
                 log.exception("unexpected error in the decoding thread; its sequences fail")
                 self._fail_all(EngineFailed())
@@ -128,7 +136,7 @@ class Scheduler(BackgroundThread):
                 self._ending.set()
                 return
             if isinstance(item, _ForgetJob):
-                self._prefixes.forget_job(item.job)
+                self._prefixes.saved.forget_job(item.job)
             else:
                 self._waiting.add(item)
                 idle = False
@@ -166,7 +174,7 @@ class Scheduler(BackgroundThread):
         while self._active and not self._ending.is_set():
             entries = self._batches.fill(self._active, self._waiting.rank)
             if not entries:
-                self._await_mask()
+                self._await()
                 return []
             began = time.perf_counter()
             status = self._context.decode()
@@ -239,10 +247,17 @@ class Scheduler(BackgroundThread):
         if accepted < drafted and not self._prefixes.truncate(sequence):
             raise RuntimeError("a pool that cannot give up the end of a sequence has no drafts")
 
-    def _await_mask(self) -> None:
-        """Nothing can be decoded before one of the masks is made that all sequences wait for."""
-        pending = [p for sequence in self._active if (p := sequence.sampler.pending) is not None]
-        wait(pending, _MASK_WAIT_S, FIRST_COMPLETED)
+    def _await(self) -> None:
+        """Nothing can be decoded before a mask is made, or the disk has read a state."""
+        awaited: list[Future[Any]] = [*self._prefixes.saved.reads]
+        awaited += [p for sequence in self._active if (p := sequence.sampler.pending) is not None]
+        wait(awaited, _AWAIT_S, FIRST_COMPLETED)
+
+    def _checkpoint(self) -> None:
+        """After the tokens have gone out: it takes milliseconds."""
+        for sequence in self._active:
+            if sequence.has_begun and sequence.pending == 1:
+                self._prefixes.checkpoint(sequence)
 
     def _leave(self, sequence: Sequence, *, keep: bool = True) -> None:
         self._active.remove(sequence)
@@ -263,7 +278,7 @@ class Scheduler(BackgroundThread):
         for sequence in list(self._active):
             self._leave(sequence, keep=False)
             sequence.fail(error)
-        self._prefixes.forget_all()
+        self._prefixes.saved.forget_all()
 
     def _end_all(self) -> None:
         for sequence in list(self._active):
@@ -278,6 +293,7 @@ class Scheduler(BackgroundThread):
             if isinstance(late, Sequence):
                 late.sampler.free()
                 late.end("cancelled")
+        self._prefixes.saved.close()
 
 
 def _resumed(sequence: Sequence) -> list[int]:

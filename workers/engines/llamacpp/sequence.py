@@ -46,6 +46,8 @@ class Sequence:
         self.prompt_length = len(prompt)
         #: Cells of the pool that hold this sequence's tokens: `tokens[:decoded]`.
         self.decoded = 0
+        #: Of its first tokens, those that the prompt cache has on disk, or is to write.
+        self.stored = 0
         #: Its number in the pool; None while it has no cells.
         self.slot: int | None = None
         #: Its slot holds what there was of its beginning: it can be decoded.
