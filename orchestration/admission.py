@@ -45,7 +45,7 @@ class Admission:
         fair = by_priority and job.owner is not None
         return Terms(
             rank=rank,
-            keep_s=self._settings.result_ttl_s if job.asynchronous else SYNC_TTL_S,
+            keep_s=self._settings.result_ttl_s if job.is_listed else SYNC_TTL_S,
             limit=self._limit(job),
             # What a model answers at once may wait in a key's name; the rest is more than a share.
             share=max(1, self.capacity(job.model)) if fair else None,

@@ -73,7 +73,11 @@ _OF_WERKZEUG: dict[int, type[InferenceError]] = {
 }
 
 #: Below these addresses are other services' APIs, of which the page says how much is here.
-PAGES: dict[str, str] = {"/v1/messages": "docs/MESSAGES.md"}
+PAGES: dict[str, str] = {
+    "/v1/messages": "docs/MESSAGES.md",
+    "/v1/responses": "docs/RESPONSES.md",
+    "/v1/conversations": "docs/RESPONSES.md",
+}
 #: Here errors have the form of Anthropic's API.
 ANTHROPIC = "/v1/messages"
 
@@ -174,7 +178,7 @@ def _of_werkzeug(error: HTTPException) -> Response:
     if kind is None:
         kind = errors.ValidationFailed if status < 500 else errors.Internal
     details: dict[str, Any] = {"path": flask.request.path}
-    if status == 404 and (page := page_of(flask.request.path)) is not None:
+    if status in (404, 405) and (page := page_of(flask.request.path)) is not None:
         return response(
             errors.NotSupported(
                 f"This part of the API is not here; {page} says which parts are.",

@@ -126,7 +126,7 @@ def read_body() -> dict[str, Any]:
 def job(asked: Completion, *, asynchronous: bool = False) -> Job:
     """A new job; the log lines of the request name it from now on."""
     made = Job(
-        id=new_id(asked.api),
+        id=new_id(asked.api) if asked.response is None else f"resp_{uuid.uuid4().hex}",
         model=asked.model,
         messages=asked.messages,
         created=int(time.time()),
@@ -152,6 +152,7 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
         prompts=asked.prompts,
         embedding=asked.embedding,
         reranking=asked.reranking,
+        response=asked.response,
         api=asked.api,
     )
     request_record.asks_for(made)
@@ -205,6 +206,25 @@ def own_job(job_id: str) -> JobRecord:
         quoted = excerpt(job_id)
         raise errors.JobNotFound(
             f"There is no job {quoted!r}, or it is no longer kept.", details={"job": quoted}
+        )
+    return record
+
+
+def own_response(response_id: str, param: str | None = None) -> JobRecord:
+    """The record of a response that is kept, for the key that asked for it and no other.
+
+    `param`: the field that names it, where that is no part of the address.
+
+    Raises:
+        JobNotFound: there is none, it was not stored, or it is another key's.
+    """
+    record = services().jobs.record(response_id) if _JOB_ID.fullmatch(response_id) else None
+    if record is None or record.job.owner != auth.owner() or not record.job.keeps_conversation:
+        quoted = excerpt(response_id)
+        raise errors.JobNotFound(
+            f"There is no response {quoted!r}, or it is no longer kept: docs/RESPONSES.md says "
+            "how long.",
+            details={"response": quoted, **({} if param is None else {"param": param})},
         )
     return record
 

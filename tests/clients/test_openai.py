@@ -112,6 +112,36 @@ def test_any_object(client):
     assert choice.finish_reason == "length" or isinstance(json.loads(choice.message.content), dict)
 
 
+def test_a_response_that_goes_on(client):
+    first = client.responses.create(model=MODEL, input="Name a city.", max_output_tokens=8)
+    assert first.output_text
+    again = {"previous_response_id": first.id, "max_output_tokens": 8}
+    with client.responses.stream(model=MODEL, input="And a river?", **again) as stream:
+        events = list(stream)
+    assert events[-1].type in ("response.completed", "response.incomplete")
+    items = client.responses.input_items.list(events[-1].response.id)
+    assert [item.role for item in items] == ["user", "assistant", "user"]
+
+
+def test_a_response_that_is_an_object_of_a_class(client):
+    answer = client.responses.parse(
+        model=MODEL, input="Name a city.", temperature=0, text_format=City, store=False
+    )
+    assert isinstance(answer.output_parsed, City)
+
+
+def test_a_response_in_the_background(scripted_client):
+    asked = scripted_client.responses.create(model=MODEL, input=ENDLESS, background=True)
+    with scripted_client.responses.retrieve(asked.id, stream=True) as events:
+        seen = [next(events) for _ in range(6)]
+    rest = scripted_client.responses.retrieve(
+        asked.id, stream=True, starting_after=seen[-1].sequence_number
+    )
+    assert next(rest).sequence_number == seen[-1].sequence_number + 1
+    assert scripted_client.responses.cancel(asked.id).status == "cancelled"
+    assert [*rest][-1].response.status == "cancelled"
+
+
 def test_a_completion_of_a_text(client):
     answer = client.completions.create(prompt="Once upon a time", **SHORT)
     assert answer.choices[0].text

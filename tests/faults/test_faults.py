@@ -3,6 +3,7 @@
 Each kind of fault cuts 32 streams: four times eight that are in the middle of their text.
 """
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.followers import SPOKEN, TEXT, WORDS, Followers
+from tests.support.followers import SPOKEN, TEXT, WHOLE_WITHIN_S, WORDS, Followers
 from tests.support.front_end import MODEL
 from tests.support.jobs import await_end, await_step, submit
 from tests.support.service import ROOT, Service
@@ -391,3 +392,51 @@ def test_a_machine_that_slept_blames_nobody(service):
             process.resume()
     streams.assert_whole()
     assert attempts(service, streams) == [1] * STREAMS
+
+
+def test_a_background_response_is_whole_and_each_event_comes_once(service):
+    """The front end, the worker and Redis are killed, one after the other, while it is read."""
+    wait_for(service.is_ready, 40)
+    asked = {"model": MODEL, "input": json.dumps({"scripted": SPOKEN}), "background": True}
+    response = httpx.post(f"{service.url}/v1/responses", json=asked, timeout=40).json()
+    url, events, text = f"{service.url}/v1/responses/{response['id']}", [], []
+
+    def kill_front_end():
+        for process in (*service.child("web").children(), service.child("web")):
+            process.kill()
+
+    #: Each after so much of the text.
+    kills = [
+        (0.2, kill_front_end),
+        (0.4, lambda: service.child("worker", MODEL).kill()),
+        (0.6, lambda: redis_server(service).kill()),
+    ]
+
+    def read_on():
+        """Read after the last event that came; True at the last one of all."""
+        query = {"stream": "true"} | ({"starting_after": events[-1]} if events else {})
+        with (
+            contextlib.suppress(httpx.TransportError),
+            httpx.stream("GET", url, params=query, timeout=WHOLE_WITHIN_S) as answer,
+        ):
+            if answer.status_code >= 500:
+                return False  # Redis is away
+            assert answer.status_code == 200, answer.read()
+            for line in answer.iter_lines():
+                if not line.startswith("data: "):
+                    continue
+                event = json.loads(line.removeprefix("data: "))
+                events.append(event["sequence_number"])
+                text.append(event.get("delta", ""))
+                if kills and len("".join(text)) > kills[0][0] * len(TEXT):
+                    kills.pop(0)[1]()
+                if event["type"] == "response.completed":
+                    return True
+        return False
+
+    wait_for(read_on, WHOLE_WITHIN_S)
+    assert not kills
+    assert events == [*range(len(events))]
+    assert "".join(text) == TEXT
+    wait_for(service.is_ready, 40)
+    assert httpx.get(url, timeout=40).json()["output"][0]["content"][0]["text"] == TEXT

@@ -82,9 +82,11 @@ def answer_of(document: Mapping[str, Any], address: Address) -> str | None:
         for path, item in document["paths"].items()
     }
     methods = here.get(re.sub("{.*?}", "{}", address.path))
-    if methods is None:
-        return "NOT_FOUND" if page_of(address.path) is None else "NOT_SUPPORTED"
-    return None if address.method in methods else "METHOD_NOT_ALLOWED"
+    if address.method in (methods or ()):
+        return None
+    if page_of(address.path) is not None:
+        return "NOT_SUPPORTED"
+    return "NOT_FOUND" if methods is None else "METHOD_NOT_ALLOWED"
 
 
 def _page(document: Mapping[str, Any]) -> Iterator[str]:

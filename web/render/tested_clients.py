@@ -19,7 +19,9 @@ class TestedClient:
 
 
 _PYTHON = (
-    TestedClient("openai", "2.54.0", '`OpenAI(base_url=".../v1")`, asynchronous too'),
+    TestedClient(
+        "openai", "2.54.0", '`OpenAI(base_url=".../v1")`, asynchronous too, `responses` too'
+    ),
     TestedClient("anthropic", "2.14.0", '`Anthropic(base_url="...")`, without `/v1`'),
     TestedClient("langchain", "1.5.2", "`create_agent`"),
     TestedClient("langchain-openai", "1.7.4", "`ChatOpenAI`, `OpenAI`, `OpenAIEmbeddings`"),
@@ -35,9 +37,11 @@ _PYTHON = (
     TestedClient("llm", "0.32.1", "`llm openai endpoint`, `extra-openai-models.yaml`"),
 )
 _NODE = (
-    TestedClient("openai", "6.49.0", "`new OpenAI({ baseURL })`, `runTools`"),
+    TestedClient("openai", "6.49.0", "`new OpenAI({ baseURL })`, `runTools`, `responses`"),
     TestedClient("ai", "6.0.326", "`generateText`, `streamText`, `ToolLoopAgent`"),
     TestedClient("@ai-sdk/openai-compatible", "2.0.92", "`createOpenAICompatible`"),
-    TestedClient("@ai-sdk/openai", "3.0.141", "`createOpenAI(...).chat(model)`"),
+    TestedClient(
+        "@ai-sdk/openai", "3.0.141", "`createOpenAI(...).chat(model)`, `createOpenAI(...)(model)`"
+    ),
 )
 BY_LANGUAGE = {"Python": _PYTHON, "Node.js": _NODE}

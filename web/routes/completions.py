@@ -84,14 +84,16 @@ def create() -> Response:
 
 
 def respond(asked: Completion, form: AnswerForm | None = None) -> Response:
-    """Answer what is asked for, whole or as a stream; `form` is that of its address if absent."""
+    """Answer what is asked for, whole or as a stream; `form` is that of its API if absent."""
     form = form or answer_form.of_api(with_usage=asked.include_usage)
     job = intake.job(asked)
     with contextlib.ExitStack() as closing:
         closing.enter_context(services().open_request())
         connection = client_socket(flask.request.environ)
         completion = closing.enter_context(
-            services().live_completions.open(job, connection, asked.idempotency, may_share=True)
+            services().live_completions.open(
+                job, connection, asked.idempotency, may_share=asked.response is None
+            )
         )
         request_log.current().completion = completion
         if asked.stream:

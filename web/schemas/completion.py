@@ -71,6 +71,8 @@ class Completion:
     ignored: tuple[str, ...]
     #: What of its constraint or its tools' schemas an answer is not held to, in words.
     relaxed: tuple[str, ...]
+    #: What an answer of `/v1/responses` repeats of the request; None: it is asked for elsewhere.
+    response: Mapping[str, Any] | None = None
     #: What its Idempotency-Key stands for, which is no part of the body.
     idempotency: Idempotency | None = None
     #: What the model reads instead of messages.

@@ -181,7 +181,8 @@ class Job:
     api: Api = Api.CHAT
     #: What its caller keeps with it.
     metadata: Mapping[str, str] = field(default_factory=dict)
-    #: Whether its caller asked to store it; it is kept as any other.
+    #: Whether its caller asked to store it. It is kept as any other, unless it is a response: of
+    #: one that is stored the conversation is kept, too.
     store: bool | None = None
     #: The tier that its caller named; what it means is in `priority`.
     service_tier: str | None = None
@@ -190,6 +191,8 @@ class Job:
     compression: str | None = None
     #: Its caller wants to be told how long the parts of the answer took.
     timings: bool = False
+    #: What an answer of `/v1/responses` repeats of its request; None: it was asked for elsewhere.
+    response: Mapping[str, Any] | None = None
     #: The span of its request, to which everything that is done for it belongs; None: no trace is
     #: kept, and its caller sent none.
     trace: TraceContext | None = None
@@ -208,6 +211,16 @@ class Job:
     def encoder_request(self) -> Embedding | Reranking | None:
         """What it asks of a model that reads texts and writes none; None: it asks for answers."""
         return self.embedding or self.reranking
+
+    @property
+    def keeps_conversation(self) -> bool:
+        """Its messages are kept with its result: a later response may go on with them."""
+        return self.response is not None and bool(self.store)
+
+    @property
+    def is_listed(self) -> bool:
+        """It is listed among its key's jobs, and its result kept to be fetched later."""
+        return self.asynchronous or self.keeps_conversation
 
     @property
     def log_fields(self) -> dict[str, str]:
@@ -242,7 +255,8 @@ class Job:
         return {**data, "prompts": [prompt.to_dict() for prompt in self.prompts]}
 
     def without_request(self) -> Job:
-        """What is kept of it once it has ended: who asked which model how, and no text of theirs.
+        """What is kept of it once it has ended: who asked which model how, and no text of theirs,
+        unless they asked to store it as a response.
 
         A reader of any version still reads it.
         """
@@ -250,7 +264,8 @@ class Job:
         tools = None if self.tools is None else self.tools.without_request()
         return dataclasses.replace(
             self,
-            messages=(),
+            messages=self.messages if self.keeps_conversation else (),
+            response=self.response if self.keeps_conversation else None,
             prompts=(),
             embedding=None if self.embedding is None else self.embedding.without_texts(),
             reranking=None if self.reranking is None else self.reranking.without_texts(),

@@ -30,6 +30,7 @@
 --   priority          as its caller named it
 --   owner             the API key that asks, or ''
 --   asynchronous      '1', else ''
+--   listed            '1' where it is in the list of its key's jobs, else ''
 --   limit             jobs of its kind that may be there at once, '' without a bound
 --   slot_ms           after which an open request whose front end died is let go
 --   share             steps a key may have waiting in its own list, '' without a bound; a job with
@@ -49,12 +50,12 @@
 -- body), {'joined', id} (that job is alike and runs, and has a reader more now), {'full', jobs of
 -- its kind, waiting, running}, {'over', bytes of its key's jobs, its own}.
 
-local FIRST_STEP = 22
+local FIRST_STEP = 23
 local COALESCED_TTL_S = 3600  -- a job that runs longer is joined by nobody from then on
 local LOWEST_RANK = 9
 
 local job_id, job, ended_job, queued_event, record_ttl_s, keep_s, rank, model, priority, owner, asynchronous,
-  limit, slot_ms, share, stored_limit, base_bytes, deadline_ms, webhook, scope, digest,
+  listed, limit, slot_ms, share, stored_limit, base_bytes, deadline_ms, webhook, scope, digest,
   alike = unpack(ARGV, 1, FIRST_STEP - 1)
 local first_step, first_model = unpack(ARGV, FIRST_STEP, FIRST_STEP + 1)
 local record, events = key('job', job_id), key('job', job_id, 'events')
@@ -131,11 +132,13 @@ redis.call('EXPIRE', record, record_ttl_s)
 redis.call('XADD', events, '1-0', 'e', first_event)
 redis.call('EXPIRE', events, record_ttl_s)
 
-if asynchronous or owner ~= '' then
+if listed ~= '' or owner ~= '' then
   redis.call('SADD', key('owners'), owner)
 end
-if asynchronous then
+if listed ~= '' then
   redis.call('ZADD', key('jobs', owner), now_ms, job_id)
+end
+if asynchronous then
   redis.call('ZADD', key('queued'), now_ms, job_id)
 else
   redis.call('ZREMRANGEBYSCORE', key('slots'), '-inf', now_ms)

@@ -107,7 +107,7 @@ class JobStore:
         after: str | None = None,
         limit: int = 20,
     ) -> list[JobEntry]:
-        """Asynchronous jobs that one API key asked for, the latest first.
+        """Jobs that one API key asked for and whose results are kept for it, the latest first.
 
         `after` is the id of the last one of the page before.
         """
@@ -223,6 +223,7 @@ def _arguments(job: Job, steps: Sequence[PlannedStep], terms: Terms) -> list[Any
         job.priority.value,
         job.owner or "",
         "1" if job.asynchronous else "",
+        "1" if job.is_listed else "",
         "" if terms.limit is None else terms.limit,
         keys.SLOT_MS,
         "" if terms.share is None else terms.share,

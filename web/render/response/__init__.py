@@ -1,0 +1,1 @@
+"""Answers in the form of OpenAI's Responses API."""

@@ -1,0 +1,1 @@
+"""OpenAI's Responses API: its requests, and the chat completions that they are."""
