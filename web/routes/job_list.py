@@ -51,7 +51,10 @@ class JobQuery:
         operation_id="listJobs",
         tag="Jobs",
         summary="Jobs of this key, the latest first.",
-        description="Lists what was sent to `POST /v1/jobs` with the same API key.",
+        description=(
+            "Lists what was sent to `POST /v1/jobs` with the same API key, and its responses that "
+            "are stored."
+        ),
         parameters=PARAMETERS,
         answers={200: Answer("A page of jobs.", JOBS)},
         errors=(errors.ValidationFailed,),

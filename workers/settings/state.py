@@ -49,7 +49,8 @@ class StateSettings:
     )
     result_ttl_s: int = setting(
         "INFERENCE_RESULT_TTL_S", 86_400, kinds.integer(60, 30 * 86_400),
-        "Seconds that an asynchronous job's result is kept after its end.",
+        "Seconds that the result of an asynchronous job, or of a response that is stored, is kept "
+        "after its end.",
     )
     jobs_fsync: bool = setting(
         "INFERENCE_JOBS_FSYNC", False, kinds.BOOLEAN,
