@@ -35,12 +35,20 @@ class Output:
     """The items of one response, as its tokens come."""
 
     def __init__(self, job: Job) -> None:
-        #: As far as they have come.
-        self.items: list[dict[str, Any]] = []
+        self._items: list[dict[str, Any]] = []
+        #: Texts of the open item that are not in it yet: added one by one, they would be copied
+        #: again and again.
+        self._texts: list[str] = []
         self._id = job.id.removeprefix("resp_")
         self._logprobs = AnswerLogprobs(job)
         #: Number of the call that is open; None: none is.
         self._call: int | None = None
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """As far as they have come."""
+        self._settle()
+        return [snapshot(item) for item in self._items]
 
     def take(self, token: Token) -> Bodies:
         """The events of a token of the answer."""
@@ -59,9 +67,10 @@ class Output:
 
     def end(self, status: str = COMPLETED) -> Bodies:
         """End the item that is open, with its status."""
-        if not self.items or self.items[-1]["status"] != _IN_PROGRESS:
+        if not self._items or self._items[-1]["status"] != _IN_PROGRESS:
             return []
-        item, self._call = self.items[-1], None
+        self._settle()
+        item, self._call = self._items[-1], None
         item["status"] = status
         done = [self._event("response.output_item.done", item=snapshot(item))]
         if item["type"] == _CALL:
@@ -79,13 +88,13 @@ class Output:
 
     def _enter(self, kind: str, **said: Any) -> Bodies:
         """Begin an item, unless one of its kind is open."""
-        last = self.items[-1] if self.items else None
+        last = self._items[-1] if self._items else None
         if last and last["type"] == kind != _CALL and last["status"] == _IN_PROGRESS:
             return []
         ended = self.end()
-        made = {"id": f"{_PREFIXES[kind]}_{self._id}_{len(self.items)}", "type": kind, **said}
-        self.items.append({**made, "status": _IN_PROGRESS})
-        item = self.items[-1]
+        made = {"id": f"{_PREFIXES[kind]}_{self._id}_{len(self._items)}", "type": kind, **said}
+        self._items.append({**made, "status": _IN_PROGRESS})
+        item = self._items[-1]
         if kind == _CALL:
             return [*ended, self._event("response.output_item.added", item=dict(item))]
         item["content"] = []
@@ -102,8 +111,8 @@ class Output:
         return [*ended, added, begun]
 
     def _add_text(self, kind: str, text: str, logprobs: list[Any] | None = None) -> Bodies:
-        (part,) = self.items[-1]["content"]
-        part["text"] += text
+        (part,) = self._items[-1]["content"]
+        self._texts.append(text)
         told = {}
         if logprobs is not None:
             part["logprobs"] += logprobs
@@ -116,20 +125,30 @@ class Output:
             bodies += self._enter(_CALL, call_id=part.id, name=part.name, arguments="")
             self._call = part.index
         if part.arguments:
-            self.items[-1]["arguments"] += part.arguments
+            self._texts.append(part.arguments)
             bodies.append(
                 self._of_item("response.function_call_arguments.delta", delta=part.arguments)
             )
         return bodies
 
+    def _settle(self) -> None:
+        """Put the texts of the open item into it."""
+        if not self._texts:
+            return
+        item, texts, self._texts = self._items[-1], "".join(self._texts), []
+        holder, name = (
+            (item, "arguments") if item["type"] == _CALL else (item["content"][0], "text")
+        )
+        holder[name] += texts
+
     def _of_part(self, kind: str, **said: Any) -> dict[str, Any]:
         return self._of_item(kind, content_index=0, **said)
 
     def _of_item(self, kind: str, **said: Any) -> dict[str, Any]:
-        return self._event(kind, item_id=self.items[-1]["id"], **said)
+        return self._event(kind, item_id=self._items[-1]["id"], **said)
 
     def _event(self, kind: str, **said: Any) -> dict[str, Any]:
-        return {"type": kind, "output_index": len(self.items) - 1, **said}
+        return {"type": kind, "output_index": len(self._items) - 1, **said}
 
 
 def snapshot(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from web.render import openai, sse
 from web.render.answer_streams import AnswerStream, Bodies
-from web.render.response.output import COMPLETED, INCOMPLETE, Output, snapshot
+from web.render.response.output import COMPLETED, INCOMPLETE, Output
 from workers.contract.errors import InferenceError, JobCancelled
 from workers.contract.events import Cancelled, Completed, Event, Failed, Started, Token
 from workers.contract.job import Job
@@ -46,7 +46,7 @@ class ResponseStream(AnswerStream):
             "error": None,
             "incomplete_details": None,
             "model": job.model,
-            "output": [snapshot(item) for item in self._output.items],
+            "output": self._output.items,
             **self._shown,
             "max_output_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,

@@ -15,7 +15,8 @@ from workers.contract.errors import UnsupportedParameter, ValidationFailed
 _TEXTS = ("input_text", "output_text", "text", "reasoning_text", "summary_text")
 _ROLES = ("user", "assistant", "system", "developer")
 #: Parts of an assistant's message, in their order.
-_OWN = ("reasoning_content", "content", "tool_calls")
+_THOUGHT, _CALLS = "reasoning_content", "tool_calls"
+_OWN = (_THOUGHT, "content", _CALLS)
 
 
 def read(
@@ -62,8 +63,8 @@ class _Conversation:
     ) -> None:
         self._referenced = referenced
         self._messages = [dict(message) for message in before]
-        #: The last message is the assistant's and gets what comes next of it.
-        self._is_open = False
+        #: Parts of the assistant's message that is open: each of its texts, each of its calls.
+        self._said: dict[str, list[Any]] = {}
         #: Id of a call without output -> where it stands.
         self._waiting: dict[str, str] = {}
 
@@ -81,7 +82,7 @@ class _Conversation:
             case "reasoning":
                 parts = item.get("content") or item.get("summary") or []
                 if text := _text(f"{path}.content", parts):
-                    self._own({"reasoning_content": text})
+                    self._own(_THOUGHT, text)
             case "item_reference":
                 referenced = self._referenced.get(_string(path, item, "id"))
                 if referenced is None:
@@ -92,6 +93,7 @@ class _Conversation:
 
     def end(self) -> list[dict[str, Any]]:
         """All messages."""
+        self._close()
         if self._waiting:
             call_id, path = next(iter(self._waiting.items()))
             raise invalid(path, f"has a call without its output: {excerpt(call_id)!r}")
@@ -105,10 +107,10 @@ class _Conversation:
             raise invalid(f"{path}.content", "is missing")
         text = _text(f"{path}.content", item["content"])
         if role == "assistant":
-            self._own({"content": text})
+            self._own("content", text)
         else:
+            self._close()
             self._messages.append({"role": role, "content": text})
-            self._is_open = False
 
     def _add_call(self, path: str, item: Mapping[str, Any]) -> None:
         call_id = _string(path, item, "call_id")
@@ -118,7 +120,7 @@ class _Conversation:
             "name": _string(path, item, "name"),
             "arguments": _string(path, item, "arguments"),
         }
-        self._own({"tool_calls": [{"id": call_id, "type": "function", "function": called}]})
+        self._own(_CALLS, {"id": call_id, "type": "function", "function": called})
         self._waiting[call_id] = path
 
     def _add_output(self, path: str, item: Mapping[str, Any]) -> None:
@@ -128,23 +130,27 @@ class _Conversation:
         if "output" not in item:
             raise invalid(f"{path}.output", "is missing")
         output = _text(f"{path}.output", item["output"])
+        self._close()
         self._messages.append({"role": "tool", "tool_call_id": call_id, "content": output})
-        self._is_open = False
 
-    def _own(self, said: dict[str, Any]) -> None:
+    def _own(self, name: str, said: Any) -> None:
         """Add to the assistant's message, or begin one: what it thought stands before what it
         said, and that before what it called.
         """
-        (name,) = said
-        last = self._messages[-1] if self._is_open else {}
-        later = _OWN[_OWN.index(name) + 1 :]
-        if not self._is_open or any(last.get(each) for each in later):
-            self._messages.append({"role": "assistant", "content": None, **said})
-            self._is_open = True
-        elif name == "tool_calls":
-            last[name] = [*last.get(name, ()), *said[name]]
-        else:
-            last[name] = "\n".join(filter(None, (last.get(name), said[name])))
+        if any(self._said.get(later) for later in _OWN[_OWN.index(name) + 1 :]):
+            self._close()
+        self._said.setdefault(name, []).append(said)
+
+    def _close(self) -> None:
+        """End the assistant's message, if one is open."""
+        said, self._said = self._said, {}
+        if not said:
+            return
+        message: dict[str, Any] = {"role": "assistant", "content": None}
+        message |= {name: "\n".join(said[name]) for name in ("content", _THOUGHT) if name in said}
+        if _CALLS in said:
+            message[_CALLS] = said[_CALLS]
+        self._messages.append(message)
 
 
 def _text(path: str, content: Any) -> str:
