@@ -58,6 +58,9 @@ class LiveCompletion:
         self.first_token_ms: float | None = None
         #: Events that were read and not given out yet.
         self._gathered: list[Event] = []
+        #: Where the job ended with an error: its last events, the end among them, which no reader
+        #: was given.
+        self.unread: list[Event] = []
 
     @property
     def job(self) -> Job:
@@ -233,6 +236,8 @@ class LiveCompletion:
         if not events or events[-1].seq == 0 or events[-1].type == "heartbeat":
             return []
         self._note(events)
+        if isinstance(self.end, Failed | Cancelled):
+            self.unread = events
         match self.end:
             case Failed() as failed:
                 raise failed.exception()

@@ -49,6 +49,11 @@ class AnswerStream(abc.ABC):
     def end(self, completed: Completed) -> Bodies:
         """How the answer ended, or the last of its choices."""
 
+    @property
+    def ended(self) -> bool:
+        """It has shown that its job failed, as an event of its own."""
+        return False
+
     def failure(self, error: InferenceError) -> Bodies:
         """That it ended with an error, after its status was sent."""
         return [errors.body(error)]

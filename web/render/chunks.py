@@ -78,7 +78,9 @@ def _failure(
     """The last frame of a stream that has failed: its status was sent before."""
     if record is not None:
         record.error, record.job = error.code, completion.job
-    return b"".join(stream.frame(completion.seq, body) for body in stream.failure(error))
+    bodies = [body for event in completion.unread for body in stream.of(event)]
+    bodies += [] if stream.ended else stream.failure(error)
+    return b"".join(stream.frame(completion.seq, body) for body in bodies)
 
 
 def _log_fields(completion: LiveCompletion) -> contextlib.AbstractContextManager[None]:

@@ -142,6 +142,7 @@ def stream(record: JobRecord, after: int) -> Response:
         reader = closing.enter_context(services().hub.reader(record.job.id))
         connection = client_socket(flask.request.environ)
         closing.enter_context(services().disconnects.watching(connection, reader.leave))
+        closing.enter_context(services().draining.closing(reader.stop))
         return response_events.respond(record.job, reader, closing.pop_all(), after)
 
 

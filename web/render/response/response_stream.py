@@ -12,7 +12,7 @@ from typing import Any
 from web.render import openai, sse
 from web.render.answer_streams import AnswerStream, Bodies
 from web.render.response.output import COMPLETED, INCOMPLETE, Output
-from workers.contract.errors import InferenceError, JobCancelled
+from workers.contract.errors import InferenceError
 from workers.contract.events import Cancelled, Completed, Event, Failed, Started, Token
 from workers.contract.job import Job
 from workers.contract.step import Usage
@@ -68,15 +68,22 @@ class ResponseStream(AnswerStream):
         return self._numbered([self._of_response("created"), self._of_response(self._status)])
 
     def of(self, event: Event) -> Bodies:
-        """See `AnswerStream.of`."""
+        """See `AnswerStream.of`; the beginning comes first, where it was not asked for."""
+        begun = [] if self._next else self.begin()
+        return [*begun, *self._told(event)]
+
+    def _told(self, event: Event) -> Bodies:
         match event:
             case Started() if self._status == _QUEUED:
                 self._status = _IN_PROGRESS
                 return self._numbered([self._of_response(_IN_PROGRESS)])
             case Failed():
-                return self.failure(event.exception())
-            case Cancelled(reason=reason):
-                return self.failure(JobCancelled(details={"reason": reason}))
+                error = event.exception()
+                return self._end_early(
+                    _FAILED, _FAILED, error={"code": error.code, "message": error.message}
+                )
+            case Cancelled():  # that API's streams have no event of their own for it
+                return self._end_early(_CANCELLED, INCOMPLETE)
         return super().of(event)
 
     def take(self, token: Token) -> Bodies:
@@ -94,18 +101,25 @@ class ResponseStream(AnswerStream):
         return self._numbered([*bodies, self._of_response(self._status)])
 
     def failure(self, error: InferenceError) -> Bodies:
-        """See `AnswerStream.failure`; one that was cancelled is incomplete."""
-        bodies = self._output.end(INCOMPLETE)
-        if isinstance(error, JobCancelled):
-            self._status = _CANCELLED
-            return self._numbered([*bodies, self._of_response(INCOMPLETE)])
-        self._status = _FAILED
-        self._end = {"error": {"code": error.code, "message": error.message}}
-        return self._numbered([*bodies, self._of_response(_FAILED)])
+        """That it can be read no longer here. It is no event of the response, which may go on: who
+        reads on elsewhere does so after the number that this has, too.
+        """
+        said = {"code": error.code, "message": error.message, "param": None}
+        return [{"type": "error", "sequence_number": max(0, self.last_number), **said}]
+
+    @property
+    def ended(self) -> bool:
+        """See `AnswerStream.ended`."""
+        return self._status not in (_QUEUED, _IN_PROGRESS)
 
     def frame(self, seq: int, body: dict[str, Any]) -> bytes:
         """An event with its type's name, and its own number."""
         return sse.frame(body["sequence_number"], body, body["type"])
+
+    def _end_early(self, status: str, what: str, **known: Any) -> Bodies:
+        bodies = self._output.end(INCOMPLETE)
+        self._status, self._end = status, known
+        return self._numbered([*bodies, self._of_response(what)])
 
     def _of_response(self, what: str) -> dict[str, Any]:
         return {"type": f"response.{what}", "response": self.response}

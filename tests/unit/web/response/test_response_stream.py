@@ -6,7 +6,7 @@ import pytest
 
 from web.render.response import input_items, response_stream
 from web.render.response.response_stream import ResponseStream
-from workers.contract.errors import EngineFailed
+from workers.contract.errors import EngineFailed, RequestTimeout
 from workers.contract.events import Cancelled, Completed, Failed, Queued, Started, Token
 from workers.contract.job import Job, Message
 from workers.contract.sampling import Sampling
@@ -118,6 +118,15 @@ def test_other_ends(end, status, kind):
         assert response["error"] == {"code": "ENGINE_FAILED", "message": "it broke"}
     if isinstance(end, Completed):
         assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+def test_what_only_its_reader_meets_is_no_event_of_the_response():
+    stream = ResponseStream(JOB)
+    last = [*stream.begin(), *stream.of(EVENTS[1])][-1]
+    (error,) = stream.failure(RequestTimeout("too late"))
+    assert (error["type"], error["code"]) == ("error", "REQUEST_TIMEOUT")
+    assert error["sequence_number"] == last["sequence_number"]
+    assert not stream.ended
 
 
 def test_one_that_its_caller_waits_for_is_never_queued():
