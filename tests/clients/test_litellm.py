@@ -159,8 +159,6 @@ def proxy(real, scripted, tmp_path_factory):
         }
         for name, service in (("real", real), ("scripted", scripted))
     ]
-    anthropic = {"model": f"anthropic/{MODEL}", "api_base": real.url, "api_key": KEY}
-    models.append({"model_name": "anthropic", "litellm_params": anthropic})
     configuration = directory / "config.yaml"
     configuration.write_text(yaml.safe_dump({"model_list": models}))
     port = free_port()
@@ -214,15 +212,6 @@ def test_a_loop_over_the_proxy(proxy, get_weather):
     last = proxy.chat.completions.create(model="scripted", messages=messages, tools=[WEATHER])
     assert get_weather.asked == ["Paris"]
     assert last.choices[0].message.content == ANSWER
-
-
-def test_other_apis_over_the_proxy(proxy):
-    """The Responses API, and Anthropic's, which the proxy sends on as responses or chats."""
-    answer = proxy.responses.create(model="real", input="Say hello.", max_output_tokens=16)
-    assert answer.output_text
-    body = {"model": "anthropic", "max_tokens": 16, "messages": HELLO}
-    message = proxy.post("/messages", cast_to=dict, body=body)
-    assert message["content"][0]["text"]
 
 
 def test_a_prompt_that_is_too_long_over_the_proxy(proxy):

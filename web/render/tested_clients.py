@@ -37,11 +37,9 @@ _PYTHON = (
     TestedClient("llm", "0.32.1", "`llm openai endpoint`, `extra-openai-models.yaml`"),
 )
 _NODE = (
-    TestedClient("openai", "6.49.0", "`new OpenAI({ baseURL })`, `runTools`, `responses`"),
+    TestedClient("openai", "6.49.0", "`new OpenAI({ baseURL })`, `runTools`"),
     TestedClient("ai", "6.0.326", "`generateText`, `streamText`, `ToolLoopAgent`"),
     TestedClient("@ai-sdk/openai-compatible", "2.0.92", "`createOpenAICompatible`"),
-    TestedClient(
-        "@ai-sdk/openai", "3.0.141", "`createOpenAI(...).chat(model)`, `createOpenAI(...)(model)`"
-    ),
+    TestedClient("@ai-sdk/openai", "3.0.141", "`createOpenAI(...).chat(model)`"),
 )
 BY_LANGUAGE = {"Python": _PYTHON, "Node.js": _NODE}

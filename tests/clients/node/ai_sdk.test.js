@@ -19,7 +19,6 @@ const PROVIDERS = {
       name: "service", baseURL, apiKey, supportsStructuredOutputs: true,
     })(model),
   "@ai-sdk/openai": (baseURL, apiKey) => createOpenAI({ baseURL, apiKey }).chat(model),
-  "@ai-sdk/openai, responses": (baseURL, apiKey) => createOpenAI({ baseURL, apiKey })(model),
 };
 const City = z.object({ name: z.string().max(12), inhabitants: z.int().min(0).max(99_999_999) });
 const SHORT = { temperature: 0, maxOutputTokens: 100, maxRetries: 0 };
