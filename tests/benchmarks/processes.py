@@ -69,15 +69,17 @@ class Service:
         return self._up.pid
 
     def processes(self) -> dict[str, psutil.Process]:
-        """Its processes, by what they are."""
+        """Its processes, by what they are; with setproctitle, which vLLM brings along, Celery and
+        gunicorn write their command lines anew.
+        """
         by_part = {}
         for process in psutil.Process(self._up.pid).children(recursive=True):
             line = " ".join(process.cmdline())
             if "--orchestration" in line:
                 by_part["orchestration"] = process
-            elif "web.cli worker" in line:
+            elif "web.cli worker" in line or "(worker " in line:
                 by_part["worker"] = process
-            elif "web.cli web" in line:
+            elif "web.cli web" in line or "[inference-service web]" in line:
                 by_part.setdefault("web", process)
                 by_part["web server"] = process
             elif "valkey" in line:

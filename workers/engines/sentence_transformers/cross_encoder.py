@@ -43,12 +43,9 @@ class SentenceTransformersCrossEncoder:
                 f"{spec.path} gives {model.num_labels} classes, and no score by which to rank."
             )
         tokenizer = model.tokenizer
-        if not tokenizer.is_fast:
-            raise ModelLoadFailed(f"{spec.path} has no tokenizer.json.")
         self.most_tokens = library_model.most_tokens(model, spec)
-        # Two of its own: the library switches cutting and filling of the model's on and off.
-        written = tokenizer.backend_tokenizer.to_str()
-        self._splitting, self._joining = Tokenizer.from_str(written), Tokenizer.from_str(written)
+        self._splitting = library_model.own_tokenizer(model, spec)
+        self._joining = library_model.own_tokenizer(model, spec)
         for each in (self._splitting, self._joining):
             each.no_padding()
         self._splitting.no_truncation()

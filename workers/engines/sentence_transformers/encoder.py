@@ -18,6 +18,7 @@ from workers.engines.base import EngineOptions
 from workers.engines.encoder import Vectors
 from workers.engines.sentence_transformers import library_model
 from workers.engines.sentence_transformers.library_model import filled, of_like_length
+from workers.engines.sentence_transformers.tokenizer import LibraryVocabulary
 
 
 class SentenceTransformersEncoder:
@@ -37,11 +38,11 @@ class SentenceTransformersEncoder:
             spec, self._options, SentenceTransformer, _obstacle
         )
         on_progress(0.9)
-        self._tokenizer = model.tokenizer
+        self._vocabulary = LibraryVocabulary(library_model.own_tokenizer(model, spec))
         self.most_tokens = library_model.most_tokens(model, spec)
         self.dimensions = int(model.get_embedding_dimension() or 0)
-        self.vocabulary_size = len(self._tokenizer)
-        self._filling = int(self._tokenizer.pad_token_id or 0)
+        self.vocabulary_size = self._vocabulary.size
+        self._filling = int(model.tokenizer.pad_token_id or 0)
         if model.device.type != "cpu":
             self.batch_tokens = library_model.BATCH_TOKENS_ON_DEVICE
         self.encode([self.tokenize("warm up")])
@@ -49,10 +50,7 @@ class SentenceTransformersEncoder:
 
     def tokenize(self, text: str) -> list[int]:
         """See `Encoder.tokenize`."""
-        ids: list[int] = self._tokenizer.encode(
-            text, add_special_tokens=True, truncation=False, verbose=False
-        )
-        return ids
+        return self._vocabulary.ids(text, around=True)
 
     def encode(self, batch: Sequence[Sequence[int]]) -> Vectors:
         """See `Encoder.encode`."""

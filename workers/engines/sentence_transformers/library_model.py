@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from tokenizers import Tokenizer
 
 from presets.memory import machine
 from presets.memory.footprint import MOST_ENCODED_TOKENS
@@ -58,6 +59,18 @@ def most_tokens(model: Any, spec: ModelSpec) -> int:
     return min(
         spec.context_length, model.max_seq_length or spec.context_length, MOST_ENCODED_TOKENS
     )
+
+
+def own_tokenizer(model: Any, spec: ModelSpec) -> Tokenizer:
+    """A copy of the model's tokenizer: the library switches cutting and filling of its own on and
+    off.
+
+    Raises:
+        ModelLoadFailed: it has none that the library `tokenizers` reads.
+    """
+    if not model.tokenizer.is_fast:
+        raise ModelLoadFailed(f"{spec.path} has no tokenizer.json.")
+    return Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
 
 
 def of_like_length(batch: Sequence[Sized]) -> Iterator[list[int]]:

@@ -14,10 +14,11 @@ from workers.engines.model_tokenizer import EncoderTokenizer
 _FILE = "tokenizer.json"
 
 
-class _Vocabulary:
-    """See `EncoderVocabulary`."""
+class LibraryVocabulary:
+    """See `EncoderVocabulary`. Worker and tokenizer make the same ids, since both read with it."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        """`tokenizer`: nobody else's; cutting and filling are switched off."""
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
@@ -46,4 +47,4 @@ def load(spec: ModelSpec) -> EncoderTokenizer:
         tokenizer = Tokenizer.from_file(str(spec.path / _FILE))
     except Exception as error:  # the library raises plain ones
         raise ModelLoadFailed(f"{spec.path / _FILE} cannot be read: {error}") from error
-    return EncoderTokenizer(spec.id, spec.kind.value, _Vocabulary(tokenizer))
+    return EncoderTokenizer(spec.id, spec.kind.value, LibraryVocabulary(tokenizer))
