@@ -37,7 +37,7 @@ _PYTHON = (
     TestedClient("llm", "0.32.1", "`llm openai endpoint`, `extra-openai-models.yaml`"),
 )
 _NODE = (
-    TestedClient("openai", "6.49.0", "`new OpenAI({ baseURL })`, `runTools`"),
+    TestedClient("openai", "6.49.0", "`new OpenAI({ baseURL })`, `runTools`, `responses`"),
     TestedClient("ai", "6.0.326", "`generateText`, `streamText`, `ToolLoopAgent`"),
     TestedClient("@ai-sdk/openai-compatible", "2.0.92", "`createOpenAICompatible`"),
     TestedClient("@ai-sdk/openai", "3.0.141", "`createOpenAI(...).chat(model)`"),

@@ -34,6 +34,19 @@ test("a stream", async () => {
   assert.ok(text);
 });
 
+test("a response that goes on, as a stream", async () => {
+  const first = await client.responses.create({ model, input: "Name a city.", max_output_tokens: 8 });
+  assert.ok(first.output_text);
+  const stream = await client.responses.create({
+    model, input: "And a river?", previous_response_id: first.id, max_output_tokens: 8, stream: true,
+  });
+  const numbers = [];
+  let last;
+  for await (last of stream) numbers.push(last.sequence_number);
+  assert.deepEqual(numbers, [...numbers.keys()]);
+  assert.ok(["response.completed", "response.incomplete"].includes(last.type));
+});
+
 test("an object of a schema", async () => {
   const completion = await client.chat.completions.parse({
     model,
