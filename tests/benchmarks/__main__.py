@@ -25,6 +25,7 @@ BENCHMARKS = (
     "embeddings",
     "needle",
     "seen",
+    "scale",
 )
 
 
