@@ -110,13 +110,8 @@ class Submitter:
         self._coalesce = coalesce
         self._load_on_demand = load_on_demand
 
-    def accept(
-        self, job: Job, idempotency: Idempotency | None = None, *, may_share: bool = False
-    ) -> Accepted | Attached:
-        """Route the job or resolve its model, settle mode and cast, plan the first round, store it.
-
-        `may_share`: where requests are coalesced it may be one that runs already, and other
-        requests may read it.
+    def settle(self, job: Job) -> Job:
+        """The job with its model routed or resolved, its mode and its cast; nothing is stored.
 
         Raises:
             ModelNotFound, NoWorker: as `Router.route`.
@@ -126,14 +121,8 @@ class Submitter:
                 `routing`, of every model that takes part.
             NotEnoughModels: as `ModeSelector.select`.
             UnsupportedParameter, ValidationFailed: as `sampling_extras.require`.
-            TemporaryResource, DeadlineUnreachable: as `Admission.terms`.
-            TemporaryResource: its API key's jobs take as many bytes as they may.
-            QueueFull: as many jobs of its kind are there as may be.
-            IdempotencyConflict: the key stands for another body.
-            BrokerUnavailable: Redis cannot put it on disk, though it is set to.
             redis.RedisError: Redis is away.
         """
-        began_ns = time.time_ns()
         job, preset = self._mode_selector.of_preset(job)
         if route := self._router.route(job):
             job = replace(job, model=route.model, routing=route.to_dict())
@@ -147,6 +136,39 @@ class Submitter:
         for model in models:
             resolve.require_kind(model, kind)
             resolve.require_worker(model, self._directory, on_demand=self._load_on_demand)
+        return job
+
+    def accept(self, job: Job, idempotency: Idempotency | None = None) -> Accepted | Attached:
+        """Settle a job, plan its first round, and store it.
+
+        Raises:
+            InferenceError: as `settle` and `accept_settled`.
+            redis.RedisError: Redis is away.
+        """
+        began_ns = time.time_ns()
+        return self.accept_settled(self.settle(job), idempotency, began_ns=began_ns)
+
+    def accept_settled(
+        self,
+        job: Job,
+        idempotency: Idempotency | None = None,
+        *,
+        began_ns: int,
+        may_share: bool = False,
+    ) -> Accepted | Attached:
+        """Plan the first round of a job that is settled, and store it.
+
+        `began_ns`: when settling began. `may_share`: where requests are coalesced it may be one
+        that runs already, and other requests may read it.
+
+        Raises:
+            TemporaryResource, DeadlineUnreachable: as `Admission.terms`.
+            TemporaryResource: its API key's jobs take as many bytes as they may.
+            QueueFull: as many jobs of its kind are there as may be.
+            IdempotencyConflict: the key stands for another body.
+            BrokerUnavailable: Redis cannot put it on disk, though it is set to.
+            redis.RedisError: Redis is away.
+        """
         terms = self._admission.terms(job, idempotency)
         if self._coalesce and may_share and idempotency is None:
             terms = replace(terms, alike=coalescing.digest(job))

@@ -20,7 +20,7 @@ from web.access import auth
 from web.edge import limits
 from web.live import request_log
 from web.operation import header, path
-from web.schemas import completion, embedding, reranking
+from web.schemas import cache_wishes, completion, embedding, reranking
 from web.schemas.body import read_object
 from web.schemas.completion import Completion
 from web.schemas.refusals import excerpt, header_safe, invalid
@@ -105,6 +105,10 @@ def read(
             asynchronous=asynchronous,
             auto_route=services().settings.auto_route_enabled,
         )
+    if asked.cache is not None and cache_wishes.refuses_cache(
+        flask.request.headers.get("Cache-Control")
+    ):
+        asked = replace(asked, cache=replace(asked.cache, no_store=True))
     auth.check_priority(asked.priority)
     if asked.webhook is not None:
         _check_webhook(asked.webhook)

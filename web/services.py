@@ -16,6 +16,7 @@ from orchestration.loading import Loader
 from orchestration.mode_selection import ModeSelector
 from orchestration.modes import registry
 from orchestration.routing.router import Router
+from orchestration.semantic.lookup import SemanticLookup
 from orchestration.submit import Submitter
 from presets.catalogue import Catalogue
 from presets.memory import machine
@@ -33,6 +34,7 @@ from web.live.slots import Slots
 from web.live.waiting_line import WaitingLine
 from workers.app import make_app
 from workers.caches.cache import Cache, CacheEvent, all_of
+from workers.caches.semantic import SEMANTIC
 from workers.cluster.directory import Directory
 from workers.cluster.drains import Drains
 from workers.contract.errors import TemporaryResource
@@ -48,6 +50,7 @@ from workers.store import connections
 from workers.store.admission import Durability
 from workers.store.calls import MOST_WAITING
 from workers.store.jobs import JobStore
+from workers.store.model_calls import ModelCalls
 from workers.store.redis_memory import RedisMemory
 from workers.store.routing_state import RoutingState
 from workers.store.tokenizer_calls import TokenizerCalls
@@ -80,6 +83,8 @@ class Services:
     #: Every cache by its name, and what all processes have counted of it.
     caches: Mapping[str, Cache]
     cache_counts: Callable[[str], Mapping[CacheEvent, int]]
+    #: None: INFERENCE_SEMANTIC_CACHE is off.
+    semantic: SemanticLookup | None
     #: This machine with nothing on it, for plans of models that are not loaded.
     machine: Machine
     #: One permit for each thread that an open answer may hold.
@@ -121,6 +126,8 @@ class Services:
         for thread in (hub, slots, disconnects, reporter):
             thread.start()
         draining = Draining(settings.grace_s)
+        caches = all_of(redis, settings.cache_mb * 2**20, cache_meter.count_in(metrics))
+        semantic = _semantic(settings, redis, directory, caches)
         dependencies = Dependencies(
             submitter=submitter,
             jobs=jobs,
@@ -128,6 +135,7 @@ class Services:
             hub=hub,
             slots=slots,
             line=WaitingLine(),
+            semantic=semantic,
             timeout_s=settings.request_timeout_s,
             reject_when_full=settings.reject_when_full,
         )
@@ -149,8 +157,9 @@ class Services:
             metrics=metrics,
             reporter=reporter,
             exposition=Exposition(redis, directory, [spec.id for spec in catalogue.all()]),
-            caches=all_of(redis, settings.cache_mb * 2**20, cache_meter.count_in(metrics)),
+            caches=caches,
             cache_counts=functools.partial(cache_meter.counted, redis),
+            semantic=semantic,
             machine=machine.read().emptied(),
             thread_permits=threading.BoundedSemaphore(_most_held(settings)),
             socket_permits=threading.BoundedSemaphore(settings.max_sockets),
@@ -231,6 +240,24 @@ class Services:
         """The preset that runs; None where models were chosen in another way."""
         preset = self.mode_selector.preset
         return None if preset is None else preset.id
+
+
+def _semantic(
+    settings: Settings, redis: Redis, directory: Directory, caches: Mapping[str, Cache]
+) -> SemanticLookup | None:
+    if not settings.semantic_cache:
+        return None
+    # Who waits for a call holds a connection.
+    calls = ModelCalls(connections.client(settings), directory)
+    return SemanticLookup(
+        calls,
+        caches[SEMANTIC.name],
+        directory,
+        Directory(redis, ttl_s=0),
+        embedder=settings.semantic_cache_model,
+        threshold=settings.semantic_cache_threshold,
+        shared=settings.semantic_cache_shared,
+    )
 
 
 def _key_shares(most: float) -> dict[str, KeyShares]:

@@ -1,4 +1,5 @@
-"""What keeping the token ids of a system prompt is worth: tokenising it, over finding them.
+"""What caches are worth: tokenising a system prompt over finding its token ids, and the semantic
+cache (`tests.benchmarks.semantic`).
 
 Found is in the worker's own front, or in Redis by a process that has not asked before. All three
 take turns, and medians are compared. Where tokenising is the shorter, nothing should be kept.
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 from presets.catalogue import Catalogue
+from tests.benchmarks import semantic
 from tests.support.front_end import MODEL
 from tests.support.valkey import Valkey
 from workers.caches.cache import Cache
@@ -33,7 +35,7 @@ def run() -> dict:
         Valkey(Path(directory)) as server,
         server.client() as redis,
     ):
-        return _measure(redis)
+        return {**_measure(redis), **semantic.run()}
 
 
 def _measure(redis) -> dict:

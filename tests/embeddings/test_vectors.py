@@ -8,7 +8,6 @@ import openai
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from presets.catalogue import Catalogue
 from tests.support.service_fixture import service_fixture
 from workers.contract.embedding import Embedding
 from workers.contract.errors import ContextBudgetExceeded, ModelLoadFailed, ValidationFailed
@@ -35,22 +34,8 @@ service = service_fixture(
 
 
 @pytest.fixture(scope="module")
-def spec():
-    return Catalogue.load(None, "llamacpp").get(MODEL)
-
-
-@pytest.fixture(scope="module")
 def bare(spec):
     return SentenceTransformer(str(spec.path), local_files_only=True)
-
-
-@pytest.fixture(scope="module")
-def engine(spec, tmp_path_factory):
-    options = EngineOptions(32, tmp_path_factory.mktemp("cache"), threads=1)
-    engine = registry.create_embedding(spec.backend, options)
-    engine.load(spec, lambda _: None)
-    yield engine
-    engine.close()
 
 
 def embed(engine, *inputs, **options):

@@ -32,6 +32,8 @@ service = service_fixture(
     "A model that embeds and one that ranks beside the shipped one.",
     INFERENCE_MODELS_DIR=lambda request: str(request.getfixturevalue("models_dir")),
     INFERENCE_PRELOAD_MODELS=f"{MODEL},{EMBEDS},{RANKS}",
+    INFERENCE_SEMANTIC_CACHE="true",
+    INFERENCE_SEMANTIC_CACHE_MODEL=EMBEDS,
     **MANY,
 )
 
@@ -306,6 +308,25 @@ def test_a_model_that_ranks_says_where_documents_go(service):
         error = post(service, {**body, "model": RANKS}, path).json()["error"]
         assert error["code"] == "WRONG_MODEL_KIND"
         assert "POST /v1/rerank" in error["message"]
+
+
+def test_its_worker_finds_answers_that_were_given(service):
+    """Hashes of the files are made after the start: until then nothing is looked up or kept."""
+    body = service.ask("Say hi.", temperature=0)
+    answers = []
+
+    def is_found():
+        answers.append(service.post(body))
+        return answers[-1].headers["X-Cache"] == "hit"
+
+    wait_for(is_found, 100)
+    found, made = answers[-1].json(), answers[-2].json()
+    assert found["choices"] == made["choices"]
+    assert found["usage"]["cached"]
+    for pid in service.worker_pids(EMBEDS):
+        os.kill(pid, signal.SIGKILL)
+    assert service.post(body).status_code == 200
+    wait_for(is_found, 100)  # the next worker reads what there is
 
 
 def test_a_worker_that_dies_in_a_batch_loses_no_request(service):

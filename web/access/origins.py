@@ -21,7 +21,7 @@ _METHODS = "GET, POST, DELETE, OPTIONS"
 #: What a page may read besides the body.
 _EXPOSED = (
     "X-Request-ID, request-id, Retry-After, retry-after-ms, x-should-retry, X-Ignored-Parameters, "
-    "X-Queue-Position, X-Routed-Model, X-Coalesced, Idempotent-Replayed, Warning"
+    "X-Queue-Position, X-Routed-Model, X-Coalesced, X-Cache, Idempotent-Replayed, Warning"
 )
 #: Seconds a browser remembers a preflight; Chromium takes no more than two hours.
 _PREFLIGHT_S = 7200

@@ -8,11 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
 from orchestration.routing import resolve
+from orchestration.semantic.eligibility import CacheWishes
+from orchestration.semantic.lookup import Hit, Lookup, Miss
 from web.live.disconnects import Disconnects
 from web.live.draining import Draining
 from web.live.opening import Dependencies, Opening
@@ -22,7 +24,7 @@ from workers.contract.errors import (
     JobNotFound,
     RequestTimeout,
 )
-from workers.contract.events import TERMINAL, Cancelled, Event, Failed, Started, Token
+from workers.contract.events import TERMINAL, Cancelled, Completed, Event, Failed, Started, Token
 from workers.contract.job import Job
 from workers.contract.step import is_answer
 from workers.store.admission import Idempotency
@@ -61,6 +63,8 @@ class LiveCompletion:
         #: Where the job ended with an error: its last events, the end among them, which no reader
         #: was given.
         self.unread: list[Event] = []
+        #: All that were read, where the answer may be kept.
+        self._said: list[Event] = []
 
     @property
     def job(self) -> Job:
@@ -81,6 +85,11 @@ class LiveCompletion:
     def joined(self) -> bool:
         """Whether its job is another request's, which asked the same a moment before."""
         return self._opening.joined
+
+    @property
+    def lookup(self) -> Lookup | None:
+        """What became of the lookup in the semantic cache; None where it was not asked."""
+        return self._opening.lookup
 
     @property
     def accepted(self) -> bool:
@@ -194,7 +203,7 @@ class LiveCompletion:
                 return
             self._left.set()
         self._opening.abandon()
-        if not self.accepted:
+        if not self.accepted or isinstance(self.lookup, Hit):
             return
         jobs, job_id = self._dependencies.jobs, self.job.id
         try:
@@ -243,7 +252,22 @@ class LiveCompletion:
                 raise failed.exception()
             case Cancelled(reason=reason):
                 raise JobCancelled(f"The job was cancelled: {reason}.", details={"reason": reason})
-        return events
+        return self._with_lookup(events)
+
+    def _with_lookup(self, events: list[Event]) -> list[Event]:
+        """The events, of which the last says what the semantic cache had; it gets the answer."""
+        lookup = self.lookup
+        if lookup is None or isinstance(lookup, Hit):
+            return events
+        if isinstance(lookup, Miss):
+            self._said += events
+        last = events[-1]
+        if not isinstance(last, Completed):
+            return events
+        semantic = self._dependencies.semantic
+        if isinstance(lookup, Miss) and semantic is not None:
+            semantic.keep(self.job, lookup, self._said)
+        return [*events[:-1], replace(last, cache=lookup.describe())]
 
     def _note(self, events: Sequence[Event]) -> None:
         """Keep what is told of the request at its end."""
@@ -288,8 +312,9 @@ class LiveCompletions:
         idempotency: Idempotency | None = None,
         *,
         may_share: bool = False,
+        wishes: CacheWishes | None = None,
     ) -> Iterator[LiveCompletion]:
-        """Accept a job, start it and read it; `may_share` as in `Submitter.accept`.
+        """Accept a job, start it and read it; `may_share` and `wishes` as in `Opening`.
 
         Leaving the block early cancels it, unless it came with an Idempotency-Key: then its caller
         may come back for the answer.
@@ -297,7 +322,7 @@ class LiveCompletions:
         Raises:
             InferenceError: as `Opening.attempt`; nothing was started.
         """
-        opening = Opening(self.dependencies, job, idempotency, may_share=may_share)
+        opening = Opening(self.dependencies, job, idempotency, may_share=may_share, wishes=wishes)
         completion = LiveCompletion(self.dependencies, opening, idempotency)
         try:
             opening.attempt()

@@ -7,10 +7,13 @@ import threading
 import time
 from dataclasses import dataclass
 
+from orchestration.semantic.eligibility import CacheWishes
+from orchestration.semantic.lookup import Hit, Lookup, SemanticLookup, Skip
 from orchestration.submit import Attached, Submitter
 from web import request_record
 from web.live.hub import Hub, Reader
 from web.live.slots import Slots
+from web.live.stored_reader import StoredReader
 from web.live.waiting_line import Ticket, WaitingLine
 from workers.cluster.directory import Directory
 from workers.contract.errors import JobCancelled, QueueFull
@@ -36,6 +39,8 @@ class Dependencies:
     hub: Hub
     slots: Slots
     line: WaitingLine
+    #: None: INFERENCE_SEMANTIC_CACHE is off.
+    semantic: SemanticLookup | None
     #: INFERENCE_REQUEST_TIMEOUT.
     timeout_s: float
     #: A request that finds everything taken is refused; else it waits in line.
@@ -52,8 +57,11 @@ class Opening:
         idempotency: Idempotency | None,
         *,
         may_share: bool = False,
+        wishes: CacheWishes | None = None,
     ) -> None:
-        """`may_share`: see `Submitter.accept`."""
+        """`may_share`: see `Submitter.accept_settled`. `wishes`: what the request says of the
+        semantic cache; None: it is not asked.
+        """
         #: As it was sent; once accepted, as it is stored.
         self.job = job
         #: Its place in the queue when it was accepted; None where a worker was free for it.
@@ -64,11 +72,14 @@ class Opening:
         self.joined = False
         #: Other requests may read its job, too.
         self.shared = False
+        #: What became of the lookup in the semantic cache; None where it was not asked.
+        self.lookup: Lookup | None = None
         #: None while the job waits in line.
-        self.reader: Reader | None = None
+        self.reader: Reader | StoredReader | None = None
         self._dependencies = dependencies
         self._idempotency = idempotency
         self._may_share = may_share
+        self._wishes = wishes
         self._ticket: Ticket | None = None
         self._began_ns = time.time_ns()
         self._abandoned = threading.Event()
@@ -78,12 +89,21 @@ class Opening:
         """Accept and start the job; False where it must wait in line.
 
         Raises:
-            InferenceError: as `Submitter.accept` and `Submitter.start`.
+            InferenceError: as `Submitter.settle`, `Submitter.accept_settled` and
+                `Submitter.start`.
         """
         dependencies = self._dependencies
         try:
-            accepted = dependencies.submitter.accept(
-                self.job, self._idempotency, may_share=self._may_share
+            began_ns = time.time_ns()
+            settled = dependencies.submitter.settle(self.job)
+            self._look_up(settled)
+            if isinstance(self.lookup, Hit):
+                self.job = settled
+                request_record.asks_for(settled)
+                self.reader = StoredReader(self.lookup.events)
+                return True
+            accepted = dependencies.submitter.accept_settled(
+                settled, self._idempotency, began_ns=began_ns, may_share=self._may_share
             )
         except QueueFull:
             if dependencies.reject_when_full:
@@ -110,6 +130,16 @@ class Opening:
             dependencies.submitter.start(accepted)
         self.reader = reader
         return True
+
+    def _look_up(self, job: Job) -> None:
+        """Ask the semantic cache, once: who waits in line asks no more."""
+        semantic, wishes = self._dependencies.semantic, self._wishes
+        if semantic is None or wishes is None or self.lookup is not None:
+            return
+        if self._idempotency is None:
+            self.lookup = semantic.look(job, wishes)
+        else:  # its answer is kept, and given again, by its key
+            self.lookup = Skip("idempotency_key")
 
     def wait(self, timeout_s: float) -> None:
         """Wait in line until the job is accepted, at most `timeout_s`.

@@ -129,6 +129,7 @@ OF_OTHERS = {
     "timings": ("", "the answer has `timings_ms`, see [OBSERVE.md](OBSERVE.md#timings)"),
     "task_type": ("", "the kind of task, for [routing](ROUTING.md)"),
     "orchestration_mode": ("", "[several models](ORCHESTRATION.md) answer"),
+    "cache": ("", "what the [semantic cache](CACHES.md#the-semantic-cache) may do with the answer"),
     "compression": ("", "`auto`: old turns that do not fit are [shortened](TOKENS.md#old-turns)"),
 }
 _PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}

@@ -125,6 +125,7 @@ def usage(used: Usage) -> dict[str, Any]:
             "accepted_prediction_tokens": used.accepted_prediction_tokens,
             "rejected_prediction_tokens": used.rejected_prediction_tokens,
         },
+        **({"cached": True} if used.cached else {}),
     }
 
 
@@ -181,6 +182,7 @@ def about(job: Job, completed: Completed) -> dict[str, Any]:
             "compression_applied": _compression_applied(report),
             "context_utilization": round(_context_utilization(outcome, report), 2),
             **routing(job),
+            **({} if completed.cache is None else {"cache": dict(completed.cache)}),
         },
     }
 

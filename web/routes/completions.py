@@ -92,7 +92,12 @@ def respond(asked: Completion, form: AnswerForm | None = None) -> Response:
         connection = client_socket(flask.request.environ)
         completion = closing.enter_context(
             services().live_completions.open(
-                job, connection, asked.idempotency, may_share=asked.response is None
+                job,
+                connection,
+                asked.idempotency,
+                may_share=asked.response is None,
+                # A response's job is asked for by its id.
+                wishes=asked.cache if asked.response is None else None,
             )
         )
         request_log.current().completion = completion
@@ -104,6 +109,8 @@ def respond(asked: Completion, form: AnswerForm | None = None) -> Response:
             response = flask.jsonify(form.whole(completion.job, completion.answer()))
     if completion.queue_position is not None:
         response.headers["X-Queue-Position"] = str(completion.queue_position)
+    if completion.lookup is not None:
+        response.headers["X-Cache"] = completion.lookup.word
     if completion.joined:
         response.headers["X-Coalesced"] = "true"
     if completion.replayed:

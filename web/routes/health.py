@@ -66,7 +66,8 @@ def alive() -> dict[str, str]:
         description=(
             "200 once every model that is wanted was loaded and one can answer. `degraded` names "
             "wanted models that do not answer now, and `redis` while its memory is so full that no "
-            "new request is taken in; `reason` says so. Needs no API key."
+            "new request is taken in; `reason` says so. Where the semantic cache is wanted, "
+            "`semantic_cache` says whether it works. Needs no API key."
         ),
         answers={
             200: Answer("Whether a request would be answered.", HEALTH, _READY),
@@ -109,6 +110,7 @@ def _readiness(front_end: Services) -> Response | dict[str, Any]:
         "degraded": [model_id for model_id in wanted if model_id not in serving | left]
         + ([] if memory is None else [REDIS]),
         **({} if memory is None else {"reason": _why_redis(memory)}),
+        **_semantic_cache(front_end),
         "models": models,
     }
 
@@ -123,6 +125,15 @@ def _was_unloaded(model_id: str, front_end: Services) -> bool:
     """Whether a model is not loaded because that was decided, and not because it could not be."""
     order = front_end.directory.order(model_id)
     return order is not None and order.target is Target.UNLOADED and order.error is None
+
+
+def _semantic_cache(front_end: Services) -> dict[str, Any]:
+    """Whether the semantic cache works, where it is wanted; requests are answered without it."""
+    if front_end.semantic is None:
+        return {}
+    obstacle = front_end.semantic.obstacle()
+    off = {} if obstacle is None else {"reason": obstacle}
+    return {"semantic_cache": {"status": "off" if off else "on", **off}}
 
 
 def _why_redis(used: float) -> str:

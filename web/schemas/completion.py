@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.routing.resolve import AUTO
+from orchestration.semantic.eligibility import CacheWishes
 from web.schemas import (
     constraints,
     messages,
@@ -82,6 +83,8 @@ class Completion:
     #: Or documents that are to be ranked.
     reranking: Reranking | None = None
     api: Api = Api.CHAT
+    #: What it says of the semantic cache; None: that is not asked for it.
+    cache: CacheWishes | None = None
 
 
 _SCHEMAS = {Api.CHAT: CompletionSchema(), Api.TEXT: TextSchema(), Api.INFILL: InfillSchema()}
@@ -147,6 +150,7 @@ def load(
         relaxed=(*relaxed, *relaxed_tools),
         prompts=prompts,
         api=api,
+        cache=data.get("cache") or CacheWishes() if api is Api.CHAT and not asynchronous else None,
     )
 
 

@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 
 from orchestration.modes import registry
 from web.schemas.bounds import Bounds
+from web.schemas.cache_wishes import CacheField
 from web.schemas.constraints import (
     ChoiceField,
     ResponseFormatSchema,
@@ -169,6 +170,12 @@ class CompletionSchema(CallerFields, SamplingSchema):
         choices=(COMPRESS, KEEP),
         description="`auto`: where one model answers, old turns that do not fit are shortened; "
         "system messages and the last user's turn never. As INFERENCE_COMPRESSION says if absent.",
+    )
+    cache = CacheField(
+        description="For the semantic cache, where it is on: `no-store`: nothing is looked up and "
+        "nothing kept; or `user_specific`, `time_sensitive`: whether the answer is for this user "
+        "alone, or holds for a while; `any_temperature`: one that was made before will do, at "
+        "whatever temperature."
     )
 
 

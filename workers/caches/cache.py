@@ -11,7 +11,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from workers.caches.front import Front
 from workers.caches.kind import CacheKind, kinds
+from workers.contract import keys
 from workers.lua.scripts import run
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,18 @@ class CacheSize:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What was stored or used lately."""
+
+    #: Member, `{model}|{id}` -> its last use, in milliseconds of Redis TIME.
+    members: Mapping[str, int]
+    #: Entries of the cache, these and others.
+    entries: int
+    #: How often something of it was dropped.
+    generation: int
+
+
 class Cache:
     """The entries of one kind, each by its id, and of a model where it depends on one.
 
@@ -87,10 +100,17 @@ class Cache:
 
     def get(self, id_: str, model: str = "") -> bytes | None:
         """The value of an entry; None: a miss."""
-        value = self._look(id_, model) if self.most_bytes else None
-        event = CacheEvent.MISS if value is None else CacheEvent.HIT
-        self._count(self.kind.name, event, 1)
+        value = self.read(id_, model)
+        self.count(CacheEvent.MISS if value is None else CacheEvent.HIT)
         return value
+
+    def read(self, id_: str, model: str = "") -> bytes | None:
+        """As `get`, of a lookup that its caller counts."""
+        return self._look(id_, model) if self.most_bytes else None
+
+    def count(self, event: CacheEvent, times: int = 1) -> None:
+        """Count what became of a lookup."""
+        self._count(self.kind.name, event, times)
 
     def store(
         self, id_: str, value: bytes, model: str = "", *, ttl_s: float | None = None, job: str = ""
@@ -115,7 +135,7 @@ class Cache:
             return
         if evicted >= 0:
             self._front.store(member, value, ttl_s)
-            self._count(self.kind.name, CacheEvent.EVICTION, int(evicted))
+            self.count(CacheEvent.EVICTION, int(evicted))
 
     def invalidate_by_model(self, model: str) -> int:
         """Drop what depends on a model, in all processes; returns how many entries.
@@ -141,6 +161,48 @@ class Cache:
         """
         entries, size_bytes = run(self._redis, "cache_size", self.kind.name, self._keys_begin)
         return CacheSize(int(entries), int(size_bytes))
+
+    def used_since(self, since_ms: int) -> Recent:
+        """The entries that were stored or used at this time of Redis or later.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.get(keys.cache(self.kind.name, "generation"))
+        pipeline.zcard(keys.cache(self.kind.name))
+        pipeline.zrange(keys.cache(self.kind.name), since_ms, "+inf", byscore=True, withscores=True)
+        generation, entries, used = pipeline.execute()
+        members = {member.decode(): int(at_ms) for member, at_ms in used}
+        return Recent(members, int(entries), int(generation or 0))
+
+    def beginnings(self, members: Sequence[str], length: int) -> list[bytes]:
+        """The first bytes of several values; of one that is gone b"". No checksum is looked at.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        first = _SUM_BYTES if self.kind.sealed else 0
+        pipeline = self._redis.pipeline(transaction=False)
+        for member in members:
+            pipeline.getrange(self._place(member), first, first + length - 1)
+        return [bytes(raw) for raw in pipeline.execute()]
+
+    def gone(self, members: Sequence[str]) -> list[str]:
+        """Those of several members whose values are not there.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for member in members:
+            pipeline.exists(self._place(member))
+        there = pipeline.execute()
+        return [member for member, is_there in zip(members, there, strict=True) if not is_there]
+
+    def _place(self, member: str) -> str:
+        """Where a member's value is; as in `cache_entries.lua`."""
+        return f"{keys.PREFIX}{self._keys_begin}:{member.removeprefix('|')}"
 
     def _look(self, id_: str, model: str) -> bytes | None:
         member = _member(model, id_)

@@ -169,6 +169,14 @@ class Completed(Event):
     type = "completed"
     outcome: Outcome
     report: Mapping[str, Any] | None = None
+    #: What became of the lookup in the semantic cache. Added where the event is read, never stored.
+    cache: Mapping[str, Any] | None = None
+
+    def payload(self) -> dict[str, Any]:
+        """As `Event.payload`; what is never stored is left out."""
+        body = Event.payload(self)
+        del body["cache"]
+        return body
 
 
 @dataclass(frozen=True, slots=True)

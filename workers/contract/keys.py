@@ -268,6 +268,11 @@ def handoff(job_id: str, round_: int) -> str:
     return f"{PREFIX}handoff:{job_id}:{round_}"
 
 
+def cache(name: str, part: str = "") -> str:
+    """The entries of a cache by their last use: sorted set; or what is kept of them beside."""
+    return f"{PREFIX}cache:{name}{f':{part}' if part else ''}"
+
+
 def idempotency(scope: str) -> str:
     """The job that a caller's Idempotency-Key stands for."""
     return f"{PREFIX}idempotency:{scope}"

@@ -50,6 +50,8 @@ class Usage:
     #: tokens, and those that did not. Since the last crash, where there was one.
     accepted_prediction_tokens: int = 0
     rejected_prediction_tokens: int = 0
+    #: They were spent when the answer was made; now it came from a cache.
+    cached: bool = False
 
     @property
     def total_tokens(self) -> int:
@@ -65,6 +67,7 @@ class Usage:
             self.reasoning_tokens + other.reasoning_tokens,
             self.accepted_prediction_tokens + other.accepted_prediction_tokens,
             self.rejected_prediction_tokens + other.rejected_prediction_tokens,
+            self.cached and other.cached,
         )
 
 
@@ -175,6 +178,8 @@ class Outcome:
     notes: tuple[str, ...] = ()
     #: The stop string that ended it; None where none did, or an older worker ran it.
     stop: str | None = None
+    #: Hash of the model that its worker had in memory; None where that is not known.
+    model_hash: str | None = None
 
     @classmethod
     def without_run(

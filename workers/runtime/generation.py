@@ -72,6 +72,8 @@ class StepRunner:
     metrics: ProcessMetrics = field(default_factory=ProcessMetrics)
     #: What the model has made of texts before; None: nothing is kept.
     compressions: Compressions | None = None
+    #: The hash of the model in memory; None while it is not known.
+    model_hash: Callable[[], str | None] = lambda: None
 
     def bounded(self, sampling: Sampling) -> Sampling:
         """The same with the most tokens of the answer, where it names none. The context bounds it.
@@ -209,7 +211,7 @@ def _end(
     """What becomes of a step whose engine has done with it."""
     if output.last.finish_reason != "cancelled":
         _keep(lease, runner, output)
-        return _finish(lease, runner.engine, writer, output, meter)
+        return _finish(lease, runner, writer, output, meter)
     if lease.giving_back.is_set():
         _give_back(lease, runner.leases, writer)
         meter.stopped(step_meter.HANDED_BACK)
@@ -266,7 +268,7 @@ def _give_back(lease: Lease, leases: Leases, writer: StepWriter) -> None:
 
 
 def _finish(
-    lease: Lease, engine: LoadedModel, writer: StepWriter, output: _Output, meter: StepMeter
+    lease: Lease, runner: StepRunner, writer: StepWriter, output: _Output, meter: StepMeter
 ) -> bool:
     request, last, before = lease.request, output.last, output.before
     if last.finish_reason is None or last.usage is None:
@@ -285,9 +287,10 @@ def _finish(
             prefill_ms=measured.prefill_ms,
             decode_ms=measured.decode_ms,
         ),
-        context_length=engine.context_length,
+        context_length=runner.engine.context_length,
         notes=last.notes,
         stop=last.stop,
+        model_hash=runner.model_hash(),
     )
     # With the step's end: text that was held back until then has no ids by which a next attempt
     # would know that it is in the log.

@@ -207,6 +207,7 @@ class _ModelWorker:
             loaded=loaded,
             metrics=self._metrics,
             compressions=Compressions(self._cache(COMPRESSIONS), spec.id, lambda: hashed.value),
+            model_hash=lambda: hashed.value,
         )
         meter = EngineMeter(self._metrics, spec.id, engine)
         self._presence.tell_use(meter)

@@ -47,6 +47,23 @@ class StateSettings:
         "INFERENCE_CACHE_MB", 64, kinds.integer(0, 65_536),
         "Megabytes in Redis that each cache may take (CACHES.md); 0: nothing is cached.",
     )
+    semantic_cache: bool = setting(
+        "INFERENCE_SEMANTIC_CACHE", False, kinds.BOOLEAN,
+        "Answer a question as one was that asks the same in other words (CACHES.md). It needs its "
+        "embedding model loaded.",
+    )
+    semantic_cache_model: str = setting(
+        "INFERENCE_SEMANTIC_CACHE_MODEL", "all-minilm-l6-v2", kinds.TEXT,
+        "The embedding model that compares questions. Another one wants another threshold.",
+    )
+    semantic_cache_threshold: float = setting(
+        "INFERENCE_SEMANTIC_CACHE_THRESHOLD", 0.95, kinds.number(0.8, 1),
+        "How much two questions have to sound alike: the cosine of their vectors.",
+    )
+    semantic_cache_shared: bool = setting(
+        "INFERENCE_SEMANTIC_CACHE_SHARED", False, kinds.BOOLEAN,
+        "Give an answer to another API key, too. While false each key has answers of its own.",
+    )
     result_ttl_s: int = setting(
         "INFERENCE_RESULT_TTL_S", 86_400, kinds.integer(60, 30 * 86_400),
         "Seconds that the result of an asynchronous job, or of a response that is stored, is kept "

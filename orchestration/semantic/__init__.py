@@ -1,0 +1,1 @@
+"""The semantic cache: which answers may be given again, and to which questions."""
