@@ -14,6 +14,7 @@ BENCHMARKS = (
     "prompt_disk",
     "constraints",
     "tools",
+    "drafts",
     "refusals",
     "depth",
     "overload",
