@@ -58,6 +58,7 @@ class Drafts:
             left = min(most - added, MOST_DRAFTED)
             if left > 0 and _may_pay(tokens, seconds[added : added + left + 1]):
                 draft = sequence.next_draft(left)
+            if draft.tokens:
                 pace = _paces(tokens, seconds[added:], np.asarray(draft.chances))
                 best = int(pace.argmax())
                 best = best if pace[best] >= _LEAST_GAIN * pace[0] else 0
