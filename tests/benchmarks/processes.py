@@ -74,7 +74,10 @@ class Service:
         """
         by_part = {}
         for process in psutil.Process(self._up.pid).children(recursive=True):
-            line = " ".join(process.cmdline())
+            try:
+                line = " ".join(process.cmdline())
+            except psutil.Error:  # it was killed, and `up` has not seen it yet
+                continue
             if "--orchestration" in line:
                 by_part["orchestration"] = process
             elif "web.cli worker" in line or "(worker " in line:
