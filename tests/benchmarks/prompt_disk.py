@@ -24,7 +24,9 @@ from tests.benchmarks.conversations import QUESTION
 from tests.benchmarks.processes import OTHER_CORE, Service, pin, service
 from workers.engines.llamacpp import weights
 
-#: Words of the conversation, and of the prompt of the stream that is killed, of one token each.
+#: What is asked: something to which the model has an answer, and a long one.
+BEGIN = "Tell me a long story of it."
+#: Tokens of the conversation, and of the prompt of the stream that is killed; about.
 TOKENS = int(os.environ.get("TOKENS", "4000"))
 KILLED_TOKENS = int(os.environ.get("KILLED_TOKENS", "6000"))
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -45,16 +47,14 @@ def run() -> dict:
 
 
 def _turns(running: Service) -> dict:
-    text = "word " * TOKENS
-    asked = (text, "Begin.")
-    read = of_service(running, SHIPPED, ignore_eos=True).run([asked], 1)
+    text = _text(TOKENS)
+    asked = (text, BEGIN)
+    read = of_service(running, SHIPPED).run([asked], 1)
     _await_files(running, 1)
     turns = {}
     for after, end in (("an unload", _reload), ("a kill", _kill)):
         end(running)
-        turns[after] = of_service(running, SHIPPED, ignore_eos=True).run(
-            [(text, "Begin. " + QUESTION)], 1
-        )
+        turns[after] = of_service(running, SHIPPED).run([(text, f"{BEGIN} {QUESTION}")], 1)
     spec = Catalogue.load(None, "llamacpp").get(SHIPPED)
     path = weights.requantised(spec.path, spec.requantise, running.data_dir / "cache")
     command = [sys.executable, "-m", "tests.benchmarks.bare_turns", str(path)]
@@ -74,8 +74,8 @@ def _turns(running: Service) -> dict:
 
 
 def _kills(running: Service) -> dict:
-    short = statistics.median(_recovery_s(running, f"{i} Begin.", 0) for i in range(KILLS))
-    long = _recovery_s(running, "word " * KILLED_TOKENS, 1)
+    short = statistics.median(_recovery_s(running, f"{i} {BEGIN}", 0) for i in range(KILLS))
+    long = _recovery_s(running, _text(KILLED_TOKENS) + BEGIN, 1)
     return {
         "a stream killed behind a short prompt, s to new text": short,
         f"behind one of {KILLED_TOKENS} tokens": long,
@@ -95,9 +95,7 @@ def _writing() -> dict:
                 (f"{number} {i} {system}", question) for i, (system, question) in enumerate(asked)
             ]
             for name, running in (("off", off), ("on", on)):
-                rounds[name].append(
-                    of_service(running, SHIPPED, ignore_eos=True).run(asked, ANSWER)
-                )
+                rounds[name].append(of_service(running, SHIPPED).run(asked, ANSWER))
         _await_files(on, STREAMS)
     cpu_s = {name: statistics.median(r.cpu_s for r in of) for name, of in rounds.items()}
     wall_s = {name: statistics.median(r.wall_s for r in of) for name, of in rounds.items()}
@@ -106,6 +104,10 @@ def _writing() -> dict:
         "CPU of on over off (aim 1.02)": cpu_s["on"] / cpu_s["off"],
         "time of on over off": wall_s["on"] / wall_s["off"],
     }
+
+
+def _text(tokens: int) -> str:
+    return "The old bridge is gone and the river is high. " * (tokens // 11)
 
 
 def _recovery_s(running: Service, content: str, written: int) -> float:
