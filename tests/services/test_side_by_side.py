@@ -252,6 +252,8 @@ def of_both(completion):
     for choice in completion["choices"]:
         choice.pop("logprobs", None)
         choice["message"].pop("refusal", None)
+    for name in ("accepted_prediction_tokens", "rejected_prediction_tokens"):
+        assert not completion["usage"]["completion_tokens_details"].pop(name, 0)
     return completion
 
 
