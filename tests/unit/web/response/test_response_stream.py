@@ -1,10 +1,12 @@
 """Responses as typed events, and whole: both follow from the job's log alone."""
 
+import contextlib
+import json
 from dataclasses import replace
 
 import pytest
 
-from web.render.response import input_items, response_stream
+from web.render.response import input_items, response_events, response_stream
 from web.render.response.response_stream import ResponseStream
 from workers.contract.errors import EngineFailed, RequestTimeout
 from workers.contract.events import Cancelled, Completed, Failed, Queued, Started, Token
@@ -127,6 +129,41 @@ def test_what_only_its_reader_meets_is_no_event_of_the_response():
     assert (error["type"], error["code"]) == ("error", "REQUEST_TIMEOUT")
     assert error["sequence_number"] == last["sequence_number"]
     assert not stream.ended
+
+
+class ReaderThatEnds:
+    """Gives out what it was given; then it is `gone`, `stopped`, or left."""
+
+    def __init__(self, events, end):
+        self._batches = [events, []]
+        self.gone, self.stopped = end == "gone", end == "stopped"
+
+    def put(self, raw):
+        pass
+
+    def batch(self, timeout_s):
+        return self._batches.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("gone", "JOB_NOT_FOUND"), ("stopped", "FRONT_END_STOPPING"), ("left", None)],
+)
+def test_a_reader_is_told_why_its_stream_ends_early(end, code):
+    reader = ReaderThatEnds(EVENTS[:2], end)
+    response = response_events.respond(JOB, reader, contextlib.ExitStack(), -1)
+    frames = response.get_data(as_text=True).split("\n\n")[:-1]
+    last = json.loads(frames[-1].partition("data: ")[2])
+    if code is None:
+        assert last["type"] == "response.in_progress"
+    else:
+        assert (last["type"], last["code"], last["sequence_number"]) == ("error", code, 2)
+
+
+def test_a_reader_that_saw_the_end_is_told_nothing_more():
+    reader = ReaderThatEnds(EVENTS, "gone")
+    response = response_events.respond(JOB, reader, contextlib.ExitStack(), -1)
+    assert response.get_data(as_text=True).count("event: error") == 0
 
 
 def test_one_that_its_caller_waits_for_is_never_queued():
