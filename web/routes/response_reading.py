@@ -57,7 +57,10 @@ def retrieve(response_id: str) -> Response:
         if after is not None:
             raise invalid("starting_after", "goes only with stream=true")
         return show(record)
-    return stream(record, -1 if after is None else _cursor(record, after))
+    number = -1 if after is None else _cursor(record, after)
+    with contextlib.ExitStack() as closing:
+        closing.enter_context(services().thread())
+        return stream(record, number, closing.pop_all())
 
 
 @blueprint.post("/v1/responses/<response_id>/cancel")
@@ -135,10 +138,12 @@ def show(record: JobRecord) -> Response:
     return flask.jsonify(response_stream.whole(record.job, events))
 
 
-def stream(record: JobRecord, after: int) -> Response:
-    """The events of a response after the one of this number, as they come."""
-    with contextlib.ExitStack() as closing:
-        closing.enter_context(services().thread())
+def stream(record: JobRecord, after: int, held: contextlib.ExitStack) -> Response:
+    """The events of a response after the one of this number, as they come.
+
+    `held`: the thread that it takes; closed at its end.
+    """
+    with held as closing:
         reader = closing.enter_context(services().hub.reader(record.job.id))
         connection = client_socket(flask.request.environ)
         closing.enter_context(services().disconnects.watching(connection, reader.leave))

@@ -141,14 +141,17 @@ def _referenced(ids: Iterable[str]) -> dict[str, dict[str, Any]]:
 def _in_background(asked: Completion) -> Response:
     """Take a response in; nothing that its caller does to the connection ends it."""
     submitter = services().submitter
-    taken = submitter.accept(intake.job(asked, asynchronous=True), asked.idempotency)
-    if not isinstance(taken, Attached):
-        submitter.start(taken)
-    job_id = taken.job.id
-    if asked.stream:
-        response = response_reading.stream(intake.own_response(job_id), after=-1)
-    else:
-        response = response_reading.show(intake.own_response(job_id))
+    with contextlib.ExitStack() as closing:
+        if asked.stream:  # a refusal after it has begun would leave it to nobody
+            closing.enter_context(services().thread())
+        taken = submitter.accept(intake.job(asked, asynchronous=True), asked.idempotency)
+        if not isinstance(taken, Attached):
+            submitter.start(taken)
+        record = intake.own_response(taken.job.id)
+        if asked.stream:
+            response = response_reading.stream(record, -1, closing.pop_all())
+        else:
+            response = response_reading.show(record)
     if isinstance(taken, Attached):
         response.headers["Idempotent-Replayed"] = "true"
     intake.note(asked, taken.job, response)
