@@ -87,6 +87,7 @@ def create() -> Response:
 def _completion(asked: Translated) -> Completion:
     before, said = _conversation(asked.previous_id)
     chat = asked.chat(before, said, _referenced(items.references(asked.input)))
+    items.require_small(chat["messages"], services().settings.max_body_mb * 2**20)
     completion = intake.read(chat, asynchronous=asked.background, endpoint="responses")
     relaxed = tuple(map(translation.place, completion.relaxed))
     return replace(

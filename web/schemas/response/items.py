@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from web.schemas.refusals import excerpt, invalid
-from workers.contract.errors import UnsupportedParameter, ValidationFailed
+from workers.contract.errors import PayloadTooLarge, UnsupportedParameter, ValidationFailed
 
 #: Types of text parts.
 _TEXTS = ("input_text", "output_text", "text", "reasoning_text", "summary_text")
@@ -55,13 +55,32 @@ def references(input_: Any) -> list[str]:
     return [each for each in named if isinstance(each, str)]
 
 
+def require_small(conversation: Sequence[Mapping[str, Any]], most: int) -> None:
+    """Refuse a conversation that has grown, response by response, beyond what one body may have.
+
+    Raises:
+        PayloadTooLarge: its texts have more than `most` characters together.
+    """
+    size = 0
+    for message in conversation:
+        size += len(message.get("content") or "") + len(message.get(_THOUGHT) or "")
+        size += sum(len(call["function"]["arguments"]) for call in message.get(_CALLS) or ())
+    if size > most:
+        raise PayloadTooLarge(
+            f"The conversation, with what came before it, has more than {most} characters "
+            "(INFERENCE_MAX_BODY_MB).",
+            details={"param": "input", "bound": "conversation", "limit": most},
+        )
+
+
 class _Conversation:
     """Messages so far, and the calls that wait for their outputs."""
 
     def __init__(
         self, before: Iterable[Mapping[str, Any]], referenced: Mapping[str, Mapping[str, Any]]
     ) -> None:
-        self._referenced = referenced
+        #: Those that were not referred to yet: a few bytes do not stand for a text again and again.
+        self._referenced = dict(referenced)
         self._messages = [dict(message) for message in before]
         #: Parts of the assistant's message that is open: each of its texts, each of its calls.
         self._said: dict[str, list[Any]] = {}
@@ -84,9 +103,12 @@ class _Conversation:
                 if text := _text(f"{path}.content", parts):
                     self._own(_THOUGHT, text)
             case "item_reference":
-                referenced = self._referenced.get(_string(path, item, "id"))
+                referenced = self._referenced.pop(_string(path, item, "id"), None)
                 if referenced is None:
-                    raise invalid(f"{path}.id", "is of no item of a response that is kept")
+                    raise invalid(
+                        f"{path}.id",
+                        "is of no item of a response that is kept, or stands here twice",
+                    )
                 self.add(path, referenced)
             case kind:
                 raise _unknown(f"{path}.type", "items", kind)

@@ -5,7 +5,12 @@ import pytest
 from web.render.response import output
 from web.schemas import completion
 from web.schemas.response import items, translation
-from workers.contract.errors import InferenceError, UnsupportedParameter, ValidationFailed
+from workers.contract.errors import (
+    InferenceError,
+    PayloadTooLarge,
+    UnsupportedParameter,
+    ValidationFailed,
+)
 from workers.contract.job import Priority
 
 HI = {"role": "user", "content": "Hi"}
@@ -154,6 +159,22 @@ def test_items_are_referred_to_by_their_ids():
     of = "0123456789abcdef" * 2
     assert output.response_of(f"fc_{of}_1") == f"resp_{of}"
     assert output.response_of("fc_1") is None
+
+
+def test_a_text_is_referred_to_once():
+    said = [HI, {"type": "item_reference", "id": "fc_1"}, OUTPUT]
+    with pytest.raises(ValidationFailed, match=r"input\.3\.id"):
+        items.read([*said, said[1]], referenced={"fc_1": CALL})
+
+
+def test_a_conversation_that_goes_on_has_a_bound():
+    thought = {"role": "assistant", "content": None, "reasoning_content": "abc"}
+    called = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = [HI, {**thought, "tool_calls": [called]}]
+    items.require_small(said, 7)
+    with pytest.raises(PayloadTooLarge) as refused:
+        items.require_small(said, 6)
+    assert refused.value.details["bound"] == "conversation"
 
 
 @pytest.mark.parametrize(
