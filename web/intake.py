@@ -130,7 +130,7 @@ def read_body() -> dict[str, Any]:
 def job(asked: Completion, *, asynchronous: bool = False) -> Job:
     """A new job; the log lines of the request name it from now on."""
     made = Job(
-        id=new_id(asked.api) if asked.response is None else f"resp_{uuid.uuid4().hex}",
+        id=new_id(asked.api, is_response=asked.response is not None),
         model=asked.model,
         messages=asked.messages,
         created=int(time.time()),
@@ -166,9 +166,10 @@ def job(asked: Completion, *, asynchronous: bool = False) -> Job:
     return made
 
 
-def new_id(api: Api = Api.CHAT) -> str:
+def new_id(api: Api = Api.CHAT, *, is_response: bool = False) -> str:
     """An id for a job and its completion, which begins as OpenAI's do."""
-    return f"{_ID_BEGINS[api]}-{uuid.uuid4().hex}"
+    begins = "resp_" if is_response else f"{_ID_BEGINS[api]}-"
+    return f"{begins}{uuid.uuid4().hex}"
 
 
 def _log_request(made: Job) -> None:

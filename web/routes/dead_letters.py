@@ -83,7 +83,7 @@ def retry(job_id: str) -> Response:
     jobs, submitter = services().jobs, services().submitter
     job = replace(
         record.job,
-        id=intake.new_id(record.job.api),
+        id=intake.new_id(record.job.api, is_response=record.job.response is not None),
         created=int(time.time()),
         request_id=flask.g.request_id,
         asynchronous=True,

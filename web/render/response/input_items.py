@@ -34,7 +34,7 @@ def _items(turn: Message) -> Iterator[Mapping[str, Any]]:
     if turn.reasoning_content:
         thought = {"type": "reasoning_text", "text": turn.reasoning_content}
         yield {"type": "reasoning", "summary": [], "content": [thought], **done}
-    if turn.content is not None or turn.role != "assistant":
+    if turn.content or turn.role != "assistant" or not (turn.tool_calls or turn.reasoning_content):
         kind = "output_text" if turn.role == "assistant" else "input_text"
         part: dict[str, Any] = {"type": kind, "text": turn.content or ""}
         if turn.role == "assistant":

@@ -184,6 +184,8 @@ def test_what_it_was_asked_is_kept_where_it_is_stored():
         ("function_call_output", None),
     ]
     assert items[0]["content"] == [{"type": "input_text", "text": "Hi"}]
+    silent = replace(JOB, messages=(MESSAGES[0], replace(MESSAGES[2], content="")))
+    assert [item["type"] for item in input_items.of_job(silent)] == ["function_call"]
     kept = replace(JOB, store=False).without_request()
     assert (kept.messages, kept.response) == ((), None)
     assert Job.from_dict(JOB.without_request().to_dict()).messages == MESSAGES
