@@ -3,7 +3,7 @@
 Vectors say that two questions sound alike; they hardly hear a number, a name or a "not". So a hit
 needs the same words of weight in the same order: numbers, units, names, negations, whatever is no
 mere form of asking. What is quoted, code, and all after the first line have to be the same to the
-letter.
+letter. A light word that is written as a name is one: "vitamin A", "Al Gore", "World War I".
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _VERBATIM = re.compile(
 _PUNCTUATION = (
     ".,;:!?\u00bf\u00a1()\u2026-\u2013\u2014\"'`\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019"
 )
+#: A sentence may begin after it.
+_ENDS = (".", "!", "?", ":")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 #: Signs of code in a word: an operator, a dot or bracket within, a capital after a small letter.
@@ -48,21 +50,32 @@ def plain_words(text: str) -> list[str]:
 def _of_line(line: str) -> Iterator[str]:
     end = 0
     for verbatim in _VERBATIM.finditer(line):
-        yield from _of_text(line[end : verbatim.start()])
+        yield from _of_text(line[end : verbatim.start()], begins=not end)
         yield f"verbatim {verbatim[0][1:-1]}"
         end = verbatim.end()
-    yield from _of_text(line[end:])
+    yield from _of_text(line[end:], begins=not end)
 
 
-def _of_text(text: str) -> Iterator[str]:
+def _of_text(text: str, *, begins: bool) -> Iterator[str]:
+    """`begins`: a sentence begins with its first word, whose capital says nothing."""
+    after_name = False
     for token in text.split():
         bare = token.strip(_PUNCTUATION)
         if _NUMBER.fullmatch(signed := token.strip(_PUNCTUATION.replace("-", ""))):
             yield _THOUSANDS.sub("", signed)
         elif _CODE.search(token.rstrip(".,;:!?…")):
             yield f"verbatim {token.rstrip('.,;:!?…')}"
+        elif bare.casefold() in LIGHT and _is_name(bare, begins=begins, after_name=after_name):
+            yield bare.casefold()
         elif bare:
             yield from _of_words(bare)
+        after_name = bare != "I" and bare[:1].isupper() and not begins
+        begins = token.endswith(_ENDS)
+
+
+def _is_name(word: str, *, begins: bool, after_name: bool) -> bool:
+    """Whether a word that asks for nothing is written as a name is; "I" is one after another."""
+    return word[0].isupper() and not begins and (word != "I" or after_name)
 
 
 def _of_words(token: str) -> Iterator[str]:

@@ -78,6 +78,12 @@ def test_what_is_never_looked_up_or_kept(asked, wishes, reason):
         ("15% of $20", ("verbatim 15%", "verbatim $20")),
         ("What is IT? What is it?", ("it",)),
         ("Is x^2 == x.y?", ("verbatim x^2", "verbatim ==", "verbatim x.y")),
+        ("Is vitamin A good? Can I eat it?", ("vitamin", "a", "good", "eat")),
+        (
+            "When did World War I end? Can I know?",
+            ("when", "did", "world", "war", "i", "end", "know"),
+        ),
+        ("Who is Al Gore? And what's `a` In it?", ("who", "al", "gore", "verbatim a", "in")),
         ("useState and f(x) do", ("verbatim useState", "verbatim f(x)")),
         ("ls -l in C++", ("ls", "verbatim -l", "verbatim C++")),
         ('say "To be" or `not  to`', ("say", "verbatim To be", "or", "verbatim not  to")),
