@@ -18,7 +18,7 @@ from orchestration.semantic.eligibility import CacheWishes, question_of, why_not
 from orchestration.semantic.fingerprint import fingerprint
 from orchestration.semantic.scope import scope
 from workers.caches.cache import Cache, CacheEvent
-from workers.caches.semantic import MOST_CANDIDATES, SEARCH, Entry
+from workers.caches.semantic import MOST_CANDIDATES, SEARCH, Entry, is_id, is_vector
 from workers.cluster.directory import Directory
 from workers.contract.embedding import decoded
 from workers.contract.errors import ContextBudgetExceeded, InferenceError, ValidationFailed
@@ -202,10 +202,13 @@ class SemanticLookup:
             entry = None if raw is None else Entry.decode(raw)
             if entry is None or entry.scope != digest or entry.id != id_:
                 continue
+            events = _events(entry, similarity)
+            if events is None:
+                continue
             # Files may have changed since the directory was read.
             if _hash_of(job.model, self._fresh) != model_hash:
                 return Miss()
-            return Hit(_events(entry, similarity))
+            return Hit(events)
         return Miss(digest, vector, question, model_hash)
 
 
@@ -225,17 +228,26 @@ def _read(
             for each in given[:MOST_CANDIDATES]:
                 match each:
                     case [str(member), float(cosine)] if threshold <= cosine <= 1 + _ROUNDING:
-                        candidates.append((member.rpartition("|")[2], min(1.0, cosine)))
+                        id_ = member.rpartition("|")[2]
+                        if is_id(id_):
+                            candidates.append((id_, min(1.0, cosine)))
             try:
-                return decoded(vector), candidates
+                numbers = decoded(vector)
             except (binascii.Error, ValueError):
                 return None, []
+            return (numbers, candidates) if is_vector(numbers) else (None, [])
     return None, []
 
 
-def _events(entry: Entry, similarity: float) -> tuple[Event, ...]:
-    """The answer as its own job would have told it; nothing of it took time now."""
-    outcome = Outcome.from_dict(entry.outcome)
+def _events(entry: Entry, similarity: float) -> tuple[Event, ...] | None:
+    """The answer as its own job would have told it; nothing of it took time now. None: its outcome
+    is one of a version that this one cannot read.
+    """
+    try:
+        outcome = Outcome.from_dict(entry.outcome)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        log.debug("an entry of the semantic cache has an outcome that cannot be read: %s", error)
+        return None
     outcome = replace(outcome, timings=Timings(), usage=replace(outcome.usage, cached=True))
     tokens = [
         Token(number, outcome.step, outcome.attempt, (), text, reasoning)

@@ -5,6 +5,7 @@ another one searches, with vectors that a test chooses.
 import json
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -439,12 +440,15 @@ def test_a_broken_entry_is_a_miss(service, client):
 
 
 def test_a_reply_that_is_none_is_a_miss(service, client):
-    candidates = [["x"], "y", ["x", 2.0], [1, 1.0], ["m|gone", 0.99]]
+    candidates = [["x"], "y", ["x", 2.0], [1, 1.0], ["m|gone", 0.99], ["m|\ud800", 0.99]]
     for asked, reply in enumerate(
         (
             {},
             {"vector": 1, "candidates": []},
             {"vector": "%", "candidates": []},
+            {"vector": "AACA", "candidates": []},
+            {"vector": "AACAPw==" + "A" * 400_000, "candidates": []},
+            {"vector": "A" * 400_000, "candidates": []},
             {"vector": "AACAPw==", "candidates": {}},
             {"vector": "AACAPw==", "candidates": candidates},
         ),
@@ -465,6 +469,18 @@ def test_a_forged_candidate_is_not_believed(service, client):
     }
     answer = ask(client, "What is the height of the bridge?")
     assert (answer.headers["X-Cache"], content(answer)) == ("miss", "answer 2")
+
+
+def test_an_entry_of_a_version_that_cannot_be_read_is_a_miss(service, client):
+    ask(client)
+    cache = Cache(SEMANTIC, service.redis, most_bytes=10**7)
+    (name,) = service.redis.scan_iter(f"{keys.PREFIX}cached:semantic:*")
+    id_ = name.decode().rpartition("|")[2]
+    entry = Entry.decode(cache.read(id_, MODEL))
+    for asked, outcome in enumerate(({}, {**entry.outcome, "usage": 1}), start=2):
+        cache.store(id_, replace(entry, outcome=outcome).encode(), MODEL)
+        answer = ask(service.front_end())
+        assert (answer.headers["X-Cache"], content(answer)) == ("miss", f"answer {asked}")
 
 
 class Index:

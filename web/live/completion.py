@@ -259,7 +259,7 @@ class LiveCompletion:
         lookup = self.lookup
         if lookup is None or isinstance(lookup, Hit):
             return events
-        if isinstance(lookup, Miss):
+        if isinstance(lookup, Miss) and lookup.scope is not None:
             self._said += events
         last = events[-1]
         if not isinstance(last, Completed):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,9 @@ MOST_CANDIDATES = 8
 _HEAD = struct.Struct("<2sH32s")
 _FORM = b"s1"
 _FLOAT_BYTES = 4
+#: The numbers that a head can say of a vector.
+_MOST_NUMBERS = 2**16 - 1
+_ID = re.compile("[0-9a-f]{64}")
 
 
 def vector_end(dimensions: int) -> int:
@@ -104,6 +107,12 @@ def decode_vector(raw: bytes) -> tuple[bytes, bytes] | None:
     return scope, vector
 
 
-def floats(vector: bytes) -> array[float]:
-    """The numbers of a vector, where the machine is little-endian."""
-    return array("f", vector)
+def is_id(text: str) -> bool:
+    """Whether a text may be the id of an entry."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_vector(numbers: bytes) -> bool:
+    """Whether bytes may be the vector of an entry."""
+    count, rest = divmod(len(numbers), _FLOAT_BYTES)
+    return 0 < count <= _MOST_NUMBERS and not rest

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
-#: Rows of a scope to begin with; they double when they are full.
-_FIRST_ROWS = 4
+#: Rows of a scope to begin with; they double when they are full. Few scopes have more than one: the
+#: words of the question are a part of them.
+_FIRST_ROWS = 1
 
 
 class SemanticIndex:
