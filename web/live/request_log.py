@@ -93,7 +93,11 @@ def current() -> RequestLog:
 def _measured(completion: LiveCompletion) -> Fields:
     """How a completion ended, and where its time went; names are those of `timings_ms`."""
     first_token_ms = completion.first_token_ms
-    first = {} if first_token_ms is None else {"first_token_ms": round(first_token_ms, 1)}
+    # The tokens of a hit were spent before.
+    looked_up = {} if completion.lookup is None else {"cache": completion.lookup.word}
+    first: Fields = looked_up
+    if first_token_ms is not None:
+        first = {**looked_up, "first_token_ms": round(first_token_ms, 1)}
     match completion.end:
         case Completed(outcome=outcome):
             return {
