@@ -14,7 +14,7 @@ from web.render import sse
 from web.render.answer_streams import AnswerStream, Bodies
 from web.render.anthropic import message
 from workers.contract.errors import InferenceError
-from workers.contract.events import Completed, Token
+from workers.contract.events import Completed, Event, Token
 from workers.contract.job import Job
 from workers.contract.tools import CallPart, join
 
@@ -37,10 +37,19 @@ class MessageStream(AnswerStream):
         self._open: str | int | None = None
         #: Blocks that were begun.
         self._blocks = 0
+        self._begun = False
 
     def begin(self) -> Bodies:
         """The message without content; its usage comes at the end."""
+        self._begun = True
         return [{"type": "message_start", "message": message.begun(self._job)}]
+
+    def of(self, event: Event) -> Bodies:
+        """See `AnswerStream.of`; the beginning comes first, where it was not asked for: clients
+        take no block before it.
+        """
+        shown = super().of(event)
+        return [*self.begin(), *shown] if shown and not self._begun else shown
 
     def take(self, token: Token) -> Bodies:
         """See `AnswerStream.take`."""

@@ -9,7 +9,7 @@ from web.errors import STATUS, body_at, status_at
 from web.render.anthropic import message
 from web.render.anthropic.message_stream import MessageStream
 from workers.contract.errors import BY_CODE, ContextBudgetExceeded, QueueFull
-from workers.contract.events import Completed, Token
+from workers.contract.events import Completed, Failed, Token
 from workers.contract.job import Job
 from workers.contract.sampling import Sampling
 from workers.contract.step import Outcome, Timings, Usage
@@ -105,6 +105,15 @@ def test_thoughts_are_left_out_where_that_is_asked_for():
 )
 def test_why_it_stopped(outcome, reason):
     assert message.stop(JOB, outcome) == {"stop_reason": reason, "stop_sequence": outcome.stop}
+
+
+def test_what_came_with_a_failure_stands_after_the_beginning():
+    """Tokens and the failure may come together, before anything was begun."""
+    stream = MessageStream(JOB)
+    assert stream.of(Failed(2, QueueFull().to_dict())) == []
+    kinds = [body["type"] for token in TOKENS[2:] for body in stream.of(token)]
+    assert kinds[:2] == ["message_start", "content_block_start"]
+    assert kinds.count("message_start") == 1
 
 
 def test_a_failure_is_an_event_of_its_type():
