@@ -39,8 +39,12 @@ data: {"type":"response.output_text.delta","sequence_number":5,"output_index":0,
 "logprobs":[]}
 
 """
-#: Responses whose items one request may refer to: the log of each is read.
-MOST_REFERENCED = 256
+#: Responses whose items one request may refer to, and the events of all of them together: the log
+#: of each is read, at 20 to 60 microseconds an event.
+MOST_REFERENCED, MOST_REFERENCED_EVENTS = 256, 100_000
+#: Their conversations, which are read with them, have so many characters together, in bodies of
+#: INFERENCE_MAX_BODY_MB.
+_REFERENCED_BODIES = 4
 _FORM = AnswerForm(response_stream.whole, ResponseStream)
 
 
@@ -123,7 +127,7 @@ def _referenced(ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """The output items of these ids, as far as they are kept for this key.
 
     Raises:
-        ValidationFailed: they are of too many responses.
+        ValidationFailed: they are of too many responses, or of too long ones.
     """
     responses = {response_id for each in ids if (response_id := output.response_of(each))}
     if len(responses) > MOST_REFERENCED:
@@ -131,9 +135,18 @@ def _referenced(ids: Iterable[str]) -> dict[str, dict[str, Any]]:
             "input", f"refers to items of more than {MOST_REFERENCED} responses: send the items"
         )
     kept: dict[str, dict[str, Any]] = {}
+    events = MOST_REFERENCED_EVENTS
+    characters = _REFERENCED_BODIES * services().settings.max_body_mb * 2**20
     for response_id in responses:
         with contextlib.suppress(errors.JobNotFound):
-            job = intake.own_response(response_id).job
+            record = intake.own_response(response_id)
+            job = record.job
+            events -= record.last_seq
+            characters -= sum(len(turn.content or "") for turn in job.messages)
+            if min(events, characters) < 0:
+                raise invalid(
+                    "input", "refers to items of responses that are too long together: send them"
+                )
             whole = response_stream.whole(job, services().jobs.events(job.id))
             kept |= {item["id"]: item for item in whole["output"]}
     return kept
