@@ -6,6 +6,7 @@ import pytest
 from tests.support.prefix_pool import Pool
 from workers.contract.job import Priority
 from workers.engines.llamacpp.prompt_cache import PromptCache, SavedPrompt
+from workers.engines.llamacpp.prompt_lookup import Draft
 
 
 @pytest.fixture
@@ -16,6 +17,17 @@ def pool():
 def test_nothing_stays_in_the_pool(pool):
     pool.run(b"hello")
     assert pool.context.cells == {}
+
+
+def test_a_draft_that_had_no_room_counts_for_nothing(pool):
+    sequence = pool.start(b"hello")
+    assert pool.prefixes.begin(sequence)
+    pool.read(sequence)
+    sequence.draft = Draft((1, 2), (0.9, 0.8), is_predicted=True)
+    pool.prefixes.release(sequence)
+    sequence.end("cancelled")
+    (last,) = sequence.read()
+    assert last.usage.rejected_prediction_tokens == 0
 
 
 def test_what_begins_alike_is_not_read_again(pool):

@@ -232,6 +232,7 @@ class LlamaCppEngine:
         else:
             rendered = TracedText("")
             prompt = self._raw_prompts.of(request.prompt, request.sampling, budget)
+        lookup = self._lookup(request, prompt) if self._drafts else None
         budget.phase = "compiling what the answer is held to"
         form = self._dialogue.form(request, rendered, self._masks.token_of)
         history = History(prompt, request.produced, self.context_length)
@@ -249,7 +250,7 @@ class LlamaCppEngine:
             self.context_length,
             cancelled,
             form,
-            self._lookup(request, prompt) if self._drafts else None,
+            lookup,
         )
 
     def _lookup(self, request: GenerationRequest, prompt: list[int]) -> PromptLookup:

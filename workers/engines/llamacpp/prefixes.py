@@ -13,6 +13,7 @@ from workers.engines.llamacpp.context import Context
 from workers.engines.llamacpp.prefix_tree import PrefixTree
 from workers.engines.llamacpp.prompt_cache import PromptCache, SavedPrompt
 from workers.engines.llamacpp.prompt_disk import PromptDisk
+from workers.engines.llamacpp.prompt_lookup import NO_DRAFT
 from workers.engines.llamacpp.saved_prompts import SavedPrompts
 from workers.engines.llamacpp.sequence import Sequence
 
@@ -103,6 +104,7 @@ class Prefixes:
         self._context.drop(slot)
         self._empty.append(slot)
         sequence.slot, sequence.decoded, sequence.has_begun = None, 0, False
+        sequence.draft = NO_DRAFT  # one that had no room was not decoded
 
     def truncate(self, sequence: Sequence) -> bool:
         """Free the cells after what is decoded; False where the pool cannot."""

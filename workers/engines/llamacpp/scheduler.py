@@ -208,9 +208,8 @@ class Scheduler(BackgroundThread):
 
     def _deliver(self, entries: list[BatchEntry]) -> None:
         """Sample for every sequence first: waking readers would make the later ones wait."""
-        context = self._context
         self._take(
-            (entry.sequence, partial(entry.sample, context))
+            (entry.sequence, partial(entry.sample, self._context))
             for entry in entries
             if entry.row is not None
         )
