@@ -3,11 +3,13 @@
 import logging
 import threading
 
+import numpy as np
 import pytest
 
 from tests.support.prefix_pool import Pool
 from tests.support.waiting import wait_for
 from workers.engines.llamacpp import prompt_disk
+from workers.engines.llamacpp.prompt_cache import SavedPrompt
 from workers.engines.llamacpp.prompt_disk import PromptDisk
 from workers.engines.prompt_store.prompt_directory import PromptDirectory
 
@@ -117,6 +119,22 @@ def test_few_tokens_more_are_not_worth_a_read(workers):
     assert second.run(LONG) == 999
 
 
+def test_many_on_disk_that_begin_alike_are_looked_at_together(workers, monkeypatch):
+    first, second = workers.start(cache_bytes=50_000), workers.start()
+    second.run(LONG[:90] + b"x" * 20)  # at hand, and nearly as much of what is asked then
+    for last in range(20):
+        first.run(LONG[:100] + bytes([last]) * 100)
+    workers.end(first)
+    followed(second, lambda: len(on_disk(second)) == 20)
+    looks = []
+    found = type(second.prefixes)._found
+    monkeypatch.setattr(
+        type(second.prefixes), "_found", lambda *all_: looks.append(1) or found(*all_)
+    )
+    assert second.run(LONG[:100] + b"?") == 90
+    assert len(looks) < 6
+
+
 def test_states_read_at_once_share_a_memory_too_small_for_both(workers):
     first = workers.start(cache_bytes=3_000)
     one, two = LONG, LONG[::-1]
@@ -157,6 +175,36 @@ def test_what_a_deleted_job_left_goes_whoever_wrote_it(workers):
         followed(pool, lambda pool=pool: on_disk(pool) == [LONG[::-1]])
     assert len(workers.files()) == 1
     assert pools[1].run(LONG) == 0
+
+
+def test_of_two_with_one_file_none_outlives_it(workers):
+    first = workers.start()
+    first.run(LONG, job="1")
+    workers.end(first)
+    second = workers.start()
+    saved = second.prefixes.saved
+    followed(second, lambda: on_disk(second) == [LONG])
+    again = SavedPrompt(list(LONG), np.array(list(LONG), dtype=np.uint8), "1", 1)
+    saved.add(again)
+    saved.write(again)
+    followed(second, lambda: again.file is not None)
+    saved.disk.remove(again.file)
+    followed(second, lambda: again.file is None)
+    saved.forget_all()
+    assert len(second.prefixes._tree) == 0
+
+
+def test_what_others_write_does_not_pile_up_where_nobody_asks(workers, monkeypatch):
+    workers.start().run(LONG)
+    wait_for(lambda: [found for found in workers.files() if not found.is_unfinished], 60)
+    idle = PromptDisk(PromptDirectory(workers.root, 100_000), lambda: MODEL)
+    idle._identity = MODEL
+    monkeypatch.setattr(prompt_disk, "_MOST_CHANGES", 0)
+    idle._changes.put(None)
+    idle._look()
+    assert list(idle.changes()) == [None]
+    idle._look()
+    assert len(list(idle.changes())) == 1
 
 
 def test_what_was_deleted_while_it_waited_is_not_written(workers, monkeypatch):

@@ -139,6 +139,12 @@ def test_what_was_given_up_leaves_nothing(directory):
     assert os.listdir(directory.folder(MODEL)) == []
 
 
+def test_reading_can_be_given_up(directory):
+    path = put(directory, HEAD, STATE)
+    with pytest.raises(Interrupted):
+        prompt_file.read_state(path, HEAD, lambda: True)
+
+
 def test_a_file_that_is_being_written_counts_and_does_not_go(directory):
     with directory.new_file(MODEL, HEAD.file_name, 9_000) as unfinished:
         assert put(directory, head("2", size=4000)) is None

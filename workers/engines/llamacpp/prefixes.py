@@ -114,22 +114,22 @@ class Prefixes:
         self, tokens: list[int], most: int
     ) -> Iterator[tuple[int, Sequence | SavedPrompt]]:
         """What begins with the same tokens, each with how many of them are of use; best first."""
+        at_hand: int | None = None
         for length, other in self._found(tokens, most):
-            if not _is_on_disk_alone(other) or self._is_worth_a_read(other, tokens, most, length):
-                yield length, other
+            if _is_on_disk_alone(other):
+                if not self._saved.may_have(other.state_bytes):
+                    continue
+                if at_hand is None:  # once: there may be thousands on disk that begin alike
+                    at_hand = self._length_at_hand(tokens, most)
+                if length < at_hand + _LEAST_READ:
+                    continue
+            yield length, other
+            at_hand = None  # it was of no use, and may have gone
 
-    def _is_worth_a_read(
-        self, prompt: SavedPrompt, tokens: list[int], most: int, length: int
-    ) -> bool:
-        """Whether no state at hand has nearly as many of the tokens as this one on disk."""
-        if not self._saved.may_have(prompt.state_bytes):
-            return False
-        for at_hand, other in self._found(tokens, most):
-            if at_hand + _LEAST_READ <= length:
-                return True
-            if _is_at_hand(other, at_hand):
-                return False
-        return length >= _LEAST_READ
+    def _length_at_hand(self, tokens: list[int], most: int) -> int:
+        """How many of the first tokens the best state has that no disk must read."""
+        found = self._found(tokens, most)
+        return next((length for length, other in found if _is_at_hand(other, length)), 0)
 
     def _found(self, tokens: list[int], most: int) -> Iterator[tuple[int, Sequence | SavedPrompt]]:
         return self._whole(tokens, most) if self._forgets else self._parts(tokens, most)

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _NICENESS = 5
 #: Seconds between two looks at what other workers of the model have written.
 _LOOK_S = 1.0
+#: Changes that wait for the decoding thread, beyond which no others are looked for.
+_MOST_CHANGES = 1000
 #: Seconds in which a worker that ends may write what its memory keeps: within what it has beyond
 #: its grace (`ending.AFTER_GRACE_S`).
 _CLOSE_S = 2.0
@@ -118,8 +120,9 @@ class PromptDisk(BackgroundThread):
 
     def forget(self, job: str) -> None:
         """Remove all that a job has left, whoever has written it."""
-        self._forgotten.put(job)
-        self._do(self._forget)
+        if not self._is_off:
+            self._forgotten.put(job)
+            self._do(self._forget)
 
     def changes(self) -> Iterator[Change]:
         """What has happened since the last look."""
@@ -207,9 +210,9 @@ class PromptDisk(BackgroundThread):
             head = prompt_file.read_head(file)
             if head.tokens != prompt.tokens or head.owner != prompt.owner:
                 raise DamagedFile("it is another prompt's")
-            state = prompt_file.read_state(file, head)
+            state = prompt_file.read_state(file, head, lambda: self._ends_at < float("inf"))
             os.utime(file)
-        except FileNotFoundError:
+        except (Interrupted, FileNotFoundError):
             return None
         except DamagedFile as damaged:
             self._drop_damaged(file, damaged)
@@ -225,6 +228,8 @@ class PromptDisk(BackgroundThread):
 
     def _look(self) -> None:
         """Find what was written and removed by others."""
+        if self._changes.qsize() > _MOST_CHANGES:
+            return  # nothing is asked of this worker: it finds the rest when something is
         try:
             folder_mtime_ns = self._directory.folder(self._identity).stat().st_mtime_ns
         except FileNotFoundError:  # somebody has cleared it

@@ -162,10 +162,8 @@ class SavedPrompts:
                 self._take_written(change.prompt, change.file)
             elif isinstance(change, Found):
                 self._take_found(change.head, change.file)
-            elif (lost := self._by_file.pop(change.file, None)) is not None:
-                lost.file, lost.is_offered = None, False
-                if lost.state is None and lost.reading is None:
-                    self._unregister(lost)
+            else:
+                self._lose_file(change.file)
 
     def close(self) -> None:
         """Let the disk have what the memory keeps, the last used first."""
@@ -198,6 +196,7 @@ class SavedPrompts:
         if prompt.is_dropped and self._disk is not None:
             self._disk.remove(file)
             return
+        self._lose_file(file)  # it was another entry's of the same job and tokens
         prompt.file = file
         self._by_file[file] = prompt
         if prompt not in self._of_job.get(prompt.job, ()):  # it has left the memory meanwhile
@@ -209,6 +208,14 @@ class SavedPrompts:
         )
         self._by_file[file] = prompt
         self._register(prompt, public_length=head.public_length)
+
+    def _lose_file(self, file: Path) -> None:
+        lost = self._by_file.pop(file, None)
+        if lost is None:
+            return
+        lost.file, lost.is_offered = None, False
+        if lost.state is None and lost.reading is None:
+            self._unregister(lost)
 
     def _register(self, prompt: SavedPrompt, *, public_length: int = 0) -> None:
         self._of_job.setdefault(prompt.job, set()).add(prompt)

@@ -44,7 +44,7 @@ class DamagedFile(Exception):
 
 
 class Interrupted(Exception):
-    """Writing a prompt file was given up."""
+    """Writing or reading a prompt file was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,13 @@ def read_head(path: Path) -> PromptHead:
         return head
 
 
-def read_state(path: Path, head: PromptHead) -> NDArray[np.uint8]:
-    """The state in a file.
+def read_state(
+    path: Path, head: PromptHead, gives_up: Callable[[], bool] = lambda: False
+) -> NDArray[np.uint8]:
+    """The state in a file; `gives_up` as in `write`.
 
     Raises:
+        Interrupted: it was given up.
         DamagedFile: it is damaged, or another prompt's file.
         OSError: it cannot be read.
     """
@@ -137,6 +140,8 @@ def read_state(path: Path, head: PromptHead) -> NDArray[np.uint8]:
         state = np.empty(head.state_bytes, dtype=np.uint8)
         digest, data = _state_digest(begin), state.data
         for start in range(0, len(data), _CHUNK_BYTES):
+            if gives_up():
+                raise Interrupted
             chunk = data[start : start + _CHUNK_BYTES]
             if file.readinto(chunk) != len(chunk):  # type: ignore[attr-defined]
                 raise DamagedFile("it ends early")
