@@ -45,7 +45,7 @@ class Key:
     requests_per_minute: int | None = None
     #: When it was made, ISO 8601; "" for keys of the environment.
     created: str = ""
-    #: It may load and unload models, and look after dead letters.
+    #: It may load and unload models, drain workers, clear caches, and look after dead letters.
     admin: bool = False
     #: When its text was last replaced, ISO 8601; "" where it never was.
     rotated: str = ""

@@ -30,8 +30,8 @@ class FrontEndSettings:
     )
     admin_keys: tuple[str, ...] = setting(
         "INFERENCE_ADMIN_KEYS", (), kinds.api_keys(),
-        "Keys like those of INFERENCE_API_KEYS that may also load and unload models and look after "
-        "dead letters. `load`, `unload` and `jobs dead` send the first.",
+        "Keys like those of INFERENCE_API_KEYS that may also load and unload models, drain "
+        "workers, clear caches and look after dead letters. The commands for that send the first.",
         secret=True,
     )
     cors_origins: tuple[str, ...] = setting(
