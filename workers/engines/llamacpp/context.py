@@ -114,7 +114,11 @@ class Context:
 
     def decode(self) -> int:
         """Compute the batch. 0: done; 1: no room in the pool, nothing changed; below 0: failed."""
-        return int(llama_cpp.llama_decode(self.pointer, self._batch))
+        status = int(llama_cpp.llama_decode(self.pointer, self._batch))
+        # A GPU may still be computing. Who reads logits waits for it anyway; here it is part of
+        # what a step takes, by which chunks and drafts are planned.
+        llama_cpp.llama_synchronize(self.pointer)
+        return status
 
     def logits(self, row: int) -> NDArray[np.float32]:
         """The logits of a row that wanted them, as `decode` left them; gone with the next one."""
