@@ -50,10 +50,12 @@ class ToyContext:
 
     pointer = None
 
-    def __init__(self):
+    def __init__(self, room=CONTEXT):
         self.cells = {}
+        self.room = room
         self.rows = []
-        self.wide_steps = 0
+        self.wide_steps = self.refused = 0
+        self.may_begin = threading.Event()
 
     def clear_batch(self):
         self.batch = []
@@ -63,6 +65,10 @@ class ToyContext:
         return len(self.batch) - 1
 
     def decode(self):
+        self.may_begin.wait(60)
+        if sum(map(len, self.cells.values())) + len(self.batch) > self.room:
+            self.refused += 1
+            return 1
         self.rows = []
         for token, position, sequence, wants_logits in self.batch:
             cells = self.cells.setdefault(sequence, [])
@@ -181,20 +187,21 @@ def sequence(sampling, *, drafts, name="one", sampler=Free, form=None, produced=
     )
 
 
-def run(*sequences):
+def run(*sequences, room=CONTEXT):
     """The deltas of sequences that run together, and their context."""
-    context = ToyContext()
+    context = ToyContext(room)
     scheduler = Scheduler(
         context,
         Prefixes(context, 8, PromptCache(0), forgets=False),
         concurrency=8,
-        kv_tokens=CONTEXT,
+        kv_tokens=room,
         chunks=PrefillChunks(most=2048),
         drafts=Drafts(enabled=True),
     )
     scheduler.start()
     for each in sequences:
         scheduler.submit(each)
+    context.may_begin.set()
     deltas = [list(each.read()) for each in sequences]
     scheduler.stop()
     return deltas, context
@@ -257,6 +264,19 @@ def test_answers_that_run_together_are_those_of_each_alone():
         *(sequence(s, drafts=True, name=n) for s, n in zip(asked, names, strict=True))
     )
     assert context.wide_steps
+    for sampling, deltas in zip(asked, together, strict=True):
+        assert ids(deltas) == ids(run(sequence(sampling, drafts=False))[0][0])
+
+
+@pytest.mark.usefixtures("rows_are_free")
+def test_answers_that_make_room_for_each_other_are_those_of_each_alone():
+    asked = [Sampling(**PLAIN, max_tokens=80, ignore_eos=True, seed=seed) for seed in range(4)]
+    names = "uvwx"
+    together, context = run(
+        *(sequence(s, drafts=True, name=n) for s, n in zip(asked, names, strict=True)), room=200
+    )
+    assert context.refused
+    assert not context.cells
     for sampling, deltas in zip(asked, together, strict=True):
         assert ids(deltas) == ids(run(sequence(sampling, drafts=False))[0][0])
 
