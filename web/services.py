@@ -24,7 +24,7 @@ from presets.memory.machine import Machine
 from presets.memory.plan import Placement
 from presets.model import ModelSpec
 from web.access import auth
-from web.live.completion import LiveCompletions
+from web.live.completions import LiveCompletions
 from web.live.disconnects import Disconnects
 from web.live.draining import Draining
 from web.live.hub import Hub

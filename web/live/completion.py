@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
 from orchestration.routing import resolve
-from orchestration.semantic.eligibility import CacheWishes
-from orchestration.semantic.lookup import Hit, Lookup, Miss
-from web.live.disconnects import Disconnects
-from web.live.draining import Draining
+from orchestration.semantic.lookup import Hit, Lookup
+from web.live.answer_keeping import AnswerKeeping
 from web.live.opening import Dependencies, Opening
 from workers.contract.errors import (
     FrontEndStopping,
@@ -24,7 +19,7 @@ from workers.contract.errors import (
     JobNotFound,
     RequestTimeout,
 )
-from workers.contract.events import TERMINAL, Cancelled, Completed, Event, Failed, Started, Token
+from workers.contract.events import TERMINAL, Cancelled, Event, Failed, Started, Token
 from workers.contract.job import Job
 from workers.contract.step import is_answer
 from workers.store.admission import Idempotency
@@ -63,8 +58,7 @@ class LiveCompletion:
         #: Where the job ended with an error: its last events, the end among them, which no reader
         #: was given.
         self.unread: list[Event] = []
-        #: All that were read, where the answer may be kept.
-        self._said: list[Event] = []
+        self._answer_keeping = AnswerKeeping(dependencies.semantic)
 
     @property
     def job(self) -> Job:
@@ -252,22 +246,7 @@ class LiveCompletion:
                 raise failed.exception()
             case Cancelled(reason=reason):
                 raise JobCancelled(f"The job was cancelled: {reason}.", details={"reason": reason})
-        return self._with_lookup(events)
-
-    def _with_lookup(self, events: list[Event]) -> list[Event]:
-        """The events, of which the last says what the semantic cache had; it gets the answer."""
-        lookup = self.lookup
-        if lookup is None or isinstance(lookup, Hit):
-            return events
-        if isinstance(lookup, Miss) and lookup.scope is not None:
-            self._said += events
-        last = events[-1]
-        if not isinstance(last, Completed):
-            return events
-        semantic = self._dependencies.semantic
-        if isinstance(lookup, Miss) and semantic is not None:
-            semantic.keep(self.job, lookup, self._said)
-        return [*events[:-1], replace(last, cache=lookup.describe())]
+        return self._answer_keeping.with_lookup(self.job, self.lookup, events)
 
     def _note(self, events: Sequence[Event]) -> None:
         """Keep what is told of the request at its end."""
@@ -294,46 +273,6 @@ class LiveCompletion:
             "/v1/jobs, or ask for fewer tokens.",
             details={"timeout_s": timeout_s},
         )
-
-
-@dataclass(frozen=True, slots=True)
-class LiveCompletions:
-    """Opens live completions, and cancels those whose clients leave."""
-
-    dependencies: Dependencies
-    disconnects: Disconnects
-    draining: Draining
-
-    @contextlib.contextmanager
-    def open(
-        self,
-        job: Job,
-        connection: socket.socket | None = None,
-        idempotency: Idempotency | None = None,
-        *,
-        may_share: bool = False,
-        wishes: CacheWishes | None = None,
-    ) -> Iterator[LiveCompletion]:
-        """Accept a job, start it and read it; `may_share` and `wishes` as in `Opening`.
-
-        Leaving the block early cancels it, unless it came with an Idempotency-Key: then its caller
-        may come back for the answer.
-
-        Raises:
-            InferenceError: as `Opening.attempt`; nothing was started.
-        """
-        opening = Opening(self.dependencies, job, idempotency, may_share=may_share, wishes=wishes)
-        completion = LiveCompletion(self.dependencies, opening, idempotency)
-        try:
-            opening.attempt()
-            with (
-                self.disconnects.watching(connection, completion.leave),
-                self.draining.closing(completion.stop),
-            ):
-                yield completion
-        finally:
-            completion.leave()
-            opening.close()
 
 
 def _is_first(event: Event, of_steps: bool) -> bool:
