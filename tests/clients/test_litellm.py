@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anthropic
 import litellm
 import openai
 import pytest
@@ -159,6 +160,8 @@ def proxy(real, scripted, tmp_path_factory):
         }
         for name, service in (("real", real), ("scripted", scripted))
     ]
+    message = {"model": f"anthropic/{MODEL}", "api_base": real.url, "api_key": KEY}
+    models.append({"model_name": "messages", "litellm_params": message})
     configuration = directory / "config.yaml"
     configuration.write_text(yaml.safe_dump({"model_list": models}))
     port = free_port()
@@ -218,3 +221,30 @@ def test_a_prompt_that_is_too_long_over_the_proxy(proxy):
     long = [{"role": "user", "content": TOO_LONG}]
     with pytest.raises(openai.BadRequestError, match="ContextWindowExceeded"):
         proxy.chat.completions.create(model="real", messages=long)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_over_the_proxy(proxy, stream):
+    asked = {"model": "real", "input": "Say hello.", "max_output_tokens": 16}
+    if stream:
+        *_, last = proxy.responses.create(**asked, stream=True)
+        assert last.type in ("response.completed", "response.incomplete")
+        response = last.response
+    else:
+        response = proxy.responses.create(**asked)
+    assert response.output_text
+    assert response.usage.output_tokens > 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_message_over_the_proxy(proxy, stream):
+    base_url = str(proxy.base_url).removesuffix("/v1/")
+    asked = {"model": "messages", "messages": HELLO, "max_tokens": 16}
+    with anthropic.Anthropic(base_url=base_url, api_key="sk-proxy", max_retries=0) as client:
+        if stream:
+            with client.messages.stream(**asked) as events:
+                message = events.get_final_message()
+        else:
+            message = client.messages.create(**asked)
+    assert message.content[0].text
+    assert message.stop_reason in ("end_turn", "max_tokens")
