@@ -71,6 +71,44 @@ def test_a_job_is_its_keys_over_rotations_and_no_later_keys(keyed_service, keys)
     keys("revoke", "alice")
 
 
+def test_a_response_is_nobody_elses_and_ends_with_its_retention(keyed_service, keys):
+    hers, his = (shown(keys("add", name)) for name in ("erin", "frank"))
+    address = f"{keyed_service.url}/v1/responses"
+
+    def create(headers, **fields):
+        text = keyed_service.ask({"text": "for erin"})["messages"][-1]["content"]
+        body = {"model": MODEL, "input": text, **fields}
+        return httpx.post(address, json=body, headers=headers, timeout=30)
+
+    made = create(hers).json()
+    response = made["id"]
+    asked = (
+        ("GET", ""),
+        ("GET", "?stream=true"),
+        ("GET", "/input_items"),
+        ("POST", "/cancel"),
+        ("DELETE", ""),
+    )
+    for method, rest in asked:
+        answer = httpx.request(method, f"{address}/{response}{rest}", headers=his, timeout=30)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "JOB_NOT_FOUND")
+    gone_on = {"previous_response_id": response}
+    taken = [{"type": "item_reference", "id": made["output"][0]["id"]}]
+    assert create(his, **gone_on).status_code == 404
+    assert create(his, input=taken).status_code == 422  # as an item that never was
+    assert create(hers, **gone_on).status_code == 200
+    with keyed_service.redis() as redis:
+        kept_ms = [redis.pttl(key) for key in redis.scan_iter(f"*{response}*")]
+        assert kept_ms
+        assert all(0 < left_ms <= 24 * 3600 * 1000 for left_ms in kept_ms)
+        for key in redis.scan_iter(f"*{response}*"):  # as when the retention is over
+            redis.delete(key)
+    assert httpx.get(f"{address}/{response}", headers=hers, timeout=30).status_code == 404
+    assert create(hers, **gone_on).status_code == 404
+    for name in ("erin", "frank"):
+        keys("revoke", name)
+
+
 def test_a_tier_is_a_priority_to_a_key_too(keyed_service, keys):
     low = shown(keys("add", "carol", "--highest-priority", "low"))
 
