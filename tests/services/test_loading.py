@@ -287,7 +287,7 @@ def test_a_long_answer_makes_room_and_goes_on_when_its_model_is_back(one_place):
     finished = [c["finish_reason"] for frame in frames for c in frame["choices"]]
     assert finished[-1] == "length"
     assert frames[-1]["usage"]["completion_tokens"] == 250
-    assert one_place.logs().count("the step is released for another worker") == 1
+    assert "the step is released for another worker" in one_place.logs()
 
 
 def test_too_little_memory_for_what_is_asked_for_by_name(one_place):
