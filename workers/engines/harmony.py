@@ -138,6 +138,8 @@ class Harmony(HoldingSplitter):
     def _take_state(self, tag: str) -> None:
         if tag == CONSTRAIN:
             self._push(" ")  # only a header has it: it ends the channel's name
+            if self._state is _State.BEFORE:  # nothing after it is the rest of a header
+                self._state = _State.ANSWERING
             return
         if self._state is _State.THINKING:
             self._thought.end_block()

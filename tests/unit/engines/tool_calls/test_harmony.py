@@ -67,6 +67,7 @@ def read(pieces, *, calls=True):
         ("<|channel|>final<|message|>Sunny.<|return|>", "", "Sunny.", ()),
         ("to be sure", "", "to be sure", ()),
         (" t", "", " t", ()),
+        ("<|constrain|>to=functions.now", "", "to=functions.now", ()),
         # To somebody else than a function of ours.
         ("<|channel|>commentary to=python <|message|>1+1<|call|>", "1+1", "", ()),
         # Cut in the arguments.
