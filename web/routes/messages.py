@@ -91,10 +91,10 @@ def create() -> Response:
     )
     try:
         completion = intake.read(asked.body, endpoint="messages")
-        relaxed = (*asked.relaxed, *map(translation.place, completion.relaxed))
+        relaxed = (*asked.relaxed, *map(translation.PLACES.of, completion.relaxed))
         return respond(replace(completion, ignored=asked.ignored, relaxed=relaxed), form)
     except InferenceError as error:
-        raise translation.renamed(error) from None
+        raise translation.PLACES.renamed(error) from None
 
 
 @blueprint.post("/v1/messages/count_tokens")
@@ -137,5 +137,5 @@ def count_tokens() -> Response:
         with services().tokenizing():
             (count,) = services().tokenizer.call(replace(call, model=spec.id)).counts
     except InferenceError as error:
-        raise translation.renamed(error) from None
+        raise translation.PLACES.renamed(error) from None
     return flask.jsonify(input_tokens=count)

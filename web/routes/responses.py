@@ -85,7 +85,7 @@ def create() -> Response:
         completion = _completion(asked)
         return _in_background(completion) if asked.background else respond(completion, _FORM)
     except InferenceError as error:
-        raise translation.renamed(error) from None
+        raise translation.PLACES.renamed(error) from None
 
 
 def _completion(asked: Translated) -> Completion:
@@ -93,7 +93,7 @@ def _completion(asked: Translated) -> Completion:
     chat = asked.chat(before, said, _referenced(items.references(asked.input)))
     items.require_small(chat["messages"], services().settings.max_body_mb * 2**20)
     completion = intake.read(chat, asynchronous=asked.background, endpoint="responses")
-    relaxed = tuple(map(translation.place, completion.relaxed))
+    relaxed = tuple(map(translation.PLACES.of, completion.relaxed))
     return replace(
         completion,
         stream=asked.stream,

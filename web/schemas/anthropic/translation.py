@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from web.schemas import messages, unknown_parameters
 from web.schemas.anthropic import conversation, message_schema
 from web.schemas.anthropic.message_schema import CountSchema, MessagesSchema, OfferedToolSchema
 from web.schemas.anthropic.parameters import TABLE
+from web.schemas.places import Places
 from web.schemas.refusals import excerpt, invalid
 from workers.contract.errors import InferenceError, UnsupportedParameter
 
@@ -26,11 +26,11 @@ _TOOL_FIELDS = {
 }
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 #: Where a chat completion's field is that of the request.
-_PLACES = (
-    (re.compile(r"tools\.(\d+)\.function\.parameters"), r"tools.\1.input_schema"),
-    (re.compile(r"tools\.(\d+)\.function"), r"tools.\1"),
-    (re.compile(r"response_format\.json_schema"), "output_config.format"),
-    (re.compile(r"messages\.\d+[\w.]*|continue_final_message"), "messages"),
+PLACES = Places(
+    (r"tools\.(\d+)\.function\.parameters", r"tools.\1.input_schema"),
+    (r"tools\.(\d+)\.function", r"tools.\1"),
+    (r"response_format\.json_schema", "output_config.format"),
+    (r"messages\.\d+[\w.]*|continue_final_message", "messages"),
 )
 
 
@@ -79,25 +79,6 @@ def of_count(body: Mapping[str, Any], most_messages: int) -> dict[str, Any]:
         chat.pop("tools", None)
     names = ("model", "messages", "tools", "chat_template_kwargs", "continue_final_message")
     return {name: chat[name] for name in names if name in chat}
-
-
-def renamed(error: InferenceError) -> InferenceError:
-    """An error of the chat completion, with the place of its fault in the request."""
-    param = error.details.get("param")
-    if not isinstance(param, str):
-        return error
-    return type(error)(
-        error.message.replace(param, place(param), 1),
-        details={**error.details, "param": place(param)},
-        retry_after_ms=error.retry_after_ms,
-    )
-
-
-def place(text: str) -> str:
-    """A text in which places of the chat completion are those of the request."""
-    for pattern, name in _PLACES:
-        text = pattern.sub(name, text)
-    return text
 
 
 def _translated(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from web.schemas import messages, unknown_parameters
+from web.schemas.places import Places
 from web.schemas.refusals import excerpt, header_safe, invalid
 from web.schemas.response import items, response_schema
 from web.schemas.response.parameters import TABLE
@@ -23,12 +23,12 @@ from workers.contract.errors import InferenceError, UnsupportedParameter
 _OF_JOBS = ("deadline_s", "webhook")
 _WORDS = ("none", "auto", "required")
 #: Where a chat completion's field is that of the request.
-_PLACES = (
-    (re.compile(r"tools\.(\d+)\.function"), r"tools.\1"),
-    (re.compile(r"response_format\.json_schema"), "text.format"),
-    (re.compile(r"messages\.\d+[\w.]*|messages"), "input"),
-    (re.compile(r"max_tokens"), "max_output_tokens"),
-    (re.compile(r"compression"), "truncation"),
+PLACES = Places(
+    (r"tools\.(\d+)\.function", r"tools.\1"),
+    (r"response_format\.json_schema", "text.format"),
+    (r"messages\.\d+[\w.]*|messages", "input"),
+    (r"max_tokens", "max_output_tokens"),
+    (r"compression", "truncation"),
 )
 
 
@@ -82,7 +82,7 @@ def of_response(body: Mapping[str, Any], most_messages: int) -> Translated:
     try:
         messages.require_few(data["input"], most_messages)
     except InferenceError as error:
-        raise renamed(error) from None
+        raise PLACES.renamed(error) from None
     background, store = bool(data.get("background")), data.get("store") is not False
     if background and not store:
         raise invalid("background", "goes only with store: a response in the background is kept")
@@ -101,25 +101,6 @@ def of_response(body: Mapping[str, Any], most_messages: int) -> Translated:
         store,
         (*ignored, *_let_pass(data)),
         _shown(data, background),
-    )
-
-
-def place(text: str) -> str:
-    """A text in which places of the chat completion are those of the request."""
-    for pattern, name in _PLACES:
-        text = pattern.sub(name, text)
-    return text
-
-
-def renamed(error: InferenceError) -> InferenceError:
-    """An error of the chat completion, with the place of its fault in the request."""
-    param = error.details.get("param")
-    if not isinstance(param, str):
-        return error
-    return type(error)(
-        error.message.replace(param, place(param), 1),
-        details={**error.details, "param": place(param)},
-        retry_after_ms=error.retry_after_ms,
     )
 
 

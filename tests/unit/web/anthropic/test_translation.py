@@ -253,7 +253,7 @@ def test_what_the_chat_completion_refuses_has_its_place_in_the_request():
     made = translated(tools=[{**READ_FILE, "input_schema": schema, "strict": True}])
     with pytest.raises(InferenceError) as refused:
         completion.load(made.body, Priority.NORMAL, most_messages=9)
-    error = translation.renamed(refused.value)
+    error = translation.PLACES.renamed(refused.value)
     assert error.details["param"] == "tools.0.input_schema"
     assert error.message.startswith("tools.0.input_schema ")
 

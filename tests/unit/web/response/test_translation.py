@@ -250,4 +250,4 @@ def test_what_the_chat_completion_refuses_has_its_place_in_the_request():
     made = translated(tools=[{**SHELL, "parameters": schema, "strict": True}])
     with pytest.raises(InferenceError) as refused:
         completion.load(made.chat(), Priority.NORMAL, most_messages=9)
-    assert translation.renamed(refused.value).details["param"] == "tools.0.parameters"
+    assert translation.PLACES.renamed(refused.value).details["param"] == "tools.0.parameters"
