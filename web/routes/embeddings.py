@@ -9,6 +9,7 @@ from web.operation import Answer, Component, Operation, describe
 from web.routes.completions import ANSWERING, respond
 from web.schemas.bounds import bounded
 from web.schemas.embedding import BOUNDS, EmbeddingSchema
+from web.schemas.responses import READING_USAGE
 from workers.contract import errors
 from workers.contract.job import Api
 
@@ -49,14 +50,7 @@ EMBEDDINGS = Component(
                     },
                 },
             },
-            "usage": {
-                "type": "object",
-                "required": ["prompt_tokens", "total_tokens"],
-                "properties": {
-                    "prompt_tokens": {"type": "integer", "minimum": 0},
-                    "total_tokens": {"type": "integer", "minimum": 0},
-                },
-            },
+            "usage": READING_USAGE,
         },
     },
     example={

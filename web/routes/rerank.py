@@ -11,6 +11,7 @@ from web.operation import Answer, Component, Operation, describe
 from web.routes.completions import ANSWERING, respond
 from web.schemas.bounds import bounded
 from web.schemas.reranking import BOUNDS, RerankSchema
+from web.schemas.responses import READING_USAGE
 from workers.contract import errors
 from workers.contract.job import Api
 
@@ -52,14 +53,7 @@ RANKING = Component(
                     },
                 },
             },
-            "usage": {
-                "type": "object",
-                "required": ["prompt_tokens", "total_tokens"],
-                "properties": {
-                    "prompt_tokens": {"type": "integer", "minimum": 0},
-                    "total_tokens": {"type": "integer", "minimum": 0},
-                },
-            },
+            "usage": READING_USAGE,
         },
     },
     example={

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from web.schemas import service_tier
+from web.schemas import service_tier, unknown_parameters
 from web.schemas.completion import Completion
+from web.schemas.lenient import LenientSchema
 from workers.contract.embedding import Embedding
 from workers.contract.errors import UnsupportedParameter
 from workers.contract.job import DEFAULT_MODE, Api, Priority, TemplateOptions
@@ -14,16 +15,19 @@ from workers.contract.reranking import Reranking
 from workers.contract.sampling import Sampling
 
 
-def require_no_messages(body: Mapping[str, Any]) -> None:
-    """Refuse a conversation.
+def read(body: Mapping[str, Any], schema: LenientSchema) -> tuple[dict[str, Any], list[str]]:
+    """The fields of a body that is no conversation, and the names of those that change nothing.
 
     Raises:
-        UnsupportedParameter: there is one.
+        ValidationFailed: a field is missing or wrong; names it.
+        UnsupportedParameter: it asks for what is not there.
     """
     if body.get("messages") is not None:
         raise UnsupportedParameter(
             "'messages' goes only with POST /v1/chat/completions.", details={"param": "messages"}
         )
+    known, ignored = unknown_parameters.sort_out(body, schema.fields)
+    return schema.read(known), ignored
 
 
 def of(

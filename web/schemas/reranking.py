@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from web.schemas import encoder_request, unknown_parameters
+from web.schemas import encoder_request
 from web.schemas.bounds import Bounds
 from web.schemas.completion import Completion
 from web.schemas.completion_schema import CallerFields, JobFields
@@ -102,10 +102,7 @@ def load(
         ValidationFailed: a field is missing or wrong; names it.
         UnsupportedParameter: it asks for what is not there.
     """
-    schema = _JOB_SCHEMA if asynchronous else _SCHEMA
-    encoder_request.require_no_messages(body)
-    known, ignored = unknown_parameters.sort_out(body, schema.fields)
-    data = schema.read(known)
+    data, ignored = encoder_request.read(body, _JOB_SCHEMA if asynchronous else _SCHEMA)
     asked = Reranking(
         data["query"],
         data["documents"],

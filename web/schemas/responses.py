@@ -75,6 +75,15 @@ _CHOICE = {
         "finish_reason": {"type": "string"},
     },
 }
+#: Of requests that only read.
+READING_USAGE = {
+    "type": "object",
+    "required": ["prompt_tokens", "total_tokens"],
+    "properties": {
+        "prompt_tokens": {"type": "integer", "minimum": 0},
+        "total_tokens": {"type": "integer", "minimum": 0},
+    },
+}
 COMPLETION = Component(
     "ChatCompletion",
     {
