@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -46,23 +47,32 @@ def stream(connection: http.client.HTTPConnection, body: dict) -> Stream:
     return Stream(arrivals[0], total, usage["completion_tokens"], reason, tuple(arrivals))
 
 
-def together(port: int, bodies: list[dict]) -> tuple[float, list[Stream]]:
-    """Requests that start together: seconds from the first sent to the last ended, and streams."""
-    streams: list[Stream | None] = [None] * len(bodies)
-    start = threading.Barrier(len(bodies) + 1)
+def seconds_at_once(count: int, ask: Callable[[int], object]) -> float:
+    """Seconds from when so many threads begin with `ask(number)` to the end of the last."""
+    start = threading.Barrier(count + 1)
 
-    def ask_one(i: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    def begin(number: int) -> None:
         start.wait()
-        streams[i] = stream(connection, bodies[i])
-        connection.close()
+        ask(number)
 
-    threads = [threading.Thread(target=ask_one, args=(i,)) for i in range(len(bodies))]
+    threads = [threading.Thread(target=begin, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     start.wait()
     began = time.perf_counter()
     for thread in threads:
         thread.join()
-    took_s = time.perf_counter() - began
+    return time.perf_counter() - began
+
+
+def together(port: int, bodies: list[dict]) -> tuple[float, list[Stream]]:
+    """Requests that start together: seconds from the first sent to the last ended, and streams."""
+    streams: list[Stream | None] = [None] * len(bodies)
+
+    def ask_one(i: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        streams[i] = stream(connection, bodies[i])
+        connection.close()
+
+    took_s = seconds_at_once(len(bodies), ask_one)
     return took_s, [answer for answer in streams if answer is not None]

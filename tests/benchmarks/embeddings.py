@@ -16,13 +16,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import psutil
 
 from presets.catalogue import Catalogue
+from tests.benchmarks.client import seconds_at_once
 from tests.benchmarks.processes import service
 from tests.support import embedding_model
 
@@ -111,20 +111,7 @@ class _Asker:
 
     def together(self, texts: list[str]) -> float:
         """Seconds from the first of as many requests as texts to the end of the last."""
-        start = threading.Barrier(len(texts) + 1)
-
-        def ask(caller: int) -> None:
-            start.wait()
-            self.embed([texts[caller]], caller)
-
-        threads = [threading.Thread(target=ask, args=(i,)) for i in range(len(texts))]
-        for thread in threads:
-            thread.start()
-        start.wait()
-        began = time.perf_counter()
-        for thread in threads:
-            thread.join()
-        return time.perf_counter() - began
+        return seconds_at_once(len(texts), lambda caller: self.embed([texts[caller]], caller))
 
 
 def _measure(bare, asker: _Asker, words: int, cpu: _CpuTimes) -> dict:
